@@ -1,0 +1,214 @@
+"""The recipe: everything that determines one training run. Frozen, hashable, TOML in and out.
+
+A recipe's content hash is the identity of its run: equal recipes are the same run, and any change makes
+another. How a run is carried out (device, threads, progress) is no part of it. Nothing heavy is imported
+here, and names (of data sets, networks, regularizers) are checked where their registries live.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import re
+import tomllib
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+
+from memstudy.errors import MemstudyError
+
+Option = float | int | str | bool
+
+
+def _whole(name: str, value: object, low: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < low:
+        raise MemstudyError(f"{name} must be a whole number of at least {low}, not {value!r}.")
+    return value
+
+
+def _number(name: str, value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise MemstudyError(f"{name} must be a finite number, not {value!r}.")
+    return float(value)
+
+
+def _word(name: str, value: object) -> str:
+    if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z0-9_-]+", value):
+        raise MemstudyError(f"{name} must be a name of letters, digits, '-' and '_', not {value!r}.")
+    return value
+
+
+def _set(target: object, **values: object) -> None:
+    """Assign checked and normalised values inside a frozen dataclass's `__post_init__`."""
+    for name, value in values.items():
+        object.__setattr__(target, name, value)
+
+
+@dataclass(frozen=True)
+class Corruption:
+    """A rule, a rate (a fraction) and a seed that turn clean labels into noisy ones."""
+
+    rule: str = "symmetric"
+    rate: float = 0.75
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        rate = _number("the corruption rate", self.rate)
+        if not 0 <= rate <= 1:
+            hint = f" (for {rate:g} % write {rate / 100:g})" if 1 < rate <= 100 else ""
+            raise MemstudyError(
+                f"the corruption rate must be a fraction between 0 and 1, not {rate:g}{hint}."
+            )
+        seed = _whole("the corruption seed", self.seed, 0)
+        _set(self, rule=_word("the corruption rule", self.rule), rate=rate, seed=seed)
+
+
+@dataclass(frozen=True)
+class Regularizer:
+    """The name of a regularizer and its options, all of them, defaults included."""
+
+    name: str
+    options: tuple[tuple[str, Option], ...] = ()
+
+    def __post_init__(self) -> None:
+        for option, value in self.options:
+            if isinstance(value, float) and not math.isfinite(value):
+                raise MemstudyError(f"{self.name}.{option} must be a finite number, not {value!r}.")
+        _set(self, name=_word("a regularizer", self.name), options=tuple(sorted(self.options)))
+
+
+@dataclass(frozen=True)
+class Training:
+    """SGD with momentum on shuffled batches; `checkpoints` are 0-based indices of epochs to keep.
+
+    Epoch e's checkpoint is the state *after* epoch e has been trained, as in AL2's code: its "epoch 700" is
+    the 701st. The first and the last epoch are always kept.
+    """
+
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    momentum: float
+    checkpoints: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        epochs = _whole("the number of epochs", self.epochs, 1)
+        _whole("the batch size", self.batch_size, 1)
+        rate = _number("the learning rate", self.learning_rate)
+        if rate <= 0:
+            raise MemstudyError(f"the learning rate must be positive, not {rate:g}.")
+        momentum = _number("the momentum", self.momentum)
+        if not 0 <= momentum < 1:
+            raise MemstudyError(f"the momentum must be at least 0 and below 1, not {momentum:g}.")
+        for epoch in self.checkpoints:
+            if _whole("a checkpoint's epoch", epoch, 0) >= epochs:
+                raise MemstudyError(
+                    f"there is no epoch {epoch} to keep a checkpoint of: epochs are counted from 0, "
+                    f"and the last of {epochs} is {epochs - 1}."
+                )
+        kept = tuple(sorted({0, *self.checkpoints, epochs - 1}))
+        _set(self, learning_rate=rate, momentum=momentum, checkpoints=kept)
+
+
+def spread(epochs: int, count: int = 10) -> tuple[int, ...]:
+    """`count` epochs spread evenly over a run, first and last included (fewer if the run is shorter)."""
+    count = min(count, epochs)
+    if count < 2:
+        return tuple({0, epochs - 1})
+    return tuple(sorted({round(i * (epochs - 1) / (count - 1)) for i in range(count)}))
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that determines one training run."""
+
+    training: Training
+    dataset: str
+    network: str = "smallnet"
+    regularizers: tuple[Regularizer, ...] = ()
+    corruption: Corruption = field(default_factory=Corruption)
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        names = [regularizer.name for regularizer in self.regularizers]
+        if len(set(names)) < len(names):
+            double = next(name for name in names if names.count(name) > 1)
+            raise MemstudyError(f"regularizer {double!r} is given twice; name each one once.")
+        _set(
+            self,
+            dataset=_word("the data set", self.dataset),
+            network=_word("the network", self.network),
+            seed=_whole("the seed", self.seed, 0),
+            regularizers=tuple(sorted(self.regularizers, key=lambda r: r.name)),
+        )
+
+    @property
+    def id(self) -> str:
+        """The content hash: 12 hexadecimal digits of SHA-256 over the canonical form."""
+        canonical = json.dumps(self.as_dict(), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()[:12]
+
+    def options(self, regularizer: str) -> dict[str, Option] | None:
+        """The options of one of its regularizers; None if the recipe does not use it."""
+        return next((dict(r.options) for r in self.regularizers if r.name == regularizer), None)
+
+    def with_seed(self, seed: int) -> Recipe:
+        """The same recipe with another model seed; the corrupted labels stay as they are."""
+        return replace(self, seed=seed)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain dictionaries and lists, ready for TOML."""
+        training = asdict(self.training) | {"checkpoints": list(self.training.checkpoints)}
+        return {
+            "dataset": self.dataset,
+            "network": self.network,
+            "seed": self.seed,
+            "corruption": asdict(self.corruption),
+            "training": training,
+            "regularizers": {r.name: dict(r.options) for r in self.regularizers},
+        }
+
+    def to_toml(self) -> str:
+        """The recipe as TOML, its identity first, so that a change by hand is noticed."""
+        return tomli_w.dumps({"id": self.id, **self.as_dict()})
+
+
+def from_dict(data: dict[str, Any], where: str = "the recipe") -> Recipe:
+    """The recipe that `as_dict` described. Raises a MemstudyError that names a missing or unknown key."""
+    try:
+        data = dict(data)
+        training = dict(data.pop("training"))
+        regularizers = tuple(
+            Regularizer(name, tuple(dict(options).items()))
+            for name, options in dict(data.pop("regularizers", {})).items()
+        )
+        return Recipe(
+            training=Training(**training | {"checkpoints": tuple(training.get("checkpoints", ()))}),
+            corruption=Corruption(**data.pop("corruption", {})),
+            regularizers=regularizers,
+            **data,
+        )
+    except (TypeError, ValueError, KeyError) as error:
+        text = str(error).removeprefix("Recipe.__init__() ").removeprefix("Training.__init__() ")
+        raise MemstudyError(f"{where} is not a complete recipe: {text}.") from error
+
+
+def read(path: Path) -> Recipe:
+    """Read a recipe's TOML. If it carries an `id`, the content must still match it."""
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise MemstudyError(f"cannot read the recipe {path}: {error.strerror}.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise MemstudyError(f"{path} is not valid TOML: {error}.") from error
+    identity = data.pop("id", None)
+    recipe = from_dict(data, str(path))
+    if identity not in (None, recipe.id):
+        raise MemstudyError(
+            f"{path} was changed after it was written: its content is recipe {recipe.id}, not {identity}. "
+            "Restore it, or remove the line 'id = …' from a copy and run that as a recipe of its own."
+        )
+    return recipe

@@ -1,0 +1,87 @@
+"""Regularizers, one file a method, composed with `+`: `bn+al2`. `bare` is none.
+
+Adding one is adding a file with a `Regularizer` and one line in `REGULARIZERS`; another package registers its
+own through the entry-point group `memstudy.regularizers`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import fields
+from typing import Any
+
+from memstudy import recipe
+from memstudy.errors import MemstudyError, unknown
+from memstudy.recipe import Option
+from memstudy.regularizers.base import Regularizer, Step
+from memstudy.registry import Registry
+
+__all__ = ["REGULARIZERS", "Regularizer", "Step", "build", "label", "parse"]
+
+BARE = "bare"
+
+REGULARIZERS = Registry(
+    "regularizer",
+    bn="memstudy.regularizers.bn:BatchNormalization",
+    do="memstudy.regularizers.do:DropoutRegularizer",
+    wd="memstudy.regularizers.wd:WeightDecay",
+    al2="memstudy.regularizers.al2:AL2",
+)
+
+
+def parse(
+    text: str,
+    options: Mapping[str, Mapping[str, Option]] | None = None,
+    defaults: Mapping[str, Mapping[str, Option]] | None = None,
+) -> tuple[recipe.Regularizer, ...]:
+    """`"bn+al2"` → their specifications with every option filled in: `options`, else `defaults`, else its own.
+
+    `options` of a regularizer that is not in `text` are refused; `defaults` of one (a preset's) are ignored.
+    """
+    names = [name.strip().lower() for name in text.split("+")]
+    if names == [BARE]:
+        names = []
+    for name in names:
+        if name not in REGULARIZERS.names():
+            raise unknown("regularizer", name, [BARE, *REGULARIZERS.names()])
+        if names.count(name) > 1:
+            raise MemstudyError(f"regularizer {name!r} is given twice in {text!r}; name each one once.")
+    for name in options or {}:
+        if name not in names:
+            raise MemstudyError(
+                f"an option is set for {name!r}, which {text!r} does not use; "
+                f"add it ({'+'.join([*names, name])}) or leave the option out."
+            )
+    return tuple(
+        _complete(name, {**(defaults or {}).get(name, {}), **(options or {}).get(name, {})}) for name in names
+    )
+
+
+def _complete(name: str, options: Mapping[str, Option]) -> recipe.Regularizer:
+    """Fill in the defaults by building the regularizer once, which also checks the values."""
+    built = _build(recipe.Regularizer(name, tuple(options.items())))
+    return recipe.Regularizer(name, tuple((f.name, getattr(built, f.name)) for f in fields(built)))
+
+
+def build(specifications: Iterable[recipe.Regularizer]) -> dict[str, Regularizer]:
+    """Build a recipe's regularizers by name, in the registry's order."""
+    order = REGULARIZERS.names()
+    known = sorted(specifications, key=lambda s: order.index(REGULARIZERS.check(s.name)))
+    return {specification.name: _build(specification) for specification in known}
+
+
+def _build(specification: recipe.Regularizer) -> Regularizer:
+    method: Any = REGULARIZERS.get(specification.name)
+    known = [f.name for f in fields(method)]
+    for option, _ in specification.options:
+        if option not in known:
+            raise unknown(f"option of {specification.name}", option, known or ["(it has none)"])
+    built: Regularizer = method(**dict(specification.options))
+    return built
+
+
+def label(specifications: Iterable[recipe.Regularizer]) -> str:
+    """The usual way to write a combination: `bn+al2`, or `bare`. Unknown names come last."""
+    order = REGULARIZERS.names()
+    names = sorted(s.name for s in specifications)
+    return "+".join([*(n for n in order if n in names), *(n for n in names if n not in order)]) or BARE

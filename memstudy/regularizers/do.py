@@ -1,0 +1,28 @@
+"""DO: dropout (Srivastava et al. 2014), a baseline.
+
+In smallNet it is the trunk's last layer, as in AL2's code (stated); p = .5 is inferred from a comment there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from memstudy.errors import MemstudyError
+from memstudy.regularizers.base import Regularizer, positive_options
+
+
+@dataclass(frozen=True)
+class DropoutRegularizer(Regularizer):
+    """Dropout; `p` is the probability that an activation is dropped, between 0 and 1, both excluded."""
+
+    p: float = 0.5
+
+    def __post_init__(self) -> None:
+        positive_options("do", self)
+        if self.p >= 1:
+            raise MemstudyError(f"do.p must be below 1 (a probability of dropping), not {self.p:g}.")
+
+    def network_options(self) -> dict[str, Any]:
+        """Ask the network for its dropout."""
+        return {"dropout": self.p}

@@ -1,0 +1,55 @@
+"""A corrupted data set as tensors on the device, uint8 until used. There is no DataLoader."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from memstudy.data.dataset import CorruptedDataset
+from memstudy.training.device import memory_format
+
+
+@dataclass(frozen=True)
+class DeviceData:
+    """Attributes.
+
+    train_images, test_images: (N, C, H, W) uint8.
+    clean, noisy, test_labels: (N,) int64. mask: (N,) bool, True where corrupted.
+    mean, std: (C, 1, 1) float32.
+    """
+
+    train_images: Tensor
+    clean: Tensor
+    noisy: Tensor
+    mask: Tensor
+    test_images: Tensor
+    test_labels: Tensor
+    mean: Tensor
+    std: Tensor
+
+    @classmethod
+    def of(cls, data: CorruptedDataset, device: torch.device) -> DeviceData:
+        """Move a corrupted data set to a device."""
+        images = data.images
+        return cls(
+            train_images=images.train_images.to(device),
+            clean=images.train_labels.to(device),
+            noisy=data.noisy_labels.to(device),
+            mask=data.mask.to(device),
+            test_images=images.test_images.to(device),
+            test_labels=images.test_labels.to(device),
+            mean=torch.tensor(images.mean, device=device).reshape(-1, 1, 1),
+            std=torch.tensor(images.std, device=device).reshape(-1, 1, 1),
+        )
+
+    @property
+    def device(self) -> torch.device:
+        """Where the tensors are."""
+        return self.train_images.device
+
+    def normalize(self, images: Tensor) -> Tensor:
+        """(B, C, H, W) uint8 → float32, scaled to [0, 1], minus mean, over std; laid out for the device."""
+        scaled = (images.float().div_(255) - self.mean) / self.std
+        return scaled.contiguous(memory_format=memory_format(self.device))

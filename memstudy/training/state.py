@@ -1,0 +1,86 @@
+"""What training changes: weights, momentum, and how many epochs are done. Enough to continue bit for bit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from memstudy import models, regularizers
+from memstudy.data.sources import ImageSet
+from memstudy.models import Network
+from memstudy.randomness import torch_generator
+from memstudy.recipe import Recipe
+from memstudy.regularizers import Regularizer
+from memstudy.training.device import memory_format
+
+NETWORK, MOMENTUM = "network.", "momentum."
+
+
+def build_network(recipe: Recipe, images: ImageSet, device: torch.device) -> Network:
+    """The recipe's network with its initial weights."""
+    options = {}
+    for regularizer in regularizers.build(recipe.regularizers).values():
+        options |= regularizer.network_options()
+    network = models.build(
+        recipe.network,
+        channels=images.channels,
+        size=images.size,
+        classes=images.classes,
+        generator=torch_generator(recipe.seed, "weights"),
+        **options,
+    )
+    return network.to(device, memory_format=memory_format(device))  # type: ignore[call-overload]
+
+
+@dataclass
+class TrainingState:
+    """A network in training. `epochs_done` counts finished epochs and is the index of the next one."""
+
+    network: Network
+    optimizer: torch.optim.SGD
+    regularizers: dict[str, Regularizer]
+    epochs_done: int = 0
+
+    @classmethod
+    def initial(cls, recipe: Recipe, images: ImageSet, device: torch.device) -> TrainingState:
+        """The state before the first epoch."""
+        network = build_network(recipe, images, device)
+        built = regularizers.build(recipe.regularizers)
+        options = {}
+        for regularizer in built.values():
+            options |= regularizer.optimizer_options()
+        training = recipe.training
+        optimizer = torch.optim.SGD(
+            network.parameters(), lr=training.learning_rate, momentum=training.momentum, **options
+        )
+        return cls(network, optimizer, built)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """A copy of everything, on the CPU, by name; `restore` takes it back."""
+        found = {NETWORK + name: value for name, value in self.network.state_dict().items()}
+        for name, parameter in self.network.named_parameters():
+            buffer = self.optimizer.state[parameter].get("momentum_buffer")
+            if buffer is not None:
+                found[MOMENTUM + name] = buffer
+        return {name: copied(value) for name, value in found.items()}
+
+    def restore(self, tensors: dict[str, Tensor], epochs_done: int) -> None:
+        """Continue from what `tensors` returned after `epochs_done` epochs."""
+        load_network(self.network, tensors)
+        for name, parameter in self.network.named_parameters():
+            if (buffer := tensors.get(MOMENTUM + name)) is not None:
+                self.optimizer.state[parameter]["momentum_buffer"] = torch.empty_like(parameter).copy_(buffer)
+        self.epochs_done = epochs_done
+
+
+def load_network(network: Network, tensors: dict[str, Tensor]) -> None:
+    """Load the network's part of a checkpoint's tensors."""
+    weights = {n.removeprefix(NETWORK): value for n, value in tensors.items() if n.startswith(NETWORK)}
+    network.load_state_dict(weights)
+
+
+def copied(value: Tensor) -> Tensor:
+    """A contiguous copy on the CPU that shares nothing with the original."""
+    return value.detach().to("cpu", copy=True).contiguous()
