@@ -1,7 +1,7 @@
 """Presets: named recipes. Any option overrides its preset's value.
 
-    quick  minutes on a laptop's CPU: 4,000 embedded MNIST images, AL2's schedule advanced (ours)
-    al2    AL2's protocol: full MNIST, 701 epochs (stated; see the paper's Table 1)
+quick  minutes on a laptop's CPU: 4,000 embedded MNIST images, AL2's schedule advanced (ours)
+al2    AL2's protocol: full MNIST, 701 epochs (stated; see the paper's Table 1)
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from memstudy.data.corruption import RULES
 from memstudy.data.sources import SOURCES
 from memstudy.errors import unknown
 from memstudy.models import NETWORKS
-from memstudy.recipe import Corruption, Option, Recipe, Training, spread
+from memstudy.recipe import Option, Recipe, Training, spread
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ PRESETS = {
         about="5,000 embedded MNIST images, AL2's schedule advanced",
         recipe=Recipe(
             dataset="mnist5k",
-            training=Training(epochs=30, batch_size=64, learning_rate=0.03, momentum=0.5),
+            training=Training(epochs=25, batch_size=64, learning_rate=0.03, momentum=0.5),
         ),
         options={"al2": {"advance": 5.0}},
     ),

@@ -42,7 +42,7 @@ def _word(name: str, value: object) -> str:
 
 
 def _set(target: object, **values: object) -> None:
-    """Assign checked and normalised values inside a frozen dataclass's `__post_init__`."""
+    """Assign checked and normalized values inside a frozen dataclass's `__post_init__`."""
     for name, value in values.items():
         object.__setattr__(target, name, value)
 

@@ -1,4 +1,4 @@
-"""What was memorised: predictions on the training samples, split by the corruption mask."""
+"""What was memorized: predictions on the training samples, split by the corruption mask."""
 
 from __future__ import annotations
 

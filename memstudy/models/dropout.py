@@ -20,7 +20,8 @@ class Dropout(nn.Module):
             return x
         if self.generator is None:
             raise RuntimeError("dropout draws from an explicit generator: call network.seed_dropout first")
-        kept = torch.empty_like(x).bernoulli_(1 - self.p, generator=self.generator)
+        # uniform_ with a comparison: on a CPU a third of bernoulli_'s time
+        kept = torch.empty_like(x).uniform_(generator=self.generator).ge_(self.p)
         return x * kept.div_(1 - self.p)
 
     def extra_repr(self) -> str:

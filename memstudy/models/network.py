@@ -28,7 +28,7 @@ class Network(nn.Module):
         self.head = head
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Normalised images (N, C, H, W) → (features, logits (N, K))."""
+        """Normalized images (N, C, H, W) → (features, logits (N, K))."""
         features = self.trunk(images)
         return features, self.head(features)
 
@@ -42,7 +42,7 @@ class Network(nn.Module):
 def build(
     name: str, *, channels: int, size: int, classes: int, generator: torch.Generator, **options: Any
 ) -> Network:
-    """A network with PyTorch's default initialisation, drawn from `generator` (a CPU one).
+    """A network with PyTorch's default initialization, drawn from `generator` (a CPU one).
 
     Options are the architecture's own (for example `batch_norm=True`, `dropout=0.5`); one that it does not
     know raises a MemstudyError. PyTorch's global generator is neither used nor moved.
@@ -52,17 +52,19 @@ def build(
         with torch.device("meta"):
             network: Network = architecture(channels, size, classes, **options)
     except TypeError as error:
-        raise MemstudyError(f"network {name!r} has no place for one of {sorted(options)}: {error}.") from error
+        raise MemstudyError(
+            f"network {name!r} has no place for one of {sorted(options)}: {error}."
+        ) from error
     network.to_empty(device="cpu")
-    initialise(network, generator)
+    initialize(network, generator)
     return network
 
 
-def initialise(network: nn.Module, generator: torch.Generator) -> None:
+def initialize(network: nn.Module, generator: torch.Generator) -> None:
     """PyTorch's default initial weights from an explicit generator, bit for bit what its layers would draw.
 
     Convolutions and linear layers: weight and bias uniform in ±1/√fan_in (`kaiming_uniform_` with a = √5).
-    Normalisation layers: scale 1, shift 0. Any other layer with parameters is refused.
+    Normalization layers: scale 1, shift 0. Any other layer with parameters is refused.
     """
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.Linear):
@@ -73,4 +75,4 @@ def initialise(network: nn.Module, generator: torch.Generator) -> None:
         elif isinstance(module, nn.BatchNorm2d):
             module.reset_parameters()
         elif next(module.parameters(recurse=False), None) is not None:
-            raise NotImplementedError(f"no deterministic initialisation for {type(module).__name__}")
+            raise NotImplementedError(f"no deterministic initialization for {type(module).__name__}")

@@ -13,8 +13,8 @@ from typing import Any
 from memstudy import recipe
 from memstudy.errors import MemstudyError, unknown
 from memstudy.recipe import Option
-from memstudy.regularizers.base import Regularizer, Step
 from memstudy.registry import Registry
+from memstudy.regularizers.base import Regularizer, Step
 
 __all__ = ["REGULARIZERS", "Regularizer", "Step", "build", "label", "parse"]
 
@@ -34,7 +34,7 @@ def parse(
     options: Mapping[str, Mapping[str, Option]] | None = None,
     defaults: Mapping[str, Mapping[str, Option]] | None = None,
 ) -> tuple[recipe.Regularizer, ...]:
-    """`"bn+al2"` → their specifications with every option filled in: `options`, else `defaults`, else its own.
+    """`"bn+al2"` → specifications with every option filled in: `options`, else `defaults`, else its own.
 
     `options` of a regularizer that is not in `text` are refused; `defaults` of one (a preset's) are ignored.
     """

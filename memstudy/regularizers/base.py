@@ -27,7 +27,7 @@ class Step:
 
     Attributes:
         network: the network in training mode.
-        images: (B, C, H, W) float32, normalised. They require gradients if the regularizer asks for it.
+        images: (B, C, H, W) float32, normalized. They require gradients if the regularizer asks for it.
         features: the trunk's output.
         logits: (B, K).
         labels: (B,) int64, the noisy ones.
@@ -52,7 +52,7 @@ class Regularizer:
         return {}
 
     def optimizer_options(self) -> dict[str, Any]:
-        """What it changes in the optimiser, as keyword arguments of `torch.optim.SGD`."""
+        """What it changes in the optimizer, as keyword arguments of `torch.optim.SGD`."""
         return {}
 
     def needs_image_gradients(self) -> bool:

@@ -26,7 +26,9 @@ def resolve_device(name: str) -> torch.device:
             "a GPU only where there is one."
         )
     if index and int(index) >= torch.cuda.device_count():
-        raise MemstudyError(f"there is no {name}: this machine has {torch.cuda.device_count()} CUDA device(s).")
+        raise MemstudyError(
+            f"there is no {name}: this machine has {torch.cuda.device_count()} CUDA device(s)."
+        )
     return torch.device(name)
 
 
@@ -46,14 +48,12 @@ def numerics(threads: int = 1) -> Iterator[None]:
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
-        with torch.backends.cudnn.flags(
-            enabled=True, benchmark=False, deterministic=True, allow_tf32=False
-        ):
+        with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
             yield
     finally:
         torch.set_num_threads(before)
 
 
 def memory_format(device: torch.device) -> torch.memory_format:
-    """The faster layout for float32 convolutions: channels last on a CPU (see tests/benchmarks), else the plain one."""
+    """The faster layout for float32 convolutions: channels last on a CPU (see tests/benchmarks)."""
     return torch.channels_last if device.type == "cpu" else torch.contiguous_format

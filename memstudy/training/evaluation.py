@@ -1,4 +1,4 @@
-"""What a network knows at an epoch's end, in evaluation mode: on test images, and on its own training images."""
+"""What a network knows at an epoch's end, on test images and on its own training images."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -20,7 +21,7 @@ NETWORK, MOMENTUM = "network.", "momentum."
 
 def build_network(recipe: Recipe, images: ImageSet, device: torch.device) -> Network:
     """The recipe's network with its initial weights."""
-    options = {}
+    options: dict[str, Any] = {}
     for regularizer in regularizers.build(recipe.regularizers).values():
         options |= regularizer.network_options()
     network = models.build(
@@ -48,7 +49,7 @@ class TrainingState:
         """The state before the first epoch."""
         network = build_network(recipe, images, device)
         built = regularizers.build(recipe.regularizers)
-        options = {}
+        options: dict[str, Any] = {}
         for regularizer in built.values():
             options |= regularizer.optimizer_options()
         training = recipe.training

@@ -1,0 +1,83 @@
+"""Files that are either wholly there or not at all, and checked when read back. No pickle."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import json
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from memstudy.errors import MemstudyError
+
+TEMPORARY = ".tmp-"
+
+
+@contextlib.contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """Turn an operating system's refusal to write at `path` into a MemstudyError."""
+    try:
+        yield
+    except OSError as error:
+        raise MemstudyError(
+            f"cannot write {error.filename or path}: {error.strerror}; choose another place with --runs-dir "
+            "(or MEMSTUDY_RUNS), or make room there."
+        ) from error
+
+
+def damaged(path: Path, why: object) -> MemstudyError:
+    """The answer to a file of a run that cannot be trusted."""
+    return MemstudyError(
+        f"{path} is damaged or was changed ({why}); remove its run directory and run it again."
+    )
+
+
+def write(path: Path, content: bytes | str) -> None:
+    """Write atomically: a temporary file in the same directory, flushed to disk, then renamed."""
+    data = content.encode() if isinstance(content, str) else content
+    temporary = path.with_name(f"{TEMPORARY}{os.getpid()}-{path.name}")
+    with explained(path):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with temporary.open("wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        finally:
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
+
+
+def write_json(path: Path, value: Mapping[str, Any]) -> None:
+    """Write JSON atomically, indented, keys in their order."""
+    write(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object; a MemstudyError if the file is damaged."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise damaged(path, error) from error
+    if not isinstance(value, dict):
+        raise damaged(path, "no JSON object")
+    return value
+
+
+def npz(**arrays: NDArray[Any]) -> bytes:
+    """Arrays as the bytes of an uncompressed .npz; equal arrays give equal bytes."""
+    buffer = io.BytesIO()
+    np.savez(buffer, allow_pickle=False, **arrays)
+    return buffer.getvalue()
+
+
+def digest(content: bytes) -> str:
+    """SHA-256, hexadecimal."""
+    return hashlib.sha256(content).hexdigest()

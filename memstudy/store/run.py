@@ -1,0 +1,251 @@
+"""One run's directory: one writer, readable without this program.
+
+recipe.toml                       what was run, its identity first
+state.json                        status, environment, checksums
+metrics.csv                       one row an epoch
+labels.npz                        clean, noisy (N,) int64; mask (N,) bool; transition (K, K)
+checkpoints/epoch-NNNN.safetensors   the network after epoch NNNN (0-based)
+resume.safetensors                network and momentum after the newest saved epoch; gone when finished
+log.txt                           what happened when
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+from collections.abc import Iterator
+from enum import StrEnum
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import filelock
+import pandas as pd
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load as load_safetensors
+from safetensors.torch import save as save_safetensors
+from torch import Tensor
+
+from memstudy import recipe as recipes
+from memstudy.errors import MemstudyError
+from memstudy.recipe import Recipe
+from memstudy.regularizers import label
+from memstudy.store import files
+
+
+class Status(StrEnum):
+    """Where a run stands."""
+
+    NEW = "new"
+    RUNNING = "running"
+    INTERRUPTED = "interrupted"
+    FINISHED = "finished"
+    FAILED = "failed"
+
+
+RECIPE, STATE, METRICS, LABELS = "recipe.toml", "state.json", "metrics.csv", "labels.npz"
+RESUME, LOG, CHECKPOINTS, LOCK = "resume.safetensors", "log.txt", "checkpoints", ".lock"
+
+
+def run_name(recipe: Recipe) -> str:
+    """A name people can read, made unique by the recipe's identity."""
+    corruption = recipe.corruption
+    return (
+        f"{recipe.dataset}-{corruption.rule}{corruption.rate:g}-{label(recipe.regularizers)}"
+        f"-s{recipe.seed}-{recipe.id[:8]}"
+    )
+
+
+class RunDirectory:
+    """A run's directory, which need not exist yet. Writing methods are for whoever holds `lock()`."""
+
+    def __init__(self, path: Path, recipe: Recipe | None = None) -> None:
+        self.path = path
+        if recipe is not None:
+            self.__dict__["recipe"] = recipe
+
+    @cached_property
+    def recipe(self) -> Recipe:
+        """The recipe, checked against its identity and against the directory's name."""
+        recipe = recipes.read(self.path / RECIPE)
+        if run_name(recipe) != self.name:
+            raise MemstudyError(
+                f"{self.path / RECIPE} is not the recipe this directory was made for "
+                f"({run_name(recipe)}); restore it or remove the directory."
+            )
+        return recipe
+
+    @property
+    def name(self) -> str:
+        """The directory's name."""
+        return self.path.name
+
+    @property
+    def exists(self) -> bool:
+        """Whether anything has been written."""
+        return (self.path / STATE).is_file()
+
+    # State
+
+    def state(self) -> dict[str, Any]:
+        """The content of state.json; a new run's if there is none."""
+        path = self.path / STATE
+        if not path.is_file():
+            return {"status": Status.NEW}
+        state = files.read_json(path)
+        if state.get("status") not in list(Status):
+            raise files.damaged(path, "it has no known status")
+        return state
+
+    def update(self, **changes: Any) -> None:
+        """Change some keys of state.json, atomically."""
+        files.write_json(self.path / STATE, self.state() | changes)
+
+    @property
+    def status(self) -> Status:
+        """Where the run stands; one that was killed while running counts as interrupted."""
+        status = Status(self.state()["status"])
+        return Status.INTERRUPTED if status is Status.RUNNING and not self.locked else status
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        """Be the only writer. Raises a MemstudyError if another process is; a dead one's lock is free."""
+        with files.explained(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
+            lock = filelock.FileLock(self.path / LOCK)
+            try:
+                lock.acquire(timeout=1)
+            except filelock.Timeout as error:
+                raise MemstudyError(
+                    f"{self.name} is being run by another process; wait for it, or stop it first."
+                ) from error
+        try:
+            for leftover in self.path.rglob(f"{files.TEMPORARY}*"):
+                leftover.unlink(missing_ok=True)
+            yield
+        finally:
+            lock.release()
+
+    @property
+    def locked(self) -> bool:
+        """Whether a process is writing here now."""
+        if not (self.path / LOCK).exists():
+            return False
+        try:
+            with filelock.FileLock(self.path / LOCK).acquire(timeout=0):
+                return False
+        except filelock.Timeout:
+            return True
+        except OSError:  # a store we may only read: nobody can tell, and nobody here can write
+            return False
+
+    def log(self, text: str) -> None:
+        """Append a line with the time to log.txt."""
+        now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        with files.explained(self.path), (self.path / LOG).open("a", encoding="utf-8") as file:
+            file.write(f"{now}  {text}\n")
+
+    def write_recipe(self) -> None:
+        """Write recipe.toml."""
+        files.write(self.path / RECIPE, self.recipe.to_toml())
+
+    # Metrics
+
+    def metrics(self) -> pd.DataFrame:
+        """One row an epoch, column `epoch` from 0; empty before the first epoch."""
+        path = self.path / METRICS
+        if not path.is_file():
+            return pd.DataFrame({"epoch": pd.Series(dtype=int)})
+        try:
+            # By way of text: pandas' own float parser may miss the last digit.
+            return pd.read_csv(path, dtype=str).astype(float).astype({"epoch": int})
+        except (ValueError, KeyError, OSError) as error:
+            raise files.damaged(path, error) from error
+
+    def append_metrics(self, epoch: int, metrics: dict[str, float]) -> None:
+        """Append one epoch's row; floats keep all their digits."""
+        row = pd.DataFrame([{"epoch": epoch, **metrics}])
+        path = self.path / METRICS
+        with files.explained(path), path.open("a", encoding="utf-8", newline="") as file:
+            file.write(row.to_csv(index=False, header=epoch == 0, lineterminator="\n"))
+
+    def keep_metrics(self, epochs: int) -> None:
+        """Drop rows of epochs that will be trained again, and a row that an interruption cut short."""
+        path = self.path / METRICS
+        if not path.is_file():
+            return
+        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)[: epochs + 1 if epochs else 0]
+        if len(lines) < epochs + 1 and epochs:
+            raise files.damaged(path, "rows are missing")
+        files.write(path, "".join(lines))
+
+    @property
+    def epochs_done(self) -> int:
+        """How many epochs have their metrics written."""
+        path = self.path / METRICS
+        if not path.is_file():
+            return 0
+        with path.open("rb") as file:
+            return max(0, sum(1 for line in file if line.endswith(b"\n")) - 1)
+
+    # Tensors
+
+    def _save(self, relative: str, content: bytes) -> None:
+        files.write(self.path / relative, content)
+        self.update(checksums=self.state().get("checksums", {}) | {relative: files.digest(content)})
+
+    def _load(self, relative: str) -> bytes:
+        path = self.path / relative
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise MemstudyError(f"cannot read {path}: {error.strerror}.") from error
+        if self.state().get("checksums", {}).get(relative) != files.digest(content):
+            raise files.damaged(path, "its checksum does not match")
+        return content
+
+    def save_labels(self, content: bytes) -> None:
+        """Write labels.npz."""
+        self._save(LABELS, content)
+
+    def save_checkpoint(self, epoch: int, tensors: dict[str, Tensor]) -> None:
+        """Keep the network after `epoch`."""
+        self._save(f"{CHECKPOINTS}/epoch-{epoch:04d}.safetensors", save_safetensors(tensors))
+
+    def load_checkpoint(self, epoch: int) -> dict[str, Tensor]:
+        """The tensors of a kept epoch; a MemstudyError that names the kept ones if it is not among them."""
+        if epoch not in self.checkpoints():
+            kept = ", ".join(map(str, self.checkpoints())) or "none yet"
+            raise MemstudyError(f"{self.name} has no checkpoint of epoch {epoch}; it has: {kept}.")
+        return load_safetensors(self._load(f"{CHECKPOINTS}/epoch-{epoch:04d}.safetensors"))
+
+    def checkpoints(self) -> list[int]:
+        """The epochs whose network was kept, ascending."""
+        names = self.state().get("checksums", {})
+        kept = [name for name in names if name.startswith(CHECKPOINTS)]
+        return sorted(int(Path(name).stem.removeprefix("epoch-")) for name in kept)
+
+    def checkpoint_digest(self, epoch: int) -> str:
+        """The checksum of a kept network: what an analysis of it depends on."""
+        return str(self.state()["checksums"][f"{CHECKPOINTS}/epoch-{epoch:04d}.safetensors"])
+
+    def save_resume(self, epochs_done: int, tensors: dict[str, Tensor]) -> None:
+        """Write what continues the run after `epochs_done` epochs: one file, so it is never half new."""
+        metadata = {"epochs_done": str(epochs_done)}
+        files.write(self.path / RESUME, save_safetensors(tensors, metadata=metadata))
+
+    def load_resume(self) -> tuple[int, dict[str, Tensor]] | None:
+        """(epochs done, tensors), or None if nothing was saved."""
+        path = self.path / RESUME
+        if not path.is_file():
+            return None
+        try:
+            with safe_open(path, framework="pt") as file:
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+                return int(file.metadata()["epochs_done"]), tensors
+        except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
+            raise files.damaged(path, error) from error
+
+    def drop_resume(self) -> None:
+        """Forget what only a continuation would need."""
+        (self.path / RESUME).unlink(missing_ok=True)

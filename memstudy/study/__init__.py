@@ -1,0 +1,1 @@
+"""From recipes to runs: carry one out, or a whole study, and compare what came of it."""

@@ -1,0 +1,192 @@
+"""Carry out a recipe in its run directory: start, continue, or find it finished.
+
+Whatever stops it, at whatever moment, the directory holds the newest finished epoch, and the same command
+continues from there, bit for bit.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from memstudy import presets
+from memstudy.data import dataset, sources
+from memstudy.data.dataset import CorruptedDataset
+from memstudy.errors import Interrupted, MemstudyError, RunFailed
+from memstudy.store import RunDirectory, Status, files
+from memstudy.study.environment import environment
+from memstudy.training import (
+    DeviceData,
+    NonFiniteLoss,
+    TrainingState,
+    evaluate,
+    numerics,
+    resolve_device,
+    train_epoch,
+)
+from memstudy.training.state import NETWORK
+
+SAVE_EVERY_SECONDS = 10.0
+"""How often the state is written while all goes well; an interruption writes it in any case."""
+
+
+@dataclass(frozen=True)
+class Means:
+    """With what a run is carried out; none of it is part of the recipe."""
+
+    device: str = "auto"
+    threads: int = 1
+    data_dir: Path | None = None
+    download: bool = False
+    deadline: float | None = None  # on time.monotonic's clock: stop after the epoch that passes it
+
+
+class Watcher:
+    """Told what happens, in this order; the default tells nobody."""
+
+    def started(self, run: RunDirectory, data: CorruptedDataset, device: torch.device) -> None:
+        """Training is about to begin or to continue."""
+
+    def stepped(self, step: int, steps: int) -> None:
+        """A training step of the current epoch is done."""
+
+    def epoch_done(self, epoch: int, metrics: dict[str, float]) -> None:
+        """An epoch is trained, evaluated and written."""
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, as an exception: a cluster's way of pressing Ctrl-C."""
+
+
+def carry_out(run: RunDirectory, means: Means, watcher: Watcher | None = None) -> RunDirectory:
+    """Train a run to its end; return at once if it is there already.
+
+    Raises Interrupted after saving (Ctrl-C, SIGTERM, the deadline), RunFailed for a non-finite loss, and
+    MemstudyError, before anything is written, for a device or data set that is not there.
+    """
+    watcher = watcher or Watcher()
+    if run.exists and run.status is Status.FINISHED:
+        return run
+    presets.check(run.recipe)
+    device = resolve_device(means.device)
+    images = sources.load(run.recipe.dataset, means.data_dir, means.download)
+    data = dataset.corrupt(images, run.recipe.corruption)
+    with numerics(means.threads):
+        state = TrainingState.initial(run.recipe, images, device)
+        with run.lock():
+            if run.exists and run.status is Status.FINISHED:  # by another process, while we waited
+                return run
+            _prepare(run, data, state, device, means)
+            watcher.started(run, data, device)
+            _train(run, state, DeviceData.of(data, device), means, watcher)
+    return run
+
+
+def _prepare(
+    run: RunDirectory, data: CorruptedDataset, state: TrainingState, device: torch.device, means: Means
+) -> None:
+    """Write what is known before training, or restore what was saved by an earlier process."""
+    source_hash = data.images.content_hash()
+    earlier = run.state()
+    if earlier.get("data_sha256", source_hash) != source_hash:
+        raise MemstudyError(
+            f"{run.name} was started on other images of {run.recipe.dataset!r} than those found now; point "
+            "--data-dir at the ones it was started with, or remove its directory."
+        )
+    saved = run.load_resume()
+    if saved is not None:
+        state.restore(saved[1], saved[0])
+    run.keep_metrics(state.epochs_done)
+    run.write_recipe()
+    run.update(
+        status=Status.RUNNING,
+        epochs=run.recipe.training.epochs,
+        corrupted_share=data.corrupted_share,
+        floor=data.floor,
+        data_sha256=source_hash,
+        environment=environment(device, means.threads),
+    )
+    run.save_labels(
+        files.npz(
+            clean=data.images.train_labels.numpy(),
+            noisy=data.noisy_labels.numpy(),
+            mask=data.mask.numpy(),
+            transition=data.transition,
+        )
+    )
+    run.log(f"{'continued' if saved else 'started'} at epoch {state.epochs_done} on {device}")
+
+
+@dataclass(frozen=True)
+class _Snapshot:
+    """The newest finished epoch, in memory: what an interruption writes."""
+
+    epochs_done: int
+    tensors: dict[str, Tensor]
+
+    @classmethod
+    def of(cls, state: TrainingState) -> _Snapshot:
+        return cls(state.epochs_done, state.tensors())
+
+    def network(self) -> dict[str, Tensor]:
+        return {name: value for name, value in self.tensors.items() if name.startswith(NETWORK)}
+
+
+def _train(run: RunDirectory, state: TrainingState, data: DeviceData, means: Means, watcher: Watcher) -> None:
+    """Train epoch by epoch, saving as it goes; end finished, or saved and raising."""
+    good = _Snapshot.of(state)
+    saved_at = began = time.monotonic()
+    try:
+        while state.epochs_done < run.recipe.training.epochs:
+            if means.deadline is not None and time.monotonic() > means.deadline:
+                raise KeyboardInterrupt
+            metrics = train_epoch(state, data, run.recipe, watcher.stepped)
+            metrics = evaluate(state.network, data) | metrics
+            epoch = state.epochs_done - 1
+            run.append_metrics(epoch, metrics)
+            good = _Snapshot.of(state)
+            if epoch in run.recipe.training.checkpoints:
+                run.save_checkpoint(epoch, good.network())
+            if time.monotonic() - saved_at > SAVE_EVERY_SECONDS:
+                run.save_resume(good.epochs_done, good.tensors)
+                saved_at = time.monotonic()
+            watcher.epoch_done(epoch, metrics)
+    except NonFiniteLoss as failure:
+        raise _failed(run, good, failure) from failure
+    except KeyboardInterrupt as stop:
+        raise _stopped(run, good, 15 if isinstance(stop, Terminated) else 2) from stop
+    run.update(status=Status.FINISHED)
+    run.drop_resume()
+    run.log(f"finished after {time.monotonic() - began:.1f} s")
+
+
+def _stopped(run: RunDirectory, good: _Snapshot, signal_number: int) -> Interrupted:
+    """Save the newest finished epoch, and say how to continue."""
+    if good.epochs_done:
+        run.save_resume(good.epochs_done, good.tensors)
+    run.update(status=Status.INTERRUPTED)
+    run.log(f"interrupted after epoch {good.epochs_done - 1}")
+    return Interrupted(
+        f"stopped and saved: {good.epochs_done} of {run.recipe.training.epochs} epochs are done; the same "
+        f"command continues from there, and so does: memstudy run --recipe {run.path / 'recipe.toml'}",
+        signal_number,
+    )
+
+
+def _failed(run: RunDirectory, good: _Snapshot, failure: NonFiniteLoss) -> RunFailed:
+    """Keep the last good network, mark the run failed, and say where it broke."""
+    kept = "nothing before it to keep"
+    if good.epochs_done:
+        run.save_checkpoint(good.epochs_done - 1, good.network())
+        run.save_resume(good.epochs_done, good.tensors)
+        kept = f"the network after epoch {good.epochs_done - 1} is kept"
+    run.update(status=Status.FAILED, failure=str(failure))
+    run.log(str(failure))
+    return RunFailed(
+        f"{run.name} failed: {failure} (both counted from 0), {kept}; try a smaller learning rate or a "
+        "smaller penalty."
+    )

@@ -1,0 +1,47 @@
+"""What a run was carried out with: versions, device, threads, commit. No part of its identity."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+
+import memstudy
+from memstudy.training.device import device_name
+
+PACKAGES = ("torch", "numpy", "safetensors", "mlxtend", "torchvision")
+
+
+@cache
+def git_commit() -> str | None:
+    """The commit of the checkout that memstudy runs from; None if it does not run from one."""
+    try:
+        done = subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
+            cwd=Path(memstudy.__file__).parent,
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()
+
+
+def environment(device: torch.device, threads: int) -> dict[str, object]:
+    """Everything outside the recipe that may move a result in its last digits."""
+    return {
+        "memstudy": memstudy.__version__,
+        "commit": git_commit(),
+        "python": platform.python_version(),
+        "packages": {name: version(name) for name in PACKAGES},
+        "system": f"{platform.system()} {platform.machine()}",
+        "device": str(device),
+        "device_name": device_name(device),
+        "threads": threads,
+    }
