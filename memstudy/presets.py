@@ -6,7 +6,7 @@ al2    AL2's protocol: full MNIST, 701 epochs (stated; see the paper's Table 1)
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -62,53 +62,63 @@ def get(name: str) -> Preset:
 def build(
     preset: str = DEFAULT,
     *,
+    dataset: str | None = None,
+    network: str | None = None,
     reg: str = regularizers.BARE,
     options: Mapping[str, Mapping[str, Option]] | None = None,
-    checkpoints: int | tuple[int, ...] | None = None,
-    corruption: Mapping[str, Any] | None = None,
-    training: Mapping[str, Any] | None = None,
-    **overrides: Any,
+    seed: int | None = None,
+    rule: str | None = None,
+    corrupt: float | None = None,
+    corrupt_seed: int | None = None,
+    epochs: int | None = None,
+    batch_size: int | None = None,
+    lr: float | None = None,
+    momentum: float | None = None,
+    checkpoints: int | Sequence[int] | None = None,
 ) -> Recipe:
-    """The preset's recipe with everything given here instead. Names are checked, nearest ones suggested.
+    """The preset's recipe with everything given here instead; None keeps the preset's value.
 
-    Args:
-        preset: its name.
-        reg: regularizers joined by `+`, or `bare`.
-        options: options by regularizer, before the preset's.
-        checkpoints: how many to spread over the run, or which epochs; the preset's choice if None.
-        corruption: fields of `Corruption`.
-        training: fields of `Training`, without the checkpoints.
-        overrides: `dataset`, `network`, `seed`.
-
+    The names are those of the command line. `reg` joins regularizers by `+`; `options` holds theirs, by
+    regularizer, and goes before the preset's; `checkpoints` is how many to spread over the run, or which
+    epochs. Names are checked, and a MemstudyError suggests the nearest ones.
     """
     base = get(preset)
-    trained = replace(base.recipe.training, **{"checkpoints": (), **_given(training)})
-    recipe = replace(
+    training = _replaced(
+        base.recipe.training,
+        checkpoints=(),  # at once with the epochs: the preset's own may lie beyond fewer epochs
+        epochs=epochs,
+        batch_size=batch_size,
+        learning_rate=lr,
+        momentum=momentum,
+    )
+    recipe = _replaced(
         base.recipe,
-        corruption=replace(base.recipe.corruption, **_given(corruption)),
+        dataset=dataset,
+        network=network,
+        seed=seed,
+        corruption=_replaced(base.recipe.corruption, rule=rule, rate=corrupt, seed=corrupt_seed),
         regularizers=regularizers.parse(reg, options, base.options),
-        training=replace(trained, checkpoints=_checkpoints(trained.epochs, checkpoints, base)),
-        **_given(overrides),
+        training=replace(training, checkpoints=_checkpoints(training.epochs, checkpoints, base)),
     )
     return check(recipe)
 
 
 def check(recipe: Recipe) -> Recipe:
-    """Raise a MemstudyError for any name or regularizer option in the recipe that nothing here knows."""
+    """The recipe with every regularizer option filled in; a MemstudyError for a name that nothing here knows."""
     SOURCES.check(recipe.dataset)
     NETWORKS.check(recipe.network)
     RULES.check(recipe.corruption.rule)
-    regularizers.build(recipe.regularizers)
-    return recipe
+    return replace(recipe, regularizers=regularizers.complete(recipe.regularizers))
 
 
-def _given(values: Mapping[str, Any] | None) -> dict[str, Any]:
-    return {name: value for name, value in (values or {}).items() if value is not None}
+def _replaced(target: Any, **changes: Any) -> Any:
+    """`dataclasses.replace` with what is not None."""
+    return replace(target, **{name: value for name, value in changes.items() if value is not None})
 
 
-def _checkpoints(epochs: int, wanted: int | tuple[int, ...] | None, preset: Preset) -> tuple[int, ...]:
-    if isinstance(wanted, tuple):
-        return wanted
+def _checkpoints(epochs: int, wanted: int | Sequence[int] | None, preset: Preset) -> tuple[int, ...]:
+    if isinstance(wanted, Sequence):
+        return tuple(wanted)
     if wanted is None and preset.checkpoint_every:
         return tuple(range(0, epochs, preset.checkpoint_every))
-    return spread(epochs, wanted or 10)
+    return spread(epochs, 10 if wanted is None else wanted)

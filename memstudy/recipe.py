@@ -32,7 +32,7 @@ def _whole(name: str, value: object, low: int) -> int:
 def _number(name: str, value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise MemstudyError(f"{name} must be a finite number, not {value!r}.")
-    return float(value)
+    return float(value) + 0.0  # -0.0 becomes 0.0, so both are the same recipe
 
 
 def _word(name: str, value: object) -> str:
@@ -75,6 +75,10 @@ class Regularizer:
 
     def __post_init__(self) -> None:
         for option, value in self.options:
+            if not isinstance(value, Option):
+                raise MemstudyError(
+                    f"{self.name}.{option} must be a number, a word or a truth, not {value!r}."
+                )
             if isinstance(value, float) and not math.isfinite(value):
                 raise MemstudyError(f"{self.name}.{option} must be a finite number, not {value!r}.")
         _set(self, name=_word("a regularizer", self.name), options=tuple(sorted(self.options)))
@@ -192,7 +196,7 @@ def from_dict(data: dict[str, Any], where: str = "the recipe") -> Recipe:
             **data,
         )
     except (TypeError, ValueError, KeyError) as error:
-        text = str(error).removeprefix("Recipe.__init__() ").removeprefix("Training.__init__() ")
+        text = re.sub(r"^\w+\.__init__\(\) ", "", str(error))
         raise MemstudyError(f"{where} is not a complete recipe: {text}.") from error
 
 

@@ -41,6 +41,8 @@ def parse(
     names = [name.strip().lower() for name in text.split("+")]
     if names == [BARE]:
         names = []
+    if BARE in names:
+        raise MemstudyError(f"{BARE!r} means no regularizer, so it stands alone; {text!r} adds others to it.")
     for name in names:
         if name not in REGULARIZERS.names():
             raise unknown("regularizer", name, [BARE, *REGULARIZERS.names()])
@@ -52,15 +54,16 @@ def parse(
                 f"an option is set for {name!r}, which {text!r} does not use; "
                 f"add it ({'+'.join([*names, name])}) or leave the option out."
             )
+    chosen = {name: {**(defaults or {}).get(name, {}), **(options or {}).get(name, {})} for name in names}
+    return complete(recipe.Regularizer(name, tuple(given.items())) for name, given in chosen.items())
+
+
+def complete(specifications: Iterable[recipe.Regularizer]) -> tuple[recipe.Regularizer, ...]:
+    """Fill in the defaults by building each regularizer once, which also checks names and values."""
     return tuple(
-        _complete(name, {**(defaults or {}).get(name, {}), **(options or {}).get(name, {})}) for name in names
+        recipe.Regularizer(name, tuple((f.name, getattr(built, f.name)) for f in fields(built)))
+        for name, built in build(specifications).items()
     )
-
-
-def _complete(name: str, options: Mapping[str, Option]) -> recipe.Regularizer:
-    """Fill in the defaults by building the regularizer once, which also checks the values."""
-    built = _build(recipe.Regularizer(name, tuple(options.items())))
-    return recipe.Regularizer(name, tuple((f.name, getattr(built, f.name)) for f in fields(built)))
 
 
 def build(specifications: Iterable[recipe.Regularizer]) -> dict[str, Regularizer]:

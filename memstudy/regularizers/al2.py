@@ -10,6 +10,7 @@ paper's speed λ stays too small to show anything in a few dozen epochs. advance
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -25,10 +26,13 @@ def activation_loss(features: Tensor) -> Tensor:
 def schedule(
     epoch: int, initial: float, growth: float, threshold: float, late_growth: float, advance: float
 ) -> float:
-    """λ at a 0-based epoch; multiplied up epoch by epoch, as the authors' code does."""
+    """λ at a 0-based epoch; multiplied up epoch by epoch, as the authors' code does. Infinite past float64."""
     strength = initial
-    for _ in range(epoch):
-        strength *= (growth if strength < threshold else late_growth) ** advance
+    try:
+        for _ in range(epoch):
+            strength *= (growth if strength < threshold else late_growth) ** advance
+    except OverflowError:
+        return math.inf
     return strength
 
 

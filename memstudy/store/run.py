@@ -172,10 +172,12 @@ class RunDirectory:
     def keep_metrics(self, epochs: int) -> None:
         """Drop rows of epochs that will be trained again, and a row that an interruption cut short."""
         path = self.path / METRICS
-        if not path.is_file():
+        if epochs == 0:
+            path.unlink(missing_ok=True)
             return
-        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)[: epochs + 1 if epochs else 0]
-        if len(lines) < epochs + 1 and epochs:
+        lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.is_file() else []
+        lines = lines[: epochs + 1]
+        if len(lines) < epochs + 1 or not lines[-1].endswith("\n"):
             raise files.damaged(path, "rows are missing")
         files.write(path, "".join(lines))
 
@@ -231,7 +233,7 @@ class RunDirectory:
 
     def save_resume(self, epochs_done: int, tensors: dict[str, Tensor]) -> None:
         """Write what continues the run after `epochs_done` epochs: one file, so it is never half new."""
-        metadata = {"epochs_done": str(epochs_done)}
+        metadata = {"epochs_done": str(epochs_done), "sha256": files.digest(save_safetensors(tensors))}
         files.write(self.path / RESUME, save_safetensors(tensors, metadata=metadata))
 
     def load_resume(self) -> tuple[int, dict[str, Tensor]] | None:
@@ -242,7 +244,10 @@ class RunDirectory:
         try:
             with safe_open(path, framework="pt") as file:
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-                return int(file.metadata()["epochs_done"]), tensors
+                metadata = file.metadata()
+            if metadata["sha256"] != files.digest(save_safetensors(tensors)):
+                raise ValueError("its checksum does not match")
+            return int(metadata["epochs_done"]), tensors
         except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
             raise files.damaged(path, error) from error
 

@@ -148,9 +148,10 @@ def _train(run: RunDirectory, state: TrainingState, data: DeviceData, means: Mea
             metrics = evaluate(state.network, data) | metrics
             epoch = state.epochs_done - 1
             run.append_metrics(epoch, metrics)
-            good = _Snapshot.of(state)
+            snapshot = _Snapshot.of(state)
             if epoch in run.recipe.training.checkpoints:
-                run.save_checkpoint(epoch, good.network())
+                run.save_checkpoint(epoch, snapshot.network())
+            good = snapshot  # only now: a continuation would not write this epoch's checkpoint again
             if time.monotonic() - saved_at > SAVE_EVERY_SECONDS:
                 run.save_resume(good.epochs_done, good.tensors)
                 saved_at = time.monotonic()

@@ -1,0 +1,6 @@
+"""`python -m memstudy`."""
+
+from memstudy.cli import main
+
+if __name__ == "__main__":
+    main()

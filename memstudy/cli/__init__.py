@@ -1,0 +1,64 @@
+"""The command line: one thin command per verb. Only inside commands is torch imported: --help is instant."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from memstudy import __version__
+from memstudy.cli.ablate import ablate
+from memstudy.cli.figures import figures
+from memstudy.cli.run import run
+from memstudy.cli.runs import runs
+from memstudy.cli.study import study
+from memstudy.cli.svcca import svcca
+from memstudy.cli.table import table
+from memstudy.errors import MemstudyError, unknown
+
+
+class Refusal(click.ClickException):
+    """A MemstudyError on its way to standard error: one sentence, no traceback."""
+
+    def __init__(self, error: MemstudyError) -> None:
+        super().__init__(str(error))
+        self.exit_code = error.exit_code  # type: ignore[misc]  # click declares it on the class
+
+
+class Commands(click.Group):
+    """A group whose commands' MemstudyErrors become sentences, and Ctrl-C exit code 130."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the chosen command."""
+        try:
+            return super().invoke(ctx)
+        except MemstudyError as error:
+            raise Refusal(error) from error
+        except KeyboardInterrupt:
+            click.echo("stopped; nothing was lost, and the same command continues.", err=True)
+            ctx.exit(130)
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        """Answer a misspelt command with the nearest ones."""
+        if args and self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
+            raise Refusal(unknown("command", args[0], self.list_commands(ctx)))
+        return super().resolve_command(ctx, args)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """In the order of use."""
+        return list(self.commands)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="memstudy")
+def main() -> None:
+    """Study memorization under noisy labels: corrupt, train, regularize, compare, ablate, report.
+
+    \b
+    memstudy run --corrupt 0.75 --reg al2    one run (preset quick: about half a minute on a CPU)
+    memstudy study studies/quick.toml        the 8 recipes of AL2's table, with tables and figures
+    """  # noqa: D301 (the escape is click's mark of a block that is not to be wrapped)
+
+
+for _command in (run, runs, study, svcca, ablate, table, figures):
+    main.add_command(_command)

@@ -1,0 +1,110 @@
+"""Options that several commands share, and how their values are read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from memstudy.errors import MemstudyError
+
+Command = Callable[..., Any]
+
+
+def composed(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
+    """Several option decorators as one, listed in the order of --help."""
+
+    def decorate(command: Command) -> Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+runs_dir = click.option(
+    "--runs-dir",
+    type=click.Path(path_type=Path),
+    envvar="MEMSTUDY_RUNS",
+    default=Path("runs"),
+    show_default="./runs, or MEMSTUDY_RUNS",
+    help="The store: where run directories are.",
+)
+as_json = click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
+data_dir = click.option(
+    "--data-dir",
+    type=click.Path(path_type=Path),
+    envvar="MEMSTUDY_DATA",
+    help="Where image sets are (torchvision's layout). [default: MEMSTUDY_DATA, or the user's cache]",
+)
+data = composed(data_dir, click.option("--download", is_flag=True, help="Fetch the image set if it is missing."))
+device = composed(
+    click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, or cuda:N."),
+    click.option(
+        "--threads", default=1, show_default=True, type=click.IntRange(1), help="CPU threads of one run."
+    ),
+)
+selection = composed(
+    click.argument("runs", nargs=-1, metavar="[RUN]..."),
+    click.option("--study", help="Choose a study's runs; 'all' for the whole store. [default: the newest]"),
+)
+
+
+def checkpoints(text: str | None) -> int | tuple[int, ...] | None:
+    """`"10"` is a number of checkpoints, `"0,50,99"` are epochs, and so is `"50,"`."""
+    return _count_or_list("--checkpoints", "how many to spread over the run (10) or epochs (0,50,99)", text)
+
+
+def seeds(text: str | None) -> tuple[int, ...] | None:
+    """`"5"` is the seeds 0 to 4, `"0,3,7"` are seeds, and so is `"7,"`."""
+    found = _count_or_list("--seeds", "a number of seeds (5) or the seeds themselves (0,3,7)", text)
+    return tuple(range(found)) if isinstance(found, int) else found
+
+
+def _count_or_list(name: str, meaning: str, text: str | None) -> int | tuple[int, ...] | None:
+    """A lone whole number from 1 on is a count; with a comma, numbers from 0 on are a list."""
+    if text is None:
+        return None
+    try:
+        numbers = tuple(int(part) for part in text.split(",") if part.strip())
+    except ValueError:
+        numbers = ()
+    is_list = "," in text
+    if not numbers or min(numbers) < (0 if is_list else 1):
+        raise MemstudyError(f"{name} takes {meaning}, not {text!r}.")
+    return numbers if is_list else numbers[0]
+
+
+def positive(name: str, value: float) -> float:
+    """A finite, positive number."""
+    if not 0 < value < float("inf"):
+        raise MemstudyError(f"{name} must be a finite, positive number, not {value:g}.")
+    return value
+
+
+def settings(assignments: tuple[str, ...]) -> dict[str, dict[str, float | int | str | bool]]:
+    """`("al2.advance=3",)` → `{"al2": {"advance": 3}}`."""
+    found: dict[str, dict[str, float | int | str | bool]] = {}
+    for assignment in assignments:
+        name, _, value = assignment.partition("=")
+        method, _, option = name.strip().partition(".")
+        if not (method and option and value):
+            raise MemstudyError(
+                f"--set takes REGULARIZER.OPTION=VALUE, for example al2.advance=3, not {assignment!r}."
+            )
+        found.setdefault(method.lower(), {})[option] = _value(value.strip())
+    return found
+
+
+def _value(text: str) -> float | int | str | bool:
+    """A number or a truth value if it reads as one, else the text itself."""
+    if text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            pass
+    return text

@@ -1,0 +1,130 @@
+"""What is derived from a selection of runs, in order: comparison, ablation, tables, figures.
+
+Each step is one function that does it, says what it found, and returns its summary for --json; the commands
+of the same names call them one by one, and `memstudy study` all in a row.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+
+from memstudy.analysis import cca
+from memstudy.cli.progress import Voice, counted
+from memstudy.report import comparison, figures, tables
+from memstudy.report.frames import Setting, settings
+from memstudy.store import files
+from memstudy.store.store import Selection
+from memstudy.study import ablate, compare
+from memstudy.study.rows import read
+from memstudy.study.trunk import TestBench
+
+DEFAULT_ORDERS = 5
+
+
+def derive_all(selection: Selection, device: torch.device, data_dir: Path | None, voice: Voice) -> dict[str, Any]:
+    """Everything, with each step's defaults."""
+    bench = TestBench(device, data_dir)
+    return (
+        svcca_step(selection, bench, voice)
+        | ablation_step(selection, bench, voice)
+        | table_step(selection, voice)
+        | figure_step(selection, voice)
+    )
+
+
+def svcca_step(
+    selection: Selection, bench: TestBench, voice: Voice, keep: str = "variance:0.99", all_pairs: bool = False
+) -> dict[str, Any]:
+    """Compare representations; print the digest; write both CSV files and the figures."""
+    rule = cca.parse_keep(keep)
+    with counted(voice, "comparing") as on_pair:
+        pairs = compare.compare(selection, bench, keep=rule, all_pairs=all_pairs, on_pair=on_pair)
+    digest = comparison.digest(pairs, selection.runs)
+    voice.say(f"representations of {selection.name}, trunk on test images, means over n pairs of runs:")
+    for relation, rows in digest.groupby("relation", sort=False):
+        voice.say(f"\n{comparison.MEANING[str(relation)]} (SVCCA keeps {rule})")
+        voice.frame(rows.drop(columns="relation"), digits=3)
+    drawn = figures.draw_cca(selection)
+    voice.say(f"\nall {len(pairs)} comparisons: {selection.path / compare.PAIRS}")
+    return {"svcca": _records(digest), "svcca_files": _paths(selection.path / compare.PAIRS, *drawn)}
+
+
+def ablation_step(
+    selection: Selection, bench: TestBench, voice: Voice, orders: int = DEFAULT_ORDERS, seed: int = 0
+) -> dict[str, Any]:
+    """Ablate; print the areas at the last epoch; write the curves, the areas and the figure."""
+    with counted(voice, "ablating") as on_network:
+        curves = ablate.ablate(
+            selection,
+            bench,
+            orders=orders,
+            seed=seed,
+            epochs=_report_epochs(selection),
+            on_network=on_network,
+        )
+    areas = ablate.areas(curves)
+    path = selection.path / "ablation_areas.csv"
+    files.write(path, areas.to_csv(index=False, lineterminator="\n"))
+    last = areas[areas["epoch"] == areas.groupby("run")["epoch"].transform("max")]
+    voice.say(f"\narea under the cumulative ablation curve, %, last epoch, mean and 95 % CI over {orders} orders:")
+    voice.frame(last, digits=2)
+    drawn = figures.draw_ablation(selection)
+    return {"ablation": _records(last), "ablation_files": _paths(path, *drawn)}
+
+
+def table_step(selection: Selection, voice: Voice, style: str = "markdown") -> dict[str, Any]:
+    """Write every table in three formats; print them in one."""
+    written: list[Path] = []
+    for index, setting in enumerate(settings(selection.runs)):
+        for table in _tables(selection, setting):
+            stem = table.name if index == 0 else f"{table.name}-{index + 1}"
+            formats = {"md": table.markdown(), "tex": table.latex(), "csv": table.csv()}
+            for ending, text in formats.items():
+                written.append(selection.path / "tables" / f"{stem}.{ending}")
+                files.write(written[-1], text)
+            voice.say("\n" + formats[{"markdown": "md", "latex": "tex", "csv": "csv"}[style]])
+    voice.say(f"tables: {selection.path / 'tables'}")
+    return {"tables": _paths(*written)}
+
+
+def figure_step(selection: Selection, voice: Voice) -> dict[str, Any]:
+    """Draw everything there are numbers for; say what is missing and which command makes it."""
+    drawn = figures.draw_training(selection)
+    for draw, source, command in (
+        (figures.draw_cca, compare.COEFFICIENTS, "svcca"),
+        (figures.draw_ablation, ablate.CURVES, "ablate"),
+    ):
+        if (selection.path / source).is_file():
+            drawn += draw(selection)
+        else:
+            voice.say(f"nothing to draw from {source} yet; 'memstudy {command}' makes it.")
+    voice.say(f"figures: {selection.path / 'figures'}")
+    return {"figures": _paths(*drawn)}
+
+
+def _tables(selection: Selection, setting: Setting) -> list[tables.Table]:
+    epochs = _report_epochs(selection)
+    found = [tables.table1(setting, epochs)]
+    curves = read(selection.path / ablate.CURVES)
+    area = None if curves.empty else tables.ablation_area(setting, ablate.areas(curves), epochs)
+    return [*found, area] if area is not None else found
+
+
+def _report_epochs(selection: Selection) -> list[int] | None:
+    """The study's own choice of epochs to tabulate; None for all that were kept."""
+    epochs = selection.settings().get("epochs")
+    return [int(epoch) for epoch in epochs] if isinstance(epochs, list) else None
+
+
+def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows for JSON; a missing number is None."""
+    plain = table.astype(object).where(table.notna(), None)
+    return [{str(name): value for name, value in row.items()} for row in plain.to_dict("records")]
+
+
+def _paths(*paths: Path) -> list[str]:
+    return [str(path) for path in paths]

@@ -1,0 +1,177 @@
+"""Live progress on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from types import FrameType, TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeRemainingColumn
+
+from memstudy.study.carry_out import Terminated, Watcher
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import torch
+
+    from memstudy.data.dataset import CorruptedDataset
+    from memstudy.store import RunDirectory
+    from memstudy.study.executor import Outcome
+
+LINES_PER_RUN = 10
+
+
+def stop_on_sigterm() -> None:
+    """Let SIGTERM stop as Ctrl-C does: save, say how to continue."""
+
+    def terminate(number: int, frame: FrameType | None) -> None:
+        raise Terminated
+
+    signal.signal(signal.SIGTERM, terminate)
+
+
+class Voice:
+    """Where a command speaks: standard output, or standard error when its output is JSON."""
+
+    def __init__(self, quiet: bool = False) -> None:
+        self.console = Console(stderr=quiet, highlight=False, soft_wrap=True)
+
+    def say(self, text: str) -> None:
+        """Print one line or block of plain text."""
+        self.console.print(text, markup=False)
+
+    def frame(self, rows: pd.DataFrame, digits: int) -> None:
+        """Print a data frame as plain aligned columns."""
+        self.say(rows.to_string(index=False, float_format=lambda value: f"{value:.{digits}f}"))
+
+    def print_json(self, value: Any) -> None:
+        """Print a summary on standard output, whatever else goes to standard error."""
+        json.dump(value, sys.stdout, indent=2, ensure_ascii=False, allow_nan=False)
+        sys.stdout.write("\n")
+
+
+class RunProgress(Voice, Watcher):
+    """One run: epoch, rate, time left, test accuracy, L_c against its floor, the share memorized."""
+
+    def __init__(self, quiet: bool = False) -> None:
+        super().__init__(quiet)
+        columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(bar_width=24))
+        self._bar = Progress(*columns, TimeRemainingColumn(), console=self.console, transient=True)
+        self._task: TaskID | None = None
+        self._told = 0.0
+
+    def __enter__(self) -> Self:
+        if self.console.is_terminal:
+            self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.console.is_terminal:
+            self._bar.stop()
+
+    def started(self, run: RunDirectory, data: CorruptedDataset, device: torch.device) -> None:
+        """Say what begins or continues."""
+        self._epochs = run.recipe.training.epochs
+        self._samples = len(data.noisy_labels)
+        self._floor = data.floor
+        self._done = run.epochs_done
+        begin = f"continued after {self._done} of" if self._done else "training"
+        self.say(
+            f"{run.name} on {device}: {self._samples:,} images, "
+            f"{100 * data.corrupted_share:.1f} % of the labels corrupted, {begin} {self._epochs} epochs"
+        )
+        self._began = time.monotonic()
+        if self.console.is_terminal:
+            self._task = self._bar.add_task("first epoch", total=self._epochs, completed=self._done)
+
+    def stepped(self, step: int, steps: int) -> None:
+        """Move the bar within the epoch."""
+        if self._task is not None:
+            self._bar.update(self._task, completed=self._done + step / steps)
+
+    def epoch_done(self, epoch: int, metrics: dict[str, float]) -> None:
+        """Show the epoch's numbers: always on a terminal, at every tenth of the run elsewhere."""
+        now = time.monotonic()
+        rate = self._samples / max(now - self._began, 1e-9)
+        self._began, self._done = now, epoch + 1
+        text = (
+            f"{self._done}/{self._epochs} epochs  {rate:,.0f} images/s"
+            f"  test {100 * metrics['test_accuracy']:.1f} %"
+            f"  L_c {metrics['train_cross_entropy']:.3f} (floor {self._floor:.3f})"
+        )
+        if not math.isnan(metrics["memorized"]):
+            text += f"  memorized {100 * metrics['memorized']:.0f} %"
+        if self._task is not None:
+            self._bar.update(self._task, description=text, completed=self._done)
+        elif self._line_due(epoch):
+            self.say(text)
+
+    def _line_due(self, epoch: int) -> bool:
+        tenth = max(1, self._epochs // LINES_PER_RUN)
+        return epoch == 0 or (epoch + 1) % tenth == 0 or epoch + 1 == self._epochs
+
+
+class StudyProgress(Voice):
+    """Many runs at once, watched through their directories."""
+
+    def __init__(self, runs: Sequence[RunDirectory], quiet: bool = False) -> None:
+        super().__init__(quiet)
+        self._runs = runs
+        self._ended = 0
+        self._epochs = sum(run.recipe.training.epochs for run in runs)
+        columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(bar_width=30))
+        self._bar = Progress(*columns, TimeRemainingColumn(), console=self.console, transient=True)
+        self._task: TaskID | None = None
+
+    def __enter__(self) -> Self:
+        if self.console.is_terminal:
+            self._bar.start()
+            done = sum(run.epochs_done for run in self._runs)
+            self._task = self._bar.add_task("starting", total=self._epochs, completed=done)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.console.is_terminal:
+            self._bar.stop()
+        self._task = None
+
+    def tick(self) -> None:
+        """Count the epochs that are done, in all directories."""
+        if self._task is not None:
+            done = sum(run.epochs_done for run in self._runs)
+            text = f"{self._ended}/{len(self._runs)} runs  {done:,}/{self._epochs:,} epochs"
+            self._bar.update(self._task, description=text, completed=done)
+
+    def ended(self, outcome: Outcome) -> None:
+        """Say how one run ended."""
+        self._ended += 1
+        run, text = outcome.run, str(outcome.error)
+        if outcome.error is None:
+            last = run.metrics().iloc[-1]
+            text = f"test {100 * last['test_accuracy']:.1f} %  L_c {last['train_cross_entropy']:.3f}"
+            if not math.isnan(last["memorized"]):
+                text += f"  memorized {100 * last['memorized']:.0f} %"
+        self.say(f"[{self._ended}/{len(self._runs)}] {run.name}: {text}")
+
+
+@contextlib.contextmanager
+def counted(voice: Voice, what: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar for `(done, total)` reports on a terminal; silence elsewhere."""
+    if not voice.console.is_terminal:
+        yield lambda done, total: None
+        return
+    columns = (SpinnerColumn(), TextColumn(what), BarColumn(bar_width=30), TimeRemainingColumn())
+    with Progress(*columns, console=voice.console, transient=True) as bar:
+        task = bar.add_task(what)
+        yield lambda done, total: bar.update(task, completed=done, total=total)

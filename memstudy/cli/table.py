@@ -1,0 +1,32 @@
+"""`memstudy table`: AL2's tables, published numbers beside ours where the recipe is the paper's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from memstudy.cli import options
+
+
+@click.command()
+@options.selection
+@click.option(
+    "--format",
+    "style",
+    type=click.Choice(["markdown", "latex", "csv"]),
+    default="markdown",
+    show_default=True,
+)
+@options.runs_dir
+@options.as_json
+def table(runs: tuple[str, ...], study: str | None, style: str, runs_dir: Path, as_json: bool) -> None:
+    """Print AL2's Table 1 and its ablation areas from our runs; write them as Markdown, LaTeX and CSV."""
+    from memstudy.cli.pipeline import table_step
+    from memstudy.cli.progress import Voice
+    from memstudy.store import Store
+
+    voice = Voice(quiet=as_json)
+    summary = table_step(Store(runs_dir).select(runs, study), voice, style)
+    if as_json:
+        voice.print_json(summary)

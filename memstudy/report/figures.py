@@ -1,0 +1,213 @@
+"""The figures: seaborn, colors that the color-blind can tell apart, SVG + PDF + PNG, the data as CSV beside each.
+
+Lines are means over seeds; bands are ± one standard deviation unless the title says otherwise.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+
+mpl.use("Agg")  # files only: no display is needed, and none is opened
+
+import matplotlib.pyplot as plt
+import pandas as pd
+import seaborn as sns
+
+from memstudy.report import comparison
+from memstudy.report.frames import WITH, WITHOUT, Setting, settings
+from memstudy.report.tables import baseline_order
+from memstudy.store import files
+from memstudy.store.store import Selection
+from memstudy.study import ablate, compare
+from memstudy.study.ablate import nearest
+from memstudy.study.rows import read
+
+FORMATS = ("svg", "pdf", "png")
+SIDES = (WITHOUT, WITH)
+SHARES = {
+    "memorized": "memorized (noisy label)",
+    "recovered": "recovered (true label)",
+    "other": "other class",
+}
+HEIGHT = 2.6  # inches, of one panel
+
+
+def draw_training(selection: Selection) -> list[Path]:
+    """Accuracy, losses with the floor, memorized / recovered / other, and activation loss, over epochs."""
+    written: list[Path] = []
+    for setting, suffix in _each_setting(selection):
+        for draw in (_accuracy, _losses, _memorization, _activation):
+            name, data, grid = draw(setting)
+            written += _save(selection, name + suffix, data, grid, setting.title)
+    return written
+
+
+def draw_cca(selection: Selection) -> list[Path]:
+    """Whole sequences of canonical coefficients: twins (or pairs) at equal epochs, and runs with their past."""
+    sequences = read(selection.path / compare.COEFFICIENTS)
+    sequences = comparison.labelled(sequences, selection.runs)
+    written: list[Path] = []
+    for relations, name, what in (
+        ((compare.TWIN, compare.PAIR), "cca_between", "two networks at equal epochs"),
+        ((compare.PAST,), "cca_past", "a network and its own last epoch"),
+    ):
+        chosen = sequences[sequences["relation"].isin(relations)]
+        if len(chosen):
+            control = sequences[sequences["relation"] == compare.CONTROL]
+            data, grid = _sequences(chosen, control)
+            written += _save(selection, name, data, grid, f"CCA coefficients of {what}, trunk on test images")
+    return written
+
+
+def draw_ablation(selection: Selection) -> list[Path]:
+    """Accuracy against the ablated share, at the last kept epoch, for both protocols."""
+    curves = read(selection.path / ablate.CURVES)
+    written: list[Path] = []
+    for setting, suffix in _each_setting(selection):
+        data = curves.merge(setting.labels(), on="run", suffixes=("_orders", ""))
+        if len(data):
+            data = data[data["epoch"] == data.groupby("run")["epoch"].transform("max")]
+            grid = _ablation(data)
+            written += _save(selection, f"ablation{suffix}", data, grid, f"Ablation: {setting.title}")
+    return written
+
+
+def _each_setting(selection: Selection) -> list[tuple[Setting, str]]:
+    found = settings(selection.runs)
+    return [(setting, f"-{i + 1}" if i else "") for i, setting in enumerate(found)]
+
+
+def _lines(data: pd.DataFrame, **choices: Any) -> sns.FacetGrid:
+    """Lines in one panel a baseline, without and with AL2 in the same two colors everywhere."""
+    present = [side for side in SIDES if side in set(data["al2"])]
+    columns = sorted(data["baseline"].unique(), key=baseline_order)
+    standard: dict[str, Any] = {
+        "kind": "line", "x": "epoch", "col": "baseline", "col_order": columns,
+        "hue": "al2", "hue_order": present, "palette": _palette(),
+        "style": "al2", "style_order": present, "errorbar": "sd", "height": HEIGHT, "aspect": 1.05,
+    }  # fmt: skip
+    with sns.axes_style("ticks"), sns.plotting_context("paper"):
+        grid = sns.relplot(data=data, **(standard | choices))
+    grid.set_titles("{col_name}")
+    if grid.legend is not None:
+        grid.legend.set_title(None)
+    return grid
+
+
+def _palette() -> dict[str, Any]:
+    colors = sns.color_palette("colorblind")
+    return {WITHOUT: colors[3], WITH: colors[0]}
+
+
+def _accuracy(setting: Setting) -> tuple[str, pd.DataFrame, sns.FacetGrid]:
+    data = setting.metrics()[["run", "seed", "baseline", "al2", "epoch", "test_accuracy"]]
+    data = data.assign(test_accuracy=100 * data["test_accuracy"])
+    grid = _lines(data, y="test_accuracy")
+    return "accuracy", data, grid.set_axis_labels("epoch", "test accuracy, %")
+
+
+def _losses(setting: Setting) -> tuple[str, pd.DataFrame, sns.FacetGrid]:
+    """Training cross-entropy; below the floor, it is memorization."""
+    data = setting.metrics()[["run", "seed", "baseline", "al2", "epoch", "train_cross_entropy"]]
+    grid = _lines(data, y="train_cross_entropy")
+    for axis in grid.axes.flat:
+        axis.axhline(setting.floor, color="0.3", linestyle=":", linewidth=1.2)
+    grid.axes.flat[0].annotate(
+        f"floor {setting.floor:.4f}: below it, it memorizes",
+        (0.04, setting.floor),
+        xycoords=("axes fraction", "data"),
+        xytext=(0, -3),
+        textcoords="offset points",
+        va="top",
+        fontsize="small",
+    )
+    data = data.assign(floor=setting.floor)
+    return "losses", data, grid.set_axis_labels("epoch", "training cross-entropy L_c, nats")
+
+
+def _memorization(setting: Setting) -> tuple[str, pd.DataFrame, sns.FacetGrid]:
+    """What corrupted training samples are taken for (ELR's figure)."""
+    metrics = setting.metrics()
+    data = metrics.melt(
+        id_vars=["run", "seed", "baseline", "al2", "epoch"],
+        value_vars=list(SHARES),
+        var_name="answer",
+        value_name="share",
+    )
+    data = data.assign(answer=data["answer"].map(SHARES), share=100 * data["share"])
+    order = list(SHARES.values())
+    rows = [side for side in SIDES if side in set(data["al2"])]
+    palette = dict(zip(order, sns.color_palette("colorblind")[3:0:-1], strict=True))
+    grid = _lines(
+        data, y="share", row="al2", row_order=rows, hue="answer", hue_order=order, palette=palette,
+        style="answer", style_order=order,
+    )  # fmt: skip
+    grid.set_titles("{col_name}, {row_name}").set(ylim=(0, 100))
+    return "memorization", data, grid.set_axis_labels("epoch", "of the corrupted samples, %")
+
+
+def _activation(setting: Setting) -> tuple[str, pd.DataFrame, sns.FacetGrid]:
+    data = setting.metrics()[["run", "seed", "baseline", "al2", "epoch", "train_activation_loss"]]
+    grid = _lines(data, y="train_activation_loss").set(yscale="log")
+    return "activation_loss", data, grid.set_axis_labels("epoch", "activation loss L_r (unscaled)")
+
+
+def _sequences(chosen: pd.DataFrame, control: pd.DataFrame) -> tuple[pd.DataFrame, sns.FacetGrid]:
+    """One panel a pair of labels, one line an epoch, the uniform-random control dashed."""
+    kept = sorted(chosen["epoch_a"].unique())
+    shown = nearest(kept, [kept[round(i * (len(kept) - 1) / 5)] for i in range(6)])
+    chosen = chosen[chosen["epoch_a"].isin(shown)]
+    chosen = chosen.assign(
+        panel=chosen["a"].where(chosen["relation"] == compare.PAST, chosen["a"] + " ~ " + chosen["b"])
+    )
+    means = chosen.groupby(["panel", "epoch_a", "index"], sort=False)["coefficient"].mean().reset_index()
+    means = means.rename(columns={"epoch_a": "epoch"})
+    with sns.axes_style("ticks"), sns.plotting_context("paper"):
+        grid = sns.relplot(
+            data=means, kind="line", x="index", y="coefficient", hue="epoch", palette="viridis",
+            hue_norm=(0, max(1, max(shown))), legend="full", col="panel", col_wrap=4, errorbar=None,
+            height=HEIGHT, aspect=1.05,
+        )  # fmt: skip
+    noise = control.groupby("index")["coefficient"].mean()
+    for axis in grid.axes.flat:
+        axis.plot(noise.index, noise, color="0.5", linestyle="--", linewidth=1)
+    if len(noise):
+        grid.axes.flat[0].annotate(
+            "uniform random", (noise.index[0], noise.iloc[0]), xytext=(4, 6), textcoords="offset points",
+            fontsize="small", color="0.35",
+        )  # fmt: skip
+    grid.set_titles("{col_name}").set(ylim=(0, 1.02))
+    grid.set_axis_labels("canonical coefficient, sorted", "coefficient")
+    return means, grid
+
+
+def _ablation(data: pd.DataFrame) -> sns.FacetGrid:
+    protocols = {"bernoulli": "Bernoulli masks", "units": "fixed orders"}
+    data = data.assign(
+        percent=100 * data["fraction"], accuracy=100 * data["accuracy"], masks=data["protocol"].map(protocols)
+    )
+    grid = _lines(
+        data, x="percent", y="accuracy", style="masks", style_order=list(protocols.values()), errorbar=("ci", 95),
+        n_boot=200, seed=0,
+    )  # fmt: skip
+    return grid.set_axis_labels("ablated activations, %", "accuracy on true labels, %")
+
+
+def _save(selection: Selection, name: str, data: pd.DataFrame, grid: sns.FacetGrid, title: str) -> list[Path]:
+    """Write a figure in every format and its data; equal data give equal bytes."""
+    folder = selection.path / "figures"
+    with files.explained(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        grid.figure.suptitle(title, y=1.02, va="bottom", fontsize="medium")
+        undated = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {"Software": None}}
+        with mpl.rc_context({"svg.hashsalt": name}):
+            for ending in FORMATS:
+                temporary = folder / f"{files.TEMPORARY}{name}.{ending}"
+                grid.figure.savefig(temporary, dpi=150, bbox_inches="tight", metadata=undated[ending])
+                temporary.replace(folder / f"{name}.{ending}")
+    plt.close(grid.figure)
+    files.write(folder / f"{name}.csv", data.to_csv(index=False, lineterminator="\n"))
+    return [folder / f"{name}.{ending}" for ending in (*FORMATS, "csv")]

@@ -1,0 +1,121 @@
+"""What tables and figures are made of: the runs of a selection, sorted into comparable groups, as data frames."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pandas as pd
+
+from memstudy import presets
+from memstudy.recipe import Recipe, Regularizer
+from memstudy.regularizers import label
+from memstudy.store import RunDirectory
+
+METHOD = "al2"
+WITHOUT, WITH = "without AL2", "with AL2"
+BASELINES = {"bare": "Bare", "bn": "BN", "do": "DO", "wd": "WD"}
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Runs that differ by their regularizers and seeds alone, so that one table may hold them."""
+
+    recipe: Recipe  # what they share; no regularizers, seeds 0
+    runs: tuple[RunDirectory, ...]
+    floor: float
+
+    @property
+    def title(self) -> str:
+        """The setting in a few words."""
+        r = self.recipe
+        return (
+            f"{r.dataset}, {100 * r.corruption.rate:g} % {r.corruption.rule} corruption, {r.network}, "
+            f"{r.training.epochs} epochs, lr {r.training.learning_rate:g}"
+        )
+
+    def labels(self) -> pd.DataFrame:
+        """One row a run: `run`, `seed`, `reg`, its `baseline` (the combination without AL2), and `al2`."""
+        return pd.DataFrame([_labels(run) for run in self.runs])
+
+    def metrics(self) -> pd.DataFrame:
+        """Every run's metrics, one row an epoch, with the columns of `labels`."""
+        return pd.concat([run.metrics().assign(**_labels(run)) for run in self.runs], ignore_index=True)
+
+
+def _labels(run: RunDirectory) -> dict[str, Any]:
+    regularizers = run.recipe.regularizers
+    baseline = label(r for r in regularizers if r.name != METHOD)
+    return {
+        "run": run.name,
+        "seed": run.recipe.seed,
+        "reg": label(regularizers),
+        "baseline": BASELINES.get(baseline, baseline),
+        "al2": WITH if run.recipe.options(METHOD) is not None else WITHOUT,
+    }
+
+
+def settings(runs: Iterable[RunDirectory]) -> list[Setting]:
+    """Sort runs into settings. Two versions of one regularizer (options differ) never share a setting."""
+    groups: dict[Recipe, list[RunDirectory]] = {}
+    for run in runs:
+        groups.setdefault(shared(run.recipe), []).append(run)
+    return [
+        Setting(recipe, members, float(members[0].state()["floor"]))
+        for recipe, group in groups.items()
+        for members in _one_version_each(group)
+    ]
+
+
+def shared(recipe: Recipe) -> Recipe:
+    """A recipe without what may differ within a table: regularizers, seeds, kept epochs."""
+    return replace(
+        recipe,
+        regularizers=(),
+        seed=0,
+        corruption=replace(recipe.corruption, seed=0),
+        training=replace(recipe.training, checkpoints=()),
+    )
+
+
+def _one_version_each(runs: Sequence[RunDirectory]) -> list[tuple[RunDirectory, ...]]:
+    """For every way to choose one version of each regularizer, the runs that use no other version."""
+    versions: dict[str, list[Regularizer]] = {}
+    for run in runs:
+        for regularizer in run.recipe.regularizers:
+            found = versions.setdefault(regularizer.name, [])
+            if regularizer not in found:
+                found.append(regularizer)
+    groups = (
+        tuple(run for run in runs if set(run.recipe.regularizers) <= set(chosen))
+        for chosen in itertools.product(*versions.values())
+    )
+    return list(dict.fromkeys(group for group in groups if group))
+
+
+def differences_from_paper(setting: Setting) -> list[str]:
+    """In what the setting's recipes are not AL2's protocol, in words; empty if they are."""
+    paper = presets.get("al2").recipe
+    found: dict[str, None] = {}
+    for run in setting.runs:
+        ours = shared(run.recipe).as_dict()
+        theirs = replace(shared(paper), regularizers=()).as_dict()
+        for name, value in _flat(ours).items():
+            if value != _flat(theirs)[name]:
+                found[f"{name} {value} instead of {_flat(theirs)[name]}"] = None
+        for regularizer in run.recipe.regularizers:
+            standard = presets.build("al2", reg=regularizer.name).options(regularizer.name) or {}
+            for name, value in regularizer.options:
+                if value != standard[name]:
+                    found[f"{regularizer.name}.{name} {value:g} instead of {standard[name]:g}"] = None
+    return list(found)
+
+
+def _flat(recipe: dict[str, Any]) -> dict[str, Any]:
+    """`{"training": {"epochs": 5}}` → `{"epochs": 5}`, without what a table averages over."""
+    flat = {k: v for k, v in recipe.items() if k not in ("corruption", "training", "regularizers")}
+    flat |= {f"corruption {k}": v for k, v in recipe["corruption"].items()}
+    flat |= {k.replace("_", " "): v for k, v in recipe["training"].items() if k != "checkpoints"}
+    return flat

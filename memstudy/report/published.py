@@ -1,0 +1,15 @@
+"""The papers' own numbers, as data in the package."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import resources
+
+import pandas as pd
+
+
+@cache
+def table(name: str) -> pd.DataFrame:
+    """`al2_table1`: baseline, epoch, metric, al2, value. `al2_ablation_area`: baseline, epoch, al2, area_pct."""
+    with resources.files("memstudy.report").joinpath("published", f"{name}.csv").open() as file:
+        return pd.read_csv(file)

@@ -1,0 +1,68 @@
+"""A run in one line, in one sentence, and as a dictionary."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pandas as pd
+
+from memstudy.regularizers import label
+from memstudy.store import RunDirectory
+
+
+def run_summary(run: RunDirectory) -> dict[str, Any]:
+    """What there is to say about a run, ready for JSON: NaN becomes None."""
+    state, metrics, recipe = run.state(), run.metrics(), run.recipe
+    last = metrics.iloc[-1].to_dict() if len(metrics) else {}
+    return {
+        "name": run.name,
+        "id": recipe.id,
+        "path": str(run.path),
+        "status": str(run.status),
+        "dataset": recipe.dataset,
+        "corruption": recipe.as_dict()["corruption"],
+        "reg": label(recipe.regularizers),
+        "seed": recipe.seed,
+        "epochs_done": len(metrics),
+        "epochs": recipe.training.epochs,
+        "floor": state.get("floor"),
+        "failure": state.get("failure") if str(run.status) == "failed" else None,
+        "last": {name: None if math.isnan(value) else value for name, value in last.items()},
+        "best_test_accuracy": float(metrics["test_accuracy"].max()) if len(metrics) else None,
+    }
+
+
+def verdict(run: RunDirectory) -> str:
+    """What became of a run: accuracy, what was memorized, and the training loss against its floor.
+
+    Epochs are indices, counted from 0, as in metrics.csv.
+    """
+    metrics, floor = run.metrics(), float(run.state()["floor"])
+    last, best = metrics.iloc[-1], metrics.iloc[int(metrics["test_accuracy"].argmax())]
+    text = (
+        f"after {len(metrics)} epochs: test accuracy {100 * last['test_accuracy']:.1f} % "
+        f"(best: {100 * best['test_accuracy']:.1f} %, epoch {int(best['epoch'])})"
+    )
+    if math.isnan(last["memorized"]):
+        return f"{text}; no label is corrupted, so there is nothing to memorize.\n{run.path}"
+    text += (
+        f"; of the corrupted labels {100 * last['memorized']:.1f} % are memorized, "
+        f"{100 * last['recovered']:.1f} % recovered"
+    )
+    return f"{text}.\nverdict: {_against_floor(metrics, floor)}\n{run.path}"
+
+
+def _against_floor(metrics: pd.DataFrame, floor: float) -> str:
+    """A loss below the floor is memorization; one above it proves nothing by itself."""
+    loss = metrics["train_cross_entropy"]
+    below = metrics.loc[loss < floor, "epoch"]
+    if len(below):
+        return (
+            f"it memorizes: the training loss L_c is {loss.iloc[-1]:.4f}, and went below the floor of "
+            f"{floor:.4f}, the lowest that needs no memorization, at epoch {int(below.iloc[0])}."
+        )
+    return (
+        f"no memorization shows in the loss: L_c is {loss.iloc[-1]:.4f}, above the floor of {floor:.4f}, "
+        "the lowest that needs none."
+    )

@@ -1,0 +1,190 @@
+"""AL2's tables from our runs: means over seeds, and the published values where the recipe is the paper's.
+
+A table is a tidy data frame, one row a number; Markdown and LaTeX lay it out as the paper does, epochs down,
+without and with AL2 side by side.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from memstudy.report import published
+from memstudy.report.frames import BASELINES, WITH, WITHOUT, Setting, differences_from_paper
+from memstudy.study.ablate import nearest
+
+METRICS = {
+    "test_accuracy": ("test accuracy, %", 100, "test_accuracy_pct", 2),
+    "train_cross_entropy": ("L_c", 1, "train_cross_entropy", 2),
+    "train_activation_loss": ("L_r", 1, "train_activation_loss", 4),
+}
+"""Column of metrics.csv → (heading, our unit to the paper's, metric in the published data, digits)."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """Attributes.
+
+    name: file name without ending. title, notes: plain sentences.
+    values: tidy, columns baseline, epoch, metric, al2, mean, sd (NaN if n = 1), n, published (NaN if none).
+    digits: decimals by metric.
+    """
+
+    name: str
+    title: str
+    notes: tuple[str, ...]
+    values: pd.DataFrame
+    digits: dict[str, int]
+
+    def layout(self) -> pd.DataFrame:
+        """Cells of text, as in the paper: rows (baseline, epoch), columns (metric, without / with AL2)."""
+        cells = self.values.assign(cell=[self._cell(row) for _, row in self.values.iterrows()])
+        order = [(metric, al2) for metric in self.digits for al2 in (WITHOUT, WITH)]
+        wide = cells.pivot(index=["baseline", "epoch"], columns=["metric", "al2"], values="cell")
+        present = [column for column in order if column in wide.columns]
+        rows = sorted(wide.index, key=lambda row: (baseline_order(row[0]), row[1]))
+        return wide.loc[rows, present].fillna("")
+
+    def _cell(self, row: pd.Series) -> str:
+        digits = self.digits[str(row["metric"])]
+        text = f"{row['mean']:.{digits}f}"
+        if row["n"] > 1:
+            text += f" ± {row['sd']:.{digits}f}"
+        return text if pd.isna(row["published"]) else f"{text} ({row['published']:g})"
+
+    def _columns(self) -> tuple[pd.DataFrame, list[tuple[str, str]]]:
+        layout = self.layout()
+        return layout, [(str(metric), str(al2)) for metric, al2 in layout.columns.to_list()]
+
+    def markdown(self) -> str:
+        """A GitHub table under its title, with the notes below."""
+        layout, columns = self._columns()
+        heading = ["baseline", "epoch", *(f"{metric}, {al2}" for metric, al2 in columns)]
+        lines = [
+            f"**{self.title}**",
+            "",
+            _row(heading),
+            _row(["---", "---:"] + ["---:"] * len(columns)),
+        ]
+        lines += [_row([*map(str, index), *cells]) for index, cells in _rows(layout)]
+        return "\n".join([*lines, "", *(f"{note}\n" for note in self.notes)])
+
+    def latex(self) -> str:
+        r"""A booktabs table (`\usepackage{booktabs}`)."""
+        layout, columns = self._columns()
+        metrics = list(dict.fromkeys(metric for metric, _ in columns))
+        spans = [sum(metric == m for m, _ in columns) for metric in metrics]
+        groups = " & ".join(
+            rf"\multicolumn{{{span}}}{{c}}{{{_tex(metric)}}}" for metric, span in zip(metrics, spans, strict=True)
+        )
+        heads = " & ".join(_tex(al2) for _, al2 in columns)
+        body = []
+        for previous, (index, cells) in zip([None, *layout.index], _rows(layout), strict=False):
+            first = previous is None or previous[0] != index[0]
+            if first and previous is not None:
+                body.append(r"\midrule")
+            name = _tex(str(index[0])) if first else ""
+            body.append(" & ".join([name, str(index[1]), *map(_tex, cells)]) + r" \\")
+        return "\n".join(
+            [
+                r"\begin{table}", r"\centering", rf"\caption{{{_tex(self.title)}}}",
+                rf"\begin{{tabular}}{{lr{'r' * len(columns)}}}", r"\toprule",
+                rf" & & {groups} \\", rf"baseline & epoch & {heads} \\", r"\midrule", *body,
+                r"\bottomrule", r"\end{tabular}",
+                *(rf"\par\smallskip\footnotesize {_tex(note)}" for note in self.notes),
+                r"\end{table}", "",
+            ]
+        )  # fmt: skip
+
+    def csv(self) -> str:
+        """The tidy values, all their digits."""
+        return self.values.to_csv(index=False, lineterminator="\n")
+
+
+def baseline_order(name: str) -> tuple[int, str]:
+    """The paper's order, then the alphabet."""
+    known = list(BASELINES.values())
+    return (known.index(name) if name in known else len(known), name)
+
+
+def table1(setting: Setting, epochs: Sequence[int] | None = None) -> Table:
+    """AL2's Table 1: test accuracy, training cross-entropy and activation loss, without and with AL2."""
+    metrics = setting.metrics()
+    metrics = metrics[metrics["epoch"].isin(epochs or _kept(setting))]
+    long = metrics.melt(
+        id_vars=["baseline", "epoch", "al2"], value_vars=list(METRICS), var_name="column", value_name="value"
+    )
+    long["value"] *= long["column"].map({column: scale for column, (_, scale, _, _) in METRICS.items()})
+    paper = published.table("al2_table1")
+    paper = paper.assign(column=paper["metric"].map({m: c for c, (_, _, m, _) in METRICS.items()}))
+    values = _summarized(setting, long, paper.rename(columns={"value": "published"}))
+    values.insert(2, "metric", values.pop("column").map({c: heading for c, (heading, *_) in METRICS.items()}))
+    digits = {heading: digits for heading, _, _, digits in METRICS.values()}
+    return Table("table1", f"AL2's Table 1: {setting.title}", _notes(setting, values), values, digits)
+
+
+def ablation_area(setting: Setting, areas: pd.DataFrame, epochs: Sequence[int] | None = None) -> Table | None:
+    """AL2's area under the cumulative ablation curve, in percent; None if no network of these was ablated."""
+    found = areas.merge(setting.labels(), on="run")
+    if found.empty:
+        return None
+    kept = sorted(found["epoch"].unique())
+    found = found[found["epoch"].isin(nearest(kept, epochs) if epochs else kept)]
+    long = found.rename(columns={"protocol": "column", "area": "value"})
+    paper = published.table("al2_ablation_area").rename(columns={"area_pct": "published"})
+    values = _summarized(setting, long, paper.assign(column="bernoulli"))
+    headings = {"bernoulli": "area, %, Bernoulli masks", "units": "area, %, fixed orders of units"}
+    values.insert(2, "metric", values.pop("column").map(headings))
+    title = f"AL2's area under the cumulative ablation curve: {setting.title}"
+    notes = (
+        *_notes(setting, values),
+        "Bernoulli masks per sample are AL2's code; fixed orders, Morcos et al.'s.",
+    )
+    return Table("ablation_area", title, notes, values, dict.fromkeys(headings.values(), 2))
+
+
+def _kept(setting: Setting) -> list[int]:
+    return sorted({epoch for run in setting.runs for epoch in run.recipe.training.checkpoints})
+
+
+def _summarized(setting: Setting, long: pd.DataFrame, paper: pd.DataFrame) -> pd.DataFrame:
+    """Mean, standard deviation and n over runs; the published value beside, if the recipe is the paper's."""
+    by = ["baseline", "epoch", "column", "al2"]
+    grouped = long.groupby(by, sort=False)["value"]
+    values = grouped.agg(mean="mean", sd="std", n="count").reset_index()
+    if differences_from_paper(setting):
+        return values.assign(published=float("nan"))
+    paper = paper.assign(
+        baseline=paper["baseline"].map(BASELINES), al2=paper["al2"].map({"with": WITH, "without": WITHOUT})
+    )
+    return values.merge(paper[[*by, "published"]], on=by, how="left")
+
+
+def _notes(setting: Setting, values: pd.DataFrame) -> tuple[str, ...]:
+    counts = sorted(values["n"].unique())
+    n = str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+    notes = [f"Mean ± standard deviation over seeds, n = {n}. Epochs are counted from 0."]
+    if differences := differences_from_paper(setting):
+        notes.append(f"Not the paper's protocol, so its published values are not shown: {'; '.join(differences)}.")
+    else:
+        notes.append("In parentheses the published value: the recipe is the paper's.")
+    return tuple(notes)
+
+
+def _row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _rows(layout: pd.DataFrame) -> list[tuple[tuple[str, int], list[str]]]:
+    return list(zip(layout.index, layout.to_numpy().tolist(), strict=True))
+
+
+def _tex(text: str) -> str:
+    """Escape what LaTeX would read as commands; the loss symbols become math."""
+    for plain, symbol in {"L_c": "$L_c$", "L_r": "$L_r$"}.items():
+        text = text.replace(plain, symbol.replace("_", "\0"))
+    for character in "%&#_":
+        text = text.replace(character, f"\\{character}")
+    return text.replace("\0", "_").replace(" ± ", r" $\pm$ ")
