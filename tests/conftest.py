@@ -27,16 +27,21 @@ def mnist5k() -> ImageSet:
     return sources.load("mnist5k")
 
 
+def every_tenth(images: ImageSet) -> ImageSet:
+    """A tenth of an image set that is sorted by class, its classes still in equal parts."""
+    return replace(
+        images,
+        train_images=images.train_images[::10],
+        train_labels=images.train_labels[::10],
+        test_images=images.test_images[::10],
+        test_labels=images.test_labels[::10],
+    )
+
+
 @pytest.fixture(scope="session")
 def small(mnist5k: ImageSet) -> ImageSet:
-    """Every tenth image: 400 for training, 100 for testing, still 10 classes in equal parts."""
-    return replace(
-        mnist5k,
-        train_images=mnist5k.train_images[::10],
-        train_labels=mnist5k.train_labels[::10],
-        test_images=mnist5k.test_images[::10],
-        test_labels=mnist5k.test_labels[::10],
-    )
+    """400 images for training, 100 for testing."""
+    return every_tenth(mnist5k)
 
 
 @pytest.fixture(scope="session")

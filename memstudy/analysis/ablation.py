@@ -100,7 +100,7 @@ def _check(features: Tensor, labels: Tensor, orders: int, fractions: Sequence[fl
     if orders < 1:
         raise MemstudyError(f"ablation needs at least one order, not {orders}.")
     if not fractions or not all(0 <= fraction <= 1 for fraction in fractions):
-        raise MemstudyError(f"ablation fractions must lie in [0, 1], not {list(fractions)}.")
+        raise MemstudyError(f"ablation needs at least one fraction, all within [0, 1], not {list(fractions)}.")
     if not features.isfinite().all():
         raise MemstudyError("the features hold NaN or infinite values, as a network that diverged gives.")
 

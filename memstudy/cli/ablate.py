@@ -33,7 +33,7 @@ def ablate(
     Both protocols: fixed random orders of units (Morcos et al.) and Bernoulli masks per sample (AL2's code).
     Without arguments: the newest study.
     """
-    from memstudy.cli.pipeline import ablation_step
+    from memstudy.cli.pipeline import ablation_step, figure_step
     from memstudy.cli.progress import Voice
     from memstudy.store import Store
     from memstudy.study.trunk import TestBench
@@ -43,5 +43,6 @@ def ablate(
     bench = TestBench(resolve_device(device), data_dir)
     with numerics(threads):
         summary = ablation_step(selection, bench, voice, orders, seed)
+    summary |= figure_step(selection, voice, ["ablate"])
     if as_json:
         voice.print_json(summary)

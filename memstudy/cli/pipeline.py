@@ -6,6 +6,7 @@ of the same names call them one by one, and `memstudy study` all in a row.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,12 @@ from memstudy.study.rows import read
 from memstudy.study.trunk import TestBench
 
 DEFAULT_ORDERS = 5
+DRAWERS: dict[str, tuple[Callable[[Selection], list[Path]], str | None]] = {
+    "training": (figures.draw_training, None),
+    "svcca": (figures.draw_cca, compare.COEFFICIENTS),
+    "ablate": (figures.draw_ablation, ablate.CURVES),
+}
+"""How to draw each kind of figure, and the derived file it needs, named by the command that makes it."""
 
 
 def derive_all(selection: Selection, device: torch.device, data_dir: Path | None, voice: Voice) -> dict[str, Any]:
@@ -39,7 +46,7 @@ def derive_all(selection: Selection, device: torch.device, data_dir: Path | None
 def svcca_step(
     selection: Selection, bench: TestBench, voice: Voice, keep: str = "variance:0.99", all_pairs: bool = False
 ) -> dict[str, Any]:
-    """Compare representations; print the digest; write both CSV files and the figures."""
+    """Compare representations; print the digest; write both CSV files."""
     rule = cca.parse_keep(keep)
     with counted(voice, "comparing") as on_pair:
         pairs = compare.compare(selection, bench, keep=rule, all_pairs=all_pairs, on_pair=on_pair)
@@ -48,15 +55,14 @@ def svcca_step(
     for relation, rows in digest.groupby("relation", sort=False):
         voice.say(f"\n{comparison.MEANING[str(relation)]} (SVCCA keeps {rule})")
         voice.frame(rows.drop(columns="relation"), digits=3)
-    drawn = figures.draw_cca(selection)
     voice.say(f"\nall {len(pairs)} comparisons: {selection.path / compare.PAIRS}")
-    return {"svcca": _records(digest), "svcca_files": _paths(selection.path / compare.PAIRS, *drawn)}
+    return {"svcca": _records(digest)}
 
 
 def ablation_step(
     selection: Selection, bench: TestBench, voice: Voice, orders: int = DEFAULT_ORDERS, seed: int = 0
 ) -> dict[str, Any]:
-    """Ablate; print the areas at the last epoch; write the curves, the areas and the figure."""
+    """Ablate; print the areas at the last epoch; write the curves and the areas."""
     with counted(voice, "ablating") as on_network:
         curves = ablate.ablate(
             selection,
@@ -72,8 +78,8 @@ def ablation_step(
     last = areas[areas["epoch"] == areas.groupby("run")["epoch"].transform("max")]
     voice.say(f"\narea under the cumulative ablation curve, %, last epoch, mean and 95 % CI over {orders} orders:")
     voice.frame(last, digits=2)
-    drawn = figures.draw_ablation(selection)
-    return {"ablation": _records(last), "ablation_files": _paths(path, *drawn)}
+    voice.say(f"\nall {len(areas)} areas: {path}")
+    return {"ablation": _records(last)}
 
 
 def table_step(selection: Selection, voice: Voice, style: str = "markdown") -> dict[str, Any]:
@@ -91,17 +97,17 @@ def table_step(selection: Selection, voice: Voice, style: str = "markdown") -> d
     return {"tables": _paths(*written)}
 
 
-def figure_step(selection: Selection, voice: Voice) -> dict[str, Any]:
-    """Draw everything there are numbers for; say what is missing and which command makes it."""
-    drawn = figures.draw_training(selection)
-    for draw, source, command in (
-        (figures.draw_cca, compare.COEFFICIENTS, "svcca"),
-        (figures.draw_ablation, ablate.CURVES, "ablate"),
-    ):
-        if (selection.path / source).is_file():
+def figure_step(
+    selection: Selection, voice: Voice, kinds: Sequence[str] = ("training", "svcca", "ablate")
+) -> dict[str, Any]:
+    """Draw what there are numbers for; say what is missing and which command makes it."""
+    drawn: list[Path] = []
+    for kind in kinds:
+        draw, source = DRAWERS[kind]
+        if source is None or (selection.path / source).is_file():
             drawn += draw(selection)
         else:
-            voice.say(f"nothing to draw from {source} yet; 'memstudy {command}' makes it.")
+            voice.say(f"nothing to draw from {source} yet; 'memstudy {kind}' makes it.")
     voice.say(f"figures: {selection.path / 'figures'}")
     return {"figures": _paths(*drawn)}
 

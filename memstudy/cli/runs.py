@@ -15,8 +15,7 @@ from memstudy.cli import options
 @options.as_json
 def runs(runs_dir: Path, as_json: bool) -> None:
     """List the runs in the store: status, epochs, test accuracy, share memorized."""
-    from rich import box
-    from rich.table import Table
+    import pandas as pd
 
     from memstudy.cli.progress import Voice
     from memstudy.report.summary import run_summary
@@ -34,28 +33,24 @@ def runs(runs_dir: Path, as_json: bool) -> None:
     if not directories:
         voice.say(f"there are no runs in {runs_dir} yet; make one with 'memstudy run'.")
         return
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for heading in ("run", "status", "epochs", "test %", "best %", "memorized %"):
-        table.add_column(heading, justify="left" if heading in ("run", "status") else "right", no_wrap=True)
-    for summary in summaries:
-        table.add_row(*_row(summary))
-    voice.console.print(table, soft_wrap=True)
+    if summaries:
+        voice.say(pd.DataFrame([_row(summary) for summary in summaries]).to_string(index=False))
     for name, sentence in broken.items():
         voice.say(f"{name}: {sentence}")
     if studies := store.studies():
         voice.say(f"studies, the newest first: {', '.join(studies)}")
 
 
-def _row(summary: dict[str, Any]) -> list[str]:
+def _row(summary: dict[str, Any]) -> dict[str, str]:
     def percent(value: float | None) -> str:
         return "" if value is None else f"{100 * value:.1f}"
 
     last = summary["last"]
-    return [
-        summary["name"],
-        summary["status"],
-        f"{summary['epochs_done']}/{summary['epochs']}",
-        percent(last.get("test_accuracy")),
-        percent(summary["best_test_accuracy"]),
-        percent(last.get("memorized")),
-    ]
+    return {
+        "run": summary["name"],
+        "status": summary["status"],
+        "epochs": f"{summary['epochs_done']}/{summary['epochs']}",
+        "test %": percent(last.get("test_accuracy")),
+        "best %": percent(summary["best_test_accuracy"]),
+        "memorized %": percent(last.get("memorized")),
+    }

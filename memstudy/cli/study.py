@@ -44,6 +44,7 @@ def study(
     """
     from memstudy.cli.pipeline import derive_all
     from memstudy.cli.progress import StudyProgress, stop_on_sigterm
+    from memstudy.data import sources
     from memstudy.store import Store
     from memstudy.study import grid
     from memstudy.study.carry_out import Means
@@ -55,14 +56,16 @@ def study(
     where = resolve_device(device)
     deadline = None if minutes is None else time.monotonic() + 60 * options.positive("--minutes", minutes)
     means = Means(device, threads, data_dir, download, deadline)
+    for name in sorted({recipe.dataset for recipe in found.recipes}):
+        sources.load(name, data_dir, download)  # a set that is missing is one sentence here, not one a run
     store = Store(runs_dir)
     directories = [store.open(recipe) for recipe in found.recipes]
     jobs = jobs or default_jobs(where.type, threads)
     progress = StudyProgress(directories, quiet=as_json)
     progress.say(f"study {found.name}: {found.about}; {len(directories)} runs, {jobs} at a time, on {where}")
+    store.record_study(found.name, directories, found.report)
     with progress:
         outcomes = carry_out_all(directories, means, jobs, progress.tick, progress.ended)
-    store.record_study(found.name, directories, found.report)
     _raise_if_stopped(outcomes, len(directories))
     summary = {}
     if not train_only:

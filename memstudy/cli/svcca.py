@@ -36,7 +36,7 @@ def svcca(
     Without arguments: in the newest study, each baseline with its AL2 twin, each run with its own past, and
     a uniform-random control. RUNs are names or globs; then every two of them are compared.
     """
-    from memstudy.cli.pipeline import svcca_step
+    from memstudy.cli.pipeline import figure_step, svcca_step
     from memstudy.cli.progress import Voice
     from memstudy.store import Store
     from memstudy.study.trunk import TestBench
@@ -46,5 +46,6 @@ def svcca(
     bench = TestBench(resolve_device(device), data_dir)
     with numerics(threads):
         summary = svcca_step(selection, bench, voice, keep, all_pairs=bool(runs))
+    summary |= figure_step(selection, voice, ["svcca"])
     if as_json:
         voice.print_json(summary)

@@ -22,7 +22,6 @@ from memstudy.report.tables import baseline_order
 from memstudy.store import files
 from memstudy.store.store import Selection
 from memstudy.study import ablate, compare
-from memstudy.study.ablate import nearest
 from memstudy.study.rows import read
 
 FORMATS = ("svg", "pdf", "png")
@@ -71,7 +70,13 @@ def draw_ablation(selection: Selection) -> list[Path]:
         if len(data):
             data = data[data["epoch"] == data.groupby("run")["epoch"].transform("max")]
             grid = _ablation(data)
-            written += _save(selection, f"ablation{suffix}", data, grid, f"Ablation: {setting.title}")
+            written += _save(
+                selection,
+                f"ablation{suffix}",
+                data,
+                grid,
+                f"{setting.title}; bands: 95 % interval over orders and seeds",
+            )
     return written
 
 
@@ -115,17 +120,11 @@ def _losses(setting: Setting) -> tuple[str, pd.DataFrame, sns.FacetGrid]:
     grid = _lines(data, y="train_cross_entropy")
     for axis in grid.axes.flat:
         axis.axhline(setting.floor, color="0.3", linestyle=":", linewidth=1.2)
-    grid.axes.flat[0].annotate(
-        f"floor {setting.floor:.4f}: below it, it memorizes",
-        (0.04, setting.floor),
-        xycoords=("axes fraction", "data"),
-        xytext=(0, -3),
-        textcoords="offset points",
-        va="top",
-        fontsize="small",
-    )
+    axis = grid.axes.flat[0]
+    axis.text(0.03, 0.04, f"dotted: floor {setting.floor:.4f},\nbelow it a network memorizes",
+              transform=axis.transAxes, fontsize="small", color="0.3")  # fmt: skip
     data = data.assign(floor=setting.floor)
-    return "losses", data, grid.set_axis_labels("epoch", "training cross-entropy L_c, nats")
+    return "losses", data, grid.set_axis_labels("epoch", "training loss $L_c$, nats")
 
 
 def _memorization(setting: Setting) -> tuple[str, pd.DataFrame, sns.FacetGrid]:
@@ -152,14 +151,11 @@ def _memorization(setting: Setting) -> tuple[str, pd.DataFrame, sns.FacetGrid]:
 def _activation(setting: Setting) -> tuple[str, pd.DataFrame, sns.FacetGrid]:
     data = setting.metrics()[["run", "seed", "baseline", "al2", "epoch", "train_activation_loss"]]
     grid = _lines(data, y="train_activation_loss").set(yscale="log")
-    return "activation_loss", data, grid.set_axis_labels("epoch", "activation loss L_r (unscaled)")
+    return "activation_loss", data, grid.set_axis_labels("epoch", "activation loss $L_r$, unscaled")
 
 
 def _sequences(chosen: pd.DataFrame, control: pd.DataFrame) -> tuple[pd.DataFrame, sns.FacetGrid]:
     """One panel a pair of labels, one line an epoch, the uniform-random control dashed."""
-    kept = sorted(chosen["epoch_a"].unique())
-    shown = nearest(kept, [kept[round(i * (len(kept) - 1) / 5)] for i in range(6)])
-    chosen = chosen[chosen["epoch_a"].isin(shown)]
     chosen = chosen.assign(
         panel=chosen["a"].where(chosen["relation"] == compare.PAST, chosen["a"] + " ~ " + chosen["b"])
     )
@@ -168,7 +164,7 @@ def _sequences(chosen: pd.DataFrame, control: pd.DataFrame) -> tuple[pd.DataFram
     with sns.axes_style("ticks"), sns.plotting_context("paper"):
         grid = sns.relplot(
             data=means, kind="line", x="index", y="coefficient", hue="epoch", palette="viridis",
-            hue_norm=(0, max(1, max(shown))), legend="full", col="panel", col_wrap=4, errorbar=None,
+            hue_norm=(0, max(1, means["epoch"].max())), legend="full", col="panel", col_wrap=4, errorbar=None,
             height=HEIGHT, aspect=1.05,
         )  # fmt: skip
     noise = control.groupby("index")["coefficient"].mean()
@@ -193,6 +189,9 @@ def _ablation(data: pd.DataFrame) -> sns.FacetGrid:
         data, x="percent", y="accuracy", style="masks", style_order=list(protocols.values()), errorbar=("ci", 95),
         n_boot=200, seed=0,
     )  # fmt: skip
+    if grid.legend is not None:
+        for text in grid.legend.texts:
+            text.set_text({"al2": "", "masks": ""}.get(text.get_text(), text.get_text()))
     return grid.set_axis_labels("ablated activations, %", "accuracy on true labels, %")
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import combinations
 
 import pandas as pd
 import torch
@@ -58,16 +57,17 @@ def plan(runs: Sequence[RunDirectory], all_pairs: bool) -> list[Comparison]:
     equal epochs, or, if asked for, every two runs.
     """
     by_recipe = {run.recipe: run for run in runs}
-    if all_pairs:
-        couples = [(PAIR, a, b) for a, b in combinations(runs, 2)]
-    else:
-        twins = ((run, twin_of(run.recipe, by_recipe)) for run in runs)
-        couples = [(TWIN, run, by_recipe[twin]) for run, twin in twins if twin is not None]
     found = []
-    for relation, a, b in couples:
-        common = sorted(set(a.checkpoints()) & set(b.checkpoints()))
-        found += [Comparison(relation, (a, epoch), (b, epoch)) for epoch in common]
-    for run in runs:
+    for index, run in enumerate(runs):  # all of one run in a row: its representations are then still at hand
+        if all_pairs:
+            partners = list(runs[index + 1 :])
+        else:
+            twin = twin_of(run.recipe, by_recipe)
+            partners = [] if twin is None else [by_recipe[twin]]
+        for partner in partners:
+            common = sorted(set(run.checkpoints()) & set(partner.checkpoints()))
+            relation = PAIR if all_pairs else TWIN
+            found += [Comparison(relation, (run, epoch), (partner, epoch)) for epoch in common]
         *earlier, last = run.checkpoints()
         found += [Comparison(PAST, (run, epoch), (run, last)) for epoch in earlier]
         found.append(Comparison(CONTROL, (run, last), (None, last)))

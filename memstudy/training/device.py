@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import platform
+import re
 from collections.abc import Iterator
 
 import torch
@@ -17,9 +18,9 @@ def resolve_device(name: str) -> torch.device:
     """`auto`, `cpu`, `cuda` or `cuda:N` → the device. A MemstudyError if it is not there."""
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    kind, _, index = name.partition(":")
-    if kind not in ("cpu", "cuda") or (index and not index.isdigit()) or (kind == "cpu" and index):
+    if not re.fullmatch(r"cpu|cuda(:[0-9]+)?", name):
         raise MemstudyError(f"unknown device {name!r}: choose auto, cpu, cuda, or one GPU such as cuda:0.")
+    kind, _, index = name.partition(":")
     if kind == "cuda" and not torch.cuda.is_available():
         raise MemstudyError(
             "there is no CUDA device that PyTorch can use here; choose --device cpu, or auto to take "

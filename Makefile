@@ -1,0 +1,62 @@
+# memstudy: everything runs from here. `make figures` and `make test` set up on their own.
+#
+#   make figures    train the quick study on real MNIST images, write tables and figures to runs/studies/quick
+#   make test       lint, type-check, test (CPU, minutes)
+#   make test-all   the slow tests too
+#   make gpu        on a machine with a GPU: its tests, the benchmarks, the next ten minutes of the paper's study
+
+PYTHON ?= python3
+VENV := .venv
+# The interpreter that has memstudy's packages. Give another one (PY=python3) to use an environment of your own.
+PY ?= $(VENV)/bin/python
+MINUTES ?= 8
+JOBS ?= 8
+
+ifeq ($(PY),$(VENV)/bin/python)
+READY := $(VENV)/.installed
+endif
+
+.PHONY: help setup figures calibration test test-all lint bench gpu clean
+
+help:
+	@sed -n 's/^# \{0,1\}//p' Makefile | head -7
+
+setup: $(READY)
+
+# The stamp is touched last, so an installation that broke off is done again, and a finished one is not.
+$(VENV)/.installed: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "memstudy needs Python 3.11 or newer; choose one with: make PYTHON=python3.12 ..." >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+figures: $(READY)
+	$(PY) -m memstudy study studies/quick.toml
+
+calibration: $(READY)
+	$(PY) -m memstudy study studies/calibration.toml
+
+lint: $(READY)
+	$(PY) -m ruff format --check .
+	$(PY) -m ruff check .
+	$(PY) -m mypy
+
+test: lint
+	$(PY) -m pytest -m "not slow and not gpu"
+
+test-all: lint
+	$(PY) -m pytest -m "not gpu"
+
+bench: $(READY)
+	$(PY) -m tests.benchmarks
+
+# Each call trains for $(MINUTES) minutes and saves; call it again until the study is finished.
+gpu: $(READY)
+	$(PY) -m pytest -m gpu
+	$(PY) -m tests.benchmarks
+	$(PY) -m memstudy study studies/al2.toml --device cuda --jobs $(JOBS) --minutes $(MINUTES)
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache
+	find memstudy tests -name __pycache__ -type d -exec rm -rf {} +

@@ -1,0 +1,343 @@
+"""The contract of regularizers, proved by every registered one, and by two a user might write."""
+
+import itertools
+import math
+from dataclasses import dataclass, replace
+
+import pytest
+import torch
+from torch.func import functional_call
+
+from memstudy import regularizers
+from memstudy.data import dataset
+from memstudy.errors import MemstudyError
+from memstudy.randomness import torch_generator
+from memstudy.recipe import Corruption, Recipe, Training
+from memstudy.regularizers import REGULARIZERS, Regularizer, Step, label, parse
+from memstudy.regularizers.al2 import AL2, activation_loss
+from memstudy.training import DeviceData, TrainingState, train_epoch
+from memstudy.training.state import MOMENTUM, build_network
+
+CPU = torch.device("cpu")
+
+
+# Two methods of a user's own, and one that breaks the contract
+
+
+@dataclass(frozen=True)
+class FilterNorms(Regularizer):
+    """A penalty on weights: the sum over output filters of (1 - ‖w‖)²."""
+
+    weight: float = 0.01
+
+    def strength(self, epoch):
+        return self.weight
+
+    def penalty(self, step):
+        kernels = [p.flatten(1) for p in step.network.parameters() if p.ndim == 4]
+        return sum((1 - kernel.norm(dim=1)).square().sum() for kernel in kernels)
+
+
+@dataclass(frozen=True)
+class ImageGradients(Regularizer):
+    """A penalty on the gradient of the loss by the images: it is differentiated twice."""
+
+    weight: float = 0.1
+
+    def needs_image_gradients(self):
+        return True
+
+    def strength(self, epoch):
+        return self.weight * (1 + epoch)
+
+    def penalty(self, step):
+        (gradient,) = torch.autograd.grad(step.cross_entropy, step.images, create_graph=True)
+        return gradient.square().sum() * len(step.labels)
+
+
+@dataclass(frozen=True)
+class Forgetful(Regularizer):
+    """Counts its own steps outside of what is saved, so it cannot be resumed: a negative control."""
+
+    def __post_init__(self):
+        object.__setattr__(self, "steps", [0])
+
+    def strength(self, epoch):
+        return 1.0
+
+    def penalty(self, step):
+        self.steps[0] += 1
+        return self.steps[0] * step.features.square().mean()
+
+
+OWN = {"norms": FilterNorms, "images": ImageGradients, "forgetful": Forgetful}
+LAWFUL = [*REGULARIZERS.names(), "norms", "images"]
+SINGLE_AND_PAIRS = ["bare", *LAWFUL, *("+".join(pair) for pair in itertools.combinations(LAWFUL, 2))]
+ALL = "+".join(LAWFUL)
+
+
+@pytest.fixture(autouse=True)
+def _registered(monkeypatch):
+    for name, method in OWN.items():
+        monkeypatch.setitem(REGULARIZERS._own, name, f"{__name__}:{method.__name__}")
+
+
+@pytest.fixture(scope="module")
+def some(small):
+    """Every fifth image again, 80 for training: the contract is about bits, not about learning."""
+    part = replace(small, train_images=small.train_images[::5], train_labels=small.train_labels[::5])
+    return dataset.corrupt(part, Corruption())
+
+
+def recipe_of(reg):
+    return Recipe(
+        training=Training(epochs=3, batch_size=32, learning_rate=0.05, momentum=0.5),
+        dataset="mnist5k",
+        regularizers=parse(reg, defaults={"al2": {"initial": 0.5}}),
+    )
+
+
+def started(reg, some):
+    return TrainingState.initial(recipe_of(reg), some.images, CPU)
+
+
+def epochs(state, reg, some, count):
+    data = DeviceData.of(some, CPU)
+    return [train_epoch(state, data, recipe_of(reg)) for _ in range(count)]
+
+
+def same_bits(one, other):
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+# The contract
+
+
+def objective_by_weights(reg, some):
+    """The objective on three images as a function of the weights, and the weights, all in float64."""
+    recipe = recipe_of(reg)
+    network = build_network(recipe, some.images, CPU).double().train()
+    methods = regularizers.build(recipe.regularizers)
+    images = DeviceData.of(some, CPU).normalize(some.images.train_images[::30]).double()
+    labels = some.noisy_labels[::30]
+    names, weights = zip(*network.named_parameters(), strict=True)
+
+    def objective(*values):
+        network.seed_dropout(torch_generator(0, "dropout"))  # the same mask at every call
+        x = images.clone().requires_grad_()
+        features, logits = functional_call(network, dict(zip(names, values, strict=True)), (x,))
+        loss = torch.nn.functional.cross_entropy(logits, labels)
+        step = Step(Weights(names, values), x, features, logits, labels, loss)
+        penalties = [m.strength(2) * m.penalty(step) for m in methods.values() if m.strength(2) is not None]
+        return loss + sum(penalties)
+
+    return objective, tuple(w.detach().clone().requires_grad_() for w in weights)
+
+
+class Weights:
+    """Stands for the network where a penalty asks for its parameters."""
+
+    def __init__(self, names, values):
+        self.named = dict(zip(names, values, strict=True))
+
+    def named_parameters(self):
+        return self.named.items()
+
+    def parameters(self):
+        return self.named.values()
+
+
+@pytest.mark.parametrize("reg", ["bare", *LAWFUL, ALL])
+def test_the_gradient_is_that_of_the_objective(some, reg):
+    """In float64, against finite differences along random directions."""
+    objective, weights = objective_by_weights(reg, some)
+    assert objective(*weights).dtype == torch.float64
+    assert torch.autograd.gradcheck(objective, weights, fast_mode=True, atol=1e-6)
+
+
+@pytest.mark.parametrize("reg", SINGLE_AND_PAIRS)
+def test_it_composes_and_an_epoch_trains(some, reg):
+    state = started(reg, some)
+    before = state.tensors()
+    (metrics,) = epochs(state, reg, some, 1)
+    assert all(math.isfinite(value) for value in metrics.values())
+    moved = [name for name, value in state.network.named_parameters() if not_equal(value, before, name)]
+    assert moved == [name for name, _ in state.network.named_parameters()]
+    penalized = [name for name, method in state.regularizers.items() if method.strength(0) is not None]
+    assert [n.removeprefix("penalty_") for n in metrics if n.startswith("penalty_")] == penalized
+
+
+def not_equal(value, before, name):
+    return not torch.equal(value, before[f"network.{name}"])
+
+
+def resumed(reg, some, forget=""):
+    """Three epochs, in a new process's place after the first; without the tensors whose name starts so."""
+    first = started(reg, some)
+    epochs(first, reg, some, 1)
+    saved = {name: value for name, value in first.tensors().items() if not (forget and name.startswith(forget))}
+    second = started(reg, some)
+    second.restore(saved, 1)
+    return epochs(second, reg, some, 2), second.tensors()
+
+
+@pytest.mark.parametrize("reg", [*SINGLE_AND_PAIRS, ALL])
+def test_a_resumed_run_is_the_uninterrupted_one_bit_for_bit(some, reg):
+    state = started(reg, some)
+    metrics = epochs(state, reg, some, 3)
+    later, tensors = resumed(reg, some)
+    assert later == metrics[1:]
+    assert same_bits(tensors, state.tensors())
+
+
+@pytest.mark.parametrize(("reg", "forget"), [("forgetful", ""), ("bare", MOMENTUM), ("bn+al2", MOMENTUM)])
+def test_the_check_of_resuming_can_fail(some, reg, forget):
+    state = started(reg, some)
+    epochs(state, reg, some, 3)
+    assert not same_bits(resumed(reg, some, forget)[1], state.tensors())
+
+
+@pytest.mark.parametrize("reg", LAWFUL)
+def test_it_changes_training(some, reg):
+    bare, other = started("bare", some), started(reg, some)
+    epochs(bare, "bare", some, 1)
+    epochs(other, reg, some, 1)
+    weight = "network.trunk.0.weight"
+    assert not torch.equal(bare.tensors()[weight], other.tensors()[weight])
+
+
+@pytest.mark.parametrize("name", LAWFUL)
+def test_it_says_what_it_is_and_cannot_be_changed(name):
+    method = REGULARIZERS.get(name)
+    assert issubclass(method, Regularizer)
+    assert method.__doc__
+    assert hash(method()) == hash(method())
+    with pytest.raises(AttributeError):
+        method().anything = 1
+
+
+@pytest.mark.parametrize("reg", SINGLE_AND_PAIRS)
+def test_its_options_are_written_out_and_bring_it_back(reg):
+    specifications = parse(reg)
+    built = regularizers.build(specifications)
+    again = regularizers.build(regularizers.complete(specifications))
+    assert built == again
+    assert sorted(built) == sorted(s.name for s in specifications)
+
+
+@pytest.mark.parametrize("pair", [*itertools.permutations(REGULARIZERS.names(), 2)], ids="+".join)
+def test_the_order_of_naming_means_nothing(pair):
+    assert recipe_of("+".join(pair)).id == recipe_of("+".join(reversed(pair))).id
+    assert label(parse("+".join(pair))) == label(parse("+".join(reversed(pair))))
+
+
+# AL2
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("shape", [(64, 50, 4, 4), (3, 1250), (1, 1)])
+def test_al2_s_penalty_is_the_mean_square(shape, seed):
+    """Random numbers: the formula must hold for any features."""
+    features = torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    by_hand = math.fsum(v * v for v in features.flatten().tolist()) / math.prod(shape)
+    assert activation_loss(features).item() == pytest.approx(by_hand, rel=1e-12)
+
+
+def test_al2_s_penalty_has_its_closed_forms():
+    assert activation_loss(torch.full((2, 3), 4.0)).item() == 16
+    features = torch.randn(4, 5, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    assert activation_loss(3 * features).item() == pytest.approx(9 * activation_loss(features).item())
+    tall = torch.cat([features, features])
+    assert activation_loss(tall).item() == pytest.approx(activation_loss(features).item())
+
+
+def test_al2_s_gradient_is_2_over_n_times_the_features():
+    features = torch.randn(4, 5, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    features.requires_grad_()
+    assert torch.autograd.gradcheck(activation_loss, features)
+    activation_loss(features).backward()
+    assert features.grad is not None
+    assert torch.allclose(features.grad, 2 * features.detach() / 20, rtol=1e-12)
+
+
+@pytest.mark.parametrize("epoch", [0, 1, 64, 65])
+def test_al2_s_schedule_starts_as_a_power(epoch):
+    assert AL2().strength(epoch) == pytest.approx(0.01 * 1.1**epoch, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("epoch", "printed"),
+    [(0, "0.01"), (65, "4.904"), (66, "5.394"), (100, "7.566"), (200, "20.46"), (300, "55.35"), (700, "2963")],
+)
+def test_al2_s_schedule_is_the_paper_s(epoch, printed):
+    assert f"{AL2().strength(epoch):.4g}" == printed
+
+
+@pytest.mark.parametrize("advance", [1.0, 3.0, 5.0, 8.0, 0.5])
+def test_al2_advances_so_many_paper_epochs_an_epoch(advance):
+    """× 1.1^k while λ is below 5 at an epoch's start, × 1.01^k from there on."""
+    method = AL2(advance=advance)
+    for epoch in range(150):
+        growth = 1.1 if method.strength(epoch) < 5 else 1.01
+        assert method.strength(epoch + 1) == pytest.approx(method.strength(epoch) * growth**advance, rel=1e-12)
+
+
+@pytest.mark.parametrize("epoch", [1, 5, 13])
+def test_an_advanced_schedule_is_the_paper_s_seen_at_intervals(epoch):
+    assert AL2(advance=5).strength(epoch) == pytest.approx(AL2().strength(5 * epoch), rel=1e-12)
+
+
+def test_a_schedule_beyond_all_numbers_is_infinite():
+    assert AL2(advance=1e6).strength(3) == math.inf
+
+
+def test_al2_sees_dropped_and_rescaled_features(some):
+    recipe = recipe_of("al2+do")
+    network = build_network(recipe, some.images, CPU).train()
+    network.seed_dropout(torch_generator(0, "dropout"))
+    features, _ = network(DeviceData.of(some, CPU).normalize(some.images.train_images[:8]))
+    bare = build_network(recipe_of("al2"), some.images, CPU)
+    whole, _ = bare(DeviceData.of(some, CPU).normalize(some.images.train_images[:8]))
+    kept = features != 0
+    assert 0.4 < kept.sum().item() / (whole != 0).sum().item() < 0.6
+    assert torch.allclose(features[kept], 2 * whole[kept])
+
+
+# Options
+
+
+@pytest.mark.parametrize(
+    ("name", "option"),
+    [
+        ("al2", "initial"),
+        ("al2", "growth"),
+        ("al2", "threshold"),
+        ("al2", "late_growth"),
+        ("al2", "advance"),
+        ("wd", "decay"),
+        ("do", "p"),
+    ],
+)
+@pytest.mark.parametrize("value", [0, -1.0, math.nan, math.inf, True, "much"])
+def test_options_must_be_positive_numbers(name, option, value):
+    with pytest.raises(MemstudyError, match=rf"{name}\.{option} must be"):
+        parse(name, {name: {option: value}})
+
+
+@pytest.mark.parametrize("value", [1, 1.5])
+def test_dropout_leaves_something(value):
+    with pytest.raises(MemstudyError, match=r"do\.p must be below 1"):
+        parse("do", {"do": {"p": value}})
+
+
+def test_options_given_go_before_defaults_and_these_before_a_method_s_own():
+    given, default = {"al2": {"advance": 2.0}}, {"al2": {"advance": 5.0, "initial": 0.1}, "wd": {"decay": 1.0}}
+    (found,) = parse("al2", given, default)
+    expected = {"initial": 0.1, "growth": 1.1, "threshold": 5.0, "late_growth": 1.01, "advance": 2.0}
+    assert dict(found.options) == expected
+
+
+def test_labels_are_written_in_the_usual_order():
+    assert label(parse("al2+bn")) == "bn+al2"
+    assert label(()) == "bare"
+    assert parse("bare") == ()
