@@ -47,3 +47,8 @@ def small(mnist5k: ImageSet) -> ImageSet:
 @pytest.fixture(scope="session")
 def corrupted(small: ImageSet) -> CorruptedDataset:
     return dataset.corrupt(small, Corruption())
+
+
+from tests.study_store import small_source, trained  # noqa: E402
+
+__all__ = ["small_source", "trained"]

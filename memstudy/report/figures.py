@@ -70,13 +70,8 @@ def draw_ablation(selection: Selection) -> list[Path]:
         if len(data):
             data = data[data["epoch"] == data.groupby("run")["epoch"].transform("max")]
             grid = _ablation(data)
-            written += _save(
-                selection,
-                f"ablation{suffix}",
-                data,
-                grid,
-                f"{setting.title}; bands: 95 % interval over orders and seeds",
-            )
+            title = f"{setting.title}; bands: 95 % interval over orders and seeds"
+            written += _save(selection, f"ablation{suffix}", data, grid, title)
     return written
 
 

@@ -56,7 +56,7 @@ class Table:
 
     def _columns(self) -> tuple[pd.DataFrame, list[tuple[str, str]]]:
         layout = self.layout()
-        return layout, [(str(metric), str(al2)) for metric, al2 in layout.columns.to_list()]
+        return layout, [(str(column[0]), str(column[1])) for column in layout.columns]
 
     def markdown(self) -> str:
         """A GitHub table under its title, with the notes below."""

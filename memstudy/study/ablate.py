@@ -70,7 +70,7 @@ def areas(curves: pd.DataFrame) -> pd.DataFrame:
     found = []
     for key, group in curves.groupby(["run", "epoch", "protocol"], sort=False):
         table = group.pivot(index="order", columns="fraction", values="accuracy")
-        each = ablation.area(torch.tensor(table.to_numpy()), table.columns.tolist())
+        each = ablation.area(torch.tensor(table.to_numpy()), [float(fraction) for fraction in table.columns])
         mean, half_width = ablation.interval(each)
         run, epoch, protocol = key
         found.append({"run": run, "epoch": epoch, "protocol": protocol, "area": mean, "half_width": half_width})

@@ -1,0 +1,96 @@
+"""Study files: every combination once, and mistakes answered in one sentence."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from memstudy import presets
+from memstudy.errors import MemstudyError
+from memstudy.regularizers import label
+from memstudy.study import grid
+
+STUDIES = Path(__file__).parents[1] / "studies"
+
+
+def written(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "study.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_quick_study_is_the_table_of_al2():
+    study = grid.read(STUDIES / "quick.toml")
+    labels = {label(recipe.regularizers) for recipe in study.recipes}
+    assert labels == {"bare", "al2", "bn", "bn+al2", "do", "do+al2", "wd", "wd+al2"}
+    assert len(study.recipes) == 8 * len({recipe.seed for recipe in study.recipes})
+
+
+def test_al2_study_is_the_papers_protocol():
+    for recipe in grid.read(STUDIES / "al2.toml").recipes:
+        assert recipe == presets.build("al2", reg=label(recipe.regularizers))
+
+
+@pytest.mark.parametrize("path", sorted(STUDIES.glob("*.toml")), ids=lambda path: path.stem)
+def test_shipped_studies_read_and_report_epochs_they_train(path):
+    study = grid.read(path)
+    assert study.name == path.stem
+    last = min(recipe.training.epochs for recipe in study.recipes)
+    assert all(0 <= epoch < last for epoch in study.report["epochs"])
+
+
+def test_calibration_shares_the_quick_runs():
+    """Equal recipes are the same run, so the five-seed check retrains nothing that `make figures` made."""
+    quick, calibration = (set(grid.read(STUDIES / f"{n}.toml").recipes) for n in ("quick", "calibration"))
+    assert len(quick & calibration) == 4
+    assert len({recipe.seed for recipe in calibration}) >= 5
+
+
+def test_grid_is_the_product_of_its_lists(tmp_path):
+    path = written(
+        tmp_path, 'seeds = [0, 5]\n[grid]\nreg = ["bare", "al2"]\ncorrupt = [0.25, 0.5, 0.75]\nepochs = 2'
+    )
+    recipes = grid.read(path).recipes
+    assert len(recipes) == len(set(recipes)) == 12
+    assert {(r.seed, label(r.regularizers), r.corruption.rate) for r in recipes} == {
+        (seed, reg, rate) for seed in (0, 5) for reg in ("bare", "al2") for rate in (0.25, 0.5, 0.75)
+    }
+
+
+def test_seeds_given_go_before_the_files_own(tmp_path):
+    path = written(tmp_path, "seeds = [0, 5]")
+    assert [recipe.seed for recipe in grid.read(path, seeds=(7, 8)).recipes] == [7, 8]
+
+
+def test_options_reach_only_recipes_that_use_them(tmp_path):
+    path = written(tmp_path, '[grid]\nreg = ["bare", "al2"]\n[options.al2]\nadvance = 2')
+    bare, al2 = grid.read(path).recipes
+    assert bare.options("al2") is None
+    assert (al2.options("al2") or {})["advance"] == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("seeds = [", "not valid TOML"),
+        ("sedes = [0]", "did you mean seeds"),
+        ("[grid]\nregs = ['bare']", "did you mean reg"),
+        ("[grid]\nreg = ['al3']", "did you mean al2"),
+        ("[grid]\ncorrupt = 75", "0.75"),
+        ("[report]\nepoch = [1]", "did you mean epochs"),
+        ("grid = 3", "must be a table"),
+        ("seeds = 3", "does not describe a study"),
+        ("name = 'a/b'", "letters, digits"),
+        ("name = 'all'", "not 'all'"),
+        ("preset = 'quik'", "did you mean quick"),
+    ],
+)
+def test_a_mistake_is_one_sentence(tmp_path, text, says):
+    with pytest.raises(MemstudyError, match=says):
+        grid.read(written(tmp_path, text))
+
+
+def test_missing_file(tmp_path):
+    with pytest.raises(MemstudyError, match="cannot read the study"):
+        grid.read(tmp_path / "none.toml")

@@ -1,0 +1,188 @@
+"""What is derived from a study: comparison plans, cached rows, ablation, and selections."""
+
+from __future__ import annotations
+
+import math
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from memstudy import presets
+from memstudy.analysis import ablation, cca
+from memstudy.errors import MemstudyError
+from memstudy.store import Store
+from memstudy.study import ablate, compare
+from memstudy.study.rows import Rows
+from memstudy.study.trunk import TestBench
+from memstudy.training import predict
+from tests.study_store import small_recipes
+
+VARIANCE = cca.parse_keep("variance:0.99")
+
+
+@pytest.fixture
+def store(trained, tmp_path, small_source):
+    """A copy of the trained store that a test may change."""
+    shutil.copytree(trained, tmp_path / "runs")
+    return Store(tmp_path / "runs")
+
+
+@pytest.fixture
+def bench():
+    return TestBench(torch.device("cpu"))
+
+
+def counting(monkeypatch, module, name):
+    """Count the calls of module.name, which still does its work."""
+    calls, original = [], getattr(module, name)
+
+    def counted(*args, **kwargs):
+        calls.append(args)
+        return original(*args, **kwargs)
+
+    monkeypatch.setattr(module, name, counted)
+    return calls
+
+
+def test_twins_differ_by_al2_alone():
+    recipes = small_recipes()
+    for recipe in recipes:
+        twin = compare.twin_of(recipe, recipes)
+        if recipe.options("al2") is not None:
+            assert twin is None
+        else:
+            assert twin is not None
+            assert twin.seed == recipe.seed
+            assert [r for r in twin.regularizers if r.name != "al2"] == list(recipe.regularizers)
+    other = presets.build(reg="al2", epochs=4)
+    assert compare.twin_of(recipes[0], [other]) is None
+
+
+def test_plan_has_twins_pasts_and_a_control(store):
+    runs = store.select().runs
+    plan = compare.plan(runs, all_pairs=False)
+    by = {relation: [c for c in plan if c.relation == relation] for relation in ("twin", "past", "control")}
+    assert len(by["twin"]) == 4 * 3  # four baselines with twins, three kept epochs
+    assert len(by["past"]) == 8 * 2
+    assert len(by["control"]) == 8
+    assert all(c.a[1] == c.b[1] for c in by["twin"])
+    everything = compare.plan(runs, all_pairs=True)
+    assert sum(c.relation == "pair" for c in everything) == 8 * 7 // 2 * 3
+
+
+def test_comparison_equals_the_analysis_done_by_hand(store, bench):
+    selection = store.select(["*-bare-s0-*", "*-al2-s0-*"])
+    pairs = compare.compare(selection, bench, keep=VARIANCE, all_pairs=True)
+    row = pairs[(pairs["relation"] == "pair") & (pairs["epoch_a"] == 2)].iloc[0]
+    runs = {run.name: run for run in selection.runs}
+    views = [
+        cca.factorize(cca.as_samples(bench.features(runs[name], bench.network(runs[name], 2))))
+        for name in (row["run_a"], row["run_b"])
+    ]
+    assert (row["n"], row["p_a"]) == (100 * 16, 50)
+    assert row["cca"] == pytest.approx(float(cca.coefficients(*views).mean()), abs=1e-12)
+    assert row["svcca"] == pytest.approx(cca.svcca(*views, VARIANCE), abs=1e-12)
+    assert row["pwcca"] == pytest.approx(cca.pwcca(*views), abs=1e-12)
+    sequences = pd.read_csv(selection.path / compare.COEFFICIENTS)
+    chosen = sequences[(sequences["relation"] == "pair") & (sequences["epoch_a"] == 2)]
+    assert len(chosen) == min(row["rank_a"], row["rank_b"])  # the whole sequence, not truncated
+    assert np.all(np.diff(chosen["coefficient"]) <= 0)
+
+
+def test_control_is_far_below_every_real_comparison(store, bench):
+    pairs = compare.compare(store.select(), bench, keep=VARIANCE)
+    control = pairs.loc[pairs["relation"] == "control", "cca"]
+    assert control.max() < pairs.loc[pairs["relation"] != "control", "cca"].min()
+
+
+def test_what_is_computed_is_not_computed_again(store, bench, monkeypatch):
+    selection = store.select()
+    first = compare.compare(selection, bench, keep=VARIANCE)
+    calls = counting(monkeypatch, cca, "coefficients")
+    again = compare.compare(selection, bench, keep=VARIANCE)
+    pd.testing.assert_frame_equal(first, again)
+    assert not calls
+    compare.compare(selection, bench, keep=cca.parse_keep("fixed:5"))  # another rule is another number
+    assert calls
+
+
+def test_ablation_continues_after_an_interruption(store, bench, monkeypatch):
+    selection = store.select()
+    whole = ablate.ablate(selection, bench, orders=2, seed=0)
+
+    def stop(done, total):
+        if done == 5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):  # also a finished file survives an interrupted look at it
+        ablate.ablate(selection, bench, orders=2, seed=0, on_network=stop)
+    calls = counting(monkeypatch, ablation, "curve")
+    pd.testing.assert_frame_equal(ablate.ablate(selection, bench, orders=2, seed=0), whole)
+    assert not calls
+    (selection.path / ablate.CURVES).unlink()
+    with pytest.raises(KeyboardInterrupt):
+        ablate.ablate(selection, bench, orders=2, seed=0, on_network=stop)
+    calls.clear()
+    pd.testing.assert_frame_equal(ablate.ablate(selection, bench, orders=2, seed=0), whole)
+    assert len(calls) == 2 * (8 * 3 - 5)
+
+
+def test_ablation_starts_at_the_metrics_accuracy(store, bench):
+    """Nothing ablated is the network itself: the same accuracy that training wrote."""
+    selection = store.select()
+    curves = ablate.ablate(selection, bench, orders=2, seed=0, epochs=[2])
+    for run in selection.runs:
+        whole = curves[(curves["run"] == run.name) & (curves["fraction"] == 0)]
+        assert set(whole["epoch"]) == {2}
+        assert np.allclose(whole["accuracy"], run.metrics()["test_accuracy"].iloc[2], atol=1e-12)
+    areas = ablate.areas(curves)
+    assert len(areas) == 8 * len(ablation.PROTOCOLS)
+    assert areas["area"].between(0, 100).all()
+
+
+def test_networks_come_back_as_they_were_kept(store, bench):
+    run = store.select().runs[0]
+    data, _ = bench.data(run)
+    for epoch in run.checkpoints():
+        logits = predict(bench.network(run, epoch), data, data.test_images)
+        accuracy = (logits.argmax(1) == data.test_labels).double().mean()
+        assert float(accuracy) == pytest.approx(run.metrics()["test_accuracy"].iloc[epoch], abs=1e-12)
+
+
+def test_other_images_than_those_trained_on_are_refused(store, bench):
+    run = store.select().runs[0]
+    run.update(data_sha256="0" * 64)
+    with pytest.raises(MemstudyError, match="other images"):
+        bench.data(run)
+
+
+def test_runs_of_two_data_sets_are_not_compared(store, bench):
+    from memstudy.study.carry_out import Means, carry_out
+
+    carry_out(store.open(presets.build(dataset="mnist", epochs=1)), Means(device="cpu"))
+    with pytest.raises(MemstudyError, match="same test images"):
+        compare.compare(store.select(study="all"), bench, keep=VARIANCE)
+
+
+def test_rows_keep_their_order_and_types(tmp_path):
+    path = tmp_path / "rows.csv"
+    for _ in range(2):  # the second time everything is kept
+        with Rows(path, ("name", "epoch")) as rows:
+            for epoch in (0, 1):
+                if not rows.keep("a", epoch):
+                    rows.add(pd.DataFrame({"value": [epoch + 0.1, math.nan]}), ("a", epoch))
+    table = pd.read_csv(path)
+    assert table["epoch"].tolist() == [0, 0, 1, 1]
+    assert table["value"].dropna().tolist() == [0.1, 1.1]
+
+
+def test_a_damaged_cache_is_made_anew(tmp_path):
+    path = tmp_path / "rows.csv"
+    path.write_bytes(b"\x00garbage,\n1")
+    with Rows(path, ("name",)) as rows:
+        assert not rows.keep("a")
+        rows.add(pd.DataFrame({"value": [1]}), ("a",))
+    assert pd.read_csv(path)["value"].tolist() == [1]
