@@ -289,6 +289,15 @@ class TestRealNetwork:
         assert torch.equal(curve(Opaque(first), flat, real[2], "units", orders=2), fast)
 
     @over_protocols
+    def test_nothing_ablated_is_bit_for_bit_the_plain_network(self, real: Real, protocol: str) -> None:
+        """In float32, where sums do depend on their order."""
+        recorder, generator = Recorder(), torch_generator(0, "test/weight")
+        plain = linear(torch.randn(500, 800, generator=generator), torch.randn(500, generator=generator))
+        flat = real[1].flatten(1).float() / 3
+        curve(nn.Sequential(plain, recorder), flat, real[2], protocol, orders=1, fractions=(1, 0.9, 0.4, 0))
+        assert torch.equal(recorder.seen[-1], plain(flat))
+
+    @over_protocols
     def test_fractions_may_come_in_any_order_and_number(self, real: Real, protocol: str) -> None:
         head, features, labels = real
         whole = curve(head, features, labels, protocol, orders=2)

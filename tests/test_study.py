@@ -84,7 +84,7 @@ def test_comparison_equals_the_analysis_done_by_hand(store, bench):
     ]
     assert (row["n"], row["p_a"]) == (100 * 16, 50)
     assert row["cca"] == pytest.approx(float(cca.coefficients(*views).mean()), abs=1e-12)
-    assert row["svcca"] == pytest.approx(cca.svcca(*views, VARIANCE), abs=1e-12)
+    assert row["svcca"] == pytest.approx(cca.svcca(views[0], views[1], VARIANCE), abs=1e-12)
     assert row["pwcca"] == pytest.approx(cca.pwcca(*views), abs=1e-12)
     sequences = pd.read_csv(selection.path / compare.COEFFICIENTS)
     chosen = sequences[(sequences["relation"] == "pair") & (sequences["epoch_a"] == 2)]

@@ -5,17 +5,16 @@ from __future__ import annotations
 import contextlib
 import json
 import math
-import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from types import FrameType, TracebackType
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeRemainingColumn
 
-from memstudy.study.carry_out import Terminated, Watcher
+from memstudy.study.carry_out import Watcher
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,13 +27,9 @@ if TYPE_CHECKING:
 LINES_PER_RUN = 10
 
 
-def stop_on_sigterm() -> None:
-    """Let SIGTERM stop as Ctrl-C does: save, say how to continue."""
-
-    def terminate(number: int, frame: FrameType | None) -> None:
-        raise Terminated
-
-    signal.signal(signal.SIGTERM, terminate)
+def plural(count: int, noun: str) -> str:
+    """`1 epoch`, `2 epochs`."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 class Voice:
@@ -84,10 +79,10 @@ class RunProgress(Voice, Watcher):
         self._samples = len(data.noisy_labels)
         self._floor = data.floor
         self._done = run.epochs_done
-        begin = f"continued after {self._done} of" if self._done else "training"
+        begin = f"continued after {self._done} of" if self._done else "to train for"
         self.say(
             f"{run.name} on {device}: {self._samples:,} images, "
-            f"{100 * data.corrupted_share:.1f} % of the labels corrupted, {begin} {self._epochs} epochs"
+            f"{100 * data.corrupted_share:.1f} % of the labels corrupted, {begin} {plural(self._epochs, 'epoch')}"
         )
         self._began = time.monotonic()
         if self.console.is_terminal:

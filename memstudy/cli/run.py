@@ -50,10 +50,11 @@ def run(
 
     The same command again continues an interrupted run and returns at once from a finished one.
     """
-    from memstudy.cli.progress import RunProgress, stop_on_sigterm
+    from memstudy.cli.progress import RunProgress
     from memstudy.report.summary import run_summary, verdict
     from memstudy.store import Store
     from memstudy.study.carry_out import Means, carry_out
+    from memstudy.study.interruption import stop_on_sigterm
 
     stop_on_sigterm()
     recipe, origin = _recipe(context, file, chosen)

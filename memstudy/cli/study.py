@@ -43,12 +43,13 @@ def study(
     The same command again continues; what is finished is not done twice.
     """
     from memstudy.cli.pipeline import derive_all
-    from memstudy.cli.progress import StudyProgress, stop_on_sigterm
+    from memstudy.cli.progress import StudyProgress
     from memstudy.data import sources
     from memstudy.store import Store
     from memstudy.study import grid
     from memstudy.study.carry_out import Means
     from memstudy.study.executor import carry_out_all, default_jobs
+    from memstudy.study.interruption import stop_on_sigterm
     from memstudy.training import numerics, resolve_device
 
     stop_on_sigterm()

@@ -19,6 +19,7 @@ from memstudy.data.dataset import CorruptedDataset
 from memstudy.errors import Interrupted, MemstudyError, RunFailed
 from memstudy.store import RunDirectory, Status, files
 from memstudy.study.environment import environment
+from memstudy.study.interruption import Terminated, deferred
 from memstudy.training import (
     DeviceData,
     NonFiniteLoss,
@@ -56,10 +57,6 @@ class Watcher:
 
     def epoch_done(self, epoch: int, metrics: dict[str, float]) -> None:
         """An epoch is trained, evaluated and written."""
-
-
-class Terminated(KeyboardInterrupt):
-    """SIGTERM, as an exception: a cluster's way of pressing Ctrl-C."""
 
 
 def carry_out(run: RunDirectory, means: Means, watcher: Watcher | None = None) -> RunDirectory:
@@ -147,14 +144,15 @@ def _train(run: RunDirectory, state: TrainingState, data: DeviceData, means: Mea
             metrics = train_epoch(state, data, run.recipe, watcher.stepped)
             metrics = evaluate(state.network, data) | metrics
             epoch = state.epochs_done - 1
-            run.append_metrics(epoch, metrics)
-            snapshot = _Snapshot.of(state)
-            if epoch in run.recipe.training.checkpoints:
-                run.save_checkpoint(epoch, snapshot.network())
-            good = snapshot  # only now: a continuation would not write this epoch's checkpoint again
-            if time.monotonic() - saved_at > SAVE_EVERY_SECONDS:
-                run.save_resume(good.epochs_done, good.tensors)
-                saved_at = time.monotonic()
+            with deferred():
+                run.append_metrics(epoch, metrics)
+                snapshot = _Snapshot.of(state)
+                if epoch in run.recipe.training.checkpoints:
+                    run.save_checkpoint(epoch, snapshot.network())
+                good = snapshot  # only now: a continuation would not write this epoch's checkpoint again
+                if time.monotonic() - saved_at > SAVE_EVERY_SECONDS:
+                    run.save_resume(good.epochs_done, good.tensors)
+                    saved_at = time.monotonic()
             watcher.epoch_done(epoch, metrics)
     except NonFiniteLoss as failure:
         raise _failed(run, good, failure) from failure

@@ -18,7 +18,8 @@ from types import FrameType
 
 from memstudy.errors import Interrupted, MemstudyError, RunFailed
 from memstudy.store import RunDirectory, Status
-from memstudy.study.carry_out import Means, Terminated, carry_out
+from memstudy.study.carry_out import Means, carry_out
+from memstudy.study.interruption import Terminated
 
 TICK_SECONDS = 0.5
 

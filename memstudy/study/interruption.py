@@ -1,0 +1,49 @@
+"""Ctrl-C and SIGTERM: both save, and neither may fall between two halves of one bookkeeping step."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from types import FrameType
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, as an exception: a cluster's way of pressing Ctrl-C."""
+
+
+def stop_on_sigterm() -> None:
+    """Let SIGTERM stop as Ctrl-C does: save, say how to continue."""
+
+    def terminate(number: int, frame: FrameType | None) -> None:
+        raise Terminated
+
+    signal.signal(signal.SIGTERM, terminate)
+
+
+@contextlib.contextmanager
+def deferred() -> Iterator[None]:
+    """Hold back both signals until the block is done. In another thread than the main one, nothing to do."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    arrived: list[int] = []
+    before = {number: signal.signal(number, lambda n, frame: arrived.append(n)) for number in SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for arrival in arrived[:1]:
+            _deliver(before[signal.Signals(arrival)], arrival)
+
+
+def _deliver(handler: Callable[[int, FrameType | None], object] | int | None, number: int) -> None:
+    """What would have happened, had the signal not been held back."""
+    if callable(handler):
+        handler(number, None)
+    elif handler != signal.SIG_IGN:
+        signal.raise_signal(number)

@@ -1,0 +1,333 @@
+"""The command line as a user meets it: verbs, first lines, JSON, mistakes, interruption."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from memstudy import presets
+from memstudy.cli import main
+from memstudy.cli.run import run as run_command
+from memstudy.regularizers import REGULARIZERS
+from memstudy.store import Store
+
+
+@pytest.fixture(autouse=True)
+def _signals():
+    """The commands take over SIGTERM; give it back."""
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+@pytest.fixture
+def memstudy(tmp_path, monkeypatch, small_source):
+    """Run a command line in an empty directory; the 400 images stand in for every data set."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("MEMSTUDY_RUNS", "MEMSTUDY_DATA"):
+        monkeypatch.delenv(name, raising=False)
+
+    def call(*words: str):
+        return CliRunner().invoke(main, words)
+
+    return call
+
+
+def process(*words: str, cwd, **more) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, "-m", "memstudy", *words], cwd=cwd, capture_output=True, text=True, timeout=120, **more
+    )
+
+
+def test_help_needs_no_torch(tmp_path):
+    for words in (["--help"], ["run", "--help"], ["study", "--help"], ["svcca", "--help"]):
+        code = f"import sys; from memstudy.cli import main; sys.argv = ['memstudy', *{words}]\n"
+        code += "try: main()\nfinally: assert not {'torch', 'pandas', 'numpy', 'seaborn'} & set(sys.modules)"
+        done = subprocess.run(
+            [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=60
+        )
+        assert done.returncode == 0, done.stderr
+        assert "Usage" in done.stdout
+
+
+def test_help_names_every_preset_and_regularizer():
+    text = CliRunner().invoke(main, ["run", "--help"]).output
+    assert all(name in text for name in [*presets.PRESETS, *REGULARIZERS.names()])
+
+
+def test_run_says_preset_first_and_verdict_last(memstudy, tmp_path):
+    done = memstudy("run", "--corrupt", "0.75", "--reg", "al2", "--epochs", "2")
+    assert done.exit_code == 0, done.output
+    lines = done.output.splitlines()
+    assert lines[0].startswith("preset quick")
+    assert "--preset al2" in lines[0]
+    assert "verdict: " in done.output
+    assert "floor" in done.output
+    again = memstudy("run", "--corrupt", "0.75", "--reg", "al2", "--epochs", "2")
+    assert again.output.splitlines()[-3:] == lines[-3:]
+    assert "to train for" not in again.output  # nothing was trained
+
+
+def test_every_option_reaches_the_recipe(memstudy):
+    done = memstudy(
+        "run", "--reg", "do+al2", "--set", "al2.advance=3", "--set", "do.p=0.25", "--corrupt", "0.5",
+        "--corrupt-seed", "3", "--seed", "4", "--epochs", "2", "--batch-size", "100", "--lr", "0.01",
+        "--momentum", "0.9",
+        "--checkpoints", "1,", "--json",
+    )  # fmt: skip
+    assert done.exit_code == 0, done.output
+    summary = json.loads(done.stdout)
+    recipe = Store(Path("runs")).runs()[0].recipe
+    assert summary["id"] == recipe.id
+    assert recipe == presets.build(
+        reg="do+al2", options={"al2": {"advance": 3}, "do": {"p": 0.25}}, corrupt=0.5, corrupt_seed=3, seed=4,
+        epochs=2, batch_size=100, lr=0.01, momentum=0.9, checkpoints=(1,),
+    )  # fmt: skip
+
+
+def test_recipe_file_is_the_same_run(memstudy, tmp_path):
+    memstudy("run", "--epochs", "1")
+    (run,) = Store(tmp_path / "runs").runs()
+    done = memstudy("run", "--recipe", str(run.path / "recipe.toml"))
+    assert done.exit_code == 0, done.output
+    assert len(Store(tmp_path / "runs").runs()) == 1
+    mixed = memstudy("run", "--recipe", str(run.path / "recipe.toml"), "--seed", "1")
+    assert mixed.exit_code == 2
+    assert "--seed" in mixed.output
+
+
+MISTAKES = [
+    (["run", "--reg", "al3"], "did you mean al2"),
+    (["run", "--reg", "do+do"], "twice"),
+    (["run", "--reg", ""], "unknown regularizer"),
+    (["run", "--preset", "quik"], "did you mean quick"),
+    (["run", "--dataset", "mnst5k"], "did you mean mnist5k"),
+    (["run", "--network", "smalnet"], "did you mean smallnet"),
+    (["run", "--rule", "symetric"], "did you mean symmetric"),
+    (["run", "--corrupt", "75"], "0.75"),
+    (["run", "--corrupt", "-0.1"], "between 0 and 1"),
+    (["run", "--corrupt", "nan"], "finite"),
+    (["run", "--lr", "0"], "positive"),
+    (["run", "--lr", "inf"], "finite"),
+    (["run", "--momentum", "1"], "below 1"),
+    (["run", "--epochs", "0"], "at least 1"),
+    (["run", "--batch-size", "-1"], "at least 1"),
+    (["run", "--seed", "-1"], "at least 0"),
+    (["run", "--checkpoints", "99"], None),
+    (["run", "--checkpoints", "0,99"], "no epoch 99"),
+    (["run", "--checkpoints", "soon"], "--checkpoints takes"),
+    (["run", "--set", "al2.advance=3"], "does not use"),
+    (["run", "--reg", "al2", "--set", "al2.advanse=3"], "did you mean advance"),
+    (["run", "--reg", "al2", "--set", "al2.advance=soon"], "finite, positive number"),
+    (["run", "--reg", "al2", "--set", "advance=3"], "--set takes"),
+    (["run", "--reg", "do", "--set", "do.p=1"], "below 1"),
+    (["run", "--device", "tpu"], "unknown device"),
+    (["run", "--device", "cuda:99"], "there is no"),
+    (["run", "--recipe", "none.toml"], "cannot read"),
+    (["runs", "--josn"], "json"),
+    (["rnu"], "did you mean run"),
+    (["svcca"], "memstudy run"),
+    (["ablate"], "memstudy run"),
+    (["table"], "memstudy run"),
+    (["figures"], "memstudy run"),
+    (["study", "none.toml"], "cannot read"),
+]
+
+
+@pytest.mark.parametrize(("words", "says"), [m for m in MISTAKES if m[1]], ids=lambda value: str(value)[:40])
+def test_a_mistake_is_one_sentence_exit_2_and_nothing_left(memstudy, tmp_path, words, says):
+    done = memstudy(*words)
+    assert done.exit_code == 2, done.output
+    assert says in done.stderr
+    assert "Traceback" not in done.output
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_unwritable_store(memstudy, tmp_path):
+    (tmp_path / "runs").write_text("a file in the way")
+    done = memstudy("run", "--epochs", "1")
+    assert done.exit_code == 2
+    assert "cannot write" in done.stderr
+    assert (tmp_path / "runs").read_text() == "a file in the way"
+
+
+def test_hand_edited_recipe_is_refused_and_listed(memstudy, tmp_path):
+    memstudy("run", "--epochs", "1")
+    memstudy("run", "--epochs", "1", "--seed", "1")
+    path = sorted((tmp_path / "runs").glob("*-s0-*/recipe.toml"))[0]
+    path.write_text(path.read_text().replace("rate = 0.75", "rate = 0.5"))
+    listed = memstudy("runs")
+    assert listed.exit_code == 0
+    assert "was changed after it was written" in listed.output
+    assert "-s1-" in listed.output  # the other run is still listed
+    assert memstudy("run", "--recipe", str(path)).exit_code == 2
+
+
+def test_non_finite_loss_is_a_failed_run(memstudy, tmp_path):
+    done = memstudy("run", "--epochs", "2", "--lr", "1e20")
+    assert done.exit_code == 1
+    assert "epoch 0, step" in done.stderr
+    (summary,) = json.loads(memstudy("runs", "--json").stdout)["runs"]
+    assert summary["status"] == "failed"
+    assert "non-finite" in summary["failure"]
+
+
+def test_all_verbs_on_a_store(memstudy, trained, tmp_path):
+    shutil.copytree(trained, tmp_path / "runs")
+    for verb in (["svcca"], ["ablate", "--orders", "2"], ["table"], ["figures"], ["runs"]):
+        plain = memstudy(*verb)
+        assert plain.exit_code == 0, plain.output
+        as_json = memstudy(*verb, "--json")
+        assert as_json.exit_code == 0, as_json.output
+        assert json.loads(as_json.stdout)
+    derived = tmp_path / "runs" / "studies" / "tiny"
+    for name in ("svcca.csv", "ablation_areas.csv", "tables/table1.md", "tables/ablation_area.tex"):
+        assert (derived / name).stat().st_size > 0
+    for name in ("cca_between", "cca_past", "ablation", "accuracy"):
+        assert (derived / "figures" / f"{name}.png").stat().st_size > 0
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["runs"]  # nothing else was touched
+
+
+def test_named_runs_are_compared_with_each_other(memstudy, trained, tmp_path):
+    shutil.copytree(trained, tmp_path / "runs")
+    done = memstudy("svcca", "*-bare-s0-*", "*-bare-s1-*", "--json")
+    assert done.exit_code == 0, done.output
+    rows = json.loads(done.stdout)["svcca"]
+    assert any(row["relation"] == "pair" and row["a"] == row["b"] == "bare" for row in rows)
+    missing = memstudy("svcca", "*-bar-*")
+    assert missing.exit_code == 2
+
+
+def test_damaged_checkpoint_is_named(memstudy, trained, tmp_path):
+    shutil.copytree(trained, tmp_path / "runs")
+    path = next((tmp_path / "runs").glob("*-bare-s0-*/checkpoints/epoch-0002.safetensors"))
+    path.write_bytes(path.read_bytes()[:-1])
+    done = memstudy("ablate")
+    assert done.exit_code == 2
+    assert str(path.name) in done.stderr
+
+
+def test_store_and_data_directory_from_the_environment(memstudy, tmp_path, monkeypatch):
+    monkeypatch.setenv("MEMSTUDY_RUNS", str(tmp_path / "elsewhere"))
+    memstudy("run", "--epochs", "1")
+    assert len(Store(tmp_path / "elsewhere").runs()) == 1
+    assert not (tmp_path / "runs").exists()
+
+
+def test_missing_data_set_names_three_ways(tmp_path):
+    environment = os.environ | {"MEMSTUDY_DATA": str(tmp_path / "nothing")}
+    done = process("run", "--preset", "al2", cwd=tmp_path, env=environment)
+    assert done.returncode == 2
+    for way in ("--download", "--data-dir", "mnist5k"):
+        assert way in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def interrupted(words, cwd, number):
+    """Start a command in a process, send it a signal once an epoch is written, and return how it ended."""
+    running = subprocess.Popen(
+        [sys.executable, "-m", "memstudy", *words],
+        cwd=cwd,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 90
+    while not list(cwd.glob("runs/*/metrics.csv")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    running.send_signal(number)
+    _, errors = running.communicate(timeout=60)
+    assert "Traceback" not in errors
+    assert "the same command continues" in errors
+    (run,) = Store(cwd / "runs").runs()
+    assert run.status == "interrupted"
+    return running.returncode, run
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_interrupted_run_says_how_to_continue(tmp_path, monkeypatch, number, code):
+    """On the real 4,000 images in a process of its own: a signal during training, then the same command."""
+    returned, run = interrupted(["run", "--epochs", "2"], tmp_path, number)
+    assert (returned, run.epochs_done) == (code, 1)
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(main, ["run", "--epochs", "2"])
+    assert done.exit_code == 0
+    assert "continued after 1 of 2 epochs" in done.output
+
+
+def test_interrupted_study_saves_its_workers_runs(tmp_path):
+    """The signal reaches the parent alone; its worker must save and end all the same."""
+    (tmp_path / "s.toml").write_text('name = "one"\n[grid]\nepochs = 50\n')
+    returned, run = interrupted(["study", "s.toml", "--train-only"], tmp_path, signal.SIGINT)
+    assert returned == 130
+    assert run.load_resume() is not None
+    assert not run.locked
+
+
+def test_study_in_processes(tmp_path, monkeypatch):
+    """Two runs at once in processes of their own, one of which must fail without stopping the other."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "s.toml").write_text('name = "two"\n[grid]\nepochs = 1\nlr = [0.03, 1e20]\n')
+    done = CliRunner().invoke(main, ["study", "s.toml", "--jobs", "2", "--json", "--train-only"])
+    assert done.exit_code == 1
+    assert "1 of 2 runs failed" in done.stderr
+    assert len(json.loads(done.stdout)["runs"]) == 2
+    assert sorted(run.status for run in Store(tmp_path / "runs").runs()) == ["failed", "finished"]
+
+
+def test_study_stops_at_its_time_and_continues(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "s.toml").write_text('name = "long"\n[grid]\nepochs = 1\n')
+    stopped = CliRunner().invoke(main, ["study", "s.toml", "--minutes", "0.0001", "--train-only"])
+    assert stopped.exit_code == 130
+    assert "the same command continues" in stopped.stderr
+    done = CliRunner().invoke(main, ["study", "s.toml", "--train-only"])
+    assert done.exit_code == 0, done.output
+    assert Store(tmp_path / "runs").runs()[0].status == "finished"
+
+
+def test_finished_study_is_derived_again_without_training(memstudy, trained, tmp_path):
+    """All runs are there, so no process is started; tables and figures come from what is stored."""
+    shutil.copytree(trained, tmp_path / "runs")
+    (tmp_path / "s.toml").write_text(
+        'name = "again"\nseeds = [0, 1]\n[grid]\nreg = ["bare", "do"]\nepochs = 3\n[report]\nepochs = [0, 2]\n'
+    )
+    done = memstudy("study", "s.toml", "--json")
+    assert done.exit_code == 0, done.output
+    assert {path.rsplit("/", 1)[1] for path in json.loads(done.stdout)["tables"]} >= {
+        "table1.md",
+        "ablation_area.csv",
+    }
+
+
+def test_command_line_names_are_the_presets():
+    """`memstudy run` and a study's [grid] speak the same words as `presets.build`."""
+    import inspect
+
+    words = set(inspect.signature(presets.build).parameters) - {"options", "preset"}
+    assert words <= {parameter.name for parameter in run_command.params}
+
+
+def test_signals_wait_for_the_end_of_a_bookkeeping_step():
+    from memstudy.study.interruption import deferred
+
+    reached = []
+
+    def step():
+        with deferred():
+            signal.raise_signal(signal.SIGINT)
+            reached.append("end")
+
+    with pytest.raises(KeyboardInterrupt):
+        step()
+    assert reached == ["end"]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

@@ -1,0 +1,346 @@
+"""Run directories: whole files or none, checked when read, one writer, selectable by name."""
+
+import json
+import math
+import os
+
+import numpy as np
+import pytest
+import torch
+
+from memstudy.errors import MemstudyError
+from memstudy.recipe import Recipe, Training
+from memstudy.regularizers import parse
+from memstudy.store import RunDirectory, Status, Store, files
+from memstudy.store.run import run_name
+
+TRAINING = Training(epochs=3, batch_size=64, learning_rate=0.05, momentum=0.5)
+RECIPE = Recipe(training=TRAINING, dataset="mnist5k", regularizers=parse("bn+al2"))
+# Tensors, metrics and labels below are no training results: the store looks at none of them.
+TENSORS = {"network.a": torch.arange(6.0).reshape(2, 3), "momentum.a": torch.ones(2)}
+METRICS = {"accuracy": 0.1 + 0.2, "loss": 1 / 3, "share": math.nan, "tiny": 5e-324, "large": 1.7976931348623157e308}
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store(tmp_path / "runs")
+
+
+@pytest.fixture
+def run(store):
+    return made(store)
+
+
+def made(store, recipe=RECIPE, epochs=2):
+    """A run that was interrupted after some epochs."""
+    run = store.open(recipe)
+    run.write_recipe()
+    run.update(status=Status.INTERRUPTED)
+    for epoch in range(epochs):
+        run.append_metrics(epoch, METRICS)
+        run.save_checkpoint(epoch, TENSORS)
+    run.save_resume(epochs, TENSORS)
+    return run
+
+
+def reopened(run):
+    return RunDirectory(run.path)
+
+
+def flip(path, at=-1):
+    content = bytearray(path.read_bytes())
+    content[at] ^= 1
+    path.write_bytes(content)
+
+
+# What is written is what is read
+
+
+def test_a_name_says_what_was_run(store):
+    assert run_name(RECIPE) == f"mnist5k-symmetric0.75-bn+al2-s0-{RECIPE.id[:8]}"
+    assert store.open(RECIPE).path == store.root / run_name(RECIPE)
+
+
+def test_opening_writes_nothing(store):
+    run = store.open(RECIPE)
+    assert (run.exists, run.locked, run.status, run.epochs_done) == (False, False, Status.NEW, 0)
+    assert (run.checkpoints(), len(run.metrics()), run.load_resume()) == ([], 0, None)
+    assert (store.directories(), store.runs(), store.studies()) == ([], [], [])
+    assert not store.root.exists()
+
+
+def test_a_directory_tells_its_recipe_and_state_by_itself(run):
+    again = reopened(run)
+    assert again.recipe == RECIPE
+    assert (again.status, again.epochs_done, again.checkpoints()) == (Status.INTERRUPTED, 2, [0, 1])
+
+
+def test_metrics_keep_every_digit(run):
+    table = reopened(run).metrics()
+    assert table["epoch"].tolist() == [0, 1]
+    for name, value in METRICS.items():
+        assert table[name][1] == value or (math.isnan(value) and math.isnan(table[name][1]))
+
+
+def test_tensors_keep_every_bit(run):
+    epochs, resume = reopened(run).load_resume()
+    assert epochs == 2
+    for found in (resume, reopened(run).load_checkpoint(1)):
+        assert found.keys() == TENSORS.keys()
+        assert all(torch.equal(found[name], TENSORS[name]) for name in TENSORS)
+
+
+def test_labels_are_plain_numpy(run):
+    arrays = {"clean": np.arange(5), "mask": np.array([True, False])}
+    run.save_labels(files.npz(**arrays))
+    with np.load(run.path / "labels.npz", allow_pickle=False) as found:
+        assert all(np.array_equal(found[name], arrays[name]) for name in arrays)
+    assert files.npz(**arrays) == files.npz(**arrays)
+
+
+def test_a_directory_is_readable_without_this_program(run):
+    state = json.loads((run.path / "state.json").read_text())
+    assert state["status"] == "interrupted"
+    assert (run.path / "metrics.csv").read_text().startswith("epoch,accuracy,loss")
+    assert (run.path / "recipe.toml").read_text().startswith(f'id = "{RECIPE.id}"')
+
+
+def test_checkpoints_have_digests_that_follow_their_content(run):
+    assert run.checkpoint_digest(0) == run.checkpoint_digest(1)
+    run.save_checkpoint(1, {"network.a": torch.zeros(1)})
+    assert run.checkpoint_digest(0) != run.checkpoint_digest(1)
+
+
+def test_a_checkpoint_that_was_not_kept_names_those_that_were(run):
+    with pytest.raises(MemstudyError, match=r"no checkpoint of epoch 7; it has: 0, 1\."):
+        run.load_checkpoint(7)
+
+
+def test_the_log_only_grows(run):
+    run.log("one")
+    run.log("two")
+    assert [line.split("  ")[1] for line in (run.path / "log.txt").read_text().splitlines()] == ["one", "two"]
+
+
+# Metrics after an interruption
+
+
+@pytest.mark.parametrize("epochs", [1, 2])
+def test_rows_that_will_be_trained_again_are_dropped(run, epochs):
+    before = (run.path / "metrics.csv").read_text().splitlines(keepends=True)
+    run.keep_metrics(epochs)
+    assert (run.path / "metrics.csv").read_text() == "".join(before[: epochs + 1])
+
+
+def test_a_row_cut_short_is_dropped(run):
+    whole = (run.path / "metrics.csv").read_bytes()
+    with (run.path / "metrics.csv").open("ab") as file:
+        file.write(b"2,0.3")
+    assert run.epochs_done == 2
+    run.keep_metrics(2)
+    assert (run.path / "metrics.csv").read_bytes() == whole
+
+
+def test_without_any_epoch_to_keep_there_are_no_metrics(run):
+    run.keep_metrics(0)
+    assert len(run.metrics()) == 0
+    assert run.epochs_done == 0
+    run.append_metrics(0, METRICS)
+    assert run.metrics()["epoch"].tolist() == [0]
+
+
+@pytest.mark.parametrize("damage", ["all", "a row", "a row's end"])
+def test_rows_that_are_missing_are_told(run, damage):
+    path = run.path / "metrics.csv"
+    if damage == "all":
+        path.unlink()
+    elif damage == "a row":
+        path.write_text("".join(path.read_text().splitlines(keepends=True)[:2]))
+    else:
+        path.write_text(path.read_text()[:-3])
+    with pytest.raises(MemstudyError, match=r"metrics\.csv is damaged .*rows are missing"):
+        run.keep_metrics(2)
+
+
+# Damage
+
+DAMAGED = r"is damaged or was changed \(.*\); remove its run directory and run it again\.$"
+
+
+@pytest.mark.parametrize("at", [0, 20, -1])
+@pytest.mark.parametrize(
+    ("file", "read"),
+    [
+        ("checkpoints/epoch-0001.safetensors", lambda run: run.load_checkpoint(1)),
+        ("resume.safetensors", lambda run: run.load_resume()),
+    ],
+)
+def test_one_bit_flipped_in_tensors_is_noticed(run, file, read, at):
+    flip(run.path / file, at)
+    with pytest.raises(MemstudyError, match=DAMAGED):
+        read(reopened(run))
+
+
+@pytest.mark.parametrize("size", [0, 5, 50])
+@pytest.mark.parametrize(
+    ("file", "read"),
+    [
+        ("checkpoints/epoch-0001.safetensors", lambda run: run.load_checkpoint(1)),
+        ("resume.safetensors", lambda run: run.load_resume()),
+        ("state.json", lambda run: run.state()),
+    ],
+)
+def test_a_truncated_file_is_noticed(run, file, read, size):
+    os.truncate(run.path / file, size)
+    with pytest.raises(MemstudyError, match=DAMAGED):
+        read(reopened(run))
+
+
+def test_a_checkpoint_that_disappeared_is_told(run):
+    (run.path / "checkpoints" / "epoch-0001.safetensors").unlink()
+    with pytest.raises(MemstudyError, match="cannot read"):
+        run.load_checkpoint(1)
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "null", "{}", '{"status": "done"}', '{"status": null}'])
+def test_a_state_that_makes_no_sense_is_told(run, content):
+    (run.path / "state.json").write_text(content)
+    with pytest.raises(MemstudyError, match=DAMAGED):
+        reopened(run).state()
+
+
+@pytest.mark.parametrize("content", ["", "a,b\n1,2\n", "epoch,x\n0,1,2,3\n", "epoch,x\nzero,1\n", "\0"])
+def test_metrics_that_make_no_sense_are_told(run, content):
+    (run.path / "metrics.csv").write_text(content)
+    with pytest.raises(MemstudyError, match=DAMAGED):
+        reopened(run).metrics()
+
+
+def test_another_recipe_in_a_directory_is_told(run):
+    (run.path / "recipe.toml").write_text(RECIPE.with_seed(1).to_toml())
+    with pytest.raises(MemstudyError, match="is not the recipe this directory was made for"):
+        _ = reopened(run).recipe
+
+
+def test_damaged_runs_are_listed_but_not_trusted(store, run):
+    good = made(store, RECIPE.with_seed(1))
+    (run.path / "recipe.toml").write_text("id = ")
+    assert {r.name for r in store.directories()} == {run.name, good.name}
+    assert [r.name for r in store.runs()] == [good.name]
+
+
+# Atomic writing
+
+
+def test_a_write_that_is_interrupted_leaves_the_old_file(tmp_path, monkeypatch):
+    path = tmp_path / "file"
+    files.write(path, "old")
+
+    def interrupted(descriptor):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "fsync", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        files.write(path, "new")
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_full_disk_is_told_in_a_sentence(tmp_path, monkeypatch):
+    def full(descriptor):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(MemstudyError, match=r"cannot write .*: No space left on device; choose another place"):
+        files.write(tmp_path / "file", "new")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_leftovers_of_a_killed_writer_are_removed(run):
+    leftovers = [run.path / ".tmp-1-state.json", run.path / "checkpoints" / ".tmp-1-epoch-0000.safetensors"]
+    for path in leftovers:
+        path.write_text("half")
+    with run.lock():
+        assert not any(path.exists() for path in leftovers)
+    assert run.checkpoints() == [0, 1]
+
+
+def test_a_file_in_the_way_of_the_store_is_told(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    run = Store(tmp_path / "file").open(RECIPE)
+    assert not run.exists
+    with pytest.raises(MemstudyError, match=r"cannot write .*--runs-dir"), run.lock():
+        pass
+    with pytest.raises(MemstudyError, match=r"cannot write .*--runs-dir"):
+        run.write_recipe()
+
+
+# One writer
+
+
+def test_a_second_writer_is_refused(run):
+    with run.lock():
+        assert run.locked
+        with pytest.raises(MemstudyError, match="is being run by another process"), reopened(run).lock():
+            pass
+    assert not run.locked
+
+
+def test_a_lock_is_free_after_an_error(run):
+    with pytest.raises(ZeroDivisionError), run.lock():
+        raise ZeroDivisionError
+    assert not run.locked
+
+
+def test_a_run_killed_while_running_counts_as_interrupted(run):
+    run.update(status=Status.RUNNING)
+    assert run.status is Status.INTERRUPTED
+    with run.lock():
+        assert reopened(run).status is Status.RUNNING
+
+
+# Selecting
+
+
+@pytest.fixture
+def several(store):
+    return [made(store, RECIPE.with_seed(seed)) for seed in range(3)]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "seeds"),
+    [("*-s1-*", [1]), ("mnist5k", [0, 1, 2]), ("mnist5k-*-s[02]-*", [0, 2]), (RECIPE.id[:8], [0])],
+)
+@pytest.mark.usefixtures("several")
+def test_runs_are_chosen_by_patterns(store, pattern, seeds):
+    assert [run.recipe.seed for run in store.select([pattern]).runs] == seeds
+
+
+def test_a_pattern_that_fits_no_run_is_told(store, several):
+    with pytest.raises(MemstudyError, match=rf"unknown run .*{several[0].name}"):
+        store.select(["*-s0-*", "fashion"])
+
+
+@pytest.mark.usefixtures("several")
+def test_studies_select_their_members_and_the_newest_goes_first(store, several):
+    assert store.select().name == "all"
+    for name, members in (("one", several[:1]), ("two", several[1:])):
+        store.record_study(name, members, {"title": name})
+    assert store.studies() == ["two", "one"]
+    assert [run.name for run in store.select().runs] == [run.name for run in several[1:]]
+    chosen = store.select(study="one")
+    assert ([run.name for run in chosen.runs], chosen.settings()) == ([several[0].name], {"title": "one"})
+    assert len(store.select(study="all").runs) == 3
+    with pytest.raises(MemstudyError, match="did you mean one"):
+        store.select(study="oen")
+
+
+def test_an_empty_store_says_how_to_fill_it(store):
+    with pytest.raises(MemstudyError, match="make one with 'memstudy run'"):
+        store.select()
+
+
+def test_runs_without_an_epoch_are_no_selection(store):
+    made(store, epochs=0)
+    with pytest.raises(MemstudyError, match="none of the 1 chosen runs has trained an epoch yet"):
+        store.select()
