@@ -53,6 +53,8 @@ bench: $(READY)
 
 # Each call trains for $(MINUTES) minutes and saves; call it again until the study is finished.
 gpu: $(READY)
+	@$(PY) -c 'import sys, torch; sys.exit(not torch.cuda.is_available())' || \
+		{ echo "make gpu needs a CUDA device that PyTorch can use; everything else runs without one." >&2; exit 2; }
 	$(PY) -m pytest -m gpu
 	$(PY) -m tests.benchmarks
 	$(PY) -m memstudy study studies/al2.toml --device cuda --jobs $(JOBS) --minutes $(MINUTES)

@@ -59,9 +59,7 @@ class Corruption:
         rate = _number("the corruption rate", self.rate)
         if not 0 <= rate <= 1:
             hint = f" (for {rate:g} % write {rate / 100:g})" if 1 < rate <= 100 else ""
-            raise MemstudyError(
-                f"the corruption rate must be a fraction between 0 and 1, not {rate:g}{hint}."
-            )
+            raise MemstudyError(f"the corruption rate must be a fraction between 0 and 1, not {rate:g}{hint}.")
         seed = _whole("the corruption seed", self.seed, 0)
         _set(self, rule=_word("the corruption rule", self.rule), rate=rate, seed=seed)
 
@@ -76,9 +74,7 @@ class Regularizer:
     def __post_init__(self) -> None:
         for option, value in self.options:
             if not isinstance(value, Option):
-                raise MemstudyError(
-                    f"{self.name}.{option} must be a number, a word or a truth, not {value!r}."
-                )
+                raise MemstudyError(f"{self.name}.{option} must be a number, a word or a truth, not {value!r}.")
             if isinstance(value, float) and not math.isfinite(value):
                 raise MemstudyError(f"{self.name}.{option} must be a finite number, not {value!r}.")
         _set(self, name=_word("a regularizer", self.name), options=tuple(sorted(self.options)))

@@ -21,9 +21,7 @@ def split(answers, data):
 
 
 def by_hand(answers, data):
-    rows = list(
-        zip(answers.tolist(), data.images.train_labels.tolist(), data.noisy_labels.tolist(), strict=True)
-    )
+    rows = list(zip(answers.tolist(), data.images.train_labels.tolist(), data.noisy_labels.tolist(), strict=True))
     intact = [row for row in rows if row[1] == row[2]]
     corrupt = [row for row in rows if row[1] != row[2]]
     return {

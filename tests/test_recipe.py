@@ -18,9 +18,7 @@ BASE = Recipe(training=TRAINING, dataset="mnist5k", regularizers=(AL2, BN))
 
 def changed(**changes):
     """BASE with some fields changed, wherever they are."""
-    training = {
-        n: changes.pop(n) for n in list(changes) if n in {f.name for f in dataclasses.fields(Training)}
-    }
+    training = {n: changes.pop(n) for n in list(changes) if n in {f.name for f in dataclasses.fields(Training)}}
     noise = {n.removeprefix("c_"): changes.pop(n) for n in list(changes) if n.startswith("c_")}
     return dataclasses.replace(
         BASE,
@@ -188,9 +186,7 @@ def test_a_missing_or_unknown_key_is_named(data, names):
         from_dict(data)
 
 
-@pytest.mark.parametrize(
-    "content", [b"epochs = ", b"\xff\xfe", b"", b"[regularizers.al2]\nadvance = 1979-05-27"]
-)
+@pytest.mark.parametrize("content", [b"epochs = ", b"\xff\xfe", b"", b"[regularizers.al2]\nadvance = 1979-05-27"])
 def test_a_file_that_is_no_recipe_is_refused(tmp_path, content):
     path = tmp_path / "recipe.toml"
     path.write_bytes(content)
@@ -223,11 +219,7 @@ NO_NUMBERS = [math.nan, math.inf, -math.inf, True, "1", None]
         *(("c_rate", value) for value in (*NO_NUMBERS, -0.01, 1.01, 75)),
         *((field, value) for field in ("epochs", "batch_size") for value in (0, -1, 1.0, True, "3", None)),
         *((field, value) for field in ("seed", "c_seed") for value in (-1, 0.0, True, "3", None)),
-        *(
-            (field, v)
-            for field in ("dataset", "network", "c_rule")
-            for v in ("", "a b", "../x", "a/b", 3, None)
-        ),
+        *((field, v) for field in ("dataset", "network", "c_rule") for v in ("", "a b", "../x", "a/b", 3, None)),
         *(("checkpoints", (value,)) for value in (25, 1000, -1, 2.0, True, "3", None)),
         ("regularizers", (AL2, BN, AL2)),
     ],

@@ -250,7 +250,9 @@ def test_downloading_brings_the_set_once(mirror, tmp_path, mnist5k):
 def test_a_download_that_fails_is_told(mirror, tmp_path, damage):
     file = mirror / "t10k-labels-idx1-ubyte.gz"
     file.unlink() if damage == "missing" else file.write_bytes(file.read_bytes()[:-1])
-    with pytest.raises(MemstudyError, match="MNIST could not be read or downloaded: Error downloading t10k-labels"):
+    with pytest.raises(
+        MemstudyError, match="MNIST could not be read or downloaded: Error downloading t10k-labels"
+    ):
         sources.load("mnist", tmp_path / "data", download=True)
 
 

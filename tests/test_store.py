@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import re
 
 import numpy as np
 import pytest
@@ -18,7 +19,13 @@ TRAINING = Training(epochs=3, batch_size=64, learning_rate=0.05, momentum=0.5)
 RECIPE = Recipe(training=TRAINING, dataset="mnist5k", regularizers=parse("bn+al2"))
 # Tensors, metrics and labels below are no training results: the store looks at none of them.
 TENSORS = {"network.a": torch.arange(6.0).reshape(2, 3), "momentum.a": torch.ones(2)}
-METRICS = {"accuracy": 0.1 + 0.2, "loss": 1 / 3, "share": math.nan, "tiny": 5e-324, "large": 1.7976931348623157e308}
+METRICS = {
+    "accuracy": 0.1 + 0.2,
+    "loss": 1 / 3,
+    "share": math.nan,
+    "tiny": 5e-324,
+    "large": 1.7976931348623157e308,
+}
 
 
 @pytest.fixture
@@ -209,7 +216,7 @@ def test_a_state_that_makes_no_sense_is_told(run, content):
         reopened(run).state()
 
 
-@pytest.mark.parametrize("content", ["", "a,b\n1,2\n", "epoch,x\n0,1,2,3\n", "epoch,x\nzero,1\n", "\0"])
+@pytest.mark.parametrize("content", ["", "a,b\n1,2\n", "epoch,x\n0,1\n1,2,3\n", "epoch,x\nzero,1\n", "\0"])
 def test_metrics_that_make_no_sense_are_told(run, content):
     (run.path / "metrics.csv").write_text(content)
     with pytest.raises(MemstudyError, match=DAMAGED):
@@ -317,7 +324,7 @@ def test_runs_are_chosen_by_patterns(store, pattern, seeds):
 
 
 def test_a_pattern_that_fits_no_run_is_told(store, several):
-    with pytest.raises(MemstudyError, match=rf"unknown run .*{several[0].name}"):
+    with pytest.raises(MemstudyError, match=rf"unknown run .*{re.escape(several[0].name)}"):
         store.select(["*-s0-*", "fashion"])
 
 

@@ -52,9 +52,7 @@ def build(
         with torch.device("meta"):
             network: Network = architecture(channels, size, classes, **options)
     except TypeError as error:
-        raise MemstudyError(
-            f"network {name!r} has no place for one of {sorted(options)}: {error}."
-        ) from error
+        raise MemstudyError(f"network {name!r} has no place for one of {sorted(options)}: {error}.") from error
     network.to_empty(device="cpu")
     initialize(network, generator)
     return network

@@ -16,9 +16,7 @@ from memstudy.models.dropout import Dropout
 from memstudy.models.network import Network
 
 
-def smallnet(
-    channels: int, size: int, classes: int, *, batch_norm: bool = False, dropout: float = 0.0
-) -> Network:
+def smallnet(channels: int, size: int, classes: int, *, batch_norm: bool = False, dropout: float = 0.0) -> Network:
     """Build smallNet for square images of `size` pixels (at least 16)."""
     side = ((size - 4) // 2 - 4) // 2
     trunk = [

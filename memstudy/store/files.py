@@ -34,7 +34,8 @@ def explained(path: Path) -> Iterator[None]:
 def damaged(path: Path, why: object) -> MemstudyError:
     """The answer to a file of a run that cannot be trusted."""
     return MemstudyError(
-        f"{path} is damaged or was changed ({why}); remove its run directory and run it again."
+        f"{path} is damaged or was changed ({' '.join(str(why).split())}); remove its run directory and run it "
+        "again."
     )
 
 

@@ -49,9 +49,7 @@ class Store:
         """Every run directory, by name, damaged ones included."""
         if not self.root.is_dir():
             return []
-        found = (
-            path for path in self.root.iterdir() if (path / RECIPE).is_file() or (path / STATE).is_file()
-        )
+        found = (path for path in self.root.iterdir() if (path / RECIPE).is_file() or (path / STATE).is_file())
         return [RunDirectory(path) for path in sorted(found)]
 
     def runs(self) -> list[RunDirectory]:

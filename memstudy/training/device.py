@@ -27,9 +27,7 @@ def resolve_device(name: str) -> torch.device:
             "a GPU only where there is one."
         )
     if index and int(index) >= torch.cuda.device_count():
-        raise MemstudyError(
-            f"there is no {name}: this machine has {torch.cuda.device_count()} CUDA device(s)."
-        )
+        raise MemstudyError(f"there is no {name}: this machine has {torch.cuda.device_count()} CUDA device(s).")
     return torch.device(name)
 
 

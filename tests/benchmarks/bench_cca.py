@@ -10,9 +10,7 @@ what is in them.
 from __future__ import annotations
 
 import argparse
-import statistics
-import time
-from collections.abc import Callable
+from functools import partial
 from itertools import combinations
 
 import torch
@@ -20,6 +18,7 @@ from torch import Tensor
 
 from memstudy.analysis.cca import coefficients, factorize
 from memstudy.randomness import torch_generator
+from tests.benchmarks.alternate import alternate, report
 
 
 def factorized_once(views: list[Tensor]) -> list[Tensor]:
@@ -31,12 +30,6 @@ def factorized_per_pair(views: list[Tensor]) -> list[Tensor]:
         return torch.linalg.svd(samples - samples.mean(dim=0), full_matrices=False).U
 
     return [torch.linalg.svdvals(basis(x).T @ basis(y)) for x, y in combinations(views, 2)]
-
-
-def seconds(work: Callable[[list[Tensor]], list[Tensor]], views: list[Tensor]) -> float:
-    start = time.perf_counter()
-    work(views)
-    return time.perf_counter() - start
 
 
 def main() -> None:
@@ -52,16 +45,8 @@ def main() -> None:
     sides = {"once": factorized_once, "per pair": factorized_per_pair}
     warm = [torch.stack(work(views)) for work in sides.values()]
     torch.testing.assert_close(warm[0], warm[1], rtol=0, atol=1e-10)
-    times: dict[str, list[float]] = {name: [] for name in sides}
-    for _ in range(chosen.rounds):
-        for name, work in sides.items():
-            times[name].append(seconds(work, views))
-    once, per_pair = (statistics.median(times[name]) for name in sides)
-    print(
-        f"n = {chosen.n}, p = {chosen.p}, {chosen.views} views, {len(warm[0])} pairs, "
-        f"{chosen.threads} thread(s), median of {chosen.rounds}:\n"
-        f"  factorized once {once:.3f} s, per pair {per_pair:.3f} s, ratio {per_pair / once:.1f}"
-    )
+    medians = alternate({name: partial(work, views) for name, work in sides.items()}, chosen.rounds)
+    report(f"n = {chosen.n}, p = {chosen.p}, all pairs of {chosen.views} views", medians, chosen.rounds)
 
 
 if __name__ == "__main__":

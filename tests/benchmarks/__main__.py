@@ -1,0 +1,7 @@
+"""All benchmarks, one after the other: `make bench`. Speed is a ratio measured in one run, never a test."""
+
+from tests.benchmarks import bench_cca, bench_training
+
+if __name__ == "__main__":
+    bench_training.main()
+    bench_cca.main()
