@@ -17,7 +17,8 @@ from memstudy.recipe import Recipe, Regularizer, Training
 from memstudy.regularizers import parse
 from memstudy.store import RunDirectory, Status, Store
 from memstudy.study import carry_out as module
-from memstudy.study.carry_out import Means, Terminated, Watcher, carry_out
+from memstudy.study.carry_out import Means, Watcher, carry_out
+from memstudy.study.interruption import Terminated
 
 STEPS = 7  # an epoch: 400 images in batches of 64
 EPOCHS = 3
@@ -25,7 +26,9 @@ CPU = Means(device="cpu")
 
 
 def recipe_of(reg="bn+do+al2", **options):
-    training = Training(epochs=EPOCHS, batch_size=64, learning_rate=0.05, momentum=0.5, checkpoints=range(EPOCHS))
+    training = Training(
+        epochs=EPOCHS, batch_size=64, learning_rate=0.05, momentum=0.5, checkpoints=tuple(range(EPOCHS))
+    )
     return Recipe(training=training, dataset="mnist5k", regularizers=parse(reg, options))
 
 
@@ -161,7 +164,9 @@ def test_the_comparison_of_bytes_can_fail(store, untouched, monkeypatch):
     load = RunDirectory.load_resume
 
     def forgetful(run):
-        epochs, tensors = load(run)
+        saved = load(run)
+        assert saved is not None
+        epochs, tensors = saved
         return epochs, {name: value for name, value in tensors.items() if name.startswith("network.")}
 
     monkeypatch.setattr(RunDirectory, "load_resume", forgetful)
@@ -289,7 +294,7 @@ def test_a_run_that_fails_at_once_says_so_each_time(store):
     recipe = recipe_of("bare")
     run = store.open(replace(recipe, training=replace(recipe.training, learning_rate=1e30)))
     for _ in range(2):
-        with pytest.raises(RunFailed, match="epoch 0, step 1 .*nothing before it to keep"):
+        with pytest.raises(RunFailed, match=r"epoch 0, step 1 .*nothing before it to keep"):
             carry_out(run, CPU)
         assert (run.status, run.checkpoints(), len(run.metrics())) == (Status.FAILED, [], 0)
 

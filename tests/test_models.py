@@ -61,7 +61,7 @@ def default_layers(seed, batch_norm=False):
     """The same layers, made by PyTorch in the same order from its global generator."""
     with torch.random.fork_rng():
         torch.manual_seed(torch_generator(seed, "weights").initial_seed())
-        layers = [nn.Conv2d(1, 20, 5), nn.Conv2d(20, 50, 5)]
+        layers: list[nn.Module] = [nn.Conv2d(1, 20, 5), nn.Conv2d(20, 50, 5)]
         layers += [nn.BatchNorm2d(50)] if batch_norm else []
         return [*layers, nn.Linear(800, 500), nn.Linear(500, 10)]
 
@@ -100,7 +100,7 @@ def test_a_layer_without_a_known_initialization_is_refused():
 
 
 def test_an_option_that_a_network_does_not_know_is_refused():
-    with pytest.raises(MemstudyError, match="'smallnet' has no place for one of .*'colour'"):
+    with pytest.raises(MemstudyError, match=r"'smallnet' has no place for one of .*'colour'"):
         smallnet(colour=True)
 
 

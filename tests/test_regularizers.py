@@ -3,6 +3,7 @@
 import itertools
 import math
 from dataclasses import dataclass, replace
+from typing import ClassVar, cast
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ from torch.func import functional_call
 from memstudy import regularizers
 from memstudy.data import dataset
 from memstudy.errors import MemstudyError
+from memstudy.models import Network
 from memstudy.randomness import torch_generator
 from memstudy.recipe import Corruption, Recipe, Training
 from memstudy.regularizers import REGULARIZERS, Regularizer, Step, label, parse
@@ -59,15 +61,13 @@ class ImageGradients(Regularizer):
 class Forgetful(Regularizer):
     """Counts its own steps outside of what is saved, so it cannot be resumed: a negative control."""
 
-    def __post_init__(self):
-        object.__setattr__(self, "steps", [0])
+    steps: ClassVar = itertools.count(1)
 
     def strength(self, epoch):
         return 1.0
 
     def penalty(self, step):
-        self.steps[0] += 1
-        return self.steps[0] * step.features.square().mean()
+        return next(self.steps) * step.features.square().mean()
 
 
 OWN = {"norms": FilterNorms, "images": ImageGradients, "forgetful": Forgetful}
@@ -129,8 +129,9 @@ def objective_by_weights(reg, some):
         x = images.clone().requires_grad_()
         features, logits = functional_call(network, dict(zip(names, values, strict=True)), (x,))
         loss = torch.nn.functional.cross_entropy(logits, labels)
-        step = Step(Weights(names, values), x, features, logits, labels, loss)
-        penalties = [m.strength(2) * m.penalty(step) for m in methods.values() if m.strength(2) is not None]
+        step = Step(cast(Network, Weights(names, values)), x, features, logits, labels, loss)
+        strengths = ((method, method.strength(2)) for method in methods.values())
+        penalties = [value * method.penalty(step) for method, value in strengths if value is not None]
         return loss + sum(penalties)
 
     return objective, tuple(w.detach().clone().requires_grad_() for w in weights)

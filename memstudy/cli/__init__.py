@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import IO, Any
 
 import click
 
@@ -14,7 +14,7 @@ from memstudy.cli.runs import runs
 from memstudy.cli.study import study
 from memstudy.cli.svcca import svcca
 from memstudy.cli.table import table
-from memstudy.errors import MemstudyError, unknown
+from memstudy.errors import Interrupted, MemstudyError, unknown
 
 
 class Refusal(click.ClickException):
@@ -23,6 +23,14 @@ class Refusal(click.ClickException):
     def __init__(self, error: MemstudyError) -> None:
         super().__init__(str(error))
         self.exit_code = error.exit_code  # type: ignore[misc]  # click declares it on the class
+        self.stopped = isinstance(error, Interrupted)
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        """Print the sentence; an interruption is no error."""
+        if self.stopped:
+            click.echo(self.format_message(), file=file, err=True)
+        else:
+            super().show(file)
 
 
 class Commands(click.Group):

@@ -88,8 +88,13 @@ def _recipe(context: click.Context, file: Path | None, chosen: dict[str, Any]) -
     built = presets.build(**chosen, options=options.settings(assignments), checkpoints=options.checkpoints(kept))
     origin = f"preset {name}: {presets.get(name).about}"
     if name == presets.DEFAULT:
-        origin += " (a quick study, not the paper's protocol; for that: --preset al2)"
+        origin += " (a quick study; the paper's, full MNIST and 701 epochs: --preset al2)"
+    plain = presets.build(name)
+    changed = [n for n in OVERRIDES if presets.build(name, **{n: chosen[n]}) != plain]
+    if changed:
+        origin += f"; changed here: {', '.join(f'{n} {chosen[n]}' for n in changed)}"
     return built, origin
 
 
+OVERRIDES = ("dataset", "network", "rule", "corrupt", "corrupt_seed", "epochs", "batch_size", "lr", "momentum")
 _DEFAULT = click.core.ParameterSource.DEFAULT

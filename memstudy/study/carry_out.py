@@ -170,8 +170,9 @@ def _stopped(run: RunDirectory, good: _Snapshot, signal_number: int) -> Interrup
     run.update(status=Status.INTERRUPTED)
     run.log(f"interrupted after epoch {good.epochs_done - 1}")
     return Interrupted(
-        f"stopped and saved: {good.epochs_done} of {run.recipe.training.epochs} epochs are done; the same "
-        f"command continues from there, and so does: memstudy run --recipe {run.path / 'recipe.toml'}",
+        f"stopped and saved: {good.epochs_done} of {run.recipe.training.epochs} epochs are done; the same command "
+        f"continues from there, and so does: memstudy run --runs-dir {run.path.parent} --recipe "
+        f"{run.path / 'recipe.toml'}",
         signal_number,
     )
 
