@@ -19,7 +19,7 @@ from memstudy.report.summary import run_summary, verdict
 from memstudy.store import Store
 from memstudy.store.run import RunDirectory, run_name
 from memstudy.study import ablate
-from memstudy.study.trunk import TestBench
+from memstudy.study.trunk import Workbench
 
 
 @pytest.fixture(scope="module")
@@ -131,7 +131,7 @@ def test_latex_is_booktabs_with_nothing_left_unescaped(setting):
 
 
 def test_ablation_table(store, setting, small_source):
-    curves = ablate.ablate(store.select(), TestBench(torch.device("cpu")), orders=2, seed=0)
+    curves = ablate.ablate(store.select(), Workbench(torch.device("cpu")), orders=2, seed=0)
     areas = ablate.areas(curves)
     table = tables.ablation_area(setting, areas, [2])
     assert table is not None

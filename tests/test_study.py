@@ -16,7 +16,7 @@ from memstudy.errors import MemstudyError
 from memstudy.store import Store
 from memstudy.study import ablate, compare
 from memstudy.study.rows import Rows
-from memstudy.study.trunk import TestBench
+from memstudy.study.trunk import Workbench
 from memstudy.training import predict
 from tests.study_store import small_recipes
 
@@ -32,7 +32,7 @@ def store(trained, tmp_path, small_source):
 
 @pytest.fixture
 def bench():
-    return TestBench(torch.device("cpu"))
+    return Workbench(torch.device("cpu"))
 
 
 def counting(monkeypatch, module, name):

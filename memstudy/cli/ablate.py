@@ -36,11 +36,11 @@ def ablate(
     from memstudy.cli.pipeline import ablation_step, figure_step
     from memstudy.cli.progress import Voice
     from memstudy.store import Store
-    from memstudy.study.trunk import TestBench
+    from memstudy.study.trunk import Workbench
     from memstudy.training import numerics, resolve_device
 
     voice, selection = Voice(quiet=as_json), Store(runs_dir).select(runs, study)
-    bench = TestBench(resolve_device(device), data_dir)
+    bench = Workbench(resolve_device(device), data_dir)
     with numerics(threads):
         summary = ablation_step(selection, bench, voice, orders, seed)
     summary |= figure_step(selection, voice, ["ablate"])

@@ -21,7 +21,7 @@ from memstudy.store import files
 from memstudy.store.store import Selection
 from memstudy.study import ablate, compare
 from memstudy.study.rows import read
-from memstudy.study.trunk import TestBench
+from memstudy.study.trunk import Workbench
 
 DEFAULT_ORDERS = 5
 DRAWERS: dict[str, tuple[Callable[[Selection], list[Path]], str | None]] = {
@@ -34,7 +34,7 @@ DRAWERS: dict[str, tuple[Callable[[Selection], list[Path]], str | None]] = {
 
 def derive_all(selection: Selection, device: torch.device, data_dir: Path | None, voice: Voice) -> dict[str, Any]:
     """Everything, with each step's defaults."""
-    bench = TestBench(device, data_dir)
+    bench = Workbench(device, data_dir)
     return (
         svcca_step(selection, bench, voice)
         | ablation_step(selection, bench, voice)
@@ -44,7 +44,7 @@ def derive_all(selection: Selection, device: torch.device, data_dir: Path | None
 
 
 def svcca_step(
-    selection: Selection, bench: TestBench, voice: Voice, keep: str = "variance:0.99", all_pairs: bool = False
+    selection: Selection, bench: Workbench, voice: Voice, keep: str = "variance:0.99", all_pairs: bool = False
 ) -> dict[str, Any]:
     """Compare representations; print the digest; write both CSV files."""
     rule = cca.parse_keep(keep)
@@ -60,7 +60,7 @@ def svcca_step(
 
 
 def ablation_step(
-    selection: Selection, bench: TestBench, voice: Voice, orders: int = DEFAULT_ORDERS, seed: int = 0
+    selection: Selection, bench: Workbench, voice: Voice, orders: int = DEFAULT_ORDERS, seed: int = 0
 ) -> dict[str, Any]:
     """Ablate; print the areas at the last epoch; write the curves and the areas."""
     with counted(voice, "ablating") as on_network:

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import click
 
 from memstudy.cli import options
 from memstudy.errors import Interrupted, RunFailed
-
-if TYPE_CHECKING:
-    from memstudy.study.executor import Outcome
 
 
 @click.command()
@@ -67,23 +64,19 @@ def study(
     store.record_study(found.name, directories, found.report)
     with progress:
         outcomes = carry_out_all(directories, means, jobs, progress.tick, progress.ended)
-    _raise_if_stopped(outcomes, len(directories))
-    summary = {}
-    if not train_only:
+    stopped = sum(isinstance(outcome.error, Interrupted) for outcome in outcomes)
+    if stopped:
+        progress.say(
+            f"time is up: {len(outcomes) - stopped} of {len(outcomes)} runs have ended, the others are saved; "
+            "the same command continues."
+        )
+    summary: dict[str, Any] = {"study": found.name, "runs": [run.name for run in directories], "stopped": stopped}
+    finished = [outcome for outcome in outcomes if outcome.error is None]
+    if finished and not (train_only or stopped):
         with numerics(threads):
-            summary = derive_all(store.select(study=found.name), where, data_dir, progress)
+            summary |= derive_all(store.select(study=found.name), where, data_dir, progress)
     if as_json:
-        progress.print_json({"study": found.name, "runs": [run.name for run in directories], **summary})
-    failures = [outcome for outcome in outcomes if outcome.error is not None]
+        progress.print_json(summary)
+    failures = [o for o in outcomes if o.error is not None and not isinstance(o.error, Interrupted)]
     if failures:
         raise RunFailed(f"{len(failures)} of {len(directories)} runs failed: {failures[0].error}")
-
-
-def _raise_if_stopped(outcomes: list[Outcome], total: int) -> None:
-    """A deadline that came first is an interruption of the study."""
-    stopped = [outcome for outcome in outcomes if isinstance(outcome.error, Interrupted)]
-    if stopped:
-        raise Interrupted(
-            f"time is up: {total - len(stopped)} of {total} runs are done, the others saved; the same command "
-            "continues."
-        )

@@ -39,11 +39,11 @@ def svcca(
     from memstudy.cli.pipeline import figure_step, svcca_step
     from memstudy.cli.progress import Voice
     from memstudy.store import Store
-    from memstudy.study.trunk import TestBench
+    from memstudy.study.trunk import Workbench
     from memstudy.training import numerics, resolve_device
 
     voice, selection = Voice(quiet=as_json), Store(runs_dir).select(runs, study)
-    bench = TestBench(resolve_device(device), data_dir)
+    bench = Workbench(resolve_device(device), data_dir)
     with numerics(threads):
         summary = svcca_step(selection, bench, voice, keep, all_pairs=bool(runs))
     summary |= figure_step(selection, voice, ["svcca"])

@@ -11,7 +11,7 @@ from memstudy.analysis import ablation
 from memstudy.store import RunDirectory
 from memstudy.store.store import Selection
 from memstudy.study.rows import Rows, read
-from memstudy.study.trunk import TestBench
+from memstudy.study.trunk import Workbench
 
 CURVES = "ablation_curves.csv"
 KEY = ("run", "epoch", "checkpoint", "orders", "seed")
@@ -19,7 +19,7 @@ KEY = ("run", "epoch", "checkpoint", "orders", "seed")
 
 def ablate(
     selection: Selection,
-    bench: TestBench,
+    bench: Workbench,
     *,
     orders: int,
     seed: int,
@@ -45,7 +45,7 @@ def ablate(
     return read(selection.path / CURVES)
 
 
-def _curves(run: RunDirectory, epoch: int, bench: TestBench, orders: int, seed: int) -> pd.DataFrame:
+def _curves(run: RunDirectory, epoch: int, bench: Workbench, orders: int, seed: int) -> pd.DataFrame:
     network = bench.network(run, epoch)
     features = bench.features(run, network)
     labels = bench.data(run)[0].test_labels

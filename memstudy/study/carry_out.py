@@ -101,6 +101,7 @@ def _prepare(
     run.write_recipe()
     run.update(
         status=Status.RUNNING,
+        failure=None,
         epochs=run.recipe.training.epochs,
         corrupted_share=data.corrupted_share,
         floor=data.floor,
@@ -168,7 +169,7 @@ def _stopped(run: RunDirectory, good: _Snapshot, signal_number: int) -> Interrup
     if good.epochs_done:
         run.save_resume(good.epochs_done, good.tensors)
     run.update(status=Status.INTERRUPTED)
-    run.log(f"interrupted after epoch {good.epochs_done - 1}")
+    run.log(f"interrupted with {good.epochs_done} epochs done")
     return Interrupted(
         f"stopped and saved: {good.epochs_done} of {run.recipe.training.epochs} epochs are done; the same command "
         f"continues from there, and so does: memstudy run --runs-dir {run.path.parent} --recipe "

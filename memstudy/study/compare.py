@@ -20,7 +20,7 @@ from memstudy.recipe import Recipe
 from memstudy.store import RunDirectory
 from memstudy.store.store import Selection
 from memstudy.study.rows import Rows, read
-from memstudy.study.trunk import TestBench
+from memstudy.study.trunk import Workbench
 
 COEFFICIENTS = "svcca_coefficients.csv"
 PAIRS = "svcca.csv"
@@ -76,7 +76,7 @@ def plan(runs: Sequence[RunDirectory], all_pairs: bool) -> list[Comparison]:
 
 def compare(
     selection: Selection,
-    bench: TestBench,
+    bench: Workbench,
     *,
     keep: cca.KeepRule,
     all_pairs: bool = False,
@@ -135,7 +135,7 @@ def _measure(
     return sequence, pd.DataFrame([pair])
 
 
-def _views(bench: TestBench) -> Callable[[Side, Side], cca.View]:
+def _views(bench: Workbench) -> Callable[[Side, Side], cca.View]:
     """Factorized representations, the most recent ones remembered: a plan asks for the same ones in a row."""
 
     @lru_cache(maxsize=32)

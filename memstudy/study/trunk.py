@@ -18,10 +18,8 @@ from memstudy.training.state import build_network, load_network
 
 
 @dataclass
-class TestBench:
+class Workbench:
     """The images that some runs were trained and tested on, on a device, loaded once for all of them."""
-
-    __test__ = False  # pytest, this is no test
 
     device: torch.device
     data_dir: Path | None = None
