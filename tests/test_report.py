@@ -67,13 +67,13 @@ def test_table1_is_the_mean_over_seeds_of_the_metrics_files(store, setting):
     for (baseline, al2), reg in {("Bare", "without AL2"): "bare", ("DO", "with AL2"): "do+al2"}.items():
         ours = [pd.read_csv(path / "metrics.csv") for path in store.root.glob(f"*-{reg}-s*")]
         assert len(ours) == 2
-        for column, (heading, scale, _, _) in tables.METRICS.items():
-            numbers = [scale * run.loc[run["epoch"] == 2, column].item() for run in ours]
+        for column, shape in tables.TABLE1.items():
+            numbers = [shape.scale * run.loc[run["epoch"] == 2, column].item() for run in ours]
             row = values[
                 (values["baseline"] == baseline)
                 & (values["al2"] == al2)
                 & (values["epoch"] == 2)
-                & (values["metric"] == heading)
+                & (values["metric"] == shape.heading)
             ]
             assert row["mean"].item() == pytest.approx(np.mean(numbers), rel=1e-12)
             assert row["sd"].item() == pytest.approx(np.std(numbers, ddof=1), rel=1e-9, abs=1e-12)

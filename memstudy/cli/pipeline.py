@@ -54,7 +54,8 @@ def svcca_step(
     voice.say(f"representations of {selection.name}, trunk on test images, means over n pairs of runs:")
     for relation, rows in digest.groupby("relation", sort=False):
         voice.say(f"\n{comparison.MEANING[str(relation)]} (SVCCA keeps {rule})")
-        voice.frame(rows.drop(columns="relation"), digits=3)
+        ranks = {side: rows[side].map("{:g}".format) for side in ("rank_a", "rank_b")}
+        voice.frame(rows.drop(columns="relation").assign(**ranks), digits=3)
     voice.say(f"\nall {len(pairs)} comparisons: {selection.path / compare.PAIRS}")
     return {"svcca": _records(digest)}
 
@@ -114,7 +115,7 @@ def figure_step(
 
 def _tables(selection: Selection, setting: Setting) -> list[tables.Table]:
     epochs = _report_epochs(selection)
-    found = [tables.table1(setting, epochs)]
+    found = [tables.table1(setting, epochs), tables.memorization(setting, epochs)]
     curves = read(selection.path / ablate.CURVES)
     area = None if curves.empty else tables.ablation_area(setting, ablate.areas(curves), epochs)
     return [*found, area] if area is not None else found

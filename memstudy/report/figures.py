@@ -197,10 +197,11 @@ def _save(selection: Selection, name: str, data: pd.DataFrame, grid: sns.FacetGr
         folder.mkdir(parents=True, exist_ok=True)
         grid.figure.suptitle(title, y=1.02, va="bottom", fontsize="medium")
         undated = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {"Software": None}}
+        bounds = grid.figure.get_tightbbox().padded(0.1)  # once: "tight" would draw each format twice
         with mpl.rc_context({"svg.hashsalt": name}):
             for ending in FORMATS:
                 temporary = folder / f"{files.TEMPORARY}{name}.{ending}"
-                grid.figure.savefig(temporary, dpi=150, bbox_inches="tight", metadata=undated[ending])
+                grid.figure.savefig(temporary, dpi=150, bbox_inches=bounds, metadata=undated[ending])
                 temporary.replace(folder / f"{name}.{ending}")
     plt.close(grid.figure)
     files.write(folder / f"{name}.csv", data.to_csv(index=False, lineterminator="\n"))

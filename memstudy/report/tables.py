@@ -6,7 +6,7 @@ without and with AL2 side by side.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -15,12 +15,30 @@ from memstudy.report import published
 from memstudy.report.frames import BASELINES, WITH, WITHOUT, Setting, differences_from_paper
 from memstudy.study.ablate import nearest
 
-METRICS = {
-    "test_accuracy": ("test accuracy, %", 100, "test_accuracy_pct", 2),
-    "train_cross_entropy": ("L_c", 1, "train_cross_entropy", 2),
-    "train_activation_loss": ("L_r", 1, "train_activation_loss", 4),
+
+@dataclass(frozen=True)
+class Column:
+    """A column of metrics.csv in a table: its heading, the factor to the table's unit, and decimals.
+
+    `published` is the metric's name in the paper's data; None if the paper has no such number.
+    """
+
+    heading: str
+    scale: float
+    digits: int
+    published: str | None = None
+
+
+TABLE1 = {
+    "test_accuracy": Column("test accuracy, %", 100, 2, "test_accuracy_pct"),
+    "train_cross_entropy": Column("L_c", 1, 2, "train_cross_entropy"),
+    "train_activation_loss": Column("L_r", 1, 4, "train_activation_loss"),
 }
-"""Column of metrics.csv → (heading, our unit to the paper's, metric in the published data, digits)."""
+MEMORIZATION = {
+    "clean_accuracy": Column("intact labels learned, %", 100, 1),
+    "memorized": Column("corrupted: memorized, %", 100, 1),
+    "recovered": Column("corrupted: recovered, %", 100, 1),
+}
 
 
 @dataclass(frozen=True)
@@ -111,18 +129,29 @@ def baseline_order(name: str) -> tuple[int, str]:
 
 def table1(setting: Setting, epochs: Sequence[int] | None = None) -> Table:
     """AL2's Table 1: test accuracy, training cross-entropy and activation loss, without and with AL2."""
+    return _of_metrics("table1", "AL2's Table 1", TABLE1, setting, epochs)
+
+
+def memorization(setting: Setting, epochs: Sequence[int] | None = None) -> Table:
+    """What training samples are taken for after an epoch (ours; the paper has no such table)."""
+    return _of_metrics("memorization", "What was memorized", MEMORIZATION, setting, epochs)
+
+
+def _of_metrics(
+    name: str, title: str, columns: Mapping[str, Column], setting: Setting, epochs: Sequence[int] | None
+) -> Table:
     metrics = setting.metrics()
     metrics = metrics[metrics["epoch"].isin(epochs or _kept(setting))]
     long = metrics.melt(
-        id_vars=["baseline", "epoch", "al2"], value_vars=list(METRICS), var_name="column", value_name="value"
+        id_vars=["baseline", "epoch", "al2"], value_vars=list(columns), var_name="column", value_name="value"
     )
-    long["value"] *= long["column"].map({column: scale for column, (_, scale, _, _) in METRICS.items()})
-    paper = published.table("al2_table1")
-    paper = paper.assign(column=paper["metric"].map({m: c for c, (_, _, m, _) in METRICS.items()}))
-    values = _summarized(setting, long, paper.rename(columns={"value": "published"}))
-    values.insert(2, "metric", values.pop("column").map({c: heading for c, (heading, *_) in METRICS.items()}))
-    digits = {heading: digits for heading, _, _, digits in METRICS.values()}
-    return Table("table1", f"AL2's Table 1: {setting.title}", _notes(setting, values), values, digits)
+    long["value"] *= long["column"].map({column: c.scale for column, c in columns.items()})
+    paper = published.table("al2_table1").rename(columns={"value": "published"})
+    paper = paper.assign(column=paper["metric"].map({c.published: column for column, c in columns.items()}))
+    values = _summarized(setting, long, paper)
+    values.insert(2, "metric", values.pop("column").map({column: c.heading for column, c in columns.items()}))
+    digits = {c.heading: c.digits for c in columns.values()}
+    return Table(name, f"{title}: {setting.title}", _notes(setting, values), values, digits)
 
 
 def ablation_area(setting: Setting, areas: pd.DataFrame, epochs: Sequence[int] | None = None) -> Table | None:
@@ -168,7 +197,7 @@ def _notes(setting: Setting, values: pd.DataFrame) -> tuple[str, ...]:
     notes = [f"Mean ± standard deviation over seeds, n = {n}. Epochs are counted from 0."]
     if differences := differences_from_paper(setting):
         notes.append(f"Not the paper's protocol, so its published values are not shown: {'; '.join(differences)}.")
-    else:
+    elif values["published"].notna().any():
         notes.append("In parentheses the published value: the recipe is the paper's.")
     return tuple(notes)
 
