@@ -16,7 +16,7 @@ ifeq ($(PY),$(VENV)/bin/python)
 READY := $(VENV)/.installed
 endif
 
-.PHONY: help setup figures calibration test test-all lint bench gpu clean
+.PHONY: help setup figures calibration results test test-all lint bench gpu clean
 
 help:
 	@sed -n 's/^# \{0,1\}//p' Makefile | head -7
@@ -36,6 +36,14 @@ figures: $(READY)
 
 calibration: $(READY)
 	$(PY) -m memstudy study studies/calibration.toml
+
+# Copy what a study derived to where it is kept in the repository: make results STUDY=quick
+STUDY ?= quick
+RESULTS ?= studies/results/$(STUDY)
+results:
+	mkdir -p $(RESULTS)
+	cp runs/studies/$(STUDY)/tables/* runs/studies/$(STUDY)/figures/*.png $(RESULTS)/
+	cp runs/studies/$(STUDY)/svcca.csv runs/studies/$(STUDY)/ablation_areas.csv $(RESULTS)/
 
 lint: $(READY)
 	$(PY) -m ruff format --check .

@@ -23,10 +23,12 @@ from memstudy.store import Store
 
 @pytest.fixture(autouse=True)
 def _signals():
-    """The commands take over SIGTERM; give it back."""
-    before = signal.getsignal(signal.SIGTERM)
+    """As in a terminal, wherever the tests run: a background job starts with Ctrl-C ignored."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a child then starts with the default, too
     yield
-    signal.signal(signal.SIGTERM, before)
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture
@@ -241,11 +243,15 @@ def interrupted(words, cwd, number):
         stderr=subprocess.PIPE,
         text=True,
     )
-    deadline = time.monotonic() + 90
-    while not list(cwd.glob("runs/*/metrics.csv")) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    running.send_signal(number)
-    _, errors = running.communicate(timeout=60)
+    try:
+        deadline = time.monotonic() + 90
+        while not list(cwd.glob("runs/*/metrics.csv")) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        running.send_signal(number)
+        _, errors = running.communicate(timeout=60)
+    finally:
+        running.kill()  # nothing is left behind by a test that fails
+        running.communicate()
     assert "Traceback" not in errors
     assert "the same command continues" in errors
     (run,) = Store(cwd / "runs").runs()
