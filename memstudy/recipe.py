@@ -196,14 +196,19 @@ def from_dict(data: dict[str, Any], where: str = "the recipe") -> Recipe:
         raise MemstudyError(f"{where} is not a complete recipe: {text}.") from error
 
 
-def read(path: Path) -> Recipe:
-    """Read a recipe's TOML. If it carries an `id`, the content must still match it."""
+def read_toml(path: Path, what: str) -> dict[str, Any]:
+    """The content of a TOML file; a MemstudyError, naming `what` it should be, if it cannot be had."""
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise MemstudyError(f"cannot read the recipe {path}: {error.strerror}.") from error
+        raise MemstudyError(f"cannot read {what} {path}: {error.strerror}.") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise MemstudyError(f"{path} is not valid TOML: {error}.") from error
+
+
+def read(path: Path) -> Recipe:
+    """Read a recipe's TOML. If it carries an `id`, the content must still match it."""
+    data = read_toml(path, "the recipe")
     identity = data.pop("id", None)
     recipe = from_dict(data, str(path))
     if identity not in (None, recipe.id):

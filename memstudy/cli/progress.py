@@ -52,26 +52,41 @@ class Voice:
         sys.stdout.write("\n")
 
 
-class RunProgress(Voice, Watcher):
-    """One run: epoch, rate, time left, test accuracy, L_c against its floor, the share memorized."""
+class Bar:
+    """A progress bar on a terminal; elsewhere nothing. A context."""
 
-    def __init__(self, quiet: bool = False) -> None:
-        super().__init__(quiet)
+    def __init__(self, console: Console) -> None:
         columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(bar_width=24))
-        self._bar = Progress(*columns, TimeRemainingColumn(), console=self.console, transient=True)
+        self._bar = Progress(*columns, TimeRemainingColumn(), console=console, transient=True)
         self._task: TaskID | None = None
-        self._told = 0.0
+        self.shown = console.is_terminal
 
     def __enter__(self) -> Self:
-        if self.console.is_terminal:
+        if self.shown:
             self._bar.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self.console.is_terminal:
+        if self.shown:
             self._bar.stop()
+
+    def update(self, completed: float, total: float, text: str | None = None) -> None:
+        """Show how far it is, under a new description if one is given."""
+        if not self.shown:
+            return
+        if self._task is None:
+            self._task = self._bar.add_task(text or "")
+        self._bar.update(self._task, completed=completed, total=total, description=text)
+
+
+class RunProgress(Voice, Watcher):
+    """One run: epoch, rate, time left, test accuracy, L_c against its floor, the share memorized."""
+
+    def __init__(self, quiet: bool = False) -> None:
+        super().__init__(quiet)
+        self.bar = Bar(self.console)
 
     def started(self, run: RunDirectory, data: CorruptedDataset, device: torch.device) -> None:
         """Say what begins or continues."""
@@ -85,13 +100,11 @@ class RunProgress(Voice, Watcher):
             f"{100 * data.corrupted_share:.1f} % of the labels corrupted, {begin} {plural(self._epochs, 'epoch')}"
         )
         self._began = time.monotonic()
-        if self.console.is_terminal:
-            self._task = self._bar.add_task("first epoch", total=self._epochs, completed=self._done)
+        self.bar.update(self._done, self._epochs, "first epoch")
 
     def stepped(self, step: int, steps: int) -> None:
         """Move the bar within the epoch."""
-        if self._task is not None:
-            self._bar.update(self._task, completed=self._done + step / steps)
+        self.bar.update(self._done + step / steps, self._epochs)
 
     def epoch_done(self, epoch: int, metrics: dict[str, float]) -> None:
         """Show the epoch's numbers: always on a terminal, at every tenth of the run elsewhere."""
@@ -105,9 +118,8 @@ class RunProgress(Voice, Watcher):
         )
         if not math.isnan(metrics["memorized"]):
             text += f"  memorized {100 * metrics['memorized']:.0f} %"
-        if self._task is not None:
-            self._bar.update(self._task, description=text, completed=self._done)
-        elif self._line_due(epoch):
+        self.bar.update(self._done, self._epochs, text)
+        if not self.bar.shown and self._line_due(epoch):
             self.say(text)
 
     def _line_due(self, epoch: int) -> bool:
@@ -123,30 +135,14 @@ class StudyProgress(Voice):
         self._runs = runs
         self._ended = 0
         self._epochs = sum(run.recipe.training.epochs for run in runs)
-        columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(bar_width=30))
-        self._bar = Progress(*columns, TimeRemainingColumn(), console=self.console, transient=True)
-        self._task: TaskID | None = None
-
-    def __enter__(self) -> Self:
-        if self.console.is_terminal:
-            self._bar.start()
-            done = sum(run.epochs_done for run in self._runs)
-            self._task = self._bar.add_task("starting", total=self._epochs, completed=done)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self.console.is_terminal:
-            self._bar.stop()
-        self._task = None
+        self.bar = Bar(self.console)
 
     def tick(self) -> None:
         """Count the epochs that are done, in all directories."""
-        if self._task is not None:
+        if self.bar.shown:
             done = sum(run.epochs_done for run in self._runs)
             text = f"{self._ended}/{len(self._runs)} runs  {done:,}/{self._epochs:,} epochs"
-            self._bar.update(self._task, description=text, completed=done)
+            self.bar.update(done, self._epochs, text)
 
     def ended(self, outcome: Outcome) -> None:
         """Say how one run ended."""
@@ -162,11 +158,6 @@ class StudyProgress(Voice):
 
 @contextlib.contextmanager
 def counted(voice: Voice, what: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar for `(done, total)` reports on a terminal; silence elsewhere."""
-    if not voice.console.is_terminal:
-        yield lambda done, total: None
-        return
-    columns = (SpinnerColumn(), TextColumn(what), BarColumn(bar_width=30), TimeRemainingColumn())
-    with Progress(*columns, console=voice.console, transient=True) as bar:
-        task = bar.add_task(what)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+    """A bar for `(done, total)` reports."""
+    with Bar(voice.console) as bar:
+        yield lambda done, total: bar.update(done, total, what)

@@ -62,7 +62,7 @@ def run(
     progress.say(origin)
     directory = Store(runs_dir).open(recipe)
     means = Means(device=device, threads=threads, data_dir=data_dir, download=download)
-    with progress:
+    with progress.bar:
         carry_out(directory, means, progress)
     if as_json:
         progress.print_json(run_summary(directory))

@@ -62,7 +62,7 @@ def study(
     progress = StudyProgress(directories, quiet=as_json)
     progress.say(f"study {found.name}: {found.about}; {len(directories)} runs, {jobs} at a time, on {where}")
     store.record_study(found.name, directories, found.report)
-    with progress:
+    with progress.bar:
         outcomes = carry_out_all(directories, means, jobs, progress.tick, progress.ended)
     stopped = sum(isinstance(outcome.error, Interrupted) for outcome in outcomes)
     if stopped:

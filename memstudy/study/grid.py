@@ -19,7 +19,6 @@ epochs = [4, 9, 24]          # rows of the tables; the checkpoints if left out
 from __future__ import annotations
 
 import itertools
-import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,7 +26,7 @@ from typing import Any
 
 from memstudy import presets
 from memstudy.errors import MemstudyError, unknown
-from memstudy.recipe import Recipe
+from memstudy.recipe import Recipe, read_toml
 
 TOP = ("name", "about", "preset", "seeds", "grid", "options", "report")
 GRID = (
@@ -49,12 +48,7 @@ class Study:
 
 def read(path: Path, seeds: Sequence[int] | None = None) -> Study:
     """Read a study's file; `seeds` goes before the file's own. A MemstudyError says what is wrong in it."""
-    try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise MemstudyError(f"cannot read the study {path}: {error.strerror}.") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise MemstudyError(f"{path} is not valid TOML: {error}.") from error
+    data = read_toml(path, "the study")
     _known(f"key of the study {path}", data, TOP)
     grid, report = _table(path, data, "grid"), _table(path, data, "report")
     _known(f"key of [grid] in {path}", grid, GRID)
