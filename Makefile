@@ -3,13 +3,13 @@
 #   make figures    train the quick study on real MNIST images, write tables and figures to runs/studies/quick
 #   make test       lint, type-check, test (CPU, minutes)
 #   make test-all   the slow tests too
-#   make gpu        on a machine with a GPU: its tests, the benchmarks, the next ten minutes of the paper's study
+#   make gpu        on a machine with a GPU: its tests, the benchmarks, the next minutes of the paper's study
 
 PYTHON ?= python3
 VENV := .venv
 # The interpreter that has memstudy's packages. Give another one (PY=python3) to use an environment of your own.
 PY ?= $(VENV)/bin/python
-MINUTES ?= 8
+MINUTES ?= 6
 JOBS ?= 8
 
 ifeq ($(PY),$(VENV)/bin/python)
@@ -19,7 +19,7 @@ endif
 .PHONY: help setup figures calibration results test test-all lint bench gpu clean
 
 help:
-	@sed -n 's/^# \{0,1\}//p' Makefile | head -7
+	@sed -n 's/^# \{0,1\}//p' Makefile | head -6
 
 setup: $(READY)
 

@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 @click.option("--rule", help="Corruption rule: symmetric.")
 @click.option("--corrupt-seed", type=int, help="Seed of the corruption, apart from the model's.")
 @click.option("--seed", type=int, help="Seed of weights, order and dropout.")
-@click.option("--epochs", type=int)
-@click.option("--batch-size", type=int)
-@click.option("--lr", type=float, help="Learning rate.")
-@click.option("--momentum", type=float)
+@click.option("--epochs", type=int, help="How many epochs to train.")
+@click.option("--batch-size", type=int, help="Samples a step.")
+@click.option("--lr", type=float, help="SGD's learning rate.")
+@click.option("--momentum", type=float, help="SGD's momentum.")
 @click.option("--checkpoints", help="How many to keep (10), or which epochs, counted from 0 (0,50,99).")
-@click.option("--recipe", "file", type=click.Path(path_type=Path), help="A recipe's TOML, not all above.")
+@click.option("--recipe", "file", type=click.Path(path_type=Path), help="Run this recipe's TOML.")
 @options.device
 @options.data
 @options.runs_dir

@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import subprocess
 from functools import cache
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import torch
@@ -33,13 +33,21 @@ def git_commit() -> str | None:
     return done.stdout.strip()
 
 
+def installed(package: str) -> str | None:
+    """A package's version; None if it carries none (run from a folder, say)."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
 def environment(device: torch.device, threads: int) -> dict[str, object]:
     """Everything outside the recipe that may move a result in its last digits."""
     return {
         "memstudy": memstudy.__version__,
         "commit": git_commit(),
         "python": platform.python_version(),
-        "packages": {name: version(name) for name in PACKAGES},
+        "packages": {name: installed(name) for name in PACKAGES},
         "system": f"{platform.system()} {platform.machine()}",
         "device": str(device),
         "device_name": device_name(device),
