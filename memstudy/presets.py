@@ -22,7 +22,7 @@ from memstudy.recipe import Option, Recipe, Training, spread
 class Preset:
     """A recipe without regularizers, and the options that regularizers take under it.
 
-    `checkpoint_every` keeps every so-manieth epoch; 0 keeps ten, spread over the run.
+    `checkpoint_every` is the distance between kept epochs; 0 keeps ten, spread over the run.
     """
 
     about: str

@@ -11,7 +11,7 @@ from memstudy.data import sources
 from memstudy.data.sources import ImageSet
 from memstudy.recipe import Recipe
 from memstudy.store import Store
-from memstudy.study.carry_out import Means, carry_out
+from memstudy.study.carry_out import Execution, carry_out
 
 REGS = ("bare", "al2", "do+al2", "do")
 
@@ -46,6 +46,6 @@ def trained(small: ImageSet, tmp_path_factory: pytest.TempPathFactory) -> Path:
     store = Store(root)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sources, "load", lambda name, folder=None, download=False: small)
-        runs = [carry_out(store.open(recipe), Means(device="cpu")) for recipe in small_recipes()]
+        runs = [carry_out(store.open(recipe), Execution(device="cpu")) for recipe in small_recipes()]
     store.record_study("tiny", runs, {"epochs": [0, 2]})
     return root

@@ -10,7 +10,7 @@ import pytest
 from memstudy.report.frames import WITH, WITHOUT, settings
 from memstudy.store import Store
 from memstudy.study import grid
-from memstudy.study.carry_out import Means
+from memstudy.study.carry_out import Execution
 from memstudy.study.executor import carry_out_all, default_jobs
 
 CALIBRATION = Path(__file__).parents[1] / "studies" / "calibration.toml"
@@ -22,7 +22,7 @@ def test_quick_preset_tells_bare_and_al2_apart_over_five_seeds(tmp_path):
     study = grid.read(CALIBRATION)
     store = Store(tmp_path / "runs")
     runs = [store.open(recipe) for recipe in study.recipes]
-    outcomes = carry_out_all(runs, Means(device="cpu"), default_jobs("cpu", 1))
+    outcomes = carry_out_all(runs, Execution(device="cpu"), default_jobs("cpu", 1))
     assert [outcome.error for outcome in outcomes] == [None] * len(runs)
     (setting,) = settings(runs)
     metrics = setting.metrics()

@@ -17,12 +17,12 @@ from memstudy.recipe import Recipe, Regularizer, Training
 from memstudy.regularizers import parse
 from memstudy.store import RunDirectory, Status, Store
 from memstudy.study import carry_out as module
-from memstudy.study.carry_out import Means, Watcher, carry_out
+from memstudy.study.carry_out import Execution, Watcher, carry_out
 from memstudy.study.interruption import Terminated
 
 STEPS = 7  # an epoch: 400 images in batches of 64
 EPOCHS = 3
-CPU = Means(device="cpu")
+CPU = Execution(device="cpu")
 
 
 def recipe_of(reg="bn+do+al2", **options):
@@ -87,9 +87,9 @@ class Counter(Watcher):
             raise self.error
 
 
-def stopped(run, watcher, means=CPU):
+def stopped(run, watcher, execution=CPU):
     with pytest.raises(Interrupted) as caught:
-        carry_out(run, means, watcher)
+        carry_out(run, execution, watcher)
     assert run.status is Status.INTERRUPTED
     assert not run.locked
     return caught.value
@@ -127,7 +127,7 @@ def test_a_finished_run_returns_at_once(store, monkeypatch):
     before = {path: path.stat().st_mtime_ns for path in run.path.rglob("*")}
     monkeypatch.setattr(sources, "load", None)  # not even images are needed
     watcher = Counter()
-    assert carry_out(store.open(recipe_of()), Means(device="tpu"), watcher).status is Status.FINISHED
+    assert carry_out(store.open(recipe_of()), Execution(device="tpu"), watcher).status is Status.FINISHED
     assert (watcher.starts, watcher.steps) == (0, 0)
     assert {path: path.stat().st_mtime_ns for path in run.path.rglob("*")} == before
 
@@ -223,7 +223,7 @@ def test_a_deadline_stops_after_the_epoch_that_passes_it(store, untouched, monke
             now[0] += 2.0
 
     watcher = Clock()
-    stopped(store.open(recipe_of()), watcher, Means(device="cpu", deadline=2.0 * epochs - 1))
+    stopped(store.open(recipe_of()), watcher, Execution(device="cpu", deadline=2.0 * epochs - 1))
     assert watcher.epochs == epochs
     assert content(carry_out(store.open(recipe_of()), CPU)) == untouched
 
@@ -300,10 +300,10 @@ def test_a_run_that_fails_at_once_says_so_each_time(store):
 
 
 @pytest.mark.parametrize(
-    ("change", "means"),
+    ("change", "execution"),
     [
-        ({}, Means(device="cuda")),
-        ({}, Means(device="tpu")),
+        ({}, Execution(device="cuda")),
+        ({}, Execution(device="tpu")),
         ({"dataset": "mnist"}, CPU),
         ({"dataset": "mnist6k"}, CPU),
         ({"network": "alexnet"}, CPU),
@@ -312,10 +312,10 @@ def test_a_run_that_fails_at_once_says_so_each_time(store):
     ],
     ids=str,
 )
-def test_nothing_is_left_behind_by_a_mistake(store, monkeypatch, tmp_path, change, means):
+def test_nothing_is_left_behind_by_a_mistake(store, monkeypatch, tmp_path, change, execution):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(MemstudyError) as caught:
-        carry_out(store.open(replace(recipe_of(), **change)), replace(means, data_dir=tmp_path / "data"))
+        carry_out(store.open(replace(recipe_of(), **change)), replace(execution, data_dir=tmp_path / "data"))
     assert caught.value.exit_code == 2
     assert list(tmp_path.iterdir()) == []
 

@@ -7,7 +7,7 @@ import torch
 
 from memstudy import presets
 from memstudy.store import Store
-from memstudy.study.carry_out import Means, Watcher, carry_out
+from memstudy.study.carry_out import Execution, Watcher, carry_out
 from memstudy.training import DeviceData, TrainingState, evaluate, numerics, train_epoch
 
 pytestmark = [
@@ -49,11 +49,11 @@ def test_cuda_agrees_with_the_cpu(corrupted, reg):
 @pytest.mark.parametrize("reg", ["bare", "bn+do+wd+al2"])
 def test_a_resumed_run_is_the_uninterrupted_one_bit_for_bit(tmp_path, small_source, reg):
     recipe = presets.build(reg=reg, epochs=4)
-    whole = carry_out(Store(tmp_path / "whole").open(recipe), Means(device="cuda"))
+    whole = carry_out(Store(tmp_path / "whole").open(recipe), Execution(device="cuda"))
     part = Store(tmp_path / "part").open(recipe)
     with pytest.raises(Exception, match="continues"):
-        carry_out(part, Means(device="cuda"), Stop(2))
-    carry_out(part, Means(device="cuda"))
+        carry_out(part, Execution(device="cuda"), Stop(2))
+    carry_out(part, Execution(device="cuda"))
     assert (part.path / "metrics.csv").read_bytes() == (whole.path / "metrics.csv").read_bytes()
     for epoch in whole.checkpoints():
         assert part.checkpoint_digest(epoch) == whole.checkpoint_digest(epoch)

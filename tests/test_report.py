@@ -147,12 +147,12 @@ def test_ablation_table(store, setting, small_source):
 
 
 def test_versions_of_one_regularizer_do_not_share_a_table(store, small_source, tmp_path):
-    from memstudy.study.carry_out import Means, carry_out
+    from memstudy.study.carry_out import Execution, carry_out
 
     shutil.copytree(store.root, tmp_path / "runs")
     both = Store(tmp_path / "runs")
     slow = presets.build(reg="al2", epochs=3, options={"al2": {"initial": 0.5}})
-    carry_out(both.open(slow), Means(device="cpu"))
+    carry_out(both.open(slow), Execution(device="cpu"))
     found = settings(both.select(study="all").runs)
     assert len(found) == 2
     for setting in found:

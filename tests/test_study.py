@@ -160,9 +160,9 @@ def test_other_images_than_those_trained_on_are_refused(store, bench):
 
 
 def test_runs_of_two_data_sets_are_not_compared(store, bench):
-    from memstudy.study.carry_out import Means, carry_out
+    from memstudy.study.carry_out import Execution, carry_out
 
-    carry_out(store.open(presets.build(dataset="mnist", epochs=1)), Means(device="cpu"))
+    carry_out(store.open(presets.build(dataset="mnist", epochs=1)), Execution(device="cpu"))
     with pytest.raises(MemstudyError, match="same test images"):
         compare.compare(store.select(study="all"), bench, keep=VARIANCE)
 

@@ -53,7 +53,7 @@ def run(
     from memstudy.cli.progress import RunProgress
     from memstudy.report.summary import run_summary, verdict
     from memstudy.store import Store
-    from memstudy.study.carry_out import Means, carry_out
+    from memstudy.study.carry_out import Execution, carry_out
     from memstudy.study.interruption import stop_on_sigterm
 
     stop_on_sigterm()
@@ -61,9 +61,9 @@ def run(
     progress = RunProgress(quiet=as_json)
     progress.say(origin)
     directory = Store(runs_dir).open(recipe)
-    means = Means(device=device, threads=threads, data_dir=data_dir, download=download)
+    execution = Execution(device=device, threads=threads, data_dir=data_dir, download=download)
     with progress.bar:
-        carry_out(directory, means, progress)
+        carry_out(directory, execution, progress)
     if as_json:
         progress.print_json(run_summary(directory))
     else:

@@ -44,7 +44,7 @@ def study(
     from memstudy.data import sources
     from memstudy.store import Store
     from memstudy.study import grid
-    from memstudy.study.carry_out import Means
+    from memstudy.study.carry_out import Execution
     from memstudy.study.executor import carry_out_all, default_jobs
     from memstudy.study.interruption import stop_on_sigterm
     from memstudy.training import numerics, resolve_device
@@ -53,7 +53,7 @@ def study(
     found = grid.read(file, options.seeds(seeds))
     where = resolve_device(device)
     deadline = None if minutes is None else time.monotonic() + 60 * options.positive("--minutes", minutes)
-    means = Means(device, threads, data_dir, download, deadline)
+    execution = Execution(device, threads, data_dir, download, deadline)
     for name in sorted({recipe.dataset for recipe in found.recipes}):
         sources.load(name, data_dir, download)  # a set that is missing is one sentence here, not one a run
     store = Store(runs_dir)
@@ -63,7 +63,7 @@ def study(
     progress.say(f"study {found.name}: {found.about}; {len(directories)} runs, {jobs} at a time, on {where}")
     store.record_study(found.name, directories, found.report)
     with progress.bar:
-        outcomes = carry_out_all(directories, means, jobs, progress.tick, progress.ended)
+        outcomes = carry_out_all(directories, execution, jobs, progress.tick, progress.ended)
     stopped = sum(isinstance(outcome.error, Interrupted) for outcome in outcomes)
     if stopped:
         progress.say(

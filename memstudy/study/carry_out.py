@@ -36,7 +36,7 @@ SAVE_EVERY_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
-class Means:
+class Execution:
     """With what a run is carried out; none of it is part of the recipe."""
 
     device: str = "auto"
@@ -59,7 +59,7 @@ class Watcher:
         """An epoch is trained, evaluated and written."""
 
 
-def carry_out(run: RunDirectory, means: Means, watcher: Watcher | None = None) -> RunDirectory:
+def carry_out(run: RunDirectory, execution: Execution, watcher: Watcher | None = None) -> RunDirectory:
     """Train a run to its end; return at once if it is there already.
 
     Raises Interrupted after saving (Ctrl-C, SIGTERM, the deadline), RunFailed for a non-finite loss, and
@@ -69,22 +69,22 @@ def carry_out(run: RunDirectory, means: Means, watcher: Watcher | None = None) -
     if run.exists and run.status is Status.FINISHED:
         return run
     presets.check(run.recipe)
-    device = resolve_device(means.device)
-    images = sources.load(run.recipe.dataset, means.data_dir, means.download)
+    device = resolve_device(execution.device)
+    images = sources.load(run.recipe.dataset, execution.data_dir, execution.download)
     data = dataset.corrupt(images, run.recipe.corruption)
-    with numerics(means.threads):
+    with numerics(execution.threads):
         state = TrainingState.initial(run.recipe, images, device)
         with run.lock():
             if run.exists and run.status is Status.FINISHED:  # by another process, while we waited
                 return run
-            _prepare(run, data, state, device, means)
+            _prepare(run, data, state, device, execution)
             watcher.started(run, data, device)
-            _train(run, state, DeviceData.of(data, device), means, watcher)
+            _train(run, state, DeviceData.of(data, device), execution, watcher)
     return run
 
 
 def _prepare(
-    run: RunDirectory, data: CorruptedDataset, state: TrainingState, device: torch.device, means: Means
+    run: RunDirectory, data: CorruptedDataset, state: TrainingState, device: torch.device, execution: Execution
 ) -> None:
     """Write what is known before training, or restore what was saved by an earlier process."""
     source_hash = data.images.content_hash()
@@ -106,7 +106,7 @@ def _prepare(
         corrupted_share=data.corrupted_share,
         floor=data.floor,
         data_sha256=source_hash,
-        environment=environment(device, means.threads),
+        environment=environment(device, execution.threads),
     )
     run.save_labels(
         files.npz(
@@ -134,13 +134,15 @@ class _Snapshot:
         return {name: value for name, value in self.tensors.items() if name.startswith(NETWORK)}
 
 
-def _train(run: RunDirectory, state: TrainingState, data: DeviceData, means: Means, watcher: Watcher) -> None:
+def _train(
+    run: RunDirectory, state: TrainingState, data: DeviceData, execution: Execution, watcher: Watcher
+) -> None:
     """Train epoch by epoch, saving as it goes; end finished, or saved and raising."""
     good = _Snapshot.of(state)
     saved_at = began = time.monotonic()
     try:
         while state.epochs_done < run.recipe.training.epochs:
-            if means.deadline is not None and time.monotonic() > means.deadline:
+            if execution.deadline is not None and time.monotonic() > execution.deadline:
                 raise KeyboardInterrupt
             metrics = train_epoch(state, data, run.recipe, watcher.stepped)
             metrics = evaluate(state.network, data) | metrics

@@ -18,7 +18,7 @@ from types import FrameType
 
 from memstudy.errors import Interrupted, MemstudyError, RunFailed
 from memstudy.store import RunDirectory, Status
-from memstudy.study.carry_out import Means, carry_out
+from memstudy.study.carry_out import Execution, carry_out
 from memstudy.study.interruption import Terminated
 
 TICK_SECONDS = 0.5
@@ -41,7 +41,7 @@ def default_jobs(device: str, threads: int) -> int:
 
 def carry_out_all(
     runs: Sequence[RunDirectory],
-    means: Means,
+    execution: Execution,
     jobs: int,
     on_tick: Callable[[], None] = lambda: None,
     on_outcome: Callable[[Outcome], None] = lambda outcome: None,
@@ -65,7 +65,7 @@ def carry_out_all(
         initializer=_ignore_interrupts,
     )
     with pool:
-        futures = {pool.submit(_work, run, means): run for run in waiting}
+        futures = {pool.submit(_work, run, execution): run for run in waiting}
         pending = set(futures)
         try:
             while pending:
@@ -83,12 +83,12 @@ def carry_out_all(
     return outcomes
 
 
-def _work(run: RunDirectory, means: Means) -> None:
+def _work(run: RunDirectory, execution: Execution) -> None:
     """In a worker: carry out one run, open to one interruption while at it."""
     signal.signal(signal.SIGINT, _interrupt_once)
     signal.signal(signal.SIGTERM, _interrupt_once)
     try:
-        carry_out(run, means)
+        carry_out(run, execution)
     finally:
         _ignore_interrupts()
 
