@@ -18,6 +18,10 @@ class RunFailed(MemstudyError):
     exit_code = 1
 
 
+class Busy(MemstudyError):
+    """A run that another process is carrying out right now."""
+
+
 class Interrupted(MemstudyError):
     """A run stopped from outside after saving its state; `signal_number` is 2 (Ctrl-C) or 15 (SIGTERM)."""
 

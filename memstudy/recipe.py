@@ -11,14 +11,15 @@ import hashlib
 import json
 import math
 import re
+import reprlib
 import tomllib
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 import tomli_w
 
-from memstudy.errors import MemstudyError
+from memstudy.errors import MemstudyError, unknown
 
 Option = float | int | str | bool
 
@@ -29,10 +30,14 @@ def _whole(name: str, value: object, low: int) -> int:
     return value
 
 
-def _number(name: str, value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise MemstudyError(f"{name} must be a finite number, not {value!r}.")
-    return float(value) + 0.0  # -0.0 becomes 0.0, so both are the same recipe
+def number(name: str, value: object, kind: str = "finite") -> float:
+    """A value as a float; a MemstudyError, asking for a `kind` of number, if no finite float can hold it."""
+    try:
+        if not isinstance(value, bool) and isinstance(value, int | float) and math.isfinite(value):
+            return float(value) + 0.0  # -0.0 becomes 0.0, so both are the same recipe
+    except OverflowError:  # a whole number beyond every float
+        pass
+    raise MemstudyError(f"{name} must be a {kind} number, not {reprlib.repr(value)}.")
 
 
 def _word(name: str, value: object) -> str:
@@ -56,7 +61,7 @@ class Corruption:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        rate = _number("the corruption rate", self.rate)
+        rate = number("the corruption rate", self.rate)
         if not 0 <= rate <= 1:
             hint = f" (for {rate:g} % write {rate / 100:g})" if 1 < rate <= 100 else ""
             raise MemstudyError(f"the corruption rate must be a fraction between 0 and 1, not {rate:g}{hint}.")
@@ -75,8 +80,8 @@ class Regularizer:
         for option, value in self.options:
             if not isinstance(value, Option):
                 raise MemstudyError(f"{self.name}.{option} must be a number, a word or a truth, not {value!r}.")
-            if isinstance(value, float) and not math.isfinite(value):
-                raise MemstudyError(f"{self.name}.{option} must be a finite number, not {value!r}.")
+            if not isinstance(value, bool | str):
+                number(f"{self.name}.{option}", value)
         _set(self, name=_word("a regularizer", self.name), options=tuple(sorted(self.options)))
 
 
@@ -97,10 +102,10 @@ class Training:
     def __post_init__(self) -> None:
         epochs = _whole("the number of epochs", self.epochs, 1)
         _whole("the batch size", self.batch_size, 1)
-        rate = _number("the learning rate", self.learning_rate)
+        rate = number("the learning rate", self.learning_rate)
         if rate <= 0:
             raise MemstudyError(f"the learning rate must be positive, not {rate:g}.")
-        momentum = _number("the momentum", self.momentum)
+        momentum = number("the momentum", self.momentum)
         if not 0 <= momentum < 1:
             raise MemstudyError(f"the momentum must be at least 0 and below 1, not {momentum:g}.")
         for epoch in self.checkpoints:
@@ -155,10 +160,6 @@ class Recipe:
         """The options of one of its regularizers; None if the recipe does not use it."""
         return next((dict(r.options) for r in self.regularizers if r.name == regularizer), None)
 
-    def with_seed(self, seed: int) -> Recipe:
-        """The same recipe with another model seed; the corrupted labels stay as they are."""
-        return replace(self, seed=seed)
-
     def as_dict(self) -> dict[str, Any]:
         """Plain dictionaries and lists, ready for TOML."""
         training = asdict(self.training) | {"checkpoints": list(self.training.checkpoints)}
@@ -178,22 +179,35 @@ class Recipe:
 
 def from_dict(data: dict[str, Any], where: str = "the recipe") -> Recipe:
     """The recipe that `as_dict` described. Raises a MemstudyError that names a missing or unknown key."""
-    try:
-        data = dict(data)
-        training = dict(data.pop("training"))
-        regularizers = tuple(
-            Regularizer(name, tuple(dict(options).items()))
-            for name, options in dict(data.pop("regularizers", {})).items()
-        )
-        return Recipe(
-            training=Training(**training | {"checkpoints": tuple(training.get("checkpoints", ()))}),
-            corruption=Corruption(**data.pop("corruption", {})),
-            regularizers=regularizers,
-            **data,
-        )
-    except (TypeError, ValueError, KeyError) as error:
-        text = re.sub(r"^\w+\.__init__\(\) ", "", str(error))
-        raise MemstudyError(f"{where} is not a complete recipe: {text}.") from error
+    data = _table(where, data, Recipe)
+    training = _table(f"[training] of {where}", data.pop("training"), Training)
+    corruption = _table(f"[corruption] of {where}", data.pop("corruption", {}), Corruption)
+    options = _table(f"[regularizers] of {where}", data.pop("regularizers", {}))
+    if not isinstance(kept := training.pop("checkpoints", []), list):
+        raise MemstudyError(f"checkpoints in [training] of {where} must be a list of epochs, not {kept!r}.")
+    return Recipe(
+        training=Training(**training, checkpoints=tuple(kept)),
+        corruption=Corruption(**corruption),
+        regularizers=tuple(
+            Regularizer(name, tuple(_table(f"[regularizers.{name}] of {where}", own).items()))
+            for name, own in options.items()
+        ),
+        **data,
+    )
+
+
+def _table(where: str, table: object, kind: type | None = None) -> dict[str, Any]:
+    """A copy of a table; with the dataclass `kind`, its keys are fields of that, and all that it needs."""
+    if not isinstance(table, dict):
+        raise MemstudyError(f"{where} must be a table, not {table!r}.")
+    if kind is not None:
+        known = {f.name: f.default is MISSING and f.default_factory is MISSING for f in fields(kind)}
+        for key in table:
+            if key not in known:
+                raise unknown(f"key in {where}", key, known)
+        if missing := [name for name, needed in known.items() if needed and name not in table]:
+            raise MemstudyError(f"{where} is not complete: add {', '.join(missing)}.")
+    return dict(table)
 
 
 def read_toml(path: Path, what: str) -> dict[str, Any]:
@@ -202,7 +216,7 @@ def read_toml(path: Path, what: str) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise MemstudyError(f"cannot read {what} {path}: {error.strerror}.") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:  # bad TOML, bad UTF-8, or a number of too many digits for Python to read
         raise MemstudyError(f"{path} is not valid TOML: {error}.") from error
 
 

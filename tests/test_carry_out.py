@@ -106,7 +106,7 @@ def test_a_run_leaves_what_it_should(store):
     assert run.checkpoints() == [0, 1, 2]
     state = run.state()
     assert state["status"] == "finished"
-    assert state["environment"]["device"] == "cpu"
+    assert state["sessions"][-1]["device"] == "cpu"
     assert state["floor"] == pytest.approx(2.2103, abs=1e-4)
     names = {path.name for path in run.path.iterdir()} - {".lock"}
     assert names == {"recipe.toml", "state.json", "metrics.csv", "labels.npz", "log.txt", "checkpoints"}
@@ -117,7 +117,7 @@ def test_the_same_recipe_elsewhere_gives_the_same_bytes(store, untouched):
 
 
 def test_another_seed_gives_other_bytes(store, untouched):
-    other = content(carry_out(store.open(recipe_of().with_seed(1)), CPU))
+    other = content(carry_out(store.open(replace(recipe_of(), seed=1)), CPU))
     assert other.keys() == untouched.keys()
     assert {name for name in other if other[name] == untouched[name]} == {"labels.npz"}
 
@@ -362,3 +362,37 @@ def test_a_recipe_can_be_carried_out_from_its_directory_alone(store, untouched):
     """As a worker does that is given a path."""
     stopped(store.open(recipe_of()), Counter(step=STEPS + 1))
     assert content(carry_out(RunDirectory(store.open(recipe_of()).path), CPU)) == untouched
+
+
+def test_a_network_that_the_last_step_destroyed_is_not_finished(store, monkeypatch):
+    """The loss before the only step is finite; what the step leaves is not, and must not pass for a result."""
+    recipe = recipe_of("bare")
+    one_step = replace(recipe.training, epochs=1, batch_size=400, learning_rate=1e38, checkpoints=(0,))
+    run = store.open(replace(recipe, training=one_step))
+    with pytest.raises(RunFailed, match="epoch 0, step 0"):
+        carry_out(run, CPU)
+    assert run.status is Status.FAILED
+    assert run.checkpoints() == []
+
+
+def test_an_exception_of_any_kind_leaves_what_is_trained(store):
+    """Such as a closed pipe behind `| head`, or a full disk that is emptied later."""
+
+    class Breaks(Watcher):
+        def epoch_done(self, epoch, metrics):
+            raise SystemExit(1)
+
+    run = store.open(recipe_of())
+    with pytest.raises(SystemExit):
+        carry_out(run, CPU, Breaks())
+    saved = run.load_resume()
+    assert saved is not None
+    assert saved[0] == 1
+    assert run.status is Status.INTERRUPTED
+
+
+def test_every_session_is_recorded(store):
+    run = store.open(recipe_of())
+    stopped(run, Counter(step=STEPS + 3))
+    carry_out(run, CPU)
+    assert [session["from_epoch"] for session in run.state()["sessions"]] == [0, 1]

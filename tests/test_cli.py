@@ -234,7 +234,7 @@ def test_missing_data_set_names_three_ways(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def interrupted(words, cwd, number):
+def interrupted(words, cwd, number, send=lambda process, number: process.send_signal(number)):
     """Start a command in a process, send it a signal once an epoch is written, and return how it ended."""
     running = subprocess.Popen(
         [sys.executable, "-m", "memstudy", *words],
@@ -242,19 +242,20 @@ def interrupted(words, cwd, number):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        start_new_session=True,
     )
     try:
         deadline = time.monotonic() + 90
         while not list(cwd.glob("runs/*/metrics.csv")) and time.monotonic() < deadline:
             time.sleep(0.05)
-        running.send_signal(number)
+        send(running, number)
         _, errors = running.communicate(timeout=60)
     finally:
         running.kill()  # nothing is left behind by a test that fails
         running.communicate()
     assert "Traceback" not in errors
     assert "the same command continues" in errors
-    (run,) = Store(cwd / "runs").runs()
+    (run,) = Store(cwd / "runs").runs()  # and no other run was begun
     assert run.status == "interrupted"
     return running.returncode, run
 
@@ -270,10 +271,14 @@ def test_interrupted_run_says_how_to_continue(tmp_path, monkeypatch, number, cod
     assert "continued after 1 of 2 epochs" in done.output
 
 
-def test_interrupted_study_saves_its_workers_runs(tmp_path):
-    """The signal reaches the parent alone; its worker must save and end all the same."""
-    (tmp_path / "s.toml").write_text('name = "one"\n[grid]\nepochs = 50\n')
-    returned, run = interrupted(["study", "s.toml", "--train-only"], tmp_path, signal.SIGINT)
+@pytest.mark.parametrize(
+    "send",
+    [subprocess.Popen.send_signal, lambda process, number: os.killpg(process.pid, number)],
+    ids=["to the parent alone", "to all, as a terminal does"],
+)
+def test_interrupted_study_saves_and_starts_nothing_more(tmp_path, send):
+    (tmp_path / "s.toml").write_text('name = "three"\nseeds = [0, 1, 2]\n[grid]\nepochs = 50\n')
+    returned, run = interrupted(["study", "s.toml", "--train-only", "--jobs", "1"], tmp_path, signal.SIGINT, send)
     assert returned == 130
     assert run.load_resume() is not None
     assert not run.locked
@@ -295,7 +300,7 @@ def test_study_stops_at_its_time_and_continues(tmp_path, monkeypatch):
     (tmp_path / "s.toml").write_text('name = "long"\n[grid]\nepochs = 1\n')
     stopped = CliRunner().invoke(main, ["study", "s.toml", "--minutes", "0.0001", "--train-only"])
     assert stopped.exit_code == 0  # it did what it was asked to
-    assert "time is up: 0 of 1 runs have ended" in stopped.stdout
+    assert "0 of 1 runs have ended" in stopped.stdout
     done = CliRunner().invoke(main, ["study", "s.toml", "--train-only"])
     assert done.exit_code == 0, done.output
     assert Store(tmp_path / "runs").runs()[0].status == "finished"
@@ -337,3 +342,11 @@ def test_signals_wait_for_the_end_of_a_bookkeeping_step():
         step()
     assert reached == ["end"]
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_terminal_without_our_signs_gets_question_marks(trained, tmp_path):
+    """Tables hold ± and –."""
+    shutil.copytree(trained, tmp_path / "runs")
+    done = process("table", cwd=tmp_path, env=os.environ | {"PYTHONIOENCODING": "ascii"})
+    assert done.returncode == 0, done.stderr
+    assert "?" in done.stdout

@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -154,8 +155,8 @@ def test_the_labels_move_with_the_corruption_s_seed_alone(small):
     recipe = Recipe(training=training, dataset="mnist5k")
     found = {}
     for seed in (0, 1):
-        build_network(recipe.with_seed(seed), small, torch.device("cpu"))  # draws with the model's seed
-        found[seed] = dataset.corrupt(small, recipe.with_seed(seed).corruption).noisy_labels
+        build_network(replace(recipe, seed=seed), small, torch.device("cpu"))  # draws with the model's seed
+        found[seed] = dataset.corrupt(small, replace(recipe, seed=seed).corruption).noisy_labels
     assert torch.equal(found[0], found[1])
     assert not torch.equal(found[0], dataset.corrupt(small, Corruption(seed=1)).noisy_labels)
 

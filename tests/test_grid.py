@@ -70,6 +70,16 @@ def test_options_reach_only_recipes_that_use_them(tmp_path):
     assert (al2.options("al2") or {})["advance"] == 2
 
 
+def test_options_reach_a_regularizer_however_it_is_written(tmp_path):
+    path = written(tmp_path, '[grid]\nreg = "bn + AL2"\n[options.al2]\nadvance = 2')
+    (recipe,) = grid.read(path).recipes
+    assert (recipe.options("al2") or {})["advance"] == 2
+
+
+def test_seeds_may_be_counted_as_on_the_command_line(tmp_path):
+    assert [recipe.seed for recipe in grid.read(written(tmp_path, "seeds = 5")).recipes] == [0, 1, 2, 3, 4]
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [
@@ -80,9 +90,23 @@ def test_options_reach_only_recipes_that_use_them(tmp_path):
         ("[grid]\ncorrupt = 75", "0.75"),
         ("[report]\nepoch = [1]", "did you mean epochs"),
         ("grid = 3", "must be a table"),
-        ("seeds = 3", "does not describe a study"),
+        *(
+            (f"seeds = {seeds}", "or how many")
+            for seeds in ("[]", "0", "-1", "true", "2.0", "[-1]", "[0.0]", "'3'")
+        ),
         ("name = 'a/b'", "letters, digits"),
-        ("name = 'all'", "not 'all'"),
+        ("name = 'all'", "cannot be named 'all'"),
+        ("name = 'selection'", "cannot be named 'selection'"),
+        ("name = 'selection-0123abcd'", "names that start with 'selection'"),
+        *(
+            (f"[grid]\nepochs = [5, 2]\n[report]\nepochs = {epochs}", "whole numbers from 0 to 1")
+            for epochs in ("3", "'1'", "[]", "[2]", "[-1]", "[0.0]", "[true]", "['0']", "[[0]]")
+        ),
+        ("[grid]\nreg = []", "describes no run"),
+        ("[grid]\nreg = 3", "does not describe a study"),
+        ("[grid]\nreg = 'bn'\n[options.al2]\nadvance = 2", r"uses 'al2'.*or remove that table"),
+        ("[grid]\nreg = 'al2'\n[options]\nal2 = 2", "does not describe a study"),
+        ("options = 3", "must be a table"),
         ("preset = 'quik'", "did you mean quick"),
     ],
 )

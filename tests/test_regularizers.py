@@ -321,7 +321,7 @@ def test_al2_sees_dropped_and_rescaled_features(some):
         ("do", "p"),
     ],
 )
-@pytest.mark.parametrize("value", [0, -1.0, math.nan, math.inf, True, "much"])
+@pytest.mark.parametrize("value", [0, -1.0, math.nan, math.inf, 10**400, True, "much"])
 def test_options_must_be_positive_numbers(name, option, value):
     with pytest.raises(MemstudyError, match=rf"{name}\.{option} must be"):
         parse(name, {name: {option: value}})
@@ -331,6 +331,28 @@ def test_options_must_be_positive_numbers(name, option, value):
 def test_dropout_leaves_something(value):
     with pytest.raises(MemstudyError, match=r"do\.p must be below 1"):
         parse("do", {"do": {"p": value}})
+
+
+def test_a_whole_number_beyond_every_float_is_told_shortly():
+    with pytest.raises(MemstudyError, match=r"^al2\.initial must be a finite number, not 1") as caught:
+        parse("al2", {"al2": {"initial": 10**400}})
+    assert len(str(caught.value)) < 150
+
+
+@pytest.mark.parametrize(
+    ("hook", "one", "other", "both"),
+    [
+        ("optimizer_options", "wd", "norms", "weight_decay"),
+        ("network_options", "bn", "norms", "batch_norm"),
+        ("optimizer_options", "the recipe", "norms", "lr"),
+        ("network_options", "the recipe", "norms", "channels"),
+    ],
+)
+def test_two_that_set_the_same_cannot_be_combined(some, monkeypatch, hook, one, other, both):
+    monkeypatch.setattr(FilterNorms, hook, lambda self: {both: 1})
+    reg = other if one == "the recipe" else f"{one}+{other}"
+    with pytest.raises(MemstudyError, match=rf"^{one} and {other} cannot be combined, because both set '{both}'"):
+        started(reg, some)
 
 
 def test_options_given_go_before_defaults_and_these_before_a_method_s_own():
@@ -344,3 +366,8 @@ def test_labels_are_written_in_the_usual_order():
     assert label(parse("al2+bn")) == "bn+al2"
     assert label(()) == "bare"
     assert parse("bare") == ()
+
+
+def test_names_are_read_as_they_are_usually_written():
+    assert regularizers.names(" BN +al2") == ["bn", "al2"]
+    assert regularizers.names("Bare") == []

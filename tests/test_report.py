@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 import shutil
 from dataclasses import replace
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 
 from memstudy import presets
-from memstudy.report import figures, published, tables
+from memstudy.analysis import ablation, cca
+from memstudy.cli import pipeline
+from memstudy.cli.progress import Voice
+from memstudy.data import sources
+from memstudy.recipe import Regularizer
+from memstudy.report import comparison, figures, frames, published, tables
 from memstudy.report.frames import differences_from_paper, settings
 from memstudy.report.summary import run_summary, verdict
-from memstudy.store import Store
+from memstudy.store import Store, files
 from memstudy.store.run import RunDirectory, run_name
-from memstudy.study import ablate
+from memstudy.study import ablate, compare
 from memstudy.study.trunk import Workbench
 
 
@@ -50,7 +57,7 @@ def paper_store(store, tmp_path):
         run.write_recipe()
         run.update(status="finished", floor=2.2103)
         run.save_checkpoint(700, {"x": torch.zeros(1)})
-        rows.iloc[[0, 1]].assign(epoch=[100, 700]).to_csv(run.path / "metrics.csv", index=False)
+        rows.iloc[[0] * 701].assign(epoch=range(701)).to_csv(run.path / "metrics.csv", index=False)
     return paper
 
 
@@ -176,21 +183,196 @@ def test_figures_come_in_every_format_with_their_data_and_equal_bytes(store):
     assert ours == pytest.approx(100 * run.metrics()["test_accuracy"].to_numpy(), rel=1e-12)
 
 
-def test_loss_figure_has_the_floor(store, setting):
-    figures.draw_training(store.select())
-    folder = store.select().path / "figures"
-    assert (
-        f"{setting.floor:.4f}" in (folder / "losses.svg").read_text()
-        or "<path" in (folder / "losses.svg").read_text()
-    )
-    assert np.allclose(pd.read_csv(folder / "losses.csv")["floor"], 2.2103, atol=5e-5)
+def drawn_floors(setting):
+    """Where each panel of the loss figure has a horizontal line, and what it says about it."""
+    _, _, grid = figures._losses(setting)
+    plt.close(grid.figure)
+    lines = [[line.get_ydata()[0] for line in a.lines if line.get_linestyle() == ":"] for a in grid.axes.flat]
+    return lines, " ".join(text.get_text() for axis in grid.axes.flat for text in axis.texts)
+
+
+def test_loss_figure_has_the_floor(setting):
+    lines, text = drawn_floors(setting)
+    assert lines == [[setting.floor]] * 2  # a panel for bare, and one for dropout
+    assert f"floor {setting.floor:.4f}" in text
+    assert setting.floor == pytest.approx(2.2103, abs=5e-5)
+
+
+@pytest.fixture(scope="module")
+def clean_store(small, tmp_path_factory):
+    """One run without corruption."""
+    from memstudy.study.carry_out import Execution, carry_out
+
+    store = Store(tmp_path_factory.mktemp("clean") / "runs")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sources, "load", lambda name, folder=None, download=False: small)
+        carry_out(store.open(presets.build(corrupt=0, epochs=2)), Execution(device="cpu"))
+    return store
+
+
+def test_without_corruption_there_is_no_memorization_figure_and_no_floor(clean_store):
+    drawn = figures.draw_training(clean_store.select())
+    assert {path.stem for path in drawn} == {"accuracy", "losses", "activation_loss"}
+    (setting,) = settings(clean_store.select().runs)
+    assert drawn_floors(setting) == ([[]], "")
+
+
+def test_without_corruption_memorized_shares_are_dashes(clean_store):
+    (setting,) = settings(clean_store.select().runs)
+    table = tables.memorization(setting, [1])
+    assert table.layout().to_numpy().tolist()[0][1:] == ["–", "–"]
+    assert "n = 1." in table.notes[0]
+    assert " -- " in table.latex()
+    assert "–" not in table.latex()
+
+
+def test_a_figure_that_can_no_longer_be_drawn_is_deleted(clean_store):
+    selection = clean_store.select()
+    folder = selection.path / "figures"
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in ("memorization.svg", "accuracy-2.png", "cca_past-2.csv", "mine-2.png"):
+        (folder / name).write_text("old")
+    figures.draw_training(selection)
+    left = {path.name for path in folder.iterdir()}
+    assert not {"memorization.svg", "accuracy-2.png"} & left
+    assert {"cca_past-2.csv", "mine-2.png", "accuracy.svg"} <= left  # other commands', and the user's own
+    assert figures.draw_cca(selection) == []
+    assert not (folder / "cca_past-2.csv").exists()
+
+
+def test_numbers_of_other_runs_are_not_drawn(store, small_source):
+    """A folder may hold what was derived from runs that are no longer chosen."""
+    bench = Workbench(torch.device("cpu"))
+    chosen = store.select(["*-bare-s0-*", "*-al2-s0-*"])
+    compare.compare(chosen, bench, keep=cca.parse_keep("fixed:5"))
+    ablate.ablate(chosen, bench, orders=1, seed=0, epochs=[2])
+    assert len(figures.draw_cca(chosen)) == 2 * 4
+    others = replace(chosen, runs=store.select(["*-do-s0-*"]).runs)
+    voice = Sentences()
+    assert pipeline.figure_step(others, voice, ["svcca", "ablate"])["figures"] == []
+    assert "'memstudy svcca' makes it" in voice.text
+    assert "'memstudy ablate' makes it" in voice.text
+    assert list((chosen.path / "figures").iterdir()) == []
+
+
+class Sentences(Voice):
+    """What would be printed, as text."""
+
+    text = ""
+
+    def say(self, text: str) -> None:
+        self.text += text + "\n"
+
+
+@pytest.fixture(scope="module")
+def two_versions(store, small, tmp_path_factory):
+    """The study's runs of seed 0, and AL2 with another option."""
+    from memstudy.study.carry_out import Execution, carry_out
+
+    both = Store(tmp_path_factory.mktemp("versions") / "runs")
+    for path in store.root.glob("*-s0-*"):
+        shutil.copytree(path, both.root / path.name)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sources, "load", lambda name, folder=None, download=False: small)
+        other = presets.build(reg="al2", epochs=3, options={"al2": {"initial": 0.5}})
+        carry_out(both.open(other), Execution(device="cpu"))
+    return both
+
+
+def test_settings_are_compared_apart(two_versions, small_source):
+    """Two versions of AL2 are no two seeds: nothing is averaged over them, and twins are found for both."""
+    selection = two_versions.select(study="all")
+    pairs = compare.compare(selection, Workbench(torch.device("cpu")), keep=cca.parse_keep("fixed:5"))
+    parts = comparison.by_setting(pairs, selection.runs)
+    assert [title.rpartition(", ")[2] for title, _ in parts] == [
+        "al2.initial 0.5",
+        "al2.initial 1",
+        comparison.ACROSS,
+    ]
+    twins = []
+    for _, part in parts:
+        digest = comparison.digest(part)
+        assert (digest["n"] == 1).all()
+        twins.append(set(digest.loc[digest["relation"] == "twin", "b"]))
+    assert twins == [{"al2"}, {"al2", "do+al2"}, set()]
+    assert {path.stem for path in figures.draw_cca(selection)} == {
+        "cca_between", "cca_between-2", "cca_past", "cca_past-2"
+    }  # fmt: skip
+
+
+def test_runs_of_two_settings_are_compared_by_name(two_versions, small_source):
+    selection = two_versions.select(["*-al2-s0-*"])
+    voice = Sentences()
+    bench = Workbench(torch.device("cpu"))
+    summary = pipeline.svcca_step(selection, bench, voice, "fixed:5", all_pairs=True)
+    (row,) = [record for record in summary["svcca"] if record["relation"] == "pair"]
+    assert {row["a"], row["b"]} == {run.name for run in selection.runs}
+    assert comparison.ACROSS in voice.text
+    assert "at the last common epoch" in voice.text
+    assert len(figures.draw_cca(selection)) == (2 + 1) * 4  # each one's past, and the pair
+
+
+def test_ablation_figure_counts_a_run_once(store, small_source):
+    """Bands are over seeds: the orders of one network are averaged before."""
+    selection = store.select()
+    curves = ablate.ablate(selection, Workbench(torch.device("cpu")), orders=3, seed=0, epochs=[2])
+    figures.draw_ablation(selection)
+    data = pd.read_csv(selection.path / "figures" / "ablation.csv")
+    assert len(data) == 8 * len(ablation.PROTOCOLS) * len(ablation.FRACTIONS)
+    row = data.iloc[30]
+    same = curves[["run", "protocol", "fraction"]] == row[["run", "protocol", "fraction"]].tolist()
+    assert row["accuracy"] == pytest.approx(curves.loc[same.all(axis=1), "accuracy"].mean(), rel=1e-12)
+
+
+def test_tables_name_what_is_not_finished_or_missing(store, tmp_path):
+    shutil.copytree(store.root, tmp_path / "runs")
+    copied = Store(tmp_path / "runs")
+    run = copied.select().runs[0]
+    checksums = {name: digest for name, digest in run.state()["checksums"].items() if name != "metrics.csv"}
+    run.update(status="interrupted", checksums=checksums)
+    run.keep_metrics(2)
+    shutil.rmtree(copied.select().runs[-1].path)
+    voice = Sentences()
+    pipeline.table_step(copied.select(), voice)
+    count = voice.text.count("\n**")
+    assert count >= 2
+    assert voice.text.count(f"Not finished, included up to where they are: {run.name} (2 of 3 epochs).") == count
+    assert voice.text.count(f"Missing: {store.select().runs[-1].name}.") == count
+
+
+def test_a_study_before_its_first_epoch_to_tabulate_has_no_table(store, tmp_path):
+    selection = replace(store.select(), path=tmp_path)
+    files.write_json(selection.path / "study.json", {"report": {"epochs": [99]}})
+    voice = Sentences()
+    assert pipeline.table_step(selection, voice) == {"tables": [], "numbers": []}
+    assert "no epoch to tabulate is trained yet" in voice.text
+
+
+def test_json_of_tables_holds_the_numbers(store, setting):
+    numbers = json.loads(json.dumps(pipeline.table_step(store.select(), Sentences())["numbers"], allow_nan=False))
+    values = tables.table1(setting, [0, 2]).values
+    ours = [number for number in numbers if number["table"] == "table1"]
+    assert [number["mean"] for number in ours] == values["mean"].tolist()
+    assert set(ours[0]) == {"table", *values.columns}
+    assert ours[0]["published"] is None
+
+
+def test_words_and_truths_among_options_are_no_numbers(setting, monkeypatch):
+    odd = Regularizer("do", (("p", 1e-07), ("kind", "block")))
+    standard = Regularizer("do", (("p", 0.5), ("kind", "unit")))
+    recipe = replace(setting.runs[0].recipe, regularizers=(odd,))
+    monkeypatch.setattr(presets, "build", lambda name, reg: replace(recipe, regularizers=(standard,)))
+    changed = replace(setting, runs=(RunDirectory(setting.runs[0].path, recipe),))
+    found = differences_from_paper(changed)
+    assert found[-2:] == ["do.kind block instead of unit", "do.p 1e-07 instead of 0.5"]
+    assert frames._text(True) == "True"
 
 
 def test_verdict_follows_the_floor(store, tmp_path):
     shutil.copytree(store.root, tmp_path / "runs")
     run = next(run for run in Store(tmp_path / "runs").runs() if "-bare-s0" in run.name)
     assert "no memorization shows" in verdict(run)
-    run.update(floor=99.0)
+    run.update(floor=99.0, realized_floor=99.0)
     assert "it memorizes" in verdict(run)
 
 

@@ -234,7 +234,27 @@ def mirror(tmp_path, monkeypatch, packed):
         gc.collect()  # torchvision leaves the connections of failed downloads to be collected
 
 
-def test_downloading_brings_the_set_once(mirror, tmp_path, mnist5k):
+def test_images_of_another_set_are_refused(tmp_path, mnist5k):
+    """Real digits in the right files and numbers, but not the 70,000 of MNIST."""
+    raw = tmp_path / "MNIST" / "raw"
+    raw.mkdir(parents=True)
+    for name, content in tiled(mnist5k):
+        (raw / name).write_bytes(content)
+    with pytest.raises(
+        MemstudyError, match=r"raw are not MNIST's: well formed, .*remove them and get the set again"
+    ):
+        sources.load("mnist", tmp_path)
+
+
+def test_downloading_brings_the_set_once(mirror, tmp_path, mnist5k, monkeypatch):
+    served = replace(
+        mnist5k,
+        train_images=mnist5k.train_images.repeat(15, 1, 1, 1),
+        train_labels=mnist5k.train_labels.repeat(15),
+        test_images=mnist5k.test_images.repeat(10, 1, 1, 1),
+        test_labels=mnist5k.test_labels.repeat(10),
+    )
+    monkeypatch.setitem(sources.DIGESTS, "mnist", served.content_hash())
     folder = tmp_path / "data"
     images = sources.load("mnist", folder, download=True)
     assert images.train_images.shape == (60_000, 1, 28, 28)
@@ -269,6 +289,15 @@ def test_the_full_set(name, kind):
     assert images.test_images.shape == (10_000, 1, 28, 28)
     assert images.train_labels.unique().tolist() == list(range(10))
     assert images.name == name
+
+
+def test_fashion_in_the_place_of_mnist_is_refused(tmp_path):
+    real = Path(os.environ.get("MEMSTUDY_DATA") or tmp_path / "none") / "FashionMNIST"
+    if not (real / "raw" / "t10k-labels-idx1-ubyte").is_file():
+        pytest.skip("FashionMNIST is not in the directory that MEMSTUDY_DATA names")
+    (tmp_path / "MNIST").symlink_to(real.resolve())
+    with pytest.raises(MemstudyError, match="are not MNIST's"):
+        sources.load("mnist", tmp_path)
 
 
 def test_the_embedded_images_are_among_the_full_set_s(mnist5k):

@@ -4,6 +4,7 @@ import json
 import math
 import os
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,16 +15,17 @@ from memstudy.recipe import Recipe, Training
 from memstudy.regularizers import parse
 from memstudy.store import RunDirectory, Status, Store, files
 from memstudy.store.run import run_name
+from memstudy.store.store import problem
 
 TRAINING = Training(epochs=3, batch_size=64, learning_rate=0.05, momentum=0.5)
 RECIPE = Recipe(training=TRAINING, dataset="mnist5k", regularizers=parse("bn+al2"))
 # Tensors, metrics and labels below are no training results: the store looks at none of them.
 TENSORS = {"network.a": torch.arange(6.0).reshape(2, 3), "momentum.a": torch.ones(2)}
 METRICS = {
-    "accuracy": 0.1 + 0.2,
-    "loss": 1 / 3,
-    "share": math.nan,
-    "tiny": 5e-324,
+    "test_accuracy": 0.1 + 0.2,
+    "train_cross_entropy": 1 / 3,
+    "memorized": math.nan,
+    "recovered": 5e-324,
     "large": 1.7976931348623157e308,
 }
 
@@ -42,7 +44,7 @@ def made(store, recipe=RECIPE, epochs=2):
     """A run that was interrupted after some epochs."""
     run = store.open(recipe)
     run.write_recipe()
-    run.update(status=Status.INTERRUPTED)
+    run.update(status=Status.INTERRUPTED, floor=2.2103)
     for epoch in range(epochs):
         run.append_metrics(epoch, METRICS)
         run.save_checkpoint(epoch, TENSORS)
@@ -108,7 +110,7 @@ def test_labels_are_plain_numpy(run):
 def test_a_directory_is_readable_without_this_program(run):
     state = json.loads((run.path / "state.json").read_text())
     assert state["status"] == "interrupted"
-    assert (run.path / "metrics.csv").read_text().startswith("epoch,accuracy,loss")
+    assert (run.path / "metrics.csv").read_text().startswith("epoch,test_accuracy,train_cross_entropy")
     assert (run.path / "recipe.toml").read_text().startswith(f'id = "{RECIPE.id}"')
 
 
@@ -171,6 +173,7 @@ def test_rows_that_are_missing_are_told(run, damage):
 
 # Damage
 
+NO_FLOOR = '{"status": "interrupted", "checksums": {}}'
 DAMAGED = r"is damaged or was changed \(.*\); remove its run directory and run it again\.$"
 
 
@@ -205,32 +208,93 @@ def test_a_truncated_file_is_noticed(run, file, read, size):
 
 def test_a_checkpoint_that_disappeared_is_told(run):
     (run.path / "checkpoints" / "epoch-0001.safetensors").unlink()
-    with pytest.raises(MemstudyError, match="cannot read"):
+    with pytest.raises(MemstudyError, match=DAMAGED):
         run.load_checkpoint(1)
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", "null", "{}", '{"status": "done"}', '{"status": null}'])
+@pytest.mark.parametrize(
+    "content", ["", "{", "[]", "null", "{}", '{"status": "done"}', '{"status": null}', NO_FLOOR]
+)
 def test_a_state_that_makes_no_sense_is_told(run, content):
     (run.path / "state.json").write_text(content)
     with pytest.raises(MemstudyError, match=DAMAGED):
         reopened(run).state()
 
 
-@pytest.mark.parametrize("content", ["", "a,b\n1,2\n", "epoch,x\n0,1\n1,2,3\n", "epoch,x\nzero,1\n", "\0"])
+HEADER = "epoch,test_accuracy,train_cross_entropy,memorized,recovered\n"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "a,b\n1,2\n",
+        "epoch,x\n0,1\n",
+        HEADER + "0,1\n1,2,3,4,5,6\n",
+        HEADER + "zero,1,1,1,1\n",
+        HEADER + "1,1,1,1,1\n",
+        HEADER + "0,1,1,1,1\n0,1,1,1,1\n",
+        "\0",
+        "\0\n",
+    ],
+)
 def test_metrics_that_make_no_sense_are_told(run, content):
     (run.path / "metrics.csv").write_text(content)
     with pytest.raises(MemstudyError, match=DAMAGED):
         reopened(run).metrics()
 
 
+def test_a_row_half_written_is_not_read_yet(run):
+    with (run.path / "metrics.csv").open("ab") as file:
+        file.write(b"2,0.3")
+    assert reopened(run).metrics()["epoch"].tolist() == [0, 1]
+
+
+def test_finishing_keeps_the_metrics_and_drops_the_rest(run):
+    before = run.metrics()
+    run.finish()
+    assert (run.status, run.load_resume(), run.checkpoints()) == (Status.FINISHED, None, [0, 1])
+    assert reopened(run).metrics().equals(before)
+
+
+@pytest.mark.parametrize("damage", ["deleted", "a row less", "a digit changed", "another run's", "garbage"])
+def test_metrics_of_a_finished_run_are_the_ones_it_finished_with(store, run, damage):
+    run.finish()
+    good = made(store, replace(RECIPE, seed=1))
+    path = run.path / "metrics.csv"
+    text = path.read_text()
+    path.write_text(
+        {
+            "a row less": "".join(text.splitlines(keepends=True)[:-1]),
+            "a digit changed": text.replace("0.3", "0.4", 1),
+            "another run's": text + text.splitlines()[-1].replace("1", "2", 1) + "\n",
+            "garbage": "\xff garbage",
+        }.get(damage, "")
+    )
+    if damage == "deleted":
+        path.unlink()
+    with pytest.raises(MemstudyError, match=DAMAGED):
+        reopened(run).metrics()
+    assert [r.name for r in store.runs()] == [good.name]
+    assert "metrics.csv" in str(problem(reopened(run)))
+
+
+def test_a_finished_run_from_before_checksums_needs_its_metrics_too(run):
+    run.update(status=Status.FINISHED)
+    assert len(run.metrics()) == 2
+    (run.path / "metrics.csv").unlink()
+    with pytest.raises(MemstudyError, match=DAMAGED):
+        run.metrics()
+
+
 def test_another_recipe_in_a_directory_is_told(run):
-    (run.path / "recipe.toml").write_text(RECIPE.with_seed(1).to_toml())
+    (run.path / "recipe.toml").write_text(replace(RECIPE, seed=1).to_toml())
     with pytest.raises(MemstudyError, match="is not the recipe this directory was made for"):
         _ = reopened(run).recipe
 
 
 def test_damaged_runs_are_listed_but_not_trusted(store, run):
-    good = made(store, RECIPE.with_seed(1))
+    good = made(store, replace(RECIPE, seed=1))
     (run.path / "recipe.toml").write_text("id = ")
     assert {r.name for r in store.directories()} == {run.name, good.name}
     assert [r.name for r in store.runs()] == [good.name]
@@ -311,7 +375,7 @@ def test_a_run_killed_while_running_counts_as_interrupted(run):
 
 @pytest.fixture
 def several(store):
-    return [made(store, RECIPE.with_seed(seed)) for seed in range(3)]
+    return [made(store, replace(RECIPE, seed=seed)) for seed in range(3)]
 
 
 @pytest.mark.parametrize(
@@ -342,6 +406,26 @@ def test_studies_select_their_members_and_the_newest_goes_first(store, several):
         store.select(study="oen")
 
 
+@pytest.mark.parametrize("content", ["", "{", "{}", '{"updated": 1.0, "runs": 5, "report": {}}'])
+def test_a_damaged_study_is_left_out_unless_it_is_asked_for(store, several, content):
+    for name in ("one", "two"):
+        store.record_study(name, several, {})
+    (store.root / "studies" / "two" / "study.json").write_text(content)
+    assert store.studies() == ["one"]
+    assert store.select().name == "one"
+    with pytest.raises(
+        MemstudyError, match=r"two.study\.json is damaged .*; remove it; the study's command makes it"
+    ):
+        store.select(study="two")
+
+
+def test_a_store_that_is_no_directory_is_told(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    for ask in (Store.directories, Store.select):
+        with pytest.raises(MemstudyError, match="is no directory; choose one with --runs-dir"):
+            ask(Store(tmp_path / "file"))
+
+
 def test_an_empty_store_says_how_to_fill_it(store):
     with pytest.raises(MemstudyError, match="make one with 'memstudy run'"):
         store.select()
@@ -349,5 +433,5 @@ def test_an_empty_store_says_how_to_fill_it(store):
 
 def test_runs_without_an_epoch_are_no_selection(store):
     made(store, epochs=0)
-    with pytest.raises(MemstudyError, match="none of the 1 chosen runs has trained an epoch yet"):
+    with pytest.raises(MemstudyError, match="all has no network to look at"):
         store.select()

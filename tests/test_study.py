@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import shutil
+from dataclasses import fields
 
 import numpy as np
 import pandas as pd
@@ -16,8 +17,7 @@ from memstudy.errors import MemstudyError
 from memstudy.store import Store
 from memstudy.study import ablate, compare
 from memstudy.study.rows import Rows
-from memstudy.study.trunk import Workbench
-from memstudy.training import predict
+from memstudy.study.trunk import NotFinite, Workbench
 from tests.study_store import small_recipes
 
 VARIANCE = cca.parse_keep("variance:0.99")
@@ -50,15 +50,15 @@ def counting(monkeypatch, module, name):
 def test_twins_differ_by_al2_alone():
     recipes = small_recipes()
     for recipe in recipes:
-        twin = compare.twin_of(recipe, recipes)
+        twins = [other for other in recipes if compare.is_twin(recipe, other)]
         if recipe.options("al2") is not None:
-            assert twin is None
+            assert twins == []
         else:
-            assert twin is not None
+            (twin,) = twins
             assert twin.seed == recipe.seed
             assert [r for r in twin.regularizers if r.name != "al2"] == list(recipe.regularizers)
     other = presets.build(reg="al2", epochs=4)
-    assert compare.twin_of(recipes[0], [other]) is None
+    assert not compare.is_twin(recipes[0], other)
 
 
 def test_plan_has_twins_pasts_and_a_control(store):
@@ -78,10 +78,7 @@ def test_comparison_equals_the_analysis_done_by_hand(store, bench):
     pairs = compare.compare(selection, bench, keep=VARIANCE, all_pairs=True)
     row = pairs[(pairs["relation"] == "pair") & (pairs["epoch_a"] == 2)].iloc[0]
     runs = {run.name: run for run in selection.runs}
-    views = [
-        cca.factorize(cca.as_samples(bench.features(runs[name], bench.network(runs[name], 2))))
-        for name in (row["run_a"], row["run_b"])
-    ]
+    views = [cca.factorize(cca.as_samples(bench.features(runs[name], 2))) for name in (row["run_a"], row["run_b"])]
     assert (row["n"], row["p_a"]) == (100 * 16, 50)
     assert row["cca"] == pytest.approx(float(cca.coefficients(*views).mean()), abs=1e-12)
     assert row["svcca"] == pytest.approx(cca.svcca(views[0], views[1], VARIANCE), abs=1e-12)
@@ -143,12 +140,127 @@ def test_ablation_starts_at_the_metrics_accuracy(store, bench):
     assert areas["area"].between(0, 100).all()
 
 
+def test_an_interrupted_change_of_orders_leaves_one_version_of_each_network(store, bench):
+    selection = store.select()
+    ablate.ablate(selection, bench, orders=2, seed=0, epochs=[2])
+
+    def stop(done, total):
+        if done == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        ablate.ablate(selection, bench, orders=3, seed=0, epochs=[2], on_network=stop)
+    curves = pd.read_csv(selection.path / ablate.CURVES)
+    versions = curves.groupby(["run", "epoch"])["orders"].unique().map(list)
+    assert sorted(versions) == [[2]] * 5 + [[3]] * 3  # the rest of the file stays
+    assert len(ablate.areas(curves)) == 8 * len(ablation.PROTOCOLS)
+
+
+def diverge(run, epoch, value=math.nan):
+    """Replace a kept network by one whose every weight is `value`."""
+    tensors = run.load_checkpoint(epoch)
+    run.save_checkpoint(epoch, {name: torch.full_like(tensor, value) for name, tensor in tensors.items()})
+
+
+def test_a_diverged_network_is_left_out_by_name(store, bench):
+    selection = store.select(["*-bare-s0-*", "*-al2-s0-*"])
+    diverged = selection.runs[0]
+    diverge(diverged, 2)
+    left_out: list[str] = []
+    pairs = compare.compare(selection, bench, keep=VARIANCE, all_pairs=True, on_left_out=left_out.append)
+    assert left_out == [f"{diverged.name}, epoch 2: its representation is not finite"]
+    assert set(pairs.loc[pairs["relation"] == "pair", "epoch_a"]) == {0, 1}
+    left_out.clear()
+    curves = ablate.ablate(selection, bench, orders=1, seed=0, on_left_out=left_out.append)
+    assert len(left_out) == 1
+    assert len(curves.groupby(["run", "epoch"])) == 2 * 3 - 1
+    for run in selection.runs:
+        diverge(run, run.checkpoints()[-1])
+    nothing = ablate.ablate(selection, bench, orders=1, seed=0, epochs=[2])
+    assert ablate.areas(nothing).empty
+
+
+def test_features_that_overflow_are_not_finite(store, bench):
+    run = store.select().runs[0]
+    diverge(run, 2, 1e30)
+    assert bench.network(run, 2)
+    with pytest.raises(NotFinite):
+        bench.features(run, 2)
+
+
+def test_runs_without_a_common_epoch_are_named(store, bench):
+    from memstudy.study.carry_out import Execution, carry_out
+
+    short = carry_out(store.open(presets.build(epochs=1)), Execution(device="cpu"))
+    state = short.state()["checksums"]
+    short.update(checksums={name.replace("epoch-0000", "epoch-0005"): digest for name, digest in state.items()})
+    (short.path / "checkpoints" / "epoch-0000.safetensors").rename(
+        short.path / "checkpoints" / "epoch-0005.safetensors"
+    )
+    other = store.select(["*-al2-s0-*"]).runs[0]
+    left_out: list[str] = []
+    selection = store.select([short.name, other.name])
+    pairs = compare.compare(selection, bench, keep=VARIANCE, all_pairs=True, on_left_out=left_out.append)
+    assert len(left_out) == 1
+    assert "no common epoch" in left_out[0]
+    assert short.name in left_out[0]
+    assert "pair" not in set(pairs["relation"])
+
+
+@pytest.fixture
+def compared(store, bench):
+    """A selection of two runs that were compared, and both files."""
+    selection = store.select(["*-bare-s0-*", "*-al2-s0-*"])
+    compare.compare(selection, bench, keep=VARIANCE, all_pairs=True)
+    paths = [selection.path / name for name in (compare.PAIRS, compare.COEFFICIENTS)]
+    return selection, {path: path.read_text() for path in paths}
+
+
+@pytest.mark.parametrize("name", [compare.PAIRS, compare.COEFFICIENTS])
+@pytest.mark.parametrize("harm", ["deleted", "lines lost", "cut within a number"])
+def test_a_damaged_comparison_is_made_whole(compared, bench, monkeypatch, name, harm):
+    selection, before = compared
+    path = selection.path / name
+    whole = path.read_text()
+    if harm == "deleted":
+        path.unlink()
+    else:
+        path.write_text("".join(whole.splitlines(keepends=True)[:-3]) if harm == "lines lost" else whole[:-4])
+    calls = counting(monkeypatch, compare, "_measure")
+    compare.compare(selection, bench, keep=VARIANCE, all_pairs=True)
+    assert {path: path.read_text() for path in before} == before
+    assert bool(calls)
+    assert harm == "deleted" or len(calls) <= 3  # the others were whole
+
+
+def test_truncated_ablation_curves_are_made_whole(store, bench):
+    selection = store.select(["*-bare-s0-*"])
+    ablate.ablate(selection, bench, orders=1, seed=0)
+    path = selection.path / ablate.CURVES
+    whole = path.read_text()
+    path.write_text(whole[: len(whole) // 2])
+    ablate.ablate(selection, bench, orders=1, seed=0)
+    assert path.read_text() == whole
+
+
+def test_a_comparison_without_coefficients_is_cached_too(store, bench, monkeypatch):
+    selection = store.select(["*-bare-s0-*"])
+    for epoch in selection.runs[0].checkpoints():
+        diverge(selection.runs[0], epoch, 0.0)  # a constant representation has rank 0
+    first = compare.compare(selection, bench, keep=VARIANCE)
+    assert (first["rank_a"] == 0).all()
+    calls = counting(monkeypatch, cca, "coefficients")
+    pd.testing.assert_frame_equal(compare.compare(selection, bench, keep=VARIANCE), first)
+    assert not calls
+
+
 def test_networks_come_back_as_they_were_kept(store, bench):
     run = store.select().runs[0]
-    data, _ = bench.data(run)
+    data = bench.test_set(run)
     for epoch in run.checkpoints():
-        logits = predict(bench.network(run, epoch), data, data.test_images)
-        accuracy = (logits.argmax(1) == data.test_labels).double().mean()
+        with torch.no_grad():
+            _, logits = bench.network(run, epoch)(data.images)
+        accuracy = (logits.argmax(1) == data.labels).double().mean()
         assert float(accuracy) == pytest.approx(run.metrics()["test_accuracy"].iloc[epoch], abs=1e-12)
 
 
@@ -156,7 +268,15 @@ def test_other_images_than_those_trained_on_are_refused(store, bench):
     run = store.select().runs[0]
     run.update(data_sha256="0" * 64)
     with pytest.raises(MemstudyError, match="other images"):
-        bench.data(run)
+        bench.test_set(run)
+
+
+def test_workbench_holds_no_runs_training_labels(store, bench, small):
+    """Two runs may differ by their noisy labels: what is kept for all of them is test data alone."""
+    tests = bench.test_set(store.select().runs[0])
+    assert {field.name for field in fields(tests)} == {"images", "labels"}
+    assert torch.equal(tests.labels, small.test_labels)
+    assert len(tests.images) == len(small.test_labels)
 
 
 def test_runs_of_two_data_sets_are_not_compared(store, bench):
@@ -172,7 +292,9 @@ def test_rows_keep_their_order_and_types(tmp_path):
     for _ in range(2):  # the second time everything is kept
         with Rows(path, ("name", "epoch")) as rows:
             for epoch in (0, 1):
-                if not rows.keep("a", epoch):
+                if len(rows.find("a", epoch)):
+                    rows.keep("a", epoch)
+                else:
                     rows.add(pd.DataFrame({"value": [epoch + 0.1, math.nan]}), ("a", epoch))
     table = pd.read_csv(path)
     assert table["epoch"].tolist() == [0, 0, 1, 1]
@@ -183,6 +305,6 @@ def test_a_damaged_cache_is_made_anew(tmp_path):
     path = tmp_path / "rows.csv"
     path.write_bytes(b"\x00garbage,\n1")
     with Rows(path, ("name",)) as rows:
-        assert not rows.keep("a")
+        assert rows.find("a").empty
         rows.add(pd.DataFrame({"value": [1]}), ("a",))
     assert pd.read_csv(path)["value"].tolist() == [1]

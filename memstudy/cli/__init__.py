@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import sys
 from typing import IO, Any
 
 import click
@@ -42,9 +44,11 @@ class Commands(click.Group):
             return super().invoke(ctx)
         except MemstudyError as error:
             raise Refusal(error) from error
-        except KeyboardInterrupt:
-            click.echo("stopped; nothing was lost, and the same command continues.", err=True)
-            ctx.exit(130)
+        except KeyboardInterrupt as stop:
+            from memstudy.study.interruption import Terminated
+
+            click.echo("stopped; the same command continues.", err=True)
+            ctx.exit(143 if isinstance(stop, Terminated) else 130)
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
         """Answer a misspelt command with the nearest ones."""
@@ -66,6 +70,9 @@ def main() -> None:
     memstudy run --corrupt 0.75 --reg al2    one run (preset quick: about half a minute on a CPU)
     memstudy study studies/quick.toml        the 8 recipes of AL2's table, with tables and figures
     """  # noqa: D301 (the escape is click's mark of a block that is not to be wrapped)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a "±" must not break a terminal that has none
 
 
 for _command in (run, runs, study, svcca, ablate, table, figures):

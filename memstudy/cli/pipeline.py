@@ -7,6 +7,7 @@ of the same names call them one by one, and `memstudy study` all in a row.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -48,22 +49,30 @@ def svcca_step(
 ) -> dict[str, Any]:
     """Compare representations; print the digest; write both CSV files."""
     rule = cca.parse_keep(keep)
+    left_out: list[str] = []
     with counted(voice, "comparing") as on_pair:
-        pairs = compare.compare(selection, bench, keep=rule, all_pairs=all_pairs, on_pair=on_pair)
-    digest = comparison.digest(pairs, selection.runs)
+        pairs = compare.compare(
+            selection, bench, keep=rule, all_pairs=all_pairs, on_pair=on_pair, on_left_out=left_out.append
+        )
     voice.say(f"representations of {selection.name}, trunk on test images, means over n pairs of runs:")
-    for relation, rows in digest.groupby("relation", sort=False):
-        voice.say(f"\n{comparison.MEANING[str(relation)]} (SVCCA keeps {rule})")
-        ranks = {side: rows[side].map("{:g}".format) for side in ("rank_a", "rank_b")}
-        voice.frame(rows.drop(columns="relation").assign(**ranks), digits=3)
+    parts = [(title, part) for title, part in comparison.by_setting(pairs, selection.runs) if len(part)]
+    records = []
+    for title, part in parts:
+        if len(parts) > 1:
+            voice.say(f"\n{title}:")
+        digest = comparison.digest(part)
+        _say_digest(voice, digest, rule)
+        records += _records(digest.assign(setting=title))
+    _say_left_out(voice, left_out)
     voice.say(f"\nall {len(pairs)} comparisons: {selection.path / compare.PAIRS}")
-    return {"svcca": _records(digest)}
+    return {"svcca": records}
 
 
 def ablation_step(
     selection: Selection, bench: Workbench, voice: Voice, orders: int = DEFAULT_ORDERS, seed: int = 0
 ) -> dict[str, Any]:
     """Ablate; print the areas at the last epoch; write the curves and the areas."""
+    left_out: list[str] = []
     with counted(voice, "ablating") as on_network:
         curves = ablate.ablate(
             selection,
@@ -72,6 +81,7 @@ def ablation_step(
             seed=seed,
             epochs=_report_epochs(selection),
             on_network=on_network,
+            on_left_out=left_out.append,
         )
     areas = ablate.areas(curves)
     path = selection.path / "ablation_areas.csv"
@@ -79,23 +89,29 @@ def ablation_step(
     last = areas[areas["epoch"] == areas.groupby("run")["epoch"].transform("max")]
     voice.say(f"\narea under the cumulative ablation curve, %, last epoch, mean and 95 % CI over {orders} orders:")
     voice.frame(last, digits=2)
+    _say_left_out(voice, left_out)
     voice.say(f"\nall {len(areas)} areas: {path}")
     return {"ablation": _records(last)}
 
 
 def table_step(selection: Selection, voice: Voice, style: str = "markdown") -> dict[str, Any]:
-    """Write every table in three formats; print them in one."""
+    """Write every table in three formats; print them in one. The summary holds their numbers, too."""
     written: list[Path] = []
+    numbers: list[dict[str, Any]] = []
     for index, setting in enumerate(settings(selection.runs)):
-        for table in _tables(selection, setting):
+        found = _tables(selection, setting)
+        if not found:
+            voice.say(f"{setting.title}: no epoch to tabulate is trained yet.")
+        for table in found:
             stem = table.name if index == 0 else f"{table.name}-{index + 1}"
             formats = {"md": table.markdown(), "tex": table.latex(), "csv": table.csv()}
             for ending, text in formats.items():
                 written.append(selection.path / "tables" / f"{stem}.{ending}")
                 files.write(written[-1], text)
             voice.say("\n" + formats[{"markdown": "md", "latex": "tex", "csv": "csv"}[style]])
+            numbers += [{"table": stem} | record for record in _records(table.values)]
     voice.say(f"tables: {selection.path / 'tables'}")
-    return {"tables": _paths(*written)}
+    return {"tables": _paths(*written), "numbers": numbers}
 
 
 def figure_step(
@@ -105,9 +121,9 @@ def figure_step(
     drawn: list[Path] = []
     for kind in kinds:
         draw, source = DRAWERS[kind]
-        if source is None or (selection.path / source).is_file():
-            drawn += draw(selection)
-        else:
+        found = draw(selection)
+        drawn += found
+        if source and not found:
             voice.say(f"nothing to draw from {source} yet; 'memstudy {kind}' makes it.")
     voice.say(f"figures: {selection.path / 'figures'}")
     return {"figures": _paths(*drawn)}
@@ -115,10 +131,28 @@ def figure_step(
 
 def _tables(selection: Selection, setting: Setting) -> list[tables.Table]:
     epochs = _report_epochs(selection)
-    found = [tables.table1(setting, epochs), tables.memorization(setting, epochs)]
-    curves = read(selection.path / ablate.CURVES)
-    area = None if curves.empty else tables.ablation_area(setting, ablate.areas(curves), epochs)
-    return [*found, area] if area is not None else found
+    areas = ablate.areas(read(selection.path / ablate.CURVES))
+    found = [
+        tables.table1(setting, epochs),
+        tables.memorization(setting, epochs),
+        tables.ablation_area(setting, areas, epochs),
+    ]
+    notes = (f"Missing: {', '.join(selection.missing)}.",) if selection.missing else ()
+    return [replace(table, notes=table.notes + notes) for table in found if table and len(table.values)]
+
+
+def _say_digest(voice: Voice, digest: pd.DataFrame, rule: cca.KeepRule) -> None:
+    for relation, rows in digest.groupby("relation", sort=False):
+        voice.say(f"\n{comparison.MEANING[str(relation)]} (SVCCA keeps {rule})")
+        ranks = {side: rows[side].map("{:g}".format) for side in ("rank_a", "rank_b")}
+        voice.frame(rows.drop(columns="relation").assign(**ranks), digits=3)
+
+
+def _say_left_out(voice: Voice, left_out: Sequence[str]) -> None:
+    if left_out:
+        voice.say("")
+    for what in left_out:
+        voice.say(f"left out: {what}.")
 
 
 def _report_epochs(selection: Selection) -> list[int] | None:

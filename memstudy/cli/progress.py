@@ -36,7 +36,7 @@ class Voice:
     """Where a command speaks: standard output, or standard error when its output is JSON."""
 
     def __init__(self, quiet: bool = False) -> None:
-        self.console = Console(stderr=quiet, highlight=False, soft_wrap=True)
+        self.console = Console(stderr=quiet, highlight=False, soft_wrap=True, emoji=False)
 
     def say(self, text: str) -> None:
         """Print one line or block of plain text."""

@@ -90,9 +90,10 @@ def _recipe(context: click.Context, file: Path | None, chosen: dict[str, Any]) -
     if name == presets.DEFAULT:
         origin += " (a quick study; the paper's, full MNIST and 701 epochs: --preset al2)"
     plain = presets.build(name)
-    changed = [n for n in OVERRIDES if presets.build(name, **{n: chosen[n]}) != plain]
+    changed = [f"{n} {chosen[n]}" for n in OVERRIDES if presets.build(name, **{n: chosen[n]}) != plain]
+    changed += [*assignments, *([f"checkpoints {kept}"] if kept else [])]
     if changed:
-        origin += f"; changed here: {', '.join(f'{n} {chosen[n]}' for n in changed)}"
+        origin += f"; changed here: {', '.join(changed)}"
     return built, origin
 
 

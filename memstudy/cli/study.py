@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from memstudy.cli import options
-from memstudy.errors import Interrupted, RunFailed
+from memstudy.errors import Busy, Interrupted, RunFailed
 
 
 @click.command()
@@ -64,11 +64,11 @@ def study(
     store.record_study(found.name, directories, found.report)
     with progress.bar:
         outcomes = carry_out_all(directories, execution, jobs, progress.tick, progress.ended)
-    stopped = sum(isinstance(outcome.error, Interrupted) for outcome in outcomes)
+    stopped = sum(isinstance(outcome.error, Interrupted | Busy) for outcome in outcomes)
     if stopped:
         progress.say(
-            f"time is up: {len(outcomes) - stopped} of {len(outcomes)} runs have ended, the others are saved; "
-            "the same command continues."
+            f"{len(outcomes) - stopped} of {len(outcomes)} runs have ended; the others are saved, as time is up, "
+            "or in another process's hands; the same command continues."
         )
     summary: dict[str, Any] = {"study": found.name, "runs": [run.name for run in directories], "stopped": stopped}
     finished = [outcome for outcome in outcomes if outcome.error is None]
@@ -77,6 +77,6 @@ def study(
             summary |= derive_all(store.select(study=found.name), where, data_dir, progress)
     if as_json:
         progress.print_json(summary)
-    failures = [o for o in outcomes if o.error is not None and not isinstance(o.error, Interrupted)]
+    failures = [o for o in outcomes if o.error is not None and not isinstance(o.error, Interrupted | Busy)]
     if failures:
         raise RunFailed(f"{len(failures)} of {len(directories)} runs failed: {failures[0].error}")

@@ -67,8 +67,9 @@ def floor(transition: NDArray[np.float64], clean: Labels) -> float:
     """The lowest mean cross-entropy (nats) on noisy labels that needs no memorization.
 
     It is the conditional entropy H(noisy | true class), reached by a network that knows every true class and
-    the transition matrix, and nothing else. Symmetric, rate .75, K = 10: -.25 ln .25 - .75 ln(.75/9) = 2.2103.
-    A training loss below it *is* memorization.
+    the transition matrix, and nothing else. Of a rule's nominal matrix it is an expectation over label draws;
+    of the realized matrix, an exact bound for these labels. A training loss below it *is* memorization.
+    Symmetric, rate .75, K = 10: -.25 ln .25 - .75 ln(.75/9) = 2.2103.
     """
     logarithm = np.log(transition, out=np.zeros_like(transition), where=transition > 0)
     entropy = -(transition * logarithm).sum(axis=1)

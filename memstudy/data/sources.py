@@ -98,6 +98,12 @@ CLOTHES = (
     "T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot",
 )  # fmt: skip
 
+DIGESTS = {
+    "mnist": "35914650c8beaeed4429263376775b71ac05b224ab7d958a603bb5feac95afaf",
+    "fashion": "c2df23e9d135ade7af62bf6273886728f606f79e67e066d2485f52ee9d597534",
+}
+"""`content_hash` of the sets that are read from files: these look alike, and only their content tells them."""
+
 MNIST5K_TRAIN_PER_CLASS = 400  # of the 500 images a class; the other 100 are the test part
 
 
@@ -161,7 +167,7 @@ def _idx_set(
                 f"{tuple(half.targets.shape)}; remove them and get the set again."
             )
     train, test = halves
-    return ImageSet(
+    images = ImageSet(
         name=name,
         train_images=train.data[:, None],
         train_labels=train.targets.long(),
@@ -171,6 +177,12 @@ def _idx_set(
         mean=(mean,),
         std=(std,),
     )
+    if images.content_hash() != DIGESTS[name]:
+        raise MemstudyError(
+            f"the files in {folder / kind / 'raw'} are not {kind}'s: well formed, but their images or labels are "
+            "others; remove them and get the set again."
+        )
+    return images
 
 
 def _mnist(folder: Path, download: bool) -> ImageSet:

@@ -16,7 +16,7 @@ from memstudy.recipe import Option
 from memstudy.registry import Registry
 from memstudy.regularizers.base import Regularizer, Step
 
-__all__ = ["REGULARIZERS", "Regularizer", "Step", "build", "label", "parse"]
+__all__ = ["REGULARIZERS", "Regularizer", "Step", "build", "label", "names", "parse"]
 
 BARE = "bare"
 
@@ -29,6 +29,12 @@ REGULARIZERS = Registry(
 )
 
 
+def names(text: str) -> list[str]:
+    """`"BN + al2"` → `["bn", "al2"]`, unchecked; none for `"bare"`."""
+    found = [name.strip().lower() for name in text.split("+")]
+    return [] if found == [BARE] else found
+
+
 def parse(
     text: str,
     options: Mapping[str, Mapping[str, Option]] | None = None,
@@ -38,23 +44,21 @@ def parse(
 
     `options` of a regularizer that is not in `text` are refused; `defaults` of one (a preset's) are ignored.
     """
-    names = [name.strip().lower() for name in text.split("+")]
-    if names == [BARE]:
-        names = []
-    if BARE in names:
+    wanted = names(text)
+    if BARE in wanted:
         raise MemstudyError(f"{BARE!r} means no regularizer, so it stands alone; {text!r} adds others to it.")
-    for name in names:
+    for name in wanted:
         if name not in REGULARIZERS.names():
             raise unknown("regularizer", name, [BARE, *REGULARIZERS.names()])
-        if names.count(name) > 1:
+        if wanted.count(name) > 1:
             raise MemstudyError(f"regularizer {name!r} is given twice in {text!r}; name each one once.")
     for name in options or {}:
-        if name not in names:
+        if name not in wanted:
             raise MemstudyError(
                 f"an option is set for {name!r}, which {text!r} does not use; "
-                f"add it ({'+'.join([*names, name])}) or leave the option out."
+                f"add it ({'+'.join([*wanted, name])}) or leave the option out."
             )
-    chosen = {name: {**(defaults or {}).get(name, {}), **(options or {}).get(name, {})} for name in names}
+    chosen = {name: {**(defaults or {}).get(name, {}), **(options or {}).get(name, {})} for name in wanted}
     return complete(recipe.Regularizer(name, tuple(given.items())) for name, given in chosen.items())
 
 

@@ -11,7 +11,6 @@ the step, so a resumed run equals an uninterrupted one.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -19,6 +18,7 @@ from torch import Tensor
 
 from memstudy.errors import MemstudyError
 from memstudy.models import Network
+from memstudy.recipe import number
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,8 @@ def positive_options(method: str, regularizer: Regularizer) -> None:
     For `__post_init__`: 5 and 5.0 then are the same recipe.
     """
     for field in fields(regularizer):
-        value = getattr(regularizer, field.name)
-        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
-            raise MemstudyError(f"{method}.{field.name} must be a finite, positive number, not {value!r}.")
-        object.__setattr__(regularizer, field.name, float(value))
+        name = f"{method}.{field.name}"
+        value = number(name, getattr(regularizer, field.name), "finite, positive")
+        if value <= 0:
+            raise MemstudyError(f"{name} must be a finite, positive number, not {value:g}.")
+        object.__setattr__(regularizer, field.name, value)

@@ -2,30 +2,53 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pandas as pd
 
 from memstudy.regularizers import label
+from memstudy.report.frames import settings
 from memstudy.store import RunDirectory
 from memstudy.study.compare import CONTROL, PAIR, PAST, TWIN, UNIFORM
 
 MEANING = {
-    TWIN: "with its AL2 twin, both at the last epoch",
+    TWIN: "with its AL2 twin, at the last common epoch",
     PAST: "the first kept epoch with the last",
     CONTROL: "the last epoch with uniform random numbers",
-    PAIR: "two runs, both at the last epoch",
+    PAIR: "two runs, at the last common epoch",
 }
+ACROSS = "runs of different settings"
 
 
-def labelled(pairs: pd.DataFrame, runs: tuple[RunDirectory, ...]) -> pd.DataFrame:
-    """Add the regularizers of both sides (`a`, `b`), and the seed of the first."""
-    regs = {run.name: label(run.recipe.regularizers) for run in runs} | {UNIFORM: UNIFORM}
-    seeds = {run.name: run.recipe.seed for run in runs}
-    return pairs.assign(a=pairs["run_a"].map(regs), b=pairs["run_b"].map(regs), seed=pairs["run_a"].map(seeds))
+def by_setting(rows: pd.DataFrame, runs: Sequence[RunDirectory]) -> list[tuple[str, pd.DataFrame]]:
+    """Comparisons (or their coefficients) of these runs: a title and rows for each of `settings(runs)`, then
+    those across settings; empty parts included.
+
+    The sides, `a` and `b`, are named by their regularizers, so that what differs by the seed alone shares a
+    name; across settings by their runs, as there nothing may be averaged.
+    """
+    if rows.empty:
+        return []
+    found = []
+    across = rows
+    for setting in settings(runs):
+        part = _among(rows, {run.name: label(run.recipe.regularizers) for run in setting.runs})
+        found.append((setting.title, part))
+        across = across.drop(part.index, errors="ignore")
+    return [*found, (ACROSS, _among(across, {run.name: run.name for run in runs}))]
 
 
-def digest(pairs: pd.DataFrame, runs: tuple[RunDirectory, ...]) -> pd.DataFrame:
-    """The comparisons worth a line: twins and pairs at the last epoch, first against last, the control."""
-    table = labelled(pairs, runs)
+def _among(rows: pd.DataFrame, names: dict[str, str]) -> pd.DataFrame:
+    """The rows that compare two of these runs, or one with the control, with the names of both sides."""
+    sides = {side: rows[f"run_{side}"].map(names | {UNIFORM: UNIFORM}) for side in ("a", "b")}
+    return rows.assign(**sides).dropna(subset=["a", "b"])
+
+
+def digest(table: pd.DataFrame) -> pd.DataFrame:
+    """The comparisons worth a line: couples at their last common epoch, first against last, the control.
+
+    Means over those of equal names.
+    """
     at_end = table.groupby(["relation", "run_a", "run_b"])["epoch_a"].transform("max") == table["epoch_a"]
     at_start = table.groupby(["relation", "run_a"])["epoch_a"].transform("min") == table["epoch_a"]
     chosen = table[at_start.where(table["relation"] == PAST, at_end)]

@@ -5,6 +5,10 @@ Lines are means over seeds; bands are ± one standard deviation unless the title
 
 from __future__ import annotations
 
+import io
+import re
+import textwrap
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,51 +37,69 @@ SHARES = {
 }
 HEIGHT = 2.6  # inches, of one panel
 
+Figure = tuple[str, pd.DataFrame, sns.FacetGrid, str]
+"""A file name without ending, the data, what is drawn, and the title."""
+
 
 def draw_training(selection: Selection) -> list[Path]:
     """Accuracy, losses with the floor, memorized / recovered / other, and activation loss, over epochs."""
-    written: list[Path] = []
-    for setting, suffix in _each_setting(selection):
-        for draw in (_accuracy, _losses, _memorization, _activation):
-            name, data, grid = draw(setting)
-            written += _save(selection, name + suffix, data, grid, setting.title)
-    return written
+    return _written(selection, _training(selection), ("accuracy", "losses", "memorization", "activation_loss"))
 
 
 def draw_cca(selection: Selection) -> list[Path]:
     """Whole sequences of canonical coefficients: twins (or pairs) at equal epochs, and runs with their past."""
-    sequences = read(selection.path / compare.COEFFICIENTS)
-    sequences = comparison.labelled(sequences, selection.runs)
-    written: list[Path] = []
-    for relations, name, what in (
-        ((compare.TWIN, compare.PAIR), "cca_between", "two networks at equal epochs"),
-        ((compare.PAST,), "cca_past", "a network and its own last epoch"),
-    ):
-        chosen = sequences[sequences["relation"].isin(relations)]
-        if len(chosen):
-            control = sequences[sequences["relation"] == compare.CONTROL]
-            data, grid = _sequences(chosen, control)
-            written += _save(selection, name, data, grid, f"CCA coefficients of {what}, trunk on test images")
-    return written
+    return _written(selection, _cca(selection), ("cca_between", "cca_past"))
 
 
 def draw_ablation(selection: Selection) -> list[Path]:
     """Accuracy against the ablated share, at the last kept epoch, for both protocols."""
+    return _written(selection, _ablations(selection), ("ablation",))
+
+
+def _training(selection: Selection) -> Iterator[Figure]:
+    for setting, suffix in _each_setting(selection):
+        for draw in (_accuracy, _losses, _memorization, _activation):
+            if (drawn := draw(setting)) is not None:
+                name, data, grid = drawn
+                yield name + suffix, data, grid, setting.title
+
+
+def _cca(selection: Selection) -> Iterator[Figure]:
+    rows = read(selection.path / compare.COEFFICIENTS)
+    parts = comparison.by_setting(rows, selection.runs)
+    for index, (title, sequences) in enumerate(parts):
+        for relations, name, what in (
+            ((compare.TWIN, compare.PAIR), "cca_between", "two networks at equal epochs"),
+            ((compare.PAST,), "cca_past", "a network and its own last epoch"),
+        ):
+            chosen = sequences[sequences["relation"].isin(relations)]
+            if len(chosen):
+                control = sequences[sequences["relation"] == compare.CONTROL]
+                data, grid = _sequences(chosen, control)
+                words = f"CCA coefficients of {what}, trunk on test images\n{title}"
+                yield name + _suffix(index), data, grid, words
+
+
+def _ablations(selection: Selection) -> Iterator[Figure]:
     curves = read(selection.path / ablate.CURVES)
-    written: list[Path] = []
+    if curves.empty:
+        return
     for setting, suffix in _each_setting(selection):
         data = curves.merge(setting.labels(), on="run", suffixes=("_orders", ""))
         if len(data):
             data = data[data["epoch"] == data.groupby("run")["epoch"].transform("max")]
-            grid = _ablation(data)
-            title = f"{setting.title}; bands: 95 % interval over orders and seeds"
-            written += _save(selection, f"ablation{suffix}", data, grid, title)
-    return written
+            # The orders of one network are no independent repetitions of it: a run counts once.
+            by = ["run", "seed", "baseline", "al2", "epoch", "protocol", "fraction"]
+            data = data.groupby(by, sort=False)["accuracy"].mean().reset_index()
+            yield f"ablation{suffix}", data, _ablation(data), f"{setting.title}; after the last kept epoch"
 
 
 def _each_setting(selection: Selection) -> list[tuple[Setting, str]]:
-    found = settings(selection.runs)
-    return [(setting, f"-{i + 1}" if i else "") for i, setting in enumerate(found)]
+    return [(setting, _suffix(index)) for index, setting in enumerate(settings(selection.runs))]
+
+
+def _suffix(index: int) -> str:
+    return f"-{index + 1}" if index else ""
 
 
 def _lines(data: pd.DataFrame, **choices: Any) -> sns.FacetGrid:
@@ -110,27 +132,30 @@ def _accuracy(setting: Setting) -> tuple[str, pd.DataFrame, sns.FacetGrid]:
 
 
 def _losses(setting: Setting) -> tuple[str, pd.DataFrame, sns.FacetGrid]:
-    """Training cross-entropy; below the floor, it is memorization."""
+    """Training cross-entropy; below the floor, it is memorization. Without corruption the floor is 0: no line."""
     data = setting.metrics()[["run", "seed", "baseline", "al2", "epoch", "train_cross_entropy"]]
     grid = _lines(data, y="train_cross_entropy")
-    for axis in grid.axes.flat:
-        axis.axhline(setting.floor, color="0.3", linestyle=":", linewidth=1.2)
-    axis = grid.axes.flat[0]
-    axis.text(0.03, 0.04, f"dotted: floor {setting.floor:.4f},\nbelow it a network memorizes",
-              transform=axis.transAxes, fontsize="small", color="0.3")  # fmt: skip
+    if setting.floor > 0:
+        for axis in grid.axes.flat:
+            axis.axhline(setting.floor, color="0.3", linestyle=":", linewidth=1.2)
+        axis = grid.axes.flat[0]
+        axis.text(0.03, 0.04, f"dotted: floor {setting.floor:.4f},\nbelow it a network memorizes",
+                  transform=axis.transAxes, fontsize="small", color="0.3")  # fmt: skip
     data = data.assign(floor=setting.floor)
     return "losses", data, grid.set_axis_labels("epoch", "training loss $L_c$, nats")
 
 
-def _memorization(setting: Setting) -> tuple[str, pd.DataFrame, sns.FacetGrid]:
-    """What corrupted training samples are taken for (ELR's figure)."""
+def _memorization(setting: Setting) -> tuple[str, pd.DataFrame, sns.FacetGrid] | None:
+    """What corrupted training samples are taken for (ELR's figure); None if no sample is corrupted."""
     metrics = setting.metrics()
     data = metrics.melt(
         id_vars=["run", "seed", "baseline", "al2", "epoch"],
         value_vars=list(SHARES),
         var_name="answer",
         value_name="share",
-    )
+    ).dropna(subset="share")
+    if data.empty:
+        return None
     data = data.assign(answer=data["answer"].map(SHARES), share=100 * data["share"])
     order = list(SHARES.values())
     rows = [side for side in SIDES if side in set(data["al2"])]
@@ -159,8 +184,8 @@ def _sequences(chosen: pd.DataFrame, control: pd.DataFrame) -> tuple[pd.DataFram
     with sns.axes_style("ticks"), sns.plotting_context("paper"):
         grid = sns.relplot(
             data=means, kind="line", x="index", y="coefficient", hue="epoch", palette="viridis",
-            hue_norm=(0, max(1, means["epoch"].max())), legend="full", col="panel", col_wrap=4, errorbar=None,
-            height=HEIGHT, aspect=1.05,
+            hue_norm=(0, max(1, means["epoch"].max())), legend="full", col="panel", errorbar=None,
+            col_wrap=min(4, means["panel"].nunique()), height=HEIGHT, aspect=1.05,
         )  # fmt: skip
     noise = control.groupby("index")["coefficient"].mean()
     for axis in grid.axes.flat:
@@ -170,7 +195,10 @@ def _sequences(chosen: pd.DataFrame, control: pd.DataFrame) -> tuple[pd.DataFram
             "uniform random", (noise.index[0], noise.iloc[0]), xytext=(4, 6), textcoords="offset points",
             fontsize="small", color="0.35",
         )  # fmt: skip
-    grid.set_titles("{col_name}").set(ylim=(0, 1.02))
+    for panel, axis in grid.axes_dict.items():
+        size = "small" if len(panel) > 42 else None  # names of runs are long
+        axis.set_title(textwrap.fill(panel, 42, break_on_hyphens=False), fontsize=size)
+    grid.set(ylim=(0, 1.02))
     grid.set_axis_labels("canonical coefficient, sorted", "coefficient")
     return means, grid
 
@@ -180,29 +208,34 @@ def _ablation(data: pd.DataFrame) -> sns.FacetGrid:
     data = data.assign(
         percent=100 * data["fraction"], accuracy=100 * data["accuracy"], masks=data["protocol"].map(protocols)
     )
-    grid = _lines(
-        data, x="percent", y="accuracy", style="masks", style_order=list(protocols.values()), errorbar=("ci", 95),
-        n_boot=200, seed=0,
-    )  # fmt: skip
+    grid = _lines(data, x="percent", y="accuracy", style="masks", style_order=list(protocols.values()))
     if grid.legend is not None:
         for text in grid.legend.texts:
             text.set_text({"al2": "", "masks": ""}.get(text.get_text(), text.get_text()))
     return grid.set_axis_labels("ablated activations, %", "accuracy on true labels, %")
 
 
-def _save(selection: Selection, name: str, data: pd.DataFrame, grid: sns.FacetGrid, title: str) -> list[Path]:
-    """Write a figure in every format and its data; equal data give equal bytes."""
+def _written(selection: Selection, drawn: Iterable[Figure], names: Sequence[str]) -> list[Path]:
+    """Write figures. Others of these names were drawn from numbers that are gone, and go too."""
     folder = selection.path / "figures"
-    with files.explained(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        grid.figure.suptitle(title, y=1.02, va="bottom", fontsize="medium")
-        undated = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {"Software": None}}
-        bounds = grid.figure.get_tightbbox().padded(0.1)  # once: "tight" would draw each format twice
-        with mpl.rc_context({"svg.hashsalt": name}):
-            for ending in FORMATS:
-                temporary = folder / f"{files.TEMPORARY}{name}.{ending}"
-                grid.figure.savefig(temporary, dpi=150, bbox_inches=bounds, metadata=undated[ending])
-                temporary.replace(folder / f"{name}.{ending}")
+    written = [path for figure in drawn for path in _save(folder, *figure)]
+    for path in set(folder.glob("*")) - set(written):
+        if re.sub(r"-\d+$", "", path.stem) in names:
+            with files.explained(path):
+                path.unlink()
+    return written
+
+
+def _save(folder: Path, name: str, data: pd.DataFrame, grid: sns.FacetGrid, title: str) -> list[Path]:
+    """Write a figure in every format and its data; equal data give equal bytes."""
+    grid.figure.suptitle(title, y=1.02, va="bottom", fontsize="medium")
+    undated = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {"Software": None}}
+    bounds = grid.figure.get_tightbbox().padded(0.1)  # once: "tight" would draw each format twice
+    with mpl.rc_context({"svg.hashsalt": name}):
+        for ending in FORMATS:
+            image = io.BytesIO()
+            grid.figure.savefig(image, format=ending, dpi=150, bbox_inches=bounds, metadata=undated[ending])
+            files.write(folder / f"{name}.{ending}", image.getvalue())
     plt.close(grid.figure)
     files.write(folder / f"{name}.csv", data.to_csv(index=False, lineterminator="\n"))
     return [folder / f"{name}.{ending}" for ending in (*FORMATS, "csv")]

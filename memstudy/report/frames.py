@@ -10,11 +10,11 @@ from typing import Any
 import pandas as pd
 
 from memstudy import presets
-from memstudy.recipe import Recipe, Regularizer
+from memstudy.recipe import Option, Recipe, Regularizer
 from memstudy.regularizers import label
 from memstudy.store import RunDirectory
+from memstudy.study.compare import METHOD
 
-METHOD = "al2"
 WITHOUT, WITH = "without AL2", "with AL2"
 BASELINES = {"bare": "Bare", "bn": "BN", "do": "DO", "wd": "WD"}
 
@@ -26,6 +26,7 @@ class Setting:
     recipe: Recipe  # what they share; no regularizers, seeds 0
     runs: tuple[RunDirectory, ...]
     floor: float
+    version: str = ""  # in words, what tells it from a setting that shares all of this
 
     @property
     def title(self) -> str:
@@ -33,7 +34,7 @@ class Setting:
         r = self.recipe
         return (
             f"{r.dataset}, {100 * r.corruption.rate:g} % {r.corruption.rule} corruption, {r.network}, "
-            f"{r.training.epochs} epochs, lr {r.training.learning_rate:g}"
+            f"{r.training.epochs} epochs, lr {r.training.learning_rate:g}{self.version}"
         )
 
     def labels(self) -> pd.DataFrame:
@@ -63,9 +64,9 @@ def settings(runs: Iterable[RunDirectory]) -> list[Setting]:
     for run in runs:
         groups.setdefault(shared(run.recipe), []).append(run)
     return [
-        Setting(recipe, members, float(members[0].state()["floor"]))
+        Setting(recipe, members, float(members[0].state()["floor"]), version)
         for recipe, group in groups.items()
-        for members in _one_version_each(group)
+        for members, version in _one_version_each(group).items()
     ]
 
 
@@ -80,19 +81,32 @@ def shared(recipe: Recipe) -> Recipe:
     )
 
 
-def _one_version_each(runs: Sequence[RunDirectory]) -> list[tuple[RunDirectory, ...]]:
-    """For every way to choose one version of each regularizer, the runs that use no other version."""
+def _one_version_each(runs: Sequence[RunDirectory]) -> dict[tuple[RunDirectory, ...], str]:
+    """For every way to choose one version of each regularizer, the runs that use no other version; and the
+    chosen options in words, where there was a choice.
+    """
     versions: dict[str, list[Regularizer]] = {}
     for run in runs:
         for regularizer in run.recipe.regularizers:
             found = versions.setdefault(regularizer.name, [])
             if regularizer not in found:
                 found.append(regularizer)
-    groups = (
-        tuple(run for run in runs if set(run.recipe.regularizers) <= set(chosen))
-        for chosen in itertools.product(*versions.values())
+    groups: dict[tuple[RunDirectory, ...], str] = {}
+    for chosen in itertools.product(*versions.values()):
+        members = tuple(run for run in runs if set(run.recipe.regularizers) <= set(chosen))
+        words = [_options(regularizer, versions[regularizer.name]) for regularizer in chosen]
+        groups.setdefault(members, "".join(words))
+    return {members: words for members, words in groups.items() if members}
+
+
+def _options(regularizer: Regularizer, versions: Sequence[Regularizer]) -> str:
+    """The options in which a regularizer's versions differ."""
+    values = {name: {dict(version.options)[name] for version in versions} for name, _ in regularizer.options}
+    return "".join(
+        f", {regularizer.name}.{name} {_text(value)}"
+        for name, value in regularizer.options
+        if len(values[name]) > 1
     )
-    return list(dict.fromkeys(group for group in groups if group))
 
 
 def differences_from_paper(setting: Setting) -> list[str]:
@@ -109,8 +123,14 @@ def differences_from_paper(setting: Setting) -> list[str]:
             standard = presets.build("al2", reg=regularizer.name).options(regularizer.name) or {}
             for name, value in regularizer.options:
                 if value != standard[name]:
-                    found[f"{regularizer.name}.{name} {value:g} instead of {standard[name]:g}"] = None
+                    words = f"{regularizer.name}.{name} {_text(value)} instead of {_text(standard[name])}"
+                    found[words] = None
     return list(found)
+
+
+def _text(value: Option) -> str:
+    """A number as short as it goes; a word or a truth as it is."""
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _flat(recipe: dict[str, Any]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import pandas as pd
 
 from memstudy.report import published
 from memstudy.report.frames import BASELINES, WITH, WITHOUT, Setting, differences_from_paper
+from memstudy.store import Status
 from memstudy.study.ablate import nearest
 
 
@@ -46,7 +47,8 @@ class Table:
     """Attributes.
 
     name: file name without ending. title, notes: plain sentences.
-    values: tidy, columns baseline, epoch, metric, al2, mean, sd (NaN if n = 1), n, published (NaN if none).
+    values: tidy, columns baseline, epoch, metric, al2, mean (NaN if n = 0), sd (NaN if n < 2), n, published
+        (NaN if none). n counts the runs that have the number: without corruption, none has a memorized share.
     digits: decimals by metric.
     """
 
@@ -66,6 +68,8 @@ class Table:
         return wide.loc[rows, present].fillna("")
 
     def _cell(self, row: pd.Series) -> str:
+        if row["n"] == 0:
+            return "–"
         digits = self.digits[str(row["metric"])]
         text = f"{row['mean']:.{digits}f}"
         if row["n"] > 1:
@@ -192,9 +196,17 @@ def _summarized(setting: Setting, long: pd.DataFrame, paper: pd.DataFrame) -> pd
 
 
 def _notes(setting: Setting, values: pd.DataFrame) -> tuple[str, ...]:
-    counts = sorted(values["n"].unique())
-    n = str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+    counts = values.loc[values["n"] > 0, "n"]
+    low, high = (counts.min(), counts.max()) if len(counts) else (0, 0)
+    n = f"{low}" if low == high else f"{low} to {high}"
     notes = [f"Mean ± standard deviation over seeds, n = {n}. Epochs are counted from 0."]
+    unfinished = [
+        f"{run.name} ({run.epochs_done} of {run.recipe.training.epochs} epochs)"
+        for run in setting.runs
+        if run.status is not Status.FINISHED
+    ]
+    if unfinished:
+        notes.append(f"Not finished, included up to where they are: {', '.join(unfinished)}.")
     if differences := differences_from_paper(setting):
         notes.append(f"Not the paper's protocol, so its published values are not shown: {'; '.join(differences)}.")
     elif values["published"].notna().any():
@@ -216,4 +228,4 @@ def _tex(text: str) -> str:
         text = text.replace(plain, symbol.replace("_", "\0"))
     for character in "%&#_":
         text = text.replace(character, f"\\{character}")
-    return text.replace("\0", "_").replace(" ± ", r" $\pm$ ")
+    return text.replace("\0", "_").replace(" ± ", r" $\pm$ ").replace("–", "--")

@@ -31,12 +31,12 @@ def explained(path: Path) -> Iterator[None]:
         ) from error
 
 
-def damaged(path: Path, why: object) -> MemstudyError:
-    """The answer to a file of a run that cannot be trusted."""
-    return MemstudyError(
-        f"{path} is damaged or was changed ({' '.join(str(why).split())}); remove its run directory and run it "
-        "again."
-    )
+RUN_AGAIN = "remove its run directory and run it again"
+
+
+def damaged(path: Path, why: object, cure: str = RUN_AGAIN) -> MemstudyError:
+    """The answer to a file that cannot be trusted."""
+    return MemstudyError(f"{path} is damaged or was changed ({' '.join(str(why).split())}); {cure}.")
 
 
 def write(path: Path, content: bytes | str) -> None:
@@ -61,14 +61,14 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
     write(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
-def read_json(path: Path) -> dict[str, Any]:
+def read_json(path: Path, cure: str = RUN_AGAIN) -> dict[str, Any]:
     """Read a JSON object; a MemstudyError if the file is damaged."""
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise damaged(path, error) from error
+        raise damaged(path, error, cure) from error
     if not isinstance(value, dict):
-        raise damaged(path, "no JSON object")
+        raise damaged(path, "no JSON object", cure)
     return value
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import io
 from collections.abc import Iterator
 from enum import StrEnum
 from functools import cached_property
@@ -27,7 +28,7 @@ from safetensors.torch import save as save_safetensors
 from torch import Tensor
 
 from memstudy import recipe as recipes
-from memstudy.errors import MemstudyError
+from memstudy.errors import Busy, MemstudyError
 from memstudy.recipe import Recipe
 from memstudy.regularizers import label
 from memstudy.store import files
@@ -45,6 +46,8 @@ class Status(StrEnum):
 
 RECIPE, STATE, METRICS, LABELS = "recipe.toml", "state.json", "metrics.csv", "labels.npz"
 RESUME, LOG, CHECKPOINTS, LOCK = "resume.safetensors", "log.txt", "checkpoints", ".lock"
+MEASURED = {"epoch", "train_cross_entropy", "test_accuracy", "memorized", "recovered"}
+"""Columns that every run's metrics have; a file without them is another's."""
 
 
 def run_name(recipe: Recipe) -> str:
@@ -95,11 +98,19 @@ class RunDirectory:
         state = files.read_json(path)
         if state.get("status") not in list(Status):
             raise files.damaged(path, "it has no known status")
+        if not isinstance(state.get("floor"), int | float):  # written with the first status
+            raise files.damaged(path, "it has no floor")
         return state
 
     def update(self, **changes: Any) -> None:
         """Change some keys of state.json, atomically."""
         files.write_json(self.path / STATE, self.state() | changes)
+
+    def finish(self) -> None:
+        """Mark the run finished, its metrics final; forget what only a continuation would need."""
+        final = {METRICS: files.digest(self._read(METRICS))}
+        self.update(status=Status.FINISHED, checksums=self.state().get("checksums", {}) | final)
+        self.drop_resume()
 
     @property
     def status(self) -> Status:
@@ -116,7 +127,7 @@ class RunDirectory:
             try:
                 lock.acquire(timeout=1)
             except filelock.Timeout as error:
-                raise MemstudyError(
+                raise Busy(
                     f"{self.name} is being run by another process; wait for it, or stop it first."
                 ) from error
         try:
@@ -153,14 +164,21 @@ class RunDirectory:
 
     def metrics(self) -> pd.DataFrame:
         """One row an epoch, column `epoch` from 0; empty before the first epoch."""
-        path = self.path / METRICS
-        if not path.is_file():
+        path, state = self.path / METRICS, self.state()
+        if state["status"] != Status.FINISHED and not path.is_file():
             return pd.DataFrame({"epoch": pd.Series(dtype=int)})
+        content = self._load(METRICS) if METRICS in state.get("checksums", {}) else self._read(METRICS)
+        whole = content[: content.rfind(b"\n") + 1]  # the last row may be half written
         try:
             # By way of text: pandas' own float parser may miss the last digit.
-            return pd.read_csv(path, dtype=str).astype(float).astype({"epoch": int})
-        except (ValueError, KeyError, OSError) as error:
+            table = pd.read_csv(io.BytesIO(whole), dtype=str).astype(float).astype({"epoch": int})
+        except (ValueError, KeyError) as error:
             raise files.damaged(path, error) from error
+        if missing := MEASURED - set(table.columns):
+            raise files.damaged(path, f"it has no {', '.join(sorted(missing))}")
+        if table["epoch"].tolist() != list(range(len(table))):
+            raise files.damaged(path, "its epochs are not 0, 1, 2, …")
+        return table
 
     def append_metrics(self, epoch: int, metrics: dict[str, float]) -> None:
         """Append one epoch's row; floats keep all their digits."""
@@ -196,14 +214,17 @@ class RunDirectory:
         files.write(self.path / relative, content)
         self.update(checksums=self.state().get("checksums", {}) | {relative: files.digest(content)})
 
-    def _load(self, relative: str) -> bytes:
+    def _read(self, relative: str) -> bytes:
         path = self.path / relative
         try:
-            content = path.read_bytes()
+            return path.read_bytes()
         except OSError as error:
-            raise MemstudyError(f"cannot read {path}: {error.strerror}.") from error
+            raise files.damaged(path, error.strerror) from error
+
+    def _load(self, relative: str) -> bytes:
+        content = self._read(relative)
         if self.state().get("checksums", {}).get(relative) != files.digest(content):
-            raise files.damaged(path, "its checksum does not match")
+            raise files.damaged(self.path / relative, "its checksum does not match")
         return content
 
     def save_labels(self, content: bytes) -> None:

@@ -6,11 +6,13 @@ ROOT/studies/<study>/        study.json (its members), and what was derived from
 
 from __future__ import annotations
 
+import contextlib
 import fnmatch
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from memstudy.errors import MemstudyError, unknown
 from memstudy.recipe import Recipe
@@ -23,11 +25,15 @@ WHOLE_STORE = "all"
 
 @dataclass(frozen=True)
 class Selection:
-    """Some runs of a store, and the directory that what is derived from them goes to."""
+    """Some runs of a store, and the directory that what is derived from them goes to.
+
+    `missing` names the study's members that are not in the store.
+    """
 
     name: str
     runs: tuple[RunDirectory, ...]
     path: Path
+    missing: tuple[str, ...] = ()
 
     def settings(self) -> dict[str, object]:
         """The study's `[report]` settings; empty for a selection that is no study."""
@@ -47,8 +53,10 @@ class Store:
 
     def directories(self) -> list[RunDirectory]:
         """Every run directory, by name, damaged ones included."""
-        if not self.root.is_dir():
+        if not self.root.exists():
             return []
+        if not self.root.is_dir():
+            raise MemstudyError(f"{self.root} is no directory; choose one with --runs-dir (or MEMSTUDY_RUNS).")
         found = (path for path in self.root.iterdir() if (path / RECIPE).is_file() or (path / STATE).is_file())
         return [RunDirectory(path) for path in sorted(found)]
 
@@ -66,9 +74,21 @@ class Store:
         )
 
     def studies(self) -> list[str]:
-        """The names of recorded studies, the newest first."""
-        found = {p.parent.name: p for p in (self.root / STUDIES).glob("*/study.json")}
-        return sorted(found, key=lambda name: -float(files.read_json(found[name])["updated"]))
+        """The names of recorded studies, the newest first; damaged ones are left out."""
+        updated: dict[str, float] = {}
+        for path in (self.root / STUDIES).glob("*/study.json"):
+            with contextlib.suppress(MemstudyError):
+                updated[path.parent.name] = self._study(path.parent.name)["updated"]
+        return sorted(updated, key=lambda name: -updated[name])
+
+    def _study(self, name: str) -> dict[str, Any]:
+        """What was recorded of a study; a MemstudyError if that cannot be trusted."""
+        path, cure = self.root / STUDIES / name / "study.json", "remove it; the study's command makes it anew"
+        record = files.read_json(path, cure)
+        for key, kind in (("updated", float), ("runs", list), ("report", dict)):
+            if not isinstance(record.get(key), kind):
+                raise files.damaged(path, f"it has no {key!r}", cure)
+        return record
 
     def select(self, patterns: Sequence[str] = (), study: str | None = None) -> Selection:
         """Choose runs: by names or globs; else those of a study; else of the newest one; else all there are.
@@ -86,24 +106,27 @@ class Store:
             for pattern in patterns:
                 if not any(matches(name, pattern) for name in available):
                     raise unknown("run", pattern, available)
-            return self._selection("selection", [available[name] for name in chosen])
+            # Named by its members: another selection's derived files are not this one's.
+            name = f"selection-{files.digest(chr(10).join(chosen).encode())[:8]}"
+            return self._selection(name, [available[name] for name in chosen])
         if study is None:
             study = next(iter(self.studies()), WHOLE_STORE)
         if study == WHOLE_STORE:
             return self._selection(WHOLE_STORE, list(available.values()))
-        if study not in self.studies():
+        if not (self.root / STUDIES / study / "study.json").is_file():
             raise unknown("study", study, [*self.studies(), WHOLE_STORE])
-        members = files.read_json(self.root / STUDIES / study / "study.json")["runs"]
-        return self._selection(study, [available[name] for name in members if name in available])
+        members = self._study(study)["runs"]
+        present = [available[name] for name in members if name in available]
+        return self._selection(study, present, tuple(name for name in members if name not in available))
 
-    def _selection(self, name: str, runs: list[RunDirectory]) -> Selection:
+    def _selection(self, name: str, runs: list[RunDirectory], missing: tuple[str, ...] = ()) -> Selection:
         trained = tuple(run for run in runs if run.checkpoints())
         if not trained:
             raise MemstudyError(
-                f"none of the {len(runs)} chosen runs has trained an epoch yet; "
-                "continue one with the command that started it (see 'memstudy runs')."
+                f"{name} has no network to look at: of its {len(runs) + len(missing)} runs {len(missing)} are not "
+                f"in {self.root}, and the others have no finished epoch; run its command again."
             )
-        return Selection(name, trained, self.root / STUDIES / name)
+        return Selection(name, trained, self.root / STUDIES / name, missing)
 
 
 def matches(name: str, pattern: str) -> bool:
@@ -115,7 +138,7 @@ def problem(run: RunDirectory) -> str | None:
     """Why a run directory cannot be trusted, as a sentence; None if it can."""
     try:
         _ = run.recipe
-        run.state()
+        run.metrics()
     except MemstudyError as error:
         return str(error)
     return None

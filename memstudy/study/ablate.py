@@ -11,10 +11,11 @@ from memstudy.analysis import ablation
 from memstudy.store import RunDirectory
 from memstudy.store.store import Selection
 from memstudy.study.rows import Rows, read
-from memstudy.study.trunk import Workbench
+from memstudy.study.trunk import NotFinite, Workbench
 
 CURVES = "ablation_curves.csv"
 KEY = ("run", "epoch", "checkpoint", "orders", "seed")
+VERSION = ("checkpoint", "orders", "seed")
 
 
 def ablate(
@@ -25,10 +26,12 @@ def ablate(
     seed: int,
     epochs: Sequence[int] | None = None,
     on_network: Callable[[int, int], None] = lambda done, total: None,
+    on_left_out: Callable[[str], None] = lambda what: None,
 ) -> pd.DataFrame:
     """Ablation curves of every kept network (or those of `epochs`), by both protocols.
 
     Returns and writes one row per (run, epoch, protocol, order, fraction) with the `accuracy` on true labels.
+    `on_left_out` is told which networks diverged, so that they have no curve.
     """
     wanted = [
         (run, epoch)
@@ -36,22 +39,28 @@ def ablate(
         for epoch in run.checkpoints()
         if epochs is None or epoch in nearest(run.checkpoints(), epochs)
     ]
-    with Rows(selection.path / CURVES, KEY) as rows:
+    complete = len(ablation.PROTOCOLS) * orders * len(ablation.FRACTIONS)
+    with Rows(selection.path / CURVES, KEY, VERSION) as rows:
         for done, (run, epoch) in enumerate(wanted):
             key = (run.name, epoch, run.checkpoint_digest(epoch)[:12], orders, seed)
-            if not rows.keep(*key):
-                rows.add(_curves(run, epoch, bench, orders, seed), key)
+            if len(rows.find(*key)) == complete:
+                rows.keep(*key)
+            else:
+                try:
+                    rows.add(_curves(run, epoch, bench, orders, seed), key)
+                except NotFinite as error:
+                    on_left_out(str(error))
             on_network(done + 1, len(wanted))
     return read(selection.path / CURVES)
 
 
 def _curves(run: RunDirectory, epoch: int, bench: Workbench, orders: int, seed: int) -> pd.DataFrame:
-    network = bench.network(run, epoch)
-    features = bench.features(run, network)
-    labels = bench.data(run)[0].test_labels
+    head = bench.network(run, epoch).head
+    features = bench.features(run, epoch)
+    labels = bench.test_set(run).labels
     found = []
     for protocol in ablation.PROTOCOLS:
-        curves = ablation.curve(network.head, features, labels, protocol, orders=orders, seed=seed)
+        curves = ablation.curve(head, features, labels, protocol, orders=orders, seed=seed)
         table = pd.DataFrame(curves.tolist(), columns=list(ablation.FRACTIONS)).rename_axis("order")
         long = table.reset_index().melt(id_vars="order", var_name="fraction", value_name="accuracy")
         found.append(long.assign(protocol=protocol))
@@ -67,11 +76,13 @@ def areas(curves: pd.DataFrame) -> pd.DataFrame:
     """Area under each network's curve, in percent: `area` is the mean over orders, `half_width` of its 95 %
     confidence interval; one row per (run, epoch, protocol).
     """
+    columns = ["run", "epoch", "protocol", "area", "half_width"]
+    if curves.empty:
+        return pd.DataFrame(columns=columns)
     found = []
-    for key, group in curves.groupby(["run", "epoch", "protocol"], sort=False):
+    for key, group in curves.groupby(columns[:3], sort=False):
         table = group.pivot(index="order", columns="fraction", values="accuracy")
         each = ablation.area(torch.tensor(table.to_numpy()), [float(fraction) for fraction in table.columns])
         mean, half_width = ablation.interval(each)
-        run, epoch, protocol = key
-        found.append({"run": run, "epoch": epoch, "protocol": protocol, "area": mean, "half_width": half_width})
-    return pd.DataFrame(found)
+        found.append([*key, mean, half_width])
+    return pd.DataFrame(found, columns=columns)

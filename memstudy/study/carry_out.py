@@ -1,11 +1,14 @@
 """Carry out a recipe in its run directory: start, continue, or find it finished.
 
-Whatever stops it, at whatever moment, the directory holds the newest finished epoch, and the same command
-continues from there, bit for bit.
+Whatever stops it, at whatever moment, the same command continues: from the newest finished epoch after Ctrl-C,
+SIGTERM or an error, from at most `SAVE_EVERY_SECONDS` (and an epoch) before after a kill. On the same device with
+as many threads, the whole is bit for bit what it would have been in one go.
 """
 
 from __future__ import annotations
 
+import contextlib
+import math
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -102,11 +105,15 @@ def _prepare(
     run.update(
         status=Status.RUNNING,
         failure=None,
+        realized_floor=data.realized_floor,
+        sessions=[
+            *earlier.get("sessions", []),
+            {"from_epoch": state.epochs_done, **environment(device, execution.threads)},
+        ],
         epochs=run.recipe.training.epochs,
         corrupted_share=data.corrupted_share,
         floor=data.floor,
         data_sha256=source_hash,
-        environment=environment(device, execution.threads),
     )
     run.save_labels(
         files.npz(
@@ -147,6 +154,8 @@ def _train(
             metrics = train_epoch(state, data, run.recipe, watcher.stepped)
             metrics = evaluate(state.network, data) | metrics
             epoch = state.epochs_done - 1
+            if not math.isfinite(metrics["test_cross_entropy"]):  # the last step's own damage shows only now
+                raise NonFiniteLoss(epoch, -(-len(data.noisy) // run.recipe.training.batch_size) - 1)
             with deferred():
                 run.append_metrics(epoch, metrics)
                 snapshot = _Snapshot.of(state)
@@ -161,8 +170,11 @@ def _train(
         raise _failed(run, good, failure) from failure
     except KeyboardInterrupt as stop:
         raise _stopped(run, good, 15 if isinstance(stop, Terminated) else 2) from stop
-    run.update(status=Status.FINISHED)
-    run.drop_resume()
+    except BaseException:  # whatever it is, what is trained stays; if even that cannot be written, say the first
+        with contextlib.suppress(Exception):
+            _stopped(run, good, 2)
+        raise
+    run.finish()
     run.log(f"finished after {time.monotonic() - began:.1f} s")
 
 

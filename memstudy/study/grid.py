@@ -3,7 +3,7 @@
 name = "quick"
 about = "one line"
 preset = "quick"
-seeds = [0, 1, 2]
+seeds = [0, 1, 2]            # or how many: 3
 
 [grid]                       # any of memstudy run's options; a list makes one recipe for each value
 reg = ["bare", "al2"]
@@ -19,14 +19,16 @@ epochs = [4, 9, 24]          # rows of the tables; the checkpoints if left out
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from memstudy import presets
+from memstudy import presets, regularizers
 from memstudy.errors import MemstudyError, unknown
 from memstudy.recipe import Recipe, read_toml
+from memstudy.store.store import WHOLE_STORE
 
 TOP = ("name", "about", "preset", "seeds", "grid", "options", "report")
 GRID = (
@@ -50,32 +52,76 @@ def read(path: Path, seeds: Sequence[int] | None = None) -> Study:
     """Read a study's file; `seeds` goes before the file's own. A MemstudyError says what is wrong in it."""
     data = read_toml(path, "the study")
     _known(f"key of the study {path}", data, TOP)
-    grid, report = _table(path, data, "grid"), _table(path, data, "report")
+    grid, options, report = (_table(path, data, name) for name in ("grid", "options", "report"))
     _known(f"key of [grid] in {path}", grid, GRID)
     _known(f"key of [report] in {path}", report, REPORT)
+    if seeds is None:
+        seeds = _seeds(path, data.get("seeds", [0]))
     try:
-        recipes = tuple(_recipes(data, grid, seeds if seeds is not None else data.get("seeds", [0])))
-    except (TypeError, AttributeError, ValueError) as error:
+        recipes = tuple(_recipes(data.get("preset", presets.DEFAULT), grid, options, seeds))
+    except (TypeError, AttributeError, ValueError, OverflowError) as error:
         raise MemstudyError(f"{path} does not describe a study: {error}.") from error
+    if not recipes:
+        raise MemstudyError(f"{path} describes no run: a list in [grid] is empty; give it a value, or remove it.")
+    _check_options(path, options, recipes)
+    _check_report(path, report, recipes)
+    return Study(_name(path, data), str(data.get("about", "")), recipes, report)
+
+
+def _name(path: Path, data: dict[str, Any]) -> str:
+    """The study's name, of which a directory is made beside those of other selections of runs."""
     name = data.get("name", path.stem)
-    if not isinstance(name, str) or not name.replace("-", "").replace("_", "").isalnum() or name == "all":
+    if not isinstance(name, str) or not re.fullmatch("[A-Za-z0-9_-]+", name):
+        raise MemstudyError(f"the study's name in {path} must be letters, digits, '-' or '_'; it is {name!r}.")
+    if name == WHOLE_STORE or name.startswith("selection"):
         raise MemstudyError(
-            f"the study's name in {path} must be letters, digits, '-' or '_', and not 'all'; it is {name!r}."
+            f"the study in {path} cannot be named {name!r}, because {WHOLE_STORE!r} and names that start with "
+            "'selection' stand for runs chosen in other ways; choose another."
         )
-    return Study(name, str(data.get("about", "")), recipes, report)
+    return name
 
 
-def _recipes(data: dict[str, Any], grid: dict[str, Any], seeds: Sequence[int]) -> list[Recipe]:
+def _seeds(path: Path, seeds: object) -> Sequence[int]:
+    """The seeds, or how many from 0 on, as on the command line."""
+    if type(seeds) is int and seeds > 0:
+        return range(seeds)
+    if isinstance(seeds, list) and seeds and all(type(seed) is int and seed >= 0 for seed in seeds):
+        return seeds
+    raise MemstudyError(
+        f"seeds in {path} must be a list of whole numbers from 0 on, or how many (5 is 0 to 4), not {seeds!r}."
+    )
+
+
+def _recipes(preset: str, grid: dict[str, Any], options: dict[str, Any], seeds: Sequence[int]) -> list[Recipe]:
     """Every combination of the grid's lists, in their order, the seeds outermost."""
     axes = [value if isinstance(value, list) else [value] for value in grid.values()]
-    options = data.get("options", {})
     recipes = []
     for seed, *values in itertools.product(seeds, *axes):
         point = dict(zip(grid, values, strict=True))
-        used = str(point.get("reg", "bare")).lower().split("+")
+        used = regularizers.names(point.get("reg", regularizers.BARE))
         own = {name: table for name, table in options.items() if name in used}
-        recipes.append(presets.build(data.get("preset", presets.DEFAULT), options=own, seed=seed, **point))
+        recipes.append(presets.build(preset, options=own, seed=seed, **point))
     return list(dict.fromkeys(recipes))
+
+
+def _check_options(path: Path, options: dict[str, Any], recipes: Sequence[Recipe]) -> None:
+    for name in options:
+        if all(recipe.options(name) is None for recipe in recipes):
+            raise MemstudyError(
+                f"no recipe of {path} uses {name!r}, for which it has [options.{name}]; add it to reg in [grid], "
+                "or remove that table."
+            )
+
+
+def _check_report(path: Path, report: dict[str, Any], recipes: Sequence[Recipe]) -> None:
+    """Before hours of training, not after: an epoch to tabulate must be one that every run trains."""
+    shortest = min(recipe.training.epochs for recipe in recipes)
+    epochs = report.get("epochs", [0])
+    if not (isinstance(epochs, list) and epochs and all(type(e) is int and 0 <= e < shortest for e in epochs)):
+        raise MemstudyError(
+            f"epochs in [report] of {path} must be a list of whole numbers from 0 to {shortest - 1}, the shortest "
+            f"run's last epoch, not {epochs!r}; leave it out to tabulate every checkpoint."
+        )
 
 
 def _table(path: Path, data: dict[str, Any], name: str) -> dict[str, Any]:

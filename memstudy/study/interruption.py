@@ -6,6 +6,7 @@ import contextlib
 import signal
 import threading
 from collections.abc import Callable, Iterator
+from multiprocessing import resource_tracker
 from types import FrameType
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -22,6 +23,26 @@ def stop_on_sigterm() -> None:
         raise Terminated
 
     signal.signal(signal.SIGTERM, terminate)
+
+
+@contextlib.contextmanager
+def blocked() -> Iterator[None]:
+    """A process started in this block starts with both signals blocked; `unblock` lets them through.
+
+    So that Ctrl-C while it still imports is not a traceback, and a SIGTERM then is not lost.
+    """
+    resource_tracker.ensure_running()  # it would unblock them again, were it started in here
+    with deferred():
+        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+        try:
+            yield
+        finally:
+            unblock()
+
+
+def unblock() -> None:
+    """Let both signals through."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
 
 
 @contextlib.contextmanager

@@ -7,6 +7,7 @@ computed again, and what an interruption left out is computed the next time.
 from __future__ import annotations
 
 import contextlib
+import io
 from collections.abc import Hashable, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -20,44 +21,59 @@ from memstudy.store import files
 class Rows:
     """Rows of a CSV file, found by the values of its `key` columns; a key may have many rows.
 
+    Keys that differ in their `version` columns alone are versions of the same numbers, and the file never
+    gets two of them.
+
     A context: at its end the file is replaced by the rows that were kept or added, in that order; when an
-    exception ends it, the rows not yet asked for stay too.
+    exception ends it, those not asked for in any version stay too.
     """
 
-    def __init__(self, path: Path, key: Sequence[str]) -> None:
+    def __init__(self, path: Path, key: Sequence[str], version: Sequence[str] = ()) -> None:
         self.path = path
         self.key = list(key)
+        self._identity = [index for index, name in enumerate(key) if name not in version]
         self._old: dict[tuple[str, ...], pd.DataFrame] = {}
-        self._new: list[pd.DataFrame] = []
+        self._new: dict[tuple[str, ...], pd.DataFrame] = {}
 
     def __enter__(self) -> Self:
         with contextlib.suppress(OSError, ValueError):  # missing or damaged: it is made anew
-            found = pd.read_csv(self.path, dtype=str, keep_default_na=False)
+            whole, _, _ = self.path.read_text(encoding="utf-8").rpartition("\n")  # without a line cut short
+            found = pd.read_csv(io.StringIO(whole), dtype=str, keep_default_na=False)
             if set(self.key) <= set(found.columns):
                 for key, group in found.groupby(self.key, sort=False):
                     self._old[tuple(map(str, key))] = group
         return self
 
-    def keep(self, *key: Hashable) -> bool:
-        """Keep the rows of a key for the new file; False if there are none, so that they must be computed."""
-        group = self._old.pop(tuple(map(str, key)), None)
-        if group is None:
-            return False
-        self._new.append(group)
-        return True
+    def find(self, *key: Hashable) -> pd.DataFrame:
+        """What the file has under a key, as text, for the caller to judge whether it is all; maybe nothing."""
+        return self._old.get(tuple(map(str, key)), pd.DataFrame())
+
+    def keep(self, *key: Hashable) -> None:
+        """Keep what was found under a key for the new file."""
+        self._new[tuple(map(str, key))] = self.find(*key)
 
     def add(self, rows: pd.DataFrame, key: Sequence[Hashable]) -> None:
         """Add rows just computed for a key."""
-        names = pd.DataFrame([list(map(str, key))] * len(rows), columns=self.key, index=rows.index)
-        self._new.append(pd.concat([names, rows.astype(str)], axis="columns"))
+        values = tuple(map(str, key))
+        names = pd.DataFrame([values] * len(rows), columns=self.key, index=rows.index)
+        self._new[values] = pd.concat([names, rows.astype(str)], axis="columns")
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        rows = self._new if kind is None else [*self._new, *self._old.values()]
+        rows = list(self._new.values())
+        if kind is not None:
+            asked = {self._identified(key) for key in self._new}
+            rows += [group for key, group in self._old.items() if self._identified(key) not in asked]
+        rows = [group for group in rows if len(group)]
         if rows:
             table = pd.concat(rows, ignore_index=True)
             files.write(self.path, table.to_csv(index=False, lineterminator="\n"))
+        else:
+            self.path.unlink(missing_ok=True)
+
+    def _identified(self, key: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(key[index] for index in self._identity)
 
 
 def read(path: Path) -> pd.DataFrame:

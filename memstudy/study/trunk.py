@@ -17,38 +17,71 @@ from memstudy.training.evaluation import batch_size
 from memstudy.training.state import build_network, load_network
 
 
+class NotFinite(MemstudyError):
+    """A network that diverged: there is nothing to analyze in it, but the others can be analyzed without it."""
+
+    def __init__(self, run: RunDirectory, epoch: int) -> None:
+        super().__init__(f"{run.name}, epoch {epoch}: its representation is not finite")
+        self.side = run, epoch
+
+
+@dataclass(frozen=True)
+class TestSet:
+    """Normalized test images (N, C, H, W) float32 and their true labels (N,), the same for every run.
+
+    Training labels are not here: each run has its own noisy ones, in its labels.npz.
+    """
+
+    __test__ = False  # for pytest: no test, whatever its name
+
+    images: Tensor
+    labels: Tensor
+
+
 @dataclass
 class Workbench:
-    """The images that some runs were trained and tested on, on a device, loaded once for all of them."""
+    """The images that some runs were tested on, on a device, loaded once for all of them."""
 
     device: torch.device
     data_dir: Path | None = None
-    _loaded: tuple[str, str, DeviceData, sources.ImageSet] | None = None
+    _loaded: tuple[str, str, TestSet, sources.ImageSet] | None = None
 
-    def data(self, run: RunDirectory) -> tuple[DeviceData, sources.ImageSet]:
-        """The run's data; a MemstudyError if the images found are not those it was trained on."""
+    def test_set(self, run: RunDirectory) -> TestSet:
+        """The run's test images; a MemstudyError if the images found are not those it was trained on."""
+        return self._load(run)[0]
+
+    def network(self, run: RunDirectory, epoch: int) -> Network:
+        """The network kept after an epoch, in evaluation mode. Raises NotFinite if its weights are not."""
+        network = build_network(run.recipe, self._load(run)[1], self.device)
+        load_network(network, run.load_checkpoint(epoch))
+        if not all(value.isfinite().all() for value in network.state_dict().values()):
+            raise NotFinite(run, epoch)
+        return network.eval()
+
+    @torch.no_grad()
+    def features(self, run: RunDirectory, epoch: int) -> Tensor:
+        """That network's trunk's output on all test images, in their order, (N, C, H, W) or (N, p).
+
+        Raises NotFinite if it is not.
+        """
+        trunk = self.network(run, epoch).trunk
+        chunks = self.test_set(run).images.split(batch_size(self.device))
+        features = torch.cat([trunk(chunk) for chunk in chunks])
+        if not features.isfinite().all():
+            raise NotFinite(run, epoch)
+        return features
+
+    def _load(self, run: RunDirectory) -> tuple[TestSet, sources.ImageSet]:
         name = run.recipe.dataset
         if self._loaded is None or self._loaded[0] != name:
             images = sources.load(name, self.data_dir)
             data = DeviceData.of(dataset.corrupt(images, run.recipe.corruption), self.device)
-            self._loaded = name, images.content_hash(), data, images
-        _, content_hash, data, images = self._loaded
+            tests = TestSet(data.normalize(data.test_images), data.test_labels)
+            self._loaded = name, images.content_hash(), tests, images
+        _, content_hash, tests, images = self._loaded
         if run.state().get("data_sha256") != content_hash:
             raise MemstudyError(
                 f"{run.name} was trained on other images of {name!r} than those found now; point --data-dir "
                 "at the ones it was trained on."
             )
-        return data, images
-
-    def network(self, run: RunDirectory, epoch: int) -> Network:
-        """The network kept after an epoch, in evaluation mode."""
-        network = build_network(run.recipe, self.data(run)[1], self.device)
-        load_network(network, run.load_checkpoint(epoch))
-        return network.eval()
-
-    @torch.no_grad()
-    def features(self, run: RunDirectory, network: Network) -> Tensor:
-        """The trunk's output on all test images, in their order, in its own shape (N, C, H, W) or (N, p)."""
-        data, _ = self.data(run)
-        chunks = data.test_images.split(batch_size(self.device))
-        return torch.cat([network.trunk(data.normalize(chunk)) for chunk in chunks])
+        return tests, images

@@ -11,8 +11,6 @@ import torch
 
 from memstudy.errors import MemstudyError
 
-DEVICES = ("auto", "cpu", "cuda")
-
 
 def resolve_device(name: str) -> torch.device:
     """`auto`, `cpu`, `cuda` or `cuda:N` → the device. A MemstudyError if it is not there."""

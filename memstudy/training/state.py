@@ -10,6 +10,7 @@ from torch import Tensor
 
 from memstudy import models, regularizers
 from memstudy.data.sources import ImageSet
+from memstudy.errors import MemstudyError
 from memstudy.models import Network
 from memstudy.randomness import torch_generator
 from memstudy.recipe import Recipe
@@ -21,18 +22,28 @@ NETWORK, MOMENTUM = "network.", "momentum."
 
 def build_network(recipe: Recipe, images: ImageSet, device: torch.device) -> Network:
     """The recipe's network with its initial weights."""
-    options: dict[str, Any] = {}
-    for regularizer in regularizers.build(recipe.regularizers).values():
-        options |= regularizer.network_options()
+    own = {"channels": images.channels, "size": images.size, "classes": images.classes}
+    methods = regularizers.build(recipe.regularizers)
+    options = {name: method.network_options() for name, method in methods.items()}
     network = models.build(
         recipe.network,
-        channels=images.channels,
-        size=images.size,
-        classes=images.classes,
         generator=torch_generator(recipe.seed, "weights"),
-        **options,
+        **_merged({"the recipe": own, **options}),
     )
     return network.to(device, memory_format=memory_format(device))  # type: ignore[call-overload]
+
+
+def _merged(options: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """The keyword arguments of several methods together; a MemstudyError if two set the same one."""
+    setter: dict[str, str] = {}
+    for method, own in options.items():
+        for key in own:
+            if key in setter:
+                raise MemstudyError(
+                    f"{setter[key]} and {method} cannot be combined, because both set {key!r}; leave one out."
+                )
+            setter[key] = method
+    return {key: options[method][key] for key, method in setter.items()}
 
 
 @dataclass
@@ -49,13 +60,9 @@ class TrainingState:
         """The state before the first epoch."""
         network = build_network(recipe, images, device)
         built = regularizers.build(recipe.regularizers)
-        options: dict[str, Any] = {}
-        for regularizer in built.values():
-            options |= regularizer.optimizer_options()
-        training = recipe.training
-        optimizer = torch.optim.SGD(
-            network.parameters(), lr=training.learning_rate, momentum=training.momentum, **options
-        )
+        own = {"lr": recipe.training.learning_rate, "momentum": recipe.training.momentum}
+        options = {name: method.optimizer_options() for name, method in built.items()}
+        optimizer = torch.optim.SGD(network.parameters(), **_merged({"the recipe": own, **options}))
         return cls(network, optimizer, built)
 
     def tensors(self) -> dict[str, Tensor]:

@@ -1,0 +1,83 @@
+"""Many runs in processes: what dies takes one run along, and nothing outlives its parent. Real images."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from memstudy import presets
+from memstudy.errors import Busy, RunFailed
+from memstudy.store import Status, Store
+from memstudy.study.carry_out import Execution
+from memstudy.study.executor import carry_out_all, default_jobs
+
+
+def waited_for(condition, seconds=60):
+    deadline = time.monotonic() + seconds
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return condition()
+
+
+def test_a_killed_worker_takes_one_run_along(tmp_path):
+    store = Store(tmp_path)
+    long, short = (store.open(presets.build(epochs=epochs)) for epochs in (50, 1))
+
+    killed: list[multiprocessing.process.BaseProcess] = []
+
+    def kill_once():
+        if long.epochs_done and not killed:
+            killed.extend(multiprocessing.active_children())
+            killed[0].kill()
+
+    outcomes = carry_out_all([long, short], Execution(device="cpu"), jobs=1, on_tick=kill_once)
+    errors = {outcome.run.name: outcome.error for outcome in outcomes}
+    assert isinstance(errors[long.name], RunFailed)
+    assert "its process died" in str(errors[long.name])
+    assert errors[short.name] is None
+    assert (long.status, short.status) == (Status.INTERRUPTED, Status.FINISHED)
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="finds the worker through /proc")
+def test_workers_of_a_killed_parent_save_and_end(tmp_path):
+    (tmp_path / "s.toml").write_text('name = "two"\nseeds = [0, 1]\n[grid]\nepochs = 50\n')
+    words = [sys.executable, "-m", "memstudy", "study", "s.toml", "--train-only", "--jobs", "1"]
+    parent = subprocess.Popen(words, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        assert waited_for(lambda: list(tmp_path.glob("runs/*/metrics.csv")))
+    finally:
+        parent.send_signal(signal.SIGKILL)
+        parent.wait()
+    (run,) = Store(tmp_path / "runs").runs()
+    assert waited_for(lambda: not run.locked)
+    assert run.load_resume() is not None
+    time.sleep(1)
+    assert len(Store(tmp_path / "runs").directories()) == 1  # the second was not begun
+
+
+def test_finished_runs_start_no_process(trained):
+    runs = Store(trained).runs()
+    outcomes = carry_out_all(runs, Execution(device="cpu"), jobs=2)
+    assert [outcome.run for outcome in outcomes] == runs
+    assert not multiprocessing.active_children()
+
+
+def test_jobs_fill_the_cores_and_one_gpu_takes_one():
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    assert default_jobs("cpu", 1) == cores
+    assert default_jobs("cpu", 10_000) == 1
+    assert default_jobs("cuda", 1) == 1
+
+
+def test_a_run_in_another_process_s_hands_is_busy_not_failed(tmp_path):
+    run = Store(tmp_path).open(presets.build(epochs=1))
+    with run.lock():
+        (outcome,) = carry_out_all([run], Execution(device="cpu"), jobs=1)
+    assert isinstance(outcome.error, Busy)
