@@ -139,7 +139,7 @@ def _losses(setting: Setting) -> tuple[str, pd.DataFrame, sns.FacetGrid]:
         for axis in grid.axes.flat:
             axis.axhline(setting.floor, color="0.3", linestyle=":", linewidth=1.2)
         axis = grid.axes.flat[0]
-        axis.text(0.03, 0.04, f"dotted: floor {setting.floor:.4f},\nbelow it a network memorizes",
+        axis.text(0.03, 0.04, f"dotted: floor {setting.floor:.4f}, the lowest\nexpected without memorization",
                   transform=axis.transAxes, fontsize="small", color="0.3")  # fmt: skip
     data = data.assign(floor=setting.floor)
     return "losses", data, grid.set_axis_labels("epoch", "training loss $L_c$, nats")
