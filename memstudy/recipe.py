@@ -24,9 +24,9 @@ from memstudy.errors import MemstudyError, unknown
 Option = float | int | str | bool
 
 
-def _whole(name: str, value: object, low: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < low:
-        raise MemstudyError(f"{name} must be a whole number of at least {low}, not {value!r}.")
+def _whole(name: str, value: object, low: int, high: int = 2**53) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value < high:
+        raise MemstudyError(f"{name} must be a whole number of at least {low}, not {reprlib.repr(value)}.")
     return value
 
 
@@ -65,7 +65,7 @@ class Corruption:
         if not 0 <= rate <= 1:
             hint = f" (for {rate:g} % write {rate / 100:g})" if 1 < rate <= 100 else ""
             raise MemstudyError(f"the corruption rate must be a fraction between 0 and 1, not {rate:g}{hint}.")
-        seed = _whole("the corruption seed", self.seed, 0)
+        seed = _whole("the corruption seed", self.seed, 0, 2**128)
         _set(self, rule=_word("the corruption rule", self.rule), rate=rate, seed=seed)
 
 
@@ -146,7 +146,7 @@ class Recipe:
             self,
             dataset=_word("the data set", self.dataset),
             network=_word("the network", self.network),
-            seed=_whole("the seed", self.seed, 0),
+            seed=_whole("the seed", self.seed, 0, 2**128),
             regularizers=tuple(sorted(self.regularizers, key=lambda r: r.name)),
         )
 

@@ -376,3 +376,9 @@ def test_recipes_read_from_a_file_are_checked_by_name(tmp_path):
     path.write_text(dataclasses.replace(BASE, network="alexnet").to_toml())
     with pytest.raises(MemstudyError, match="unknown network 'alexnet'"):
         presets.check(recipe.read(path))
+
+
+@pytest.mark.parametrize("field", ["epochs", "batch_size", "seed", "c_seed"])
+def test_a_number_beyond_all_machines_is_refused(field):
+    with pytest.raises(MemstudyError, match="whole number"):
+        changed(**{field: 10**400})
