@@ -98,8 +98,9 @@ def table_step(selection: Selection, voice: Voice, style: str = "markdown") -> d
     """Write every table in three formats; print them in one. The summary holds their numbers, too."""
     written: list[Path] = []
     numbers: list[dict[str, Any]] = []
+    areas = ablate.areas(read(selection.path / ablate.CURVES))
     for index, setting in enumerate(settings(selection.runs)):
-        found = _tables(selection, setting)
+        found = _tables(selection, setting, areas)
         if not found:
             voice.say(f"{setting.title}: no epoch to tabulate is trained yet.")
         for table in found:
@@ -129,9 +130,8 @@ def figure_step(
     return {"figures": _paths(*drawn)}
 
 
-def _tables(selection: Selection, setting: Setting) -> list[tables.Table]:
+def _tables(selection: Selection, setting: Setting, areas: pd.DataFrame) -> list[tables.Table]:
     epochs = _report_epochs(selection)
-    areas = ablate.areas(read(selection.path / ablate.CURVES))
     found = [
         tables.table1(setting, epochs),
         tables.memorization(setting, epochs),

@@ -111,14 +111,12 @@ def _options(regularizer: Regularizer, versions: Sequence[Regularizer]) -> str:
 
 def differences_from_paper(setting: Setting) -> list[str]:
     """In what the setting's recipes are not AL2's protocol, in words; empty if they are."""
-    paper = presets.get("al2").recipe
+    paper = _flat(shared(presets.get("al2").recipe).as_dict())
     found: dict[str, None] = {}
     for run in setting.runs:
-        ours = shared(run.recipe).as_dict()
-        theirs = replace(shared(paper), regularizers=()).as_dict()
-        for name, value in _flat(ours).items():
-            if value != _flat(theirs)[name]:
-                found[f"{name} {value} instead of {_flat(theirs)[name]}"] = None
+        for name, value in _flat(shared(run.recipe).as_dict()).items():
+            if value != paper[name]:
+                found[f"{name} {value} instead of {paper[name]}"] = None
         for regularizer in run.recipe.regularizers:
             standard = presets.build("al2", reg=regularizer.name).options(regularizer.name) or {}
             for name, value in regularizer.options:

@@ -55,12 +55,11 @@ def ablate(
 
 
 def _curves(run: RunDirectory, epoch: int, bench: Workbench, orders: int, seed: int) -> pd.DataFrame:
-    head = bench.network(run, epoch).head
-    features = bench.features(run, epoch)
+    network, features = bench.network_and_features(run, epoch)
     labels = bench.test_set(run).labels
     found = []
     for protocol in ablation.PROTOCOLS:
-        curves = ablation.curve(head, features, labels, protocol, orders=orders, seed=seed)
+        curves = ablation.curve(network.head, features, labels, protocol, orders=orders, seed=seed)
         table = pd.DataFrame(curves.tolist(), columns=list(ablation.FRACTIONS)).rename_axis("order")
         long = table.reset_index().melt(id_vars="order", var_name="fraction", value_name="accuracy")
         found.append(long.assign(protocol=protocol))

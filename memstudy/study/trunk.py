@@ -58,18 +58,22 @@ class Workbench:
             raise NotFinite(run, epoch)
         return network.eval()
 
-    @torch.no_grad()
     def features(self, run: RunDirectory, epoch: int) -> Tensor:
         """That network's trunk's output on all test images, in their order, (N, C, H, W) or (N, p).
 
         Raises NotFinite if it is not.
         """
-        trunk = self.network(run, epoch).trunk
+        return self.network_and_features(run, epoch)[1]
+
+    @torch.no_grad()
+    def network_and_features(self, run: RunDirectory, epoch: int) -> tuple[Network, Tensor]:
+        """Both of the above, the network loaded once."""
+        network = self.network(run, epoch)
         chunks = self.test_set(run).images.split(batch_size(self.device))
-        features = torch.cat([trunk(chunk) for chunk in chunks])
+        features = torch.cat([network.trunk(chunk) for chunk in chunks])
         if not features.isfinite().all():
             raise NotFinite(run, epoch)
-        return features
+        return network, features
 
     def _load(self, run: RunDirectory) -> tuple[TestSet, sources.ImageSet]:
         name = run.recipe.dataset
