@@ -9,7 +9,7 @@ import torch
 
 from memstudy.data import dataset, sources
 from memstudy.data.dataset import CorruptedDataset
-from memstudy.data.sources import ImageSet
+from memstudy.data.images import ImageSet
 from memstudy.recipe import Corruption
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from memstudy import presets
 from memstudy.data import sources
-from memstudy.data.sources import ImageSet
+from memstudy.data.images import ImageSet
 from memstudy.recipe import Recipe
 from memstudy.store import Store
 from memstudy.study.carry_out import Execution, carry_out

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from memstudy.analysis import ablation
 from memstudy.analysis.ablation import FRACTIONS, PROTOCOLS, area, curve, falls, interval
-from memstudy.data.sources import ImageSet
+from memstudy.data.images import ImageSet
 from memstudy.errors import MemstudyError
 from memstudy.models import build
 from memstudy.randomness import torch_generator

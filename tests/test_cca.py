@@ -20,7 +20,7 @@ from torch import Tensor
 
 from memstudy.analysis import cca
 from memstudy.analysis.cca import KeepRule, View, as_samples, coefficients, factorize, parse_keep
-from memstudy.data.sources import ImageSet
+from memstudy.data.images import ImageSet
 from memstudy.errors import MemstudyError
 from memstudy.models import build
 from memstudy.randomness import torch_generator

@@ -11,7 +11,7 @@ import memstudy
 
 PACKAGE = Path(memstudy.__file__).parent
 LAYERS = (
-    ("errors", "registry", "randomness", "recipe"),
+    ("errors", "files", "registry", "randomness", "recipe"),
     ("data",),
     ("models",),
     ("regularizers",),

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 import torch
 
-from memstudy import presets
+from memstudy import files, presets
 from memstudy.analysis import ablation, cca
 from memstudy.cli import pipeline
 from memstudy.cli.progress import Voice
@@ -23,7 +23,7 @@ from memstudy.recipe import Regularizer
 from memstudy.report import comparison, figures, frames, published, tables
 from memstudy.report.frames import differences_from_paper, settings
 from memstudy.report.summary import run_summary, verdict
-from memstudy.store import Store, files
+from memstudy.store import Store
 from memstudy.store.run import RunDirectory, run_name
 from memstudy.study import ablate, compare
 from memstudy.study.trunk import Workbench

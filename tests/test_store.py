@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 import torch
 
+from memstudy import files
 from memstudy.errors import MemstudyError
 from memstudy.recipe import Recipe, Training
 from memstudy.regularizers import parse
-from memstudy.store import RunDirectory, Status, Store, files
+from memstudy.store import RunDirectory, Status, Store
 from memstudy.store.run import run_name
 from memstudy.store.store import problem
 

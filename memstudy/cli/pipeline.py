@@ -14,11 +14,11 @@ from typing import Any
 import pandas as pd
 import torch
 
+from memstudy import files
 from memstudy.analysis import cca
 from memstudy.cli.progress import Voice, counted
 from memstudy.report import comparison, figures, tables
 from memstudy.report.frames import Setting, settings
-from memstudy.store import files
 from memstudy.store.store import Selection
 from memstudy.study import ablate, compare
 from memstudy.study.rows import read

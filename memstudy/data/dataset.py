@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from memstudy.data.corruption import RULES, Rule, floor, realized_transition
-from memstudy.data.sources import ImageSet
+from memstudy.data.images import ImageSet
 from memstudy.randomness import numpy_generator
 from memstudy.recipe import Corruption
 

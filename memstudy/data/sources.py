@@ -5,7 +5,6 @@ Nothing is downloaded unless asked for, and a set that is missing answers with t
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import platformdirs
 import torch
-from torch import Tensor
 
+from memstudy.data.images import ImageSet
 from memstudy.errors import MemstudyError
 from memstudy.registry import Registry
 
@@ -25,51 +24,6 @@ SOURCES = Registry(
     mnist="memstudy.data.sources:MNIST",
     fashion="memstudy.data.sources:FASHION",
 )
-
-
-@dataclass(frozen=True)
-class ImageSet:
-    """Images and true labels, split into a training and a test part.
-
-    Attributes:
-        train_images, test_images: (N, C, H, W) uint8.
-        train_labels, test_labels: (N,) int64, from 0 to `classes` - 1.
-        class_names: one word a class.
-        mean, std: one number a channel, of pixels scaled to [0, 1]; what inputs are normalized with.
-
-    """
-
-    name: str
-    train_images: Tensor
-    train_labels: Tensor
-    test_images: Tensor
-    test_labels: Tensor
-    class_names: tuple[str, ...]
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-
-    @property
-    def classes(self) -> int:
-        """The number of classes."""
-        return len(self.class_names)
-
-    @property
-    def channels(self) -> int:
-        """The number of image channels."""
-        return int(self.train_images.shape[1])
-
-    @property
-    def size(self) -> int:
-        """The height and width of the (square) images, in pixels."""
-        return int(self.train_images.shape[2])
-
-    def content_hash(self) -> str:
-        """SHA-256 over all images and labels: two runs with the same hash saw the same data."""
-        digest = hashlib.sha256()
-        for part in (self.train_images, self.train_labels, self.test_images, self.test_labels):
-            digest.update(str(tuple(part.shape)).encode())
-            digest.update(part.contiguous().numpy().tobytes())
-        return digest.hexdigest()
 
 
 @dataclass(frozen=True)

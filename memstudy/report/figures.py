@@ -20,10 +20,10 @@ import matplotlib.pyplot as plt
 import pandas as pd
 import seaborn as sns
 
+from memstudy import files
 from memstudy.report import comparison
 from memstudy.report.frames import WITH, WITHOUT, Setting, settings
 from memstudy.report.tables import baseline_order
-from memstudy.store import files
 from memstudy.store.store import Selection
 from memstudy.study import ablate, compare
 from memstudy.study.rows import read

@@ -27,11 +27,11 @@ from safetensors.torch import load as load_safetensors
 from safetensors.torch import save as save_safetensors
 from torch import Tensor
 
+from memstudy import files
 from memstudy import recipe as recipes
 from memstudy.errors import Busy, MemstudyError
 from memstudy.recipe import Recipe
 from memstudy.regularizers import label
-from memstudy.store import files
 
 
 class Status(StrEnum):

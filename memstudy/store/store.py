@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from memstudy import files
 from memstudy.errors import MemstudyError, unknown
 from memstudy.recipe import Recipe
-from memstudy.store import files
 from memstudy.store.run import RECIPE, STATE, RunDirectory, run_name
 
 STUDIES = "studies"

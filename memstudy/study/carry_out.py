@@ -16,11 +16,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from memstudy import presets
+from memstudy import files, presets
 from memstudy.data import dataset, sources
 from memstudy.data.dataset import CorruptedDataset
 from memstudy.errors import Interrupted, MemstudyError, RunFailed
-from memstudy.store import RunDirectory, Status, files
+from memstudy.store import RunDirectory, Status
 from memstudy.study.environment import environment
 from memstudy.study.interruption import Terminated, deferred
 from memstudy.training import (

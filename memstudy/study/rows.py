@@ -15,7 +15,7 @@ from typing import Self
 
 import pandas as pd
 
-from memstudy.store import files
+from memstudy import files
 
 
 class Rows:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from memstudy.data import dataset, sources
+from memstudy.data.images import ImageSet
 from memstudy.errors import MemstudyError
 from memstudy.models import Network
 from memstudy.store import RunDirectory
@@ -44,7 +45,7 @@ class Workbench:
 
     device: torch.device
     data_dir: Path | None = None
-    _loaded: tuple[str, str, TestSet, sources.ImageSet] | None = None
+    _loaded: tuple[str, str, TestSet, ImageSet] | None = None
 
     def test_set(self, run: RunDirectory) -> TestSet:
         """The run's test images; a MemstudyError if the images found are not those it was trained on."""
@@ -75,7 +76,7 @@ class Workbench:
             raise NotFinite(run, epoch)
         return network, features
 
-    def _load(self, run: RunDirectory) -> tuple[TestSet, sources.ImageSet]:
+    def _load(self, run: RunDirectory) -> tuple[TestSet, ImageSet]:
         name = run.recipe.dataset
         if self._loaded is None or self._loaded[0] != name:
             images = sources.load(name, self.data_dir)

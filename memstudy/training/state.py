@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from memstudy import models, regularizers
-from memstudy.data.sources import ImageSet
+from memstudy.data.images import ImageSet
 from memstudy.errors import MemstudyError
 from memstudy.models import Network
 from memstudy.randomness import torch_generator

@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import os
+import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -19,15 +20,18 @@ from memstudy.errors import MemstudyError
 TEMPORARY = ".tmp-"
 
 
+ANOTHER_STORE = "with --runs-dir (or MEMSTUDY_RUNS)"
+
+
 @contextlib.contextmanager
-def explained(path: Path) -> Iterator[None]:
-    """Turn an operating system's refusal to write at `path` into a MemstudyError."""
+def explained(path: Path, how: str = ANOTHER_STORE) -> Iterator[None]:
+    """Turn an operating system's refusal to write at `path` into a MemstudyError; `how` to choose elsewhere."""
     try:
         yield
     except OSError as error:
         raise MemstudyError(
-            f"cannot write {error.filename or path}: {error.strerror}; choose another place with --runs-dir "
-            "(or MEMSTUDY_RUNS), or make room there."
+            f"cannot write {error.filename or path}: {error.strerror}; choose another place {how}, or make room "
+            "there."
         ) from error
 
 
@@ -39,11 +43,11 @@ def damaged(path: Path, why: object, cure: str = RUN_AGAIN) -> MemstudyError:
     return MemstudyError(f"{path} is damaged or was changed ({' '.join(str(why).split())}); {cure}.")
 
 
-def write(path: Path, content: bytes | str) -> None:
+def write(path: Path, content: bytes | str, how: str = ANOTHER_STORE) -> None:
     """Write atomically: a temporary file in the same directory, flushed to disk, then renamed."""
     data = content.encode() if isinstance(content, str) else content
     temporary = path.with_name(f"{TEMPORARY}{os.getpid()}-{path.name}")
-    with explained(path):
+    with explained(path, how):
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             with temporary.open("wb") as file:
@@ -73,10 +77,30 @@ def read_json(path: Path, cure: str = RUN_AGAIN) -> dict[str, Any]:
 
 
 def npz(**arrays: NDArray[Any]) -> bytes:
-    """Arrays as the bytes of an uncompressed .npz; equal arrays give equal bytes."""
+    """Arrays as the bytes of an uncompressed .npz that `numpy.load` reads.
+
+    Equal arrays give equal bytes on every system and with every version of numpy and Python: what those choose
+    in an archive (times, systems, the padding of a header) is fixed here.
+    """
     buffer = io.BytesIO()
-    np.savez(buffer, allow_pickle=False, **arrays)
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, array in arrays.items():
+            entry = zipfile.ZipInfo(f"{name}.npy", date_time=(1980, 1, 1, 0, 0, 0))
+            entry.create_system = 3
+            entry.external_attr = 0o600 << 16
+            archive.writestr(entry, _npy(array))
     return buffer.getvalue()
+
+
+def _npy(array: NDArray[Any]) -> bytes:
+    """An array in numpy's format, version 1.0: little-endian, C order. Text and numbers, no objects."""
+    little = np.asarray(array, dtype=array.dtype.newbyteorder("<"), order="C")
+    if little.dtype.hasobject:
+        raise TypeError("objects are not written: reading them back would run a pickle")
+    header = f"{{'descr': {little.dtype.str!r}, 'fortran_order': False, 'shape': {little.shape!r}, }}"
+    padding = " " * (-(10 + len(header) + 1) % 64)
+    text = (header + padding + "\n").encode("latin1")
+    return b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text + little.tobytes()
 
 
 def digest(content: bytes) -> str:
