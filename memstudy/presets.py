@@ -11,11 +11,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from memstudy import regularizers
+from memstudy.data import transitions
 from memstudy.data.corruption import RULES
-from memstudy.data.sources import SOURCES
-from memstudy.errors import unknown
+from memstudy.errors import MemstudyError, unknown
 from memstudy.models import NETWORKS
-from memstudy.recipe import Option, Recipe, Training, spread
+from memstudy.recipe import Corruption, Option, Recipe, Training, spread
 
 
 @dataclass(frozen=True)
@@ -67,9 +67,13 @@ def build(
     reg: str = regularizers.BARE,
     options: Mapping[str, Mapping[str, Option]] | None = None,
     seed: int | None = None,
-    rule: str | None = None,
+    noise: str | None = None,
     corrupt: float | None = None,
     corrupt_seed: int | None = None,
+    matrix: Sequence[Sequence[float]] | None = None,
+    labels: str | None = None,
+    normalization: str | None = None,
+    train_size: int | None = None,
     epochs: int | None = None,
     batch_size: int | None = None,
     lr: float | None = None,
@@ -96,7 +100,9 @@ def build(
         dataset=dataset,
         network=network,
         seed=seed,
-        corruption=_replaced(base.recipe.corruption, rule=rule, rate=corrupt, seed=corrupt_seed),
+        corruption=_corruption(base.recipe.corruption, noise, corrupt, corrupt_seed, matrix, labels),
+        normalization=normalization,
+        train_size=train_size,
         regularizers=regularizers.parse(reg, options, base.options),
         training=replace(training, checkpoints=_checkpoints(training.epochs, checkpoints, base)),
     )
@@ -104,11 +110,50 @@ def build(
 
 
 def check(recipe: Recipe) -> Recipe:
-    """The recipe with every regularizer option filled in; a MemstudyError for a name that nothing here knows."""
-    SOURCES.check(recipe.dataset)
+    """The recipe with every regularizer option filled in; a MemstudyError for a name that nothing here knows.
+
+    A data set may be one of the user's own, so its name is known only where the data directory is.
+    """
     NETWORKS.check(recipe.network)
-    RULES.check(recipe.corruption.rule)
+    _check_corruption(recipe.corruption)
     return replace(recipe, regularizers=regularizers.complete(recipe.regularizers))
+
+
+def _corruption(
+    base: Corruption,
+    noise: str | None,
+    rate: float | None,
+    seed: int | None,
+    matrix: Sequence[Sequence[float]] | None,
+    labels: str | None,
+) -> Corruption:
+    """The preset's corruption with what is given instead; a rule that has no rate loses the preset's."""
+    implied = "file" if labels else "matrix" if matrix is not None else None
+    rule = noise or implied or base.rule
+    if rate is None and RULES.get(rule).rate:
+        rate = base.rate
+    return Corruption(
+        rule, rate, base.seed if seed is None else seed, tuple(map(tuple, matrix or ())), labels or ""
+    )
+
+
+def _check_corruption(corruption: Corruption) -> None:
+    """Each rule has what it needs, and nothing that it would ignore."""
+    name, rule = corruption.rule, RULES.get(corruption.rule)
+    if rule.rate and corruption.rate is None:
+        raise MemstudyError(f"{name} corruption needs a rate; give one with --corrupt.")
+    if not rule.rate and corruption.rate is not None:
+        raise MemstudyError(f"{name} corruption has no rate ({rule.about}); leave --corrupt out.")
+    for kind, given, option in (
+        ("matrix", corruption.matrix, "--matrix"),
+        ("file", corruption.labels, "--labels"),
+    ):
+        if name == kind and not given:
+            raise MemstudyError(f"{name} corruption needs a file: {option} FILE.")
+        if name != kind and given:
+            raise MemstudyError(f"{name} corruption does not look at {option}; leave it out, or --noise.")
+    if corruption.matrix:
+        transitions.check(corruption.matrix)
 
 
 def _replaced(target: Any, **changes: Any) -> Any:

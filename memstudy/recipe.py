@@ -13,6 +13,7 @@ import math
 import re
 import reprlib
 import tomllib
+from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -52,21 +53,57 @@ def _set(target: object, **values: object) -> None:
         object.__setattr__(target, name, value)
 
 
+Rows = tuple[tuple[float, ...], ...]
+
+
 @dataclass(frozen=True)
 class Corruption:
-    """A rule, a rate (a fraction) and a seed that turn clean labels into noisy ones."""
+    """A rule, a rate (a fraction) and a seed that turn clean labels into noisy ones.
+
+    The rate is None for a rule that has none. `matrix` holds the rows of a transition matrix, for the rule
+    `matrix`; `labels` the SHA-256 of noisy labels, for the rule `file`, whose labels come from elsewhere.
+    """
 
     rule: str = "symmetric"
-    rate: float = 0.75
+    rate: float | None = 0.75
     seed: int = 0
+    matrix: Rows = ()
+    labels: str = ""
 
     def __post_init__(self) -> None:
-        rate = number("the corruption rate", self.rate)
-        if not 0 <= rate <= 1:
-            hint = f" (for {rate:g} % write {rate / 100:g})" if 1 < rate <= 100 else ""
-            raise MemstudyError(f"the corruption rate must be a fraction between 0 and 1, not {rate:g}{hint}.")
         seed = _whole("the corruption seed", self.seed, 0, 2**128)
-        _set(self, rule=_word("the corruption rule", self.rule), rate=rate, seed=seed)
+        rule = _word("the corruption rule", self.rule)
+        _set(self, rule=rule, rate=_rate(self.rate), seed=seed, matrix=_rows(self.matrix))
+        if not re.fullmatch("([0-9a-f]{64})?", self.labels if isinstance(self.labels, str) else "?"):
+            raise MemstudyError(f"the noisy labels are named by their SHA-256, 64 digits, not {self.labels!r}.")
+
+    @property
+    def short(self) -> str:
+        """A word for names of directories: `symmetric0.75`, `human-worst`, `file-1a2b3c4d`."""
+        return f"{self.rule}{'' if self.rate is None else f'{self.rate:g}'}{self.labels and '-' + self.labels[:8]}"
+
+    @property
+    def title(self) -> str:
+        """A few words for titles: `75 % symmetric`, `human-worst`, `file 1a2b3c4d`."""
+        percent = "" if self.rate is None else f"{100 * self.rate:g} % "
+        return f"{percent}{self.rule}{self.labels and ' ' + self.labels[:8]}"
+
+
+def _rate(value: object) -> float | None:
+    if value is None:
+        return None
+    rate = number("the corruption rate", value)
+    if not 0 <= rate <= 1:
+        hint = f" (for {rate:g} % write {rate / 100:g})" if 1 < rate <= 100 else ""
+        raise MemstudyError(f"the corruption rate must be a fraction between 0 and 1, not {rate:g}{hint}.")
+    return rate
+
+
+def _rows(value: object) -> Rows:
+    """A matrix as tuples of floats; whether it is a stochastic one is checked where it is used."""
+    if not isinstance(value, list | tuple) or not all(isinstance(row, list | tuple) for row in value):
+        raise MemstudyError(f"the transition matrix must be a list of rows, not {reprlib.repr(value)}.")
+    return tuple(tuple(number("an entry of the transition matrix", entry) for entry in row) for row in value)
 
 
 @dataclass(frozen=True)
@@ -126,6 +163,15 @@ def spread(epochs: int, count: int = 10) -> tuple[int, ...]:
     return tuple(sorted({round(i * (epochs - 1) / (count - 1)) for i in range(count)}))
 
 
+NORMALIZATIONS = {
+    "al2": "AL2's code: (.1307, .3081) for MNIST, (.5, .5) for all others",
+    "own": "mean and standard deviation of the set's training images, by channel",
+}
+
+
+RECORDED = "recorded"
+
+
 @dataclass(frozen=True)
 class Recipe:
     """Everything that determines one training run."""
@@ -136,17 +182,22 @@ class Recipe:
     regularizers: tuple[Regularizer, ...] = ()
     corruption: Corruption = field(default_factory=Corruption)
     seed: int = 0
+    normalization: str = "al2"  # or "own": the set's own mean and standard deviation
+    train_size: int | None = None  # a stratified part of the training samples; None is all
 
     def __post_init__(self) -> None:
         names = [regularizer.name for regularizer in self.regularizers]
         if len(set(names)) < len(names):
             double = next(name for name in names if names.count(name) > 1)
             raise MemstudyError(f"regularizer {double!r} is given twice; name each one once.")
+        if self.normalization not in NORMALIZATIONS:
+            raise unknown("normalization", self.normalization, NORMALIZATIONS)
         _set(
             self,
             dataset=_word("the data set", self.dataset),
             network=_word("the network", self.network),
             seed=_whole("the seed", self.seed, 0, 2**128),
+            train_size=None if self.train_size is None else _whole("the train size", self.train_size, 1),
             regularizers=tuple(sorted(self.regularizers, key=lambda r: r.name)),
         )
 
@@ -161,20 +212,32 @@ class Recipe:
         return next((dict(r.options) for r in self.regularizers if r.name == regularizer), None)
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain dictionaries and lists, ready for TOML."""
+        """Plain dictionaries and lists, ready for TOML.
+
+        What is rarely used is left out unless it is, and so will be what later versions add: the identity of
+        every earlier recipe stays what it was.
+        """
         training = asdict(self.training) | {"checkpoints": list(self.training.checkpoints)}
+        corruption = asdict(self.corruption) | {"matrix": [list(row) for row in self.corruption.matrix]}
+        rare = {"normalization": self.normalization, "train_size": self.train_size}
         return {
             "dataset": self.dataset,
+            **{name: value for name, value in rare.items() if value not in ("al2", None)},
             "network": self.network,
             "seed": self.seed,
-            "corruption": asdict(self.corruption),
+            "corruption": {name: value for name, value in corruption.items() if value not in (None, [], "")},
             "training": training,
             "regularizers": {r.name: dict(r.options) for r in self.regularizers},
         }
 
-    def to_toml(self) -> str:
-        """The recipe as TOML, its identity first, so that a change by hand is noticed."""
-        return tomli_w.dumps({"id": self.id, **self.as_dict()})
+    def to_toml(self, recorded: Mapping[str, Any] | None = None) -> str:
+        """The recipe as TOML, its identity first, so that a change by hand is noticed.
+
+        `recorded` is what was found when it was carried out: facts that follow from the recipe and the images,
+        for a reader or another program; no part of the identity.
+        """
+        facts = {} if recorded is None else {RECORDED: dict(recorded)}
+        return tomli_w.dumps({"id": self.id, **self.as_dict(), **facts})
 
 
 def from_dict(data: dict[str, Any], where: str = "the recipe") -> Recipe:
@@ -182,6 +245,8 @@ def from_dict(data: dict[str, Any], where: str = "the recipe") -> Recipe:
     data = _table(where, data, Recipe)
     training = _table(f"[training] of {where}", data.pop("training"), Training)
     corruption = _table(f"[corruption] of {where}", data.pop("corruption", {}), Corruption)
+    if {"rule", "rate"} & set(corruption) == {"rule"}:
+        corruption["rate"] = None  # as a rule without one is written; `check` asks for it where one is needed
     options = _table(f"[regularizers] of {where}", data.pop("regularizers", {}))
     if not isinstance(kept := training.pop("checkpoints", []), list):
         raise MemstudyError(f"checkpoints in [training] of {where} must be a list of epochs, not {kept!r}.")
@@ -220,9 +285,15 @@ def read_toml(path: Path, what: str) -> dict[str, Any]:
         raise MemstudyError(f"{path} is not valid TOML: {error}.") from error
 
 
+def recorded(path: Path) -> dict[str, Any]:
+    """What was found when the recipe in a file was carried out; empty if that was never written."""
+    return _table(f"[{RECORDED}] of {path}", read_toml(path, "the recipe").get(RECORDED, {}))
+
+
 def read(path: Path) -> Recipe:
     """Read a recipe's TOML. If it carries an `id`, the content must still match it."""
     data = read_toml(path, "the recipe")
+    data.pop(RECORDED, None)
     identity = data.pop("id", None)
     recipe = from_dict(data, str(path))
     if identity not in (None, recipe.id):

@@ -10,6 +10,7 @@ import click
 
 from memstudy import __version__
 from memstudy.cli.ablate import ablate
+from memstudy.cli.data import data
 from memstudy.cli.figures import figures
 from memstudy.cli.run import run
 from memstudy.cli.runs import runs
@@ -75,5 +76,5 @@ def main() -> None:
             stream.reconfigure(errors="replace")  # a "±" must not break a terminal that has none
 
 
-for _command in (run, runs, study, svcca, ablate, table, figures):
+for _command in (data, run, runs, study, svcca, ablate, table, figures):
     main.add_command(_command)

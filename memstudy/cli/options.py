@@ -40,6 +40,13 @@ data_dir = click.option(
     help="Where image sets are (torchvision's layout). [default: MEMSTUDY_DATA, or the user's cache]",
 )
 data = composed(data_dir, click.option("--download", is_flag=True, help="Fetch the image set if it is missing."))
+corruption = composed(
+    click.option("--dataset", help="mnist5k, digits (embedded), mnist, fashion, cifar10, cifar100, or your own."),
+    click.option("--train-size", type=int, help="Train on so many samples, a stratified part. [default: all]"),
+    click.option("--noise", help="Corruption rule; 'memstudy data rules' lists them. [default: symmetric]"),
+    click.option("--corrupt", type=float, help="Corruption rate, a fraction between 0 and 1."),
+    click.option("--matrix", type=click.Path(path_type=Path), help="A transition matrix: .npy, or text."),
+)
 device = composed(
     click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, or cuda:N."),
     click.option(
@@ -75,6 +82,15 @@ def _count_or_list(name: str, meaning: str, text: str | None) -> int | tuple[int
     if not numbers or min(numbers) < (0 if is_list else 1):
         raise MemstudyError(f"{name} takes {meaning}, not {text!r}.")
     return numbers if is_list else numbers[0]
+
+
+def matrix(path: Path | None) -> list[list[float]] | None:
+    """The rows of a transition matrix in a file."""
+    if path is None:
+        return None
+    from memstudy.data import transitions
+
+    return transitions.read(path).tolist()
 
 
 def positive(name: str, value: float) -> float:

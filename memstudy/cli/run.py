@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 @click.option("--preset", default="quick", show_default=True, help="quick, or al2 for the paper's protocol.")
 @click.option("--reg", default="bare", show_default=True, help="bare, bn, do, wd, al2; joined by +.")
 @click.option("--set", "assignments", multiple=True, metavar="REG.OPTION=VALUE", help="As al2.advance=3.")
-@click.option("--dataset", help="mnist5k (embedded), mnist or fashion.")
-@click.option("--network", help="smallnet.")
-@click.option("--corrupt", type=float, help="Corruption rate, a fraction between 0 and 1.")
-@click.option("--rule", help="Corruption rule: symmetric.")
+@options.corruption
+@click.option("--labels", type=click.Path(path_type=Path), help="Train on the labels in this file instead.")
 @click.option("--corrupt-seed", type=int, help="Seed of the corruption, apart from the model's.")
+@click.option("--normalization", help="al2 (the paper's constants) or own (the set's mean and deviation).")
+@click.option("--network", help="smallnet.")
 @click.option("--seed", type=int, help="Seed of weights, order and dropout.")
 @click.option("--epochs", type=int, help="How many epochs to train.")
 @click.option("--batch-size", type=int, help="Samples a step.")
@@ -57,11 +57,11 @@ def run(
     from memstudy.study.interruption import stop_on_sigterm
 
     stop_on_sigterm()
-    recipe, origin = _recipe(context, file, chosen)
+    recipe, origin, needed = _recipe(context, file, chosen)
     progress = RunProgress(quiet=as_json)
     progress.say(origin)
     directory = Store(runs_dir).open(recipe)
-    execution = Execution(device=device, threads=threads, data_dir=data_dir, download=download)
+    execution = Execution(device, threads, data_dir, download, **needed)
     with progress.bar:
         carry_out(directory, execution, progress)
     if as_json:
@@ -70,32 +70,86 @@ def run(
         progress.say(verdict(directory))
 
 
-def _recipe(context: click.Context, file: Path | None, chosen: dict[str, Any]) -> tuple[Recipe, str]:
-    """The recipe, and the first line of output: where it comes from."""
+def _recipe(
+    context: click.Context, file: Path | None, chosen: dict[str, Any]
+) -> tuple[Recipe, str, dict[str, Any]]:
+    """The recipe, the first line of output (where it comes from), and what its execution needs besides."""
     from memstudy import presets, recipe
 
+    given = [name for name in chosen if context.get_parameter_source(name) is not _DEFAULT]
     if file is not None:
-        given = [name for name in chosen if context.get_parameter_source(name) is not _DEFAULT]
         if given:
             raise MemstudyError(
                 f"--recipe says everything about a run, so --{given[0].replace('_', '-')} cannot be given "
                 "with it; change a copy of the file, without its 'id' line, instead."
             )
         found = presets.check(recipe.read(file))
-        return found, f"recipe {found.id} from {file}"
-    assignments, kept = chosen.pop("assignments"), chosen.pop("checkpoints")
+        needed = {"label_files": (file.parent / "labels.npz",)}
+        if "data_sha256" in (known := recipe.recorded(file)):
+            needed["data_sha256"] = known["data_sha256"]
+        return found, f"recipe {found.id} from {file}", needed
+    assignments, kept, labels = chosen.pop("assignments"), chosen.pop("checkpoints"), chosen.pop("labels")
+    chosen["matrix"] = options.matrix(chosen["matrix"])
+    if labels is not None:
+        chosen |= _from_labels(labels, given, chosen)
     name = chosen["preset"]
     built = presets.build(**chosen, options=options.settings(assignments), checkpoints=options.checkpoints(kept))
+    origin = _origin(name, chosen, [*assignments, *([f"checkpoints {kept}"] if kept else [])])
+    return built, origin, {} if labels is None else {"label_files": (labels,)}
+
+
+def _from_labels(path: Path, given: list[str], chosen: dict[str, Any]) -> dict[str, Any]:
+    """What a file of labels says of the recipe: the labels, and the set and samples that they are for."""
+    from memstudy.data import artifact, label_files
+
+    for name in ("noise", "corrupt", "matrix"):
+        if name in given:
+            raise MemstudyError(f"--labels gives the labels as they are, so --{name} cannot be given with it.")
+    found = label_files.read(path)
+    if not found.ours:
+        return {"labels": found.digest}
+    made = artifact.of(found)
+    own = {"dataset": made.dataset, "train_size": made.train_size or None, "corrupt_seed": made.seed}
+    for name, value in own.items():
+        if name in given and chosen[name] != value:
+            raise MemstudyError(
+                f"{path} was made with {name.replace('_', '-')} {'all' if value is None else value}, not "
+                f"{chosen[name]}; leave --{name.replace('_', '-')} out."
+            )
+    return own | {"labels": found.digest}
+
+
+def _origin(name: str, chosen: dict[str, Any], others: list[str]) -> str:
+    """The preset, and what was changed in it."""
+    from memstudy import presets
+
     origin = f"preset {name}: {presets.get(name).about}"
     if name == presets.DEFAULT:
         origin += " (a quick study; the paper's, full MNIST and 701 epochs: --preset al2)"
     plain = presets.build(name)
-    changed = [f"{n} {chosen[n]}" for n in OVERRIDES if presets.build(name, **{n: chosen[n]}) != plain]
-    changed += [*assignments, *([f"checkpoints {kept}"] if kept else [])]
-    if changed:
-        origin += f"; changed here: {', '.join(changed)}"
-    return built, origin
+    changed = []
+    for option in OVERRIDES:
+        value = chosen.get(option)
+        if value is not None and _differs(plain, name, option, value):
+            changed.append(f"{option} {value}")
+    if chosen.get("matrix") is not None:
+        changed.append(f"a matrix of {len(chosen['matrix'])} classes")
+    if chosen.get("labels"):
+        changed.append(f"labels {chosen['labels'][:8]}")
+    return origin + (f"; changed here: {', '.join([*changed, *others])}" if changed or others else "")
 
 
-OVERRIDES = ("dataset", "network", "rule", "corrupt", "corrupt_seed", "epochs", "batch_size", "lr", "momentum")
+def _differs(plain: Recipe, preset: str, option: str, value: Any) -> bool:
+    """Whether an option given is another than the preset's own."""
+    from memstudy import presets
+
+    return (option == "noise" and value != plain.corruption.rule) or (
+        option != "noise" and presets.build(preset, **{option: value}) != plain
+    )
+
+
+OVERRIDES = (
+    "dataset", "train_size", "normalization", "network", "noise", "corrupt", "corrupt_seed",
+    "epochs", "batch_size", "lr", "momentum",
+)  # fmt: skip
 _DEFAULT = click.core.ParameterSource.DEFAULT

@@ -41,7 +41,7 @@ def study(
     """
     from memstudy.cli.pipeline import derive_all
     from memstudy.cli.progress import StudyProgress
-    from memstudy.data import sources
+    from memstudy.data import dataset
     from memstudy.store import Store
     from memstudy.study import grid
     from memstudy.study.carry_out import Execution
@@ -53,9 +53,9 @@ def study(
     found = grid.read(file, options.seeds(seeds))
     where = resolve_device(device)
     deadline = None if minutes is None else time.monotonic() + 60 * options.positive("--minutes", minutes)
-    execution = Execution(device, threads, data_dir, download, deadline)
-    for name in sorted({recipe.dataset for recipe in found.recipes}):
-        sources.load(name, data_dir, download)  # a set that is missing is one sentence here, not one a run
+    execution = Execution(device, threads, data_dir, download, found.label_files, deadline=deadline)
+    for recipe in found.data_recipes():  # what is missing is one sentence here, not one a run
+        dataset.build(recipe, data_dir, download, found.label_files)
     store = Store(runs_dir)
     directories = [store.open(recipe) for recipe in found.recipes]
     jobs = jobs or default_jobs(where.type, threads)

@@ -5,30 +5,24 @@ Lines are means over seeds; bands are ± one standard deviation unless the title
 
 from __future__ import annotations
 
-import io
 import re
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
-
-mpl.use("Agg")  # files only: no display is needed, and none is opened
-
-import matplotlib.pyplot as plt
 import pandas as pd
 import seaborn as sns
 
 from memstudy import files
 from memstudy.report import comparison
 from memstudy.report.frames import WITH, WITHOUT, Setting, settings
+from memstudy.report.saving import save
 from memstudy.report.tables import baseline_order
 from memstudy.store.store import Selection
 from memstudy.study import ablate, compare
 from memstudy.study.rows import read
 
-FORMATS = ("svg", "pdf", "png")
 SIDES = (WITHOUT, WITH)
 SHARES = {
     "memorized": "memorized (noisy label)",
@@ -227,15 +221,5 @@ def _written(selection: Selection, drawn: Iterable[Figure], names: Sequence[str]
 
 
 def _save(folder: Path, name: str, data: pd.DataFrame, grid: sns.FacetGrid, title: str) -> list[Path]:
-    """Write a figure in every format and its data; equal data give equal bytes."""
     grid.figure.suptitle(title, y=1.02, va="bottom", fontsize="medium")
-    undated = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {"Software": None}}
-    bounds = grid.figure.get_tightbbox().padded(0.1)  # once: "tight" would draw each format twice
-    with mpl.rc_context({"svg.hashsalt": name}):
-        for ending in FORMATS:
-            image = io.BytesIO()
-            grid.figure.savefig(image, format=ending, dpi=150, bbox_inches=bounds, metadata=undated[ending])
-            files.write(folder / f"{name}.{ending}", image.getvalue())
-    plt.close(grid.figure)
-    files.write(folder / f"{name}.csv", data.to_csv(index=False, lineterminator="\n"))
-    return [folder / f"{name}.{ending}" for ending in (*FORMATS, "csv")]
+    return save(folder, name, grid.figure, data)

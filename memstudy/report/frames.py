@@ -32,10 +32,17 @@ class Setting:
     def title(self) -> str:
         """The setting in a few words."""
         r = self.recipe
+        part = "" if r.train_size is None else f" ({r.train_size:,} samples)"
+        own = "" if r.normalization == "al2" else f", {r.normalization} normalization"
         return (
-            f"{r.dataset}, {100 * r.corruption.rate:g} % {r.corruption.rule} corruption, {r.network}, "
-            f"{r.training.epochs} epochs, lr {r.training.learning_rate:g}{self.version}"
+            f"{r.dataset}{part}, {r.corruption.title} corruption, {r.network}, {r.training.epochs} epochs, "
+            f"lr {r.training.learning_rate:g}{own}{self.version}"
         )
+
+    @property
+    def data_notes(self) -> list[str]:
+        """What the runs' images have to say of themselves: that they are not the original ones, say."""
+        return sorted({str(note) for run in self.runs if (note := run.state().get("data_note"))})
 
     def labels(self) -> pd.DataFrame:
         """One row a run: `run`, `seed`, `reg`, its `baseline` (the combination without AL2), and `al2`."""
@@ -114,9 +121,10 @@ def differences_from_paper(setting: Setting) -> list[str]:
     paper = _flat(shared(presets.get("al2").recipe).as_dict())
     found: dict[str, None] = {}
     for run in setting.runs:
-        for name, value in _flat(shared(run.recipe).as_dict()).items():
-            if value != paper[name]:
-                found[f"{name} {value} instead of {paper[name]}"] = None
+        ours = _flat(shared(run.recipe).as_dict())
+        for name in {**ours, **paper}:  # either may leave out what it does not use
+            if ours.get(name) != paper.get(name):
+                found[f"{name} {ours.get(name, 'none')} instead of {paper.get(name, 'the usual')}"] = None
         for regularizer in run.recipe.regularizers:
             standard = presets.build("al2", reg=regularizer.name).options(regularizer.name) or {}
             for name, value in regularizer.options:

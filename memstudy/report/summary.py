@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from memstudy.data.corruption import RULES
 from memstudy.regularizers import label
 from memstudy.store import RunDirectory
 
@@ -22,6 +23,7 @@ def run_summary(run: RunDirectory) -> dict[str, Any]:
         "status": str(run.status),
         "dataset": recipe.dataset,
         "corruption": recipe.as_dict()["corruption"],
+        "data_note": state.get("data_note") or None,
         "reg": label(recipe.regularizers),
         "seed": recipe.seed,
         "epochs_done": len(metrics),
@@ -45,13 +47,19 @@ def verdict(run: RunDirectory) -> str:
         f"after {len(metrics)} epochs: test accuracy {100 * last['test_accuracy']:.1f} % "
         f"(best: {100 * best['test_accuracy']:.1f} %, epoch {int(best['epoch'])})"
     )
-    if math.isnan(last["memorized"]):
+    if note := state.get("data_note"):
+        text = f"{run.recipe.dataset} was {note}.\n{text}"
+    if math.isnan(last["memorized"]) and not max(floors):
         return f"{text}; no label is corrupted, so there is nothing to memorize.\n{run.path}"
-    text += (
-        f"; of the corrupted labels {100 * last['memorized']:.1f} % are memorized, "
-        f"{100 * last['recovered']:.1f} % recovered"
-    )
-    return f"{text}.\nverdict: {_against_floor(metrics, *floors)}\n{run.path}"
+    if not math.isnan(last["memorized"]):
+        text += (
+            f"; of the corrupted labels {100 * last['memorized']:.1f} % are memorized, "
+            f"{100 * last['recovered']:.1f} % recovered"
+        )
+    text = f"{text}.\nverdict: {_against_floor(metrics, *floors)}"
+    if RULES.get(run.recipe.corruption.rule).given:
+        text += " Labels that were given may depend on the image, so that less may be memorized than it seems."
+    return f"{text}\n{run.path}"
 
 
 def _against_floor(metrics: pd.DataFrame, floor: float, realized: float) -> str:

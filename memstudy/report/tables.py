@@ -207,6 +207,7 @@ def _notes(setting: Setting, values: pd.DataFrame) -> tuple[str, ...]:
     ]
     if unfinished:
         notes.append(f"Not finished, included up to where they are: {', '.join(unfinished)}.")
+    notes += [f"{setting.recipe.dataset}: {note}." for note in setting.data_notes]
     if differences := differences_from_paper(setting):
         notes.append(f"Not the paper's protocol, so its published values are not shown: {'; '.join(differences)}.")
     elif values["published"].notna().any():

@@ -3,7 +3,7 @@
 recipe.toml                       what was run, its identity first
 state.json                        status, environment, checksums
 metrics.csv                       one row an epoch
-labels.npz                        clean, noisy (N,) int64; mask (N,) bool; transition (K, K)
+labels.npz                        clean and noisy labels, mask, rule, …: see `memstudy.data.artifact`
 checkpoints/epoch-NNNN.safetensors   the network after epoch NNNN (0-based)
 resume.safetensors                network and momentum after the newest saved epoch; gone when finished
 log.txt                           what happened when
@@ -14,7 +14,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
@@ -52,9 +52,8 @@ MEASURED = {"epoch", "train_cross_entropy", "test_accuracy", "memorized", "recov
 
 def run_name(recipe: Recipe) -> str:
     """A name people can read, made unique by the recipe's identity."""
-    corruption = recipe.corruption
     return (
-        f"{recipe.dataset}-{corruption.rule}{corruption.rate:g}-{label(recipe.regularizers)}"
+        f"{recipe.dataset}-{recipe.corruption.short}-{label(recipe.regularizers)}"
         f"-s{recipe.seed}-{recipe.id[:8]}"
     )
 
@@ -156,9 +155,9 @@ class RunDirectory:
         with files.explained(self.path), (self.path / LOG).open("a", encoding="utf-8") as file:
             file.write(f"{now}  {text}\n")
 
-    def write_recipe(self) -> None:
-        """Write recipe.toml."""
-        files.write(self.path / RECIPE, self.recipe.to_toml())
+    def write_recipe(self, recorded: Mapping[str, Any] | None = None) -> None:
+        """Write recipe.toml, with what was found of its images."""
+        files.write(self.path / RECIPE, self.recipe.to_toml(recorded))
 
     # Metrics
 

@@ -16,11 +16,12 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from memstudy import files, presets
-from memstudy.data import dataset, sources
+from memstudy import presets
+from memstudy.data import artifact, dataset
 from memstudy.data.dataset import CorruptedDataset
 from memstudy.errors import Interrupted, MemstudyError, RunFailed
 from memstudy.store import RunDirectory, Status
+from memstudy.store.run import LABELS
 from memstudy.study.environment import environment
 from memstudy.study.interruption import Terminated, deferred
 from memstudy.training import (
@@ -46,6 +47,8 @@ class Execution:
     threads: int = 1
     data_dir: Path | None = None
     download: bool = False
+    label_files: tuple[Path, ...] = ()  # where a recipe that trains on given labels finds them
+    data_sha256: str | None = None  # of the images that a recorded recipe was carried out on; others are refused
     deadline: float | None = None  # on time.monotonic's clock: stop after the epoch that passes it
 
 
@@ -73,10 +76,15 @@ def carry_out(run: RunDirectory, execution: Execution, watcher: Watcher | None =
         return run
     presets.check(run.recipe)
     device = resolve_device(execution.device)
-    images = sources.load(run.recipe.dataset, execution.data_dir, execution.download)
-    data = dataset.corrupt(images, run.recipe.corruption)
+    label_files = (*execution.label_files, run.path / LABELS)
+    data = dataset.build(run.recipe, execution.data_dir, execution.download, label_files)
+    if execution.data_sha256 not in (None, data.source.content_hash()):
+        raise MemstudyError(
+            f"the recipe was recorded on other images of {run.recipe.dataset!r} than those found now; point "
+            "--data-dir at those, or remove [recorded] from a copy of the recipe."
+        )
     with numerics(execution.threads):
-        state = TrainingState.initial(run.recipe, images, device)
+        state = TrainingState.initial(run.recipe, data.images, device)
         with run.lock():
             if run.exists and run.status is Status.FINISHED:  # by another process, while we waited
                 return run
@@ -90,7 +98,7 @@ def _prepare(
     run: RunDirectory, data: CorruptedDataset, state: TrainingState, device: torch.device, execution: Execution
 ) -> None:
     """Write what is known before training, or restore what was saved by an earlier process."""
-    source_hash = data.images.content_hash()
+    source_hash = data.source.content_hash()
     earlier = run.state()
     if earlier.get("data_sha256", source_hash) != source_hash:
         raise MemstudyError(
@@ -101,7 +109,7 @@ def _prepare(
     if saved is not None:
         state.restore(saved[1], saved[0])
     run.keep_metrics(state.epochs_done)
-    run.write_recipe()
+    run.write_recipe({"data_sha256": source_hash, "mean": data.images.mean, "std": data.images.std})
     run.update(
         status=Status.RUNNING,
         failure=None,
@@ -114,15 +122,9 @@ def _prepare(
         corrupted_share=data.corrupted_share,
         floor=data.floor,
         data_sha256=source_hash,
+        data_note=data.images.note,
     )
-    run.save_labels(
-        files.npz(
-            clean=data.images.train_labels.numpy(),
-            noisy=data.noisy_labels.numpy(),
-            mask=data.mask.numpy(),
-            transition=data.transition,
-        )
-    )
+    run.save_labels(artifact.content(data))
     run.log(f"{'continued' if saved else 'started'} at epoch {state.epochs_done} on {device}")
 
 

@@ -8,6 +8,7 @@ seeds = [0, 1, 2]            # or how many: 3
 [grid]                       # any of memstudy run's options; a list makes one recipe for each value
 reg = ["bare", "al2"]
 corrupt = 0.75
+# labels = "noisy.npz"       # a path from the study's file on
 
 [options.al2]                # options of regularizers, where a recipe uses them
 advance = 5
@@ -21,18 +22,19 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from memstudy import presets, regularizers
+from memstudy.data import label_files
 from memstudy.errors import MemstudyError, unknown
 from memstudy.recipe import Recipe, read_toml
 from memstudy.store.store import WHOLE_STORE
 
 TOP = ("name", "about", "preset", "seeds", "grid", "options", "report")
 GRID = (
-    "dataset", "network", "reg", "rule", "corrupt", "corrupt_seed",
+    "dataset", "normalization", "train_size", "network", "reg", "noise", "corrupt", "corrupt_seed", "labels",
     "epochs", "batch_size", "lr", "momentum",
 )  # fmt: skip
 REPORT = ("epochs",)
@@ -46,6 +48,14 @@ class Study:
     about: str
     recipes: tuple[Recipe, ...]
     report: dict[str, Any] = field(default_factory=dict)
+    label_files: tuple[Path, ...] = ()
+
+    def data_recipes(self) -> list[Recipe]:
+        """One recipe for each way in which the study's recipes make their data, seeds aside."""
+        found = {
+            (r.dataset, r.normalization, r.train_size, replace(r.corruption, seed=0)): r for r in self.recipes
+        }
+        return list(found.values())
 
 
 def read(path: Path, seeds: Sequence[int] | None = None) -> Study:
@@ -55,6 +65,7 @@ def read(path: Path, seeds: Sequence[int] | None = None) -> Study:
     grid, options, report = (_table(path, data, name) for name in ("grid", "options", "report"))
     _known(f"key of [grid] in {path}", grid, GRID)
     _known(f"key of [report] in {path}", report, REPORT)
+    grid, files = _read_labels(path, grid)
     if seeds is None:
         seeds = _seeds(path, data.get("seeds", [0]))
     try:
@@ -65,7 +76,14 @@ def read(path: Path, seeds: Sequence[int] | None = None) -> Study:
         raise MemstudyError(f"{path} describes no run: a list in [grid] is empty; give it a value, or remove it.")
     _check_options(path, options, recipes)
     _check_report(path, report, recipes)
-    return Study(_name(path, data), str(data.get("about", "")), recipes, report)
+    return Study(_name(path, data), str(data.get("about", "")), recipes, report, files)
+
+
+def _read_labels(path: Path, grid: dict[str, Any]) -> tuple[dict[str, Any], tuple[Path, ...]]:
+    """The grid with identities of labels instead of their files, and the files."""
+    named = grid.get("labels", [])
+    files = tuple(path.parent / str(name) for name in (named if isinstance(named, list) else [named]))
+    return (grid | {"labels": [label_files.read(file).digest for file in files]} if files else grid), files
 
 
 def _name(path: Path, data: dict[str, Any]) -> str:

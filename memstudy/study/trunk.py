@@ -12,8 +12,9 @@ from memstudy.data import dataset, sources
 from memstudy.data.images import ImageSet
 from memstudy.errors import MemstudyError
 from memstudy.models import Network
+from memstudy.recipe import Recipe
 from memstudy.store import RunDirectory
-from memstudy.training import DeviceData
+from memstudy.training.batches import normalized, per_channel
 from memstudy.training.evaluation import batch_size
 from memstudy.training.state import build_network, load_network
 
@@ -45,7 +46,8 @@ class Workbench:
 
     device: torch.device
     data_dir: Path | None = None
-    _loaded: tuple[str, str, TestSet, ImageSet] | None = None
+    _source: ImageSet | None = None
+    _loaded: tuple[object, TestSet, ImageSet] | None = None
 
     def test_set(self, run: RunDirectory) -> TestSet:
         """The run's test images; a MemstudyError if the images found are not those it was trained on."""
@@ -77,16 +79,23 @@ class Workbench:
         return network, features
 
     def _load(self, run: RunDirectory) -> tuple[TestSet, ImageSet]:
-        name = run.recipe.dataset
-        if self._loaded is None or self._loaded[0] != name:
-            images = sources.load(name, self.data_dir)
-            data = DeviceData.of(dataset.corrupt(images, run.recipe.corruption), self.device)
-            tests = TestSet(data.normalize(data.test_images), data.test_labels)
-            self._loaded = name, images.content_hash(), tests, images
-        _, content_hash, tests, images = self._loaded
-        if run.state().get("data_sha256") != content_hash:
+        name, what = run.recipe.dataset, _tested_on(run.recipe)
+        if self._source is None or self._source.name != name:
+            self._source = sources.load(name, self.data_dir)
+        if run.state().get("data_sha256") != self._source.content_hash():
             raise MemstudyError(
                 f"{run.name} was trained on other images of {name!r} than those found now; point --data-dir "
                 "at the ones it was trained on."
             )
-        return tests, images
+        if self._loaded is None or self._loaded[0] != what:
+            images = dataset.tested_on(self._source, run.recipe)
+            mean, std = per_channel(images.mean, self.device), per_channel(images.std, self.device)
+            pixels = normalized(images.test_images.to(self.device), mean, std)
+            self._loaded = what, TestSet(pixels, images.test_labels.to(self.device)), images
+        return self._loaded[1:]
+
+
+def _tested_on(recipe: Recipe) -> tuple[object, ...]:
+    """What of a recipe decides on which images its network is tested."""
+    replaced = (recipe.corruption, recipe.train_size) if dataset.replaces_images(recipe) else ()
+    return recipe.dataset, recipe.normalization, *replaced

@@ -40,8 +40,8 @@ class DeviceData:
             mask=data.mask.to(device),
             test_images=images.test_images.to(device),
             test_labels=images.test_labels.to(device),
-            mean=torch.tensor(images.mean, device=device).reshape(-1, 1, 1),
-            std=torch.tensor(images.std, device=device).reshape(-1, 1, 1),
+            mean=per_channel(images.mean, device),
+            std=per_channel(images.std, device),
         )
 
     @property
@@ -50,6 +50,16 @@ class DeviceData:
         return self.train_images.device
 
     def normalize(self, images: Tensor) -> Tensor:
-        """(B, C, H, W) uint8 → float32, scaled to [0, 1], minus mean, over std; laid out for the device."""
-        scaled = (images.float().div_(255) - self.mean) / self.std
-        return scaled.contiguous(memory_format=memory_format(self.device))
+        """`normalized` with this set's mean and std."""
+        return normalized(images, self.mean, self.std)
+
+
+def normalized(images: Tensor, mean: Tensor, std: Tensor) -> Tensor:
+    """(B, C, H, W) uint8 → float32, scaled to [0, 1], minus mean, over std; laid out for their device."""
+    scaled = (images.float().div_(255) - mean) / std
+    return scaled.contiguous(memory_format=memory_format(images.device))
+
+
+def per_channel(values: tuple[float, ...], device: torch.device) -> Tensor:
+    """Numbers (C,) as a float32 tensor (C, 1, 1) that broadcasts over images."""
+    return torch.tensor(values, device=device).reshape(-1, 1, 1)

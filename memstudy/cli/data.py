@@ -1,0 +1,143 @@
+"""`memstudy data`: build corrupted labels that others can train on, look at them, see what is installed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from memstudy.cli import options
+from memstudy.errors import MemstudyError
+
+
+@click.group()
+def data() -> None:
+    """Corrupted labels as files, and the image sets they are made from."""
+
+
+@data.command()
+@options.corruption
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Seed of the corruption.")
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="The .npz file to write.")
+@options.data
+@options.as_json
+def build(
+    seed: int,
+    output: Path,
+    data_dir: Path | None,
+    download: bool,
+    as_json: bool,
+    matrix: Path | None,
+    **chosen: Any,
+) -> None:
+    """Corrupt a set's training labels and write them, with mask, matrix and origin, to a file.
+
+    The same command gives the same bytes on every machine. The file needs nothing but numpy to be read.
+    """
+    from memstudy import files, presets
+    from memstudy.cli.progress import Voice
+    from memstudy.data import artifact, dataset
+
+    if output.suffix != ".npz":
+        raise MemstudyError(f"the output is an .npz file; {output} does not end in .npz.")
+    recipe = presets.build(corrupt_seed=seed, matrix=options.matrix(matrix), **chosen)
+    if dataset.replaces_images(recipe):
+        raise MemstudyError(
+            f"{recipe.corruption.rule} replaces images and leaves labels as they are, so there are no labels to "
+            f"write; train on it with: memstudy run --noise {recipe.corruption.rule}."
+        )
+    found = dataset.build(recipe, data_dir, download)
+    content = artifact.content(found)
+    if output.exists() and output.read_bytes() != content:
+        raise MemstudyError(f"{output} is there already, with other content; remove it or choose another name.")
+    files.write(output, content, "with --output")
+    voice, made = Voice(quiet=as_json), artifact.read(output)
+    voice.say(
+        f"{output}: {made.dataset}, {recipe.corruption.title} corruption, seed {made.seed}: "
+        f"{int(made.mask.sum()):,} of {len(made.noisy):,} labels are wrong ({100 * made.rate_realized:.2f} %)."
+    )
+    if note := found.source.note:
+        voice.say(f"{made.dataset} was {note}.")
+    voice.say(f"SHA-256 {files.digest(content)}")
+    voice.say(f"look at it: memstudy data show {output}; train on it: memstudy run --labels {output}")
+    if as_json:
+        voice.print_json({"path": str(output), "sha256": files.digest(content), **_facts(made)})
+
+
+def _facts(made: Any) -> dict[str, Any]:
+    """An artifact's scalars, ready for JSON."""
+    return {
+        "dataset": made.dataset,
+        "rule": made.rule,
+        "seed": made.seed,
+        "rate_asked": None if made.rate_asked != made.rate_asked else made.rate_asked,
+        "rate_realized": made.rate_realized,
+        "samples": len(made.noisy),
+        "corrupted": int(made.mask.sum()),
+        "train_size": made.train_size or None,
+        "source_sha256": made.source_sha256,
+        "labels_sha256": made.labels_sha256,
+        "transition": made.transition.tolist(),
+    }
+
+
+@data.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--figures", type=click.Path(path_type=Path), help="Where to draw. [default: beside FILE]")
+@options.data_dir
+@options.as_json
+def show(file: Path, figures: Path | None, data_dir: Path | None, as_json: bool) -> None:
+    """Print what a file of corrupted labels (or a run's directory) holds; draw its matrix and some samples."""
+    from memstudy.cli.progress import Voice
+    from memstudy.data import artifact, sources
+    from memstudy.report import noise
+
+    voice = Voice(quiet=as_json)
+    path = file / "labels.npz" if file.is_dir() else file
+    made = artifact.read(path)
+    for name, text in noise.describe(made).items():
+        voice.say(f"{name:<14} {text}")
+    voice.say(f"\nof each true class (row), % labeled as (column):\n{noise.matrix_text(made)}\n")
+    folder, stem = figures or path.parent, file.name if file.is_dir() else path.stem
+    drawn = noise.draw_matrix(made, folder, stem)
+    try:
+        source = sources.load(made.dataset, data_dir)
+        if source.content_hash() != made.source_sha256:
+            raise MemstudyError(f"the {made.dataset!r} found here has other content than the file was made for.")
+        drawn += noise.draw_samples(made, source, folder, stem)
+    except MemstudyError as error:
+        voice.say(f"no grid of samples, as their images are not here: {error}")
+    voice.say(f"figures: {', '.join(str(path) for path in drawn if path.suffix == '.png')} (also SVG, PDF, CSV)")
+    if as_json:
+        voice.print_json({"path": str(path), **_facts(made), "figures": [str(path) for path in drawn]})
+
+
+@data.command("list")
+@options.data_dir
+@options.as_json
+def list_(data_dir: Path | None, as_json: bool) -> None:
+    """What image sets there are: built in, installed, or your own; where, and how large."""
+    from memstudy.cli.progress import Voice
+    from memstudy.data import sources
+
+    voice, found, folder = Voice(quiet=as_json), sources.survey(data_dir), sources.data_directory(data_dir)
+    voice.say(f"data directory: {folder}\n")
+    for one in found:
+        voice.say(str(one))
+    if as_json:
+        voice.print_json({"directory": str(folder), "sets": [vars(one) for one in found]})
+
+
+@data.command()
+@options.as_json
+def rules(as_json: bool) -> None:
+    """Every corruption rule: what it does, and what its rate is the rate of."""
+    from memstudy.cli.progress import Voice
+    from memstudy.data.corruption import RULES
+
+    voice, found = Voice(quiet=as_json), {name: RULES.get(name) for name in RULES.names()}
+    for name, rule in found.items():
+        voice.say(f"{name}\n    {rule.about}\n    rate: {rule.rate or 'none'}")
+    if as_json:
+        voice.print_json({name: {"about": rule.about, "rate": rule.rate or None} for name, rule in found.items()})

@@ -1,0 +1,131 @@
+"""Corrupted labels as one file that others can train on: what each label was, is, and why.
+
+An .npz of plain arrays; with numpy alone, `numpy.load("noisy.npz")["noisy"]`:
+
+clean, noisy           (N,) int64
+mask                   (N,) bool, True where they differ
+transition             (K, K), realized frequencies, rows are true classes
+transition_asked       (K, K), the rule's own matrix; (0, 0) if it has none
+positions              (N,) int64, where each sample is in the set's training part (0, 1, 2, … for all of it)
+rule, seed             text
+rate_asked             a number; NaN for a rule without a rate
+rate_realized          the share of labels that differ
+dataset, class_names   text
+source_sha256          content hash of the whole image set, `ImageSet.content_hash`
+train_size             how many samples were chosen; 0 for all
+labels_sha256          identity of the noisy labels
+version                of this format and of the rules: 1
+
+The same command gives the same bytes: there is no date, no machine and no program version in it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from memstudy import files
+from memstudy.data import label_files
+from memstudy.data.dataset import CorruptedDataset
+from memstudy.data.label_files import LabelFile
+from memstudy.data.transitions import Labels, Matrix
+from memstudy.errors import MemstudyError
+
+VERSION = 1
+
+
+def content(data: CorruptedDataset) -> bytes:
+    """A corrupted data set's labels as the bytes of the file."""
+    corruption, images, noisy = data.corruption, data.images, data.noisy_labels.numpy()
+    whole = len(data.positions) == len(data.source.train_labels)
+    return files.npz(
+        clean=images.train_labels.numpy(),
+        noisy=noisy,
+        mask=data.mask.numpy(),
+        transition=data.transition,
+        transition_asked=np.zeros((0, 0)) if data.expected is None else data.expected,
+        positions=data.positions,
+        rule=np.array(corruption.rule),
+        seed=np.array(str(corruption.seed)),
+        rate_asked=np.array(np.nan if corruption.rate is None else corruption.rate),
+        rate_realized=np.array(data.corrupted_share),
+        dataset=np.array(images.name),
+        class_names=np.array(images.class_names),
+        source_sha256=np.array(data.source.content_hash()),
+        train_size=np.array(0 if whole else len(noisy)),
+        labels_sha256=np.array(label_files.digest(noisy)),
+        version=np.array(VERSION),
+    )
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A file that `content` made. Attributes are its arrays; text and numbers are Python's own."""
+
+    clean: Labels
+    noisy: Labels
+    mask: NDArray[np.bool_]
+    transition: Matrix
+    transition_asked: Matrix
+    positions: NDArray[np.int64]
+    rule: str
+    seed: int
+    rate_asked: float
+    rate_realized: float
+    dataset: str
+    class_names: tuple[str, ...]
+    source_sha256: str
+    train_size: int
+    labels_sha256: str
+    version: int
+
+
+def of(found: LabelFile) -> Artifact:
+    """The artifact in a file of labels that memstudy wrote.
+
+    Raises a MemstudyError if it did not, if a later version did, or if the parts contradict each other.
+    """
+    arrays: dict[str, Any] = found.arrays | {"noisy": found.noisy}
+    names = Artifact.__dataclass_fields__
+    missing = [name for name in names if name not in arrays]
+    if missing:
+        raise MemstudyError(
+            f"{found.path} is not one of memstudy's files of labels (it has no {', '.join(missing)}); it can be "
+            "trained on with 'memstudy run --labels', but there is nothing in it to show."
+        )
+    values = {name: _plain(arrays[name]) for name in names}
+    if values["version"] != VERSION:
+        raise MemstudyError(
+            f"{found.path} has format {values['version']}, and this memstudy knows format {VERSION}; use the "
+            "version that made it, or a newer one."
+        )
+    artifact = Artifact(
+        **values | {"seed": int(values["seed"]), "class_names": tuple(values["class_names"].tolist())}
+    )
+    _check(found, artifact)
+    return artifact
+
+
+def _plain(array: NDArray[Any]) -> Any:
+    return array.item() if array.ndim == 0 else array
+
+
+def _check(found: LabelFile, artifact: Artifact) -> None:
+    count, classes = len(artifact.noisy), len(artifact.class_names)
+    sound = (
+        artifact.clean.shape == artifact.mask.shape == artifact.positions.shape == (count,)
+        and artifact.transition.shape == (classes, classes)
+        and np.array_equal(artifact.mask, artifact.clean != artifact.noisy)
+        and artifact.labels_sha256 == found.digest
+    )
+    if not sound:
+        raise files.damaged(found.path, "its labels, mask and checksum do not agree", "get it again")
+
+
+def read(path: Path) -> Artifact:
+    """Read an artifact; a MemstudyError if the file is none."""
+    return of(label_files.read(path))

@@ -1,0 +1,34 @@
+"""A figure on disk: SVG, PDF and PNG, its data as CSV beside them, equal bytes for equal data."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import matplotlib as mpl
+
+mpl.use("Agg")  # files only: no display is needed, and none is opened
+
+import matplotlib.pyplot as plt
+import pandas as pd
+from matplotlib.figure import Figure
+
+from memstudy import files
+
+FORMATS = ("svg", "pdf", "png")
+_UNDATED = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {"Software": None}}
+
+
+def save(
+    folder: Path, name: str, figure: Figure, data: pd.DataFrame, how: str = files.ANOTHER_STORE
+) -> list[Path]:
+    """Write `name` in every format, and close the figure; `how` to choose a folder that can be written to."""
+    bounds = figure.get_tightbbox().padded(0.1)  # once: "tight" would draw each format twice
+    with mpl.rc_context({"svg.hashsalt": name}):
+        for ending in FORMATS:
+            image = io.BytesIO()
+            figure.savefig(image, format=ending, dpi=150, bbox_inches=bounds, metadata=_UNDATED[ending])
+            files.write(folder / f"{name}.{ending}", image.getvalue(), how)
+    plt.close(figure)
+    files.write(folder / f"{name}.csv", data.to_csv(index=False, lineterminator="\n"), how)
+    return [folder / f"{name}.{ending}" for ending in (*FORMATS, "csv")]

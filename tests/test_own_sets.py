@@ -1,0 +1,364 @@
+"""The user's own sets: real images in the user's files, and one sentence for whatever is wrong with those."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from memstudy.data import sources
+from memstudy.errors import MemstudyError
+
+
+@pytest.fixture(scope="module")
+def arrays(small):
+    """400 and 100 real digits as a user would save them."""
+    return {
+        "train_images": small.train_images[:, 0].numpy(),
+        "train_labels": small.train_labels.numpy(),
+        "test_images": small.test_images[:, 0].numpy(),
+        "test_labels": small.test_labels.numpy(),
+    }
+
+
+def write_npz(folder, arrays, name="mine"):
+    path = folder / f"{name}.npz"
+    np.savez(path, **arrays)
+    return path
+
+
+def write_folder(folder, arrays, names="abcdefghij", per_class=4, second="test", ending="png", change=lambda i: i):
+    """A torchvision ImageFolder of some of the images, all of them changed by a function of a PIL image."""
+    for part, place in (("train", "train"), ("test", second)):
+        for label, word in enumerate(names):
+            chosen = arrays[f"{part}_images"][arrays[f"{part}_labels"] == label][:per_class]
+            (folder / "mine" / place / word).mkdir(parents=True)
+            for index, pixels in enumerate(chosen):
+                change(Image.fromarray(pixels)).save(folder / "mine" / place / word / f"{index}.{ending}")
+    return folder / "mine"
+
+
+def refused(folder, *words):
+    """The sentence with which the set `mine` is refused; it must hold some words."""
+    with pytest.raises(MemstudyError) as caught:
+        sources.load("mine", folder)
+    sentence = str(caught.value)
+    assert "\n" not in sentence
+    assert sentence.endswith(".")
+    assert all(word in sentence for word in words), sentence
+    return sentence
+
+
+# NAME.npz
+
+
+def test_an_npz_is_what_was_saved(tmp_path, arrays, small):
+    write_npz(tmp_path, arrays)
+    images = sources.load("mine", tmp_path)
+    assert images.content_hash() == small.content_hash()
+    assert images.name == "mine"
+    assert images.class_names == tuple("0123456789")
+    assert (images.mean, images.std, images.note) == ((0.5,), (0.5,), "")
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 7])
+def test_channels_come_last_and_are_all_kept(tmp_path, arrays, channels):
+    deep = {
+        key: np.stack([value // (c + 1) for c in range(channels)], -1) if value.ndim == 3 else value
+        for key, value in arrays.items()
+    }
+    write_npz(tmp_path, deep)
+    images = sources.load("mine", tmp_path)
+    assert images.channels == len(images.mean) == len(images.std) == len(images.statistics[0]) == channels
+    assert np.array_equal(images.train_images.numpy(), deep["train_images"].transpose(0, 3, 1, 2))
+    assert images.train_images.is_contiguous()
+
+
+@pytest.mark.parametrize("kind", ["<i8", ">i8", "u1", "<u8", "i1"])
+def test_labels_may_be_whole_numbers_of_any_kind(tmp_path, arrays, small, kind):
+    write_npz(tmp_path, {k: v.astype(kind) if k.endswith("labels") else v for k, v in arrays.items()})
+    assert sources.load("mine", tmp_path).content_hash() == small.content_hash()
+
+
+def test_an_npz_may_name_its_classes_and_hold_other_things(tmp_path, arrays):
+    words = np.array(["nil", *"abcdefgh", "Größe"])
+    np.savez_compressed(tmp_path / "mine.npz", **arrays, class_names=words, remark=np.array("mine"))
+    assert sources.load("mine", tmp_path).class_names == tuple(words)
+
+
+def test_arrays_may_lie_in_any_order_in_memory(tmp_path, arrays, small):
+    write_npz(tmp_path, {key: np.asfortranarray(value) for key, value in arrays.items()})
+    assert sources.load("mine", tmp_path).content_hash() == small.content_hash()
+
+
+def with_label(arrays, part, old, new, kind=None):
+    labels = arrays[f"{part}_labels"].astype(kind or np.int64)
+    labels[labels == old] = new
+    return {f"{part}_labels": labels}
+
+
+BROKEN = {
+    "pixels as fractions": (lambda a: {"train_images": a["train_images"] / 255}, ["float64", "uint8"]),
+    "signed pixels": (lambda a: {"test_images": a["test_images"].astype(np.int8)}, ["test_images", "int8"]),
+    "channels first": (
+        lambda a: {"train_images": a["train_images"][:, None]},
+        ["(400, 1, 28, 28)", "(N, H, W, C)"],
+    ),
+    "flat images": (lambda a: {"train_images": a["train_images"].reshape(400, -1)}, ["(400, 784)"]),
+    "not square": (lambda a: {"train_images": a["train_images"][:, :, :20]}, ["(400, 28, 20)", "square"]),
+    "no pixels": (lambda a: {"train_images": a["train_images"][:, :0, :0]}, ["(400, 0, 0)"]),
+    "no channels": (lambda a: {"train_images": np.zeros((400, 28, 28, 0), np.uint8)}, ["(400, 28, 28, 0)"]),
+    "parts of two sizes": (lambda a: {"test_images": a["test_images"][:, :20, :20]}, ["(28, 28)", "(20, 20)"]),
+    "gray and color": (lambda a: {"test_images": np.stack([a["test_images"]] * 3, -1)}, ["(28, 28, 3)"]),
+    "a label too few": (
+        lambda a: {"train_labels": a["train_labels"][1:]},
+        ["400 train_images", "399 train_labels"],
+    ),
+    "an image too few": (lambda a: {"test_images": a["test_images"][1:]}, ["99 test_images", "100 test_labels"]),
+    "no test images": (
+        lambda a: {"test_images": a["test_images"][:0], "test_labels": a["test_labels"][:0]},
+        ["no test images"],
+    ),
+    "labels as fractions": (lambda a: {"train_labels": a["train_labels"] / 1}, ["train_labels", "float64"]),
+    "labels as truths": (lambda a: {"train_labels": a["train_labels"] > 4}, ["bool", "whole numbers"]),
+    "labels as words": (lambda a: {"train_labels": a["train_labels"].astype(str)}, ["<U", "whole numbers"]),
+    "one-hot labels": (lambda a: {"train_labels": np.eye(10, dtype=int)[a["train_labels"]]}, ["(400, 10)"]),
+    "a single label": (lambda a: {"train_labels": np.array(3)}, ["train_labels", "()"]),
+    "negative training labels": (lambda a: with_label(a, "train", 3, -1), ["go down to -1", "counted from 0"]),
+    "negative test labels": (lambda a: with_label(a, "test", 3, -7), ["go down to -7"]),
+    "a class without training images": (lambda a: with_label(a, "train", 3, 4), ["has the label 3", "gaps"]),
+    "labels from 1": (lambda a: with_label(a, "train", 0, 10), ["has the label 0", "counted from 0"]),
+    "an enormous label": (lambda a: with_label(a, "train", 9, 2**64 - 1, np.uint64), ["has the label 9"]),
+    "a test label that is not trained on": (lambda a: with_label(a, "test", 9, 10), ["go up to 10", "10 classes"]),
+    "too few names": (lambda a: {"class_names": np.array([*"abcdefghi"])}, ["go up to 9", "9 classes"]),
+    "too many names": (lambda a: {"class_names": np.array([*"abcdefghijk"])}, ["has the label 10 (class k)"]),
+    "one name twice": (lambda a: {"class_names": np.array([*"abcdefghia"])}, ["all different"]),
+    "names as numbers": (lambda a: {"class_names": np.arange(10)}, ["class_names", "text"]),
+    "one class": (
+        lambda a: {"train_labels": 0 * a["train_labels"], "test_labels": 0 * a["test_labels"]},
+        ["two or more"],
+    ),
+    "objects": (lambda a: {"train_images": np.array([{}] * 400, object)}, ["object", "never read"]),
+    "names as objects": (
+        lambda a: {"class_names": np.array([*"abcdefghij"], object)},
+        ["class_names", "never read"],
+    ),
+}
+
+
+@pytest.mark.parametrize("what", BROKEN)
+def test_an_npz_with_a_mistake_is_answered_with_a_sentence(tmp_path, arrays, what):
+    change, words = BROKEN[what]
+    path = write_npz(tmp_path, {**arrays, **change(arrays)})
+    refused(tmp_path, str(path), *words)
+
+
+@pytest.mark.parametrize("key", ["train_images", "train_labels", "test_images", "test_labels"])
+def test_an_npz_without_an_array_says_which(tmp_path, arrays, key):
+    path = write_npz(tmp_path, {k: v for k, v in arrays.items() if k != key})
+    refused(tmp_path, f"{path} has no {key}; an image set has the arrays train_images, ")
+
+
+@pytest.mark.parametrize("keep", [0, 1, 100, 0.1, 0.5, 0.9, -1, -10])
+def test_a_truncated_npz_is_told(tmp_path, arrays, keep):
+    path = write_npz(tmp_path, arrays)
+    content = path.read_bytes()
+    path.write_bytes(content[: int(keep * len(content)) if isinstance(keep, float) else keep])
+    refused(tmp_path, f"{path} is truncated, damaged or no .npz file", "numpy.savez")
+
+
+@pytest.mark.parametrize("place", [0.02, 0.3, 0.5, 0.9])
+def test_a_changed_npz_is_told(tmp_path, arrays, place):
+    path = write_npz(tmp_path, arrays)
+    content = bytearray(path.read_bytes())
+    content[int(place * len(content))] ^= 0xFF
+    path.write_bytes(content)
+    refused(tmp_path, f"{path} is truncated, damaged or no .npz file")
+
+
+@pytest.mark.parametrize("content", [b"", b"<!DOCTYPE html>", b"PK\x03\x04", b"\x93NUMPY\x01\x00", b"\x80\x04N."])
+def test_a_foreign_file_is_told(tmp_path, content):
+    (tmp_path / "mine.npz").write_bytes(content)
+    refused(tmp_path, "truncated, damaged or no .npz file")
+
+
+def test_a_header_that_lies_is_told(tmp_path, arrays):
+    """More images than any memory holds, in a few bytes."""
+    import zipfile
+
+    path = write_npz(tmp_path, {k: v for k, v in arrays.items() if k != "train_images"})
+    with zipfile.ZipFile(path, "a") as archive:
+        header = b"{'descr': '|u1', 'fortran_order': False, 'shape': (400, 9999999, 9999999), }".ljust(117) + b"\n"
+        archive.writestr("train_images.npy", b"\x93NUMPY\x01\x00\x76\x00" + header)
+    refused(tmp_path, str(path))
+
+
+# NAME/train/CLASS/*.png
+
+
+@pytest.mark.parametrize("second", ["test", "val"])
+@pytest.mark.parametrize("ending", ["png", "bmp"])
+def test_a_folder_of_gray_images_is_what_was_saved(tmp_path, arrays, small, second, ending):
+    write_folder(tmp_path, arrays, second=second, ending=ending)
+    images = sources.load("mine", tmp_path)
+    assert images.class_names == tuple("abcdefghij")
+    assert images.channels == 1
+    for label in range(10):
+        assert torch.equal(
+            images.train_images[images.train_labels == label], small.train_images[small.train_labels == label][:4]
+        )
+        assert torch.equal(
+            images.test_images[images.test_labels == label], small.test_images[small.test_labels == label][:4]
+        )
+
+
+def test_one_image_in_color_makes_all_of_three_channels(tmp_path, arrays):
+    folder = write_folder(tmp_path, arrays)
+    gray = sources.load("mine", tmp_path)
+    one = folder / "train" / "c" / "1.png"
+    Image.open(one).convert("RGB").save(one)
+    color = sources.load("mine", tmp_path)
+    assert (gray.channels, color.channels) == (1, 3)
+    assert torch.equal(color.train_images, gray.train_images.repeat(1, 3, 1, 1))
+    assert torch.equal(color.test_images, gray.test_images.repeat(1, 3, 1, 1))
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "P", "1", "LA", "CMYK"])
+def test_other_kinds_of_images_are_read_as_color(tmp_path, arrays, mode):
+    ending = "tif" if mode == "CMYK" else "png"
+    write_folder(tmp_path, arrays, per_class=1, ending=ending, change=lambda image: image.convert(mode))
+    assert sources.load("mine", tmp_path).channels == 3
+
+
+def test_test_goes_before_val_and_other_files_are_ignored(tmp_path, arrays):
+    folder = write_folder(tmp_path, arrays)
+    before = sources.load("mine", tmp_path).content_hash()
+    (folder / "val" / "x").mkdir(parents=True)
+    (folder / "train" / "a" / "notes.txt").write_text("not an image")
+    assert sources.load("mine", tmp_path).content_hash() == before
+
+
+def test_images_of_different_sizes_are_named(tmp_path, arrays):
+    folder = write_folder(tmp_path, arrays)
+    odd = folder / "test" / "d" / "1.png"
+    Image.open(odd).resize((20, 30)).save(odd)
+    refused(tmp_path, f"{folder / 'train' / 'a' / '0.png'} is 28×28", f"{odd} 20×30", "resize")
+
+
+def test_images_that_are_not_square_are_refused(tmp_path, arrays):
+    write_folder(tmp_path, arrays, change=lambda image: image.resize((20, 30)))
+    refused(tmp_path, "must be square", "20×30", "crop")
+
+
+def test_images_of_16_bits_are_refused_rather_than_cut_off(tmp_path, arrays):
+    folder = write_folder(tmp_path, arrays)
+    deep = folder / "train" / "a" / "2.png"
+    Image.fromarray(np.full((28, 28), 1000, np.uint16)).save(deep)
+    refused(tmp_path, str(deep), "8 bits")
+
+
+@pytest.mark.parametrize("content", [b"", b"<!DOCTYPE html>", None])
+def test_an_unreadable_image_is_named(tmp_path, arrays, content):
+    bad = write_folder(tmp_path, arrays) / "test" / "e" / "3.png"
+    bad.write_bytes(bad.read_bytes()[:80] if content is None else content)
+    refused(tmp_path, f"{bad} cannot be read as an image", "repair or remove it")
+
+
+@pytest.mark.parametrize("part", ["train", "test"])
+def test_classes_that_differ_are_named(tmp_path, arrays, part):
+    (write_folder(tmp_path, arrays) / part / "zebra").mkdir()
+    refused(tmp_path, "only one has a folder zebra")
+
+
+def test_a_class_without_training_images_is_named(tmp_path, arrays):
+    folder = write_folder(tmp_path, arrays)
+    for file in (folder / "train" / "c").iterdir():
+        file.unlink()
+    refused(tmp_path, "no training image", "label 2 (class c)")
+
+
+@pytest.mark.parametrize("part", ["train", "test"])
+def test_an_empty_part_is_named(tmp_path, arrays, part):
+    folder = write_folder(tmp_path, arrays)
+    for file in (folder / part).glob("*/*"):
+        file.unlink()
+    refused(tmp_path, str(folder), "is empty")
+
+
+def test_a_part_that_is_missing_is_named(tmp_path, arrays):
+    (write_folder(tmp_path, arrays) / "test").rename(tmp_path / "mine" / "tests")
+    refused(tmp_path, "neither test nor val")
+
+
+def test_a_part_without_folders_of_classes_is_named(tmp_path):
+    (tmp_path / "mine" / "train").mkdir(parents=True)
+    (tmp_path / "mine" / "test").mkdir()
+    refused(tmp_path, "holds no folders of classes")
+
+
+# Names
+
+
+def test_a_built_in_name_wins(tmp_path, arrays, mnist5k):
+    write_npz(tmp_path, arrays, "mnist5k")
+    assert sources.load("mnist5k", tmp_path).content_hash() == mnist5k.content_hash()
+    assert [one.name for one in sources.survey(tmp_path)].count("mnist5k") == 1
+
+
+def test_two_sets_of_one_name_are_told(tmp_path, arrays):
+    write_folder(tmp_path, arrays, per_class=1)
+    write_npz(tmp_path, arrays)
+    refused(tmp_path, "both the set 'mine'", "rename")
+
+
+def test_own_sets_are_among_the_known_names(tmp_path, arrays):
+    write_npz(tmp_path, arrays, "pets")
+    (tmp_path / "birds" / "train").mkdir(parents=True)
+    with pytest.raises(
+        MemstudyError, match=r"did you mean pets.*Known: birds, cifar10, .*mnist5k, pets"
+    ) as caught:
+        sources.load("pet", tmp_path)
+    assert re.search(rf"looked for in {re.escape(str(tmp_path))}", str(caught.value))
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "../mine", "sub/mine", ".hidden", "mine.npz", "MNIST"])
+def test_a_name_is_never_a_path(tmp_path, arrays, name):
+    data = tmp_path / "data"
+    (data / "sub").mkdir(parents=True)
+    (data / "MNIST" / "raw").mkdir(parents=True)
+    (data / ".hidden" / "train").mkdir(parents=True)
+    for folder in (tmp_path, data, data / "sub"):
+        write_npz(folder, arrays)
+    with pytest.raises(MemstudyError, match="unknown dataset"):
+        sources.load(name, data)
+
+
+@pytest.mark.parametrize("kind", ["missing", "file"])
+def test_without_a_data_directory_there_are_no_own_sets(tmp_path, kind):
+    folder = tmp_path / "none"
+    if kind == "file":
+        folder.write_text("in the way")
+    refused(folder, "unknown dataset 'mine'")
+    assert [one.name for one in sources.survey(folder)] == sources.SOURCES.names()
+
+
+def test_the_list_has_own_sets_and_says_which_are_broken(tmp_path, arrays):
+    write_npz(tmp_path, arrays)
+    write_folder(tmp_path / "more", arrays, per_class=1).rename(tmp_path / "pets")
+    (tmp_path / "bad.npz").write_bytes(b"PK")
+    (tmp_path / "worse" / "train").mkdir(parents=True)
+    (tmp_path / "object.npz").write_bytes(
+        write_npz(tmp_path / "more", {"train_images": np.array({})}).read_bytes()
+    )
+    sources.load("mine", tmp_path)
+    found = {one.name: one for one in sources.survey(tmp_path)[len(sources.SOURCES.names()) :]}
+    assert list(found) == ["bad", "mine", "object", "pets", "worse"]
+    assert found["mine"].about == "your own: 400 train / 100 test, 28×28"
+    assert found["mine"].size == (tmp_path / "mine.npz").stat().st_size
+    assert [name for name, one in found.items() if one.installed] == ["mine", "pets"]
+    assert [name for name, one in found.items() if one.cached] == ["mine"]
+    assert found["pets"].size == sum(file.stat().st_size for file in Path(tmp_path / "pets").rglob("*.png"))
+    for name in ("bad", "object", "worse"):
+        assert str(found[name].about).startswith("not readable: ")
