@@ -263,6 +263,14 @@ def test_labels_for_a_chosen_part(memstudy):
     assert "leave --train-size out" in refused.stderr
 
 
+def test_labels_of_all_samples_serve_any_part(memstudy):
+    build(memstudy, "--corrupt", "0.5")
+    made = run(memstudy, "--labels", "noisy.npz", "--train-size", "500")
+    with np.load("noisy.npz") as built, np.load(made.path / "labels.npz") as used:
+        assert len(used["noisy"]) == 500
+        assert np.array_equal(built["noisy"][used["positions"]], used["noisy"])
+
+
 BAD_LABELS = [
     (lambda noisy: noisy[:-1], "3,999 noisy labels"),
     (lambda noisy: noisy + 1, "counted from 1"),

@@ -144,7 +144,9 @@ def test_a_server_that_is_not_there_leaves_nothing(tmp_path, monkeypatch):
     assert rest(tmp_path) == []
 
 
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
 def test_ctrl_c_leaves_nothing(little, tmp_path):
+    """Whatever it interrupts; a socket may be left to be collected."""
     little.instead[FILES[2]] = interrupt
     with pytest.raises(KeyboardInterrupt):
         sources.load("mnist", tmp_path / "data", download=True)

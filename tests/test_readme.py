@@ -20,9 +20,10 @@ TARGETS = [line.split("#")[0].split()[1] for line in INDENTED if line.strip().st
 
 def parsed(line):
     """The subcommand's context for a command line; raises click.UsageError if it would be refused."""
-    name, *words = shlex.split(line)[1:]
-    command = main.commands[name]
-    return command.make_context(name, words, parent=click.Context(main))
+    command, words = main, shlex.split(line)[1:]
+    while isinstance(command, click.Group):
+        command = command.commands[words.pop(0)]
+    return command.make_context(command.name, words, parent=click.Context(main))
 
 
 def test_every_verb_is_shown():
@@ -32,8 +33,9 @@ def test_every_verb_is_shown():
 @pytest.mark.parametrize("line", COMMANDS)
 def test_command_is_one(line):
     context = parsed(line)
-    if "file" in context.params and context.params["file"] is not None:
-        assert (ROOT / context.params["file"]).is_file()
+    file = context.params.get("file")
+    if file is not None and file.parent != Path():  # a name alone is one that the reader makes
+        assert (ROOT / file).is_file()
 
 
 def test_a_wrong_command_would_be_noticed():

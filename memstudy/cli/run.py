@@ -109,12 +109,14 @@ def _from_labels(path: Path, given: list[str], chosen: dict[str, Any]) -> dict[s
     if not found.ours:
         return {"labels": found.digest}
     made = artifact.of(found)
-    own = {"dataset": made.dataset, "train_size": made.train_size or None, "corrupt_seed": made.seed}
+    own: dict[str, Any] = {"dataset": made.dataset}
+    if made.train_size:  # labels of all samples are also labels of any part of them
+        own |= {"train_size": made.train_size, "corrupt_seed": made.seed}
     for name, value in own.items():
         if name in given and chosen[name] != value:
             raise MemstudyError(
-                f"{path} was made with {name.replace('_', '-')} {'all' if value is None else value}, not "
-                f"{chosen[name]}; leave --{name.replace('_', '-')} out."
+                f"{path} was made with {name.replace('_', '-')} {value}, not {chosen[name]}; leave "
+                f"--{name.replace('_', '-')} out."
             )
     return own | {"labels": found.digest}
 
