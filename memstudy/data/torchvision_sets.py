@@ -19,7 +19,7 @@ import filelock
 import torch
 
 from memstudy import files
-from memstudy.data import class_names, own
+from memstudy.data import class_names, npz_set
 from memstudy.data.cache import Origin
 from memstudy.data.images import ImageSet
 from memstudy.data.sources import Source
@@ -64,7 +64,7 @@ class Known:
     def ways(self) -> str:
         """How to get it, a clause."""
         example = f"{self.place}/{self.needed[0]} and its three companions" if self.needed[1:] else self.place
-        copy = f" (or {self.copy}, with the arrays {', '.join(own.KEYS)})" if self.copy else ""
+        copy = f" (or {self.copy}, with the arrays {', '.join(npz_set.KEYS)})" if self.copy else ""
         return (
             f"add --download (about {self.megabytes} MB); point --data-dir or MEMSTUDY_DATA at a folder that "
             f"holds {example}, unpacked{copy}; or use an embedded set: --dataset mnist5k"
@@ -165,7 +165,7 @@ def _check(images: ImageSet, known: Known, place: Path) -> None:
 
 def _copied(name: str, known: Known, path: Path) -> ImageSet:
     """CIFAR from someone's .npz: its labels are checked, its images cannot be, and the set says so."""
-    images = own.read_npz(path, name)
+    images = npz_set.read(path, name)
     _check(images, known, path)
     labels = images.train_labels, images.test_labels
     if name == "cifar10":

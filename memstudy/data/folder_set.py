@@ -1,0 +1,98 @@
+"""An image set of the user's in folders, one a class, as torchvision's ImageFolder reads them.
+
+NAME/train/CLASS/*.png and NAME/test/CLASS/*.png (or val): any usual image type, all of one size and square;
+gray if every file is gray, else RGB. Classes in the order of the alphabet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from memstudy.data.assembly import checked_classes, image_set, why
+from memstudy.data.images import ImageSet
+from memstudy.errors import MemstudyError
+
+Files = list[tuple[str, int]]
+
+
+def read(folder: Path, name: str) -> ImageSet:
+    """Decode two image folders, `train` and `test` (or `val`)."""
+    (classes, train), (others, test) = _listed(folder / "train"), _listed(test_part(folder))
+    if different := sorted({*classes} ^ {*others}):
+        raise MemstudyError(
+            f"the classes of the two parts of {folder} differ: only one has a folder {different[0]}; give both "
+            "the same folders."
+        )
+    if not train or not test:
+        raise MemstudyError(
+            f"the {'test' if train else 'training'} part of {folder} is empty; put images into it."
+        )
+    labels = {"train": _labels(train), "test": _labels(test)}
+    checked = checked_classes(folder, labels["train"], labels["test"], classes)
+    pixels = _decoded([file for file, _ in (*train, *test)])
+    return image_set(name, {"train": pixels[: len(train)], "test": pixels[len(train) :]}, labels, checked)
+
+
+def _labels(files: Files) -> NDArray[np.int64]:
+    return np.array([label for _, label in files], np.int64)
+
+
+def test_part(folder: Path) -> Path:
+    """The folder of the test images; a MemstudyError if there is none."""
+    for part in (folder / "test", folder / "val"):
+        if part.is_dir():
+            return part
+    raise MemstudyError(f"{folder} has a folder train but neither test nor val; put the test images into one.")
+
+
+def _listed(folder: Path) -> tuple[list[str], Files]:
+    """The classes of an image folder, and its files, each with its label."""
+    from torchvision.datasets import ImageFolder
+
+    try:
+        found = ImageFolder(folder, allow_empty=True)
+    except OSError as error:
+        raise MemstudyError(
+            f"{folder} holds no folders of classes that can be read ({why(error)}); make one a class."
+        ) from error
+    return found.classes, found.samples
+
+
+def _decoded(files: Sequence[str]) -> NDArray[np.uint8]:
+    """All images, (N, H, W) if every one is gray, else (N, H, W, 3)."""
+    images = [_one(file) for file in files]
+    size = images[0].shape[:2]
+    for file, image in zip(files, images, strict=True):
+        if image.shape[:2] != size:
+            raise MemstudyError(
+                f"all images must be of one size, but {files[0]} is {_size(size)} and {file} {_size(image.shape)}"
+                "; resize them."
+            )
+    if size[0] != size[1]:
+        raise MemstudyError(f"images must be square, but {files[0]} and the others are {_size(size)}; crop them.")
+    if any(image.ndim == 3 for image in images):
+        images = [image if image.ndim == 3 else np.repeat(image[..., None], 3, axis=2) for image in images]
+    return np.stack(images)
+
+
+def _size(shape: tuple[int, ...]) -> str:
+    return f"{shape[1]}×{shape[0]}"
+
+
+def _one(file: str) -> NDArray[np.uint8]:
+    """An image file's pixels, (H, W) if it is gray, else (H, W, 3)."""
+    from PIL import Image
+
+    try:
+        with Image.open(file) as image:
+            deep = image.mode[0] in "IF"  # 16 or 32 bits: reduced to 8, they would be cut off rather than scaled
+            pixels = np.asarray(image.convert("L" if image.mode == "L" else "RGB"))
+    except Exception as error:  # each of Pillow's readers raises its own
+        raise MemstudyError(f"{file} cannot be read as an image ({why(error)}); repair or remove it.") from error
+    if deep:
+        raise MemstudyError(f"{file} has more than 8 bits a channel; save it with 8.")
+    return pixels

@@ -1,0 +1,108 @@
+"""An image set of the user's in an .npz file. Nothing in it is ever run.
+
+train_images, test_images: uint8, (N, H, W) or (N, H, W, C), square, any number of channels; train_labels,
+test_labels: (N,) whole numbers from 0; class_names, if wanted: (K,) text.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from memstudy.data.assembly import PARTS, checked_classes, image_set, why
+from memstudy.data.images import ImageSet
+from memstudy.errors import MemstudyError
+
+KEYS = ("train_images", "train_labels", "test_images", "test_labels")
+LAYOUT = "(N, H, W) or (N, H, W, C), square and uint8"
+
+Header = tuple[tuple[int, ...], np.dtype[Any]]
+
+
+def describe(path: Path) -> str:
+    """What the file holds, in a line, without decoding it; a MemstudyError if it looks broken."""
+    headers = _headers(path)
+    (train, height, width, *channels), test = headers["train_images"][0], _length(headers["test_images"])
+    size = "×".join(map(str, (height, width, *channels)))
+    return f"your own: {train:,} train / {test:,} test, {size}"
+
+
+def read(path: Path, name: str) -> ImageSet:
+    """Decode an .npz of four arrays."""
+    headers = _headers(path)
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = {key: archive[key] for key in headers}
+    except Exception as error:  # numpy, zipfile and zlib each raise their own
+        raise _unreadable(path, error) from error
+    images, labels = ({part: arrays[f"{part}_{kind}"] for part in PARTS} for kind in ("images", "labels"))
+    given = [str(word) for word in arrays["class_names"]] if "class_names" in arrays else None
+    return image_set(name, images, labels, checked_classes(path, labels["train"], labels["test"], given))
+
+
+def _headers(path: Path) -> dict[str, Header]:
+    """Shape and type of each array that is wanted, checked; their content is not read."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            there = {entry.removesuffix(".npy") for entry in archive.namelist()}
+            found = {key: _header(archive, key) for key in (*KEYS, "class_names") if key in there}
+    except Exception as error:  # zipfile, zlib and numpy each raise their own
+        raise _unreadable(path, error) from error
+    if missing := [key for key in KEYS if key not in found]:
+        raise MemstudyError(
+            f"{path} has no {' and no '.join(missing)}; an image set has the arrays {', '.join(KEYS)} and may "
+            "have class_names."
+        )
+    for key, (shape, kind) in found.items():
+        _check_header(path, key, shape, kind)
+    for part in PARTS:
+        _check_lengths(path, part, *(_length(found[f"{part}_{kind}"]) for kind in ("images", "labels")))
+    first, second = (found[f"{part}_images"][0][1:] for part in PARTS)
+    if first != second:
+        raise MemstudyError(
+            f"the training images in {path} are {first}, but the test images {second}; all must be of one shape."
+        )
+    return found
+
+
+def _length(header: Header) -> int:
+    return header[0][0]
+
+
+def _header(archive: zipfile.ZipFile, key: str) -> Header:
+    with archive.open(f"{key}.npy") as file:
+        old = np.lib.format.read_magic(file) == (1, 0)
+        read_header = np.lib.format.read_array_header_1_0 if old else np.lib.format.read_array_header_2_0
+        shape, _, kind = read_header(file)
+    return shape, kind
+
+
+def _unreadable(path: Path, error: Exception) -> MemstudyError:
+    return MemstudyError(
+        f"{path} is truncated, damaged or no .npz file ({why(error)}); write it again with numpy.savez."
+    )
+
+
+def _check_header(path: Path, key: str, shape: tuple[int, ...], kind: np.dtype[Any]) -> None:
+    if key == "class_names":
+        good, wanted = kind.kind == "U" and len(shape) == 1, "text, (K,), such as numpy.array(['cat', 'dog'])"
+    elif key.endswith("labels"):
+        good, wanted = kind.kind in "iu" and len(shape) == 1, "whole numbers, (N,)"
+    else:
+        square = len(shape) in (3, 4) and shape[1] == shape[2] and 0 not in shape[1:]
+        good, wanted = kind == np.uint8 and square, f"images {LAYOUT}"
+    if not good:
+        objects = " (arrays of objects are never read, as that can run what is in them)" if kind.hasobject else ""
+        raise MemstudyError(f"{key} in {path} is {kind}, {shape}{objects}; it must be {wanted}.")
+
+
+def _check_lengths(path: Path, part: str, images: int, labels: int) -> None:
+    if images != labels:
+        raise MemstudyError(
+            f"{path} has {images:,} {part}_images but {labels:,} {part}_labels; give one label each."
+        )
+    if not images:
+        raise MemstudyError(f"{path} has no {part} images; there must be some.")
