@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import math
+import random
 from collections import Counter
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -122,8 +124,8 @@ def corruption_of(rule, seed=0, rate=0.3):
 
 def corrupt(images, rule, seed=0, rate=0.3):
     """Any rule on a set of ten classes; one that takes labels gets the next class of each."""
-    given = (images.train_labels.numpy() + 1) % 10 if rule in GIVEN else None
-    return dataset.corrupt(images, corruption_of(rule, seed, rate), given)
+    theirs = (images.train_labels.numpy() + 1) % 10 if rule in GIVEN else None
+    return dataset.corrupt(images, corruption_of(rule, seed, rate), theirs)
 
 
 def content(images):
@@ -338,7 +340,7 @@ def test_asymmetric_noise_on_the_real_cifar10():
 
 
 def test_asymmetric_noise_is_refused_for_a_set_without_a_map():
-    with pytest.raises(MemstudyError, match="needs to know which classes of 'labels'.*--noise matrix"):
+    with pytest.raises(MemstudyError, match=r"needs to know which classes of 'labels'.*--noise matrix"):
         drawn("asymmetric", 10, 0.4)
 
 
@@ -381,7 +383,8 @@ class Leaving:
 @given(matrix=stochastic(12), extreme=st.sampled_from([Constant(0.0), Constant(0.5), Constant(1.0), None]))
 def test_a_class_of_probability_0_is_never_drawn_however_numbers_are_rounded(matrix, extreme):
     clean = labels(len(matrix), 200)
-    result = flip(clean, matrix, extreme or Leaving())
+    generator: Any = extreme or Leaving()
+    result = flip(clean, matrix, generator)
     assert (matrix[clean, result] > 0).all()
 
 
@@ -391,7 +394,8 @@ def test_a_row_that_adds_up_to_less_than_1_by_rounding_loses_nothing(classes):
     matrix = np.zeros((classes, classes))
     matrix[:, : classes - 1] = 1 / (classes - 1)
     clean = labels(classes)
-    for generator in (Leaving(), numpy_generator(0, "corruption")):
+    generators: tuple[Any, ...] = (Leaving(), numpy_generator(0, "corruption"))
+    for generator in generators:
         result = flip(clean, matrix, generator)
         assert result.max() < classes - 1
 
@@ -592,7 +596,7 @@ def test_instance_takes_images_of_one_color(small):
 
 
 def test_instance_on_images_in_color(cifar10):
-    result, expected = by_sample(cifar10, 0.4)
+    result, _ = by_sample(cifar10, 0.4)
     assert likely((result != cifar10.train_labels.numpy()).sum(), 1000, truncated(0.4).mean())
     assert len(np.unique(odds(cifar10).argmax(axis=1))) == 10
 
@@ -610,9 +614,9 @@ def test_every_channel_of_an_image_counts(cifar10):
 
 @pytest.mark.parametrize("rule", GIVEN)
 def test_given_labels_are_taken_as_they_are(small, rule):
-    given = numpy_generator(0, "test").permutation(small.train_labels.numpy())
-    data = dataset.corrupt(small, corruption_of(rule), given)
-    assert np.array_equal(data.noisy_labels.numpy(), given)
+    theirs = numpy_generator(0, "test").permutation(small.train_labels.numpy())
+    data = dataset.corrupt(small, corruption_of(rule), theirs)
+    assert np.array_equal(data.noisy_labels.numpy(), theirs)
     assert data.expected is None
 
 
@@ -639,9 +643,7 @@ def probe(images, count=400):
     size = images.size
     row, column = torch.meshgrid(torch.arange(size), torch.arange(size), indexing="ij")
     places = torch.stack([row, column]).to(torch.uint8).expand(count, -1, -1, -1)
-    return replace(
-        images, train_images=places, test_images=places[:100], train_labels=torch.arange(count) % 10
-    )
+    return replace(images, train_images=places, test_images=places[:100], train_labels=torch.arange(count) % 10)
 
 
 def orders(images):
@@ -799,19 +801,29 @@ def test_a_set_of_one_color_has_controls_too(small):
 
 @pytest.mark.parametrize("rule", RULES.names())
 def test_nothing_that_is_passed_in_is_changed(small, rule):
-    before, given = content(small), (small.train_labels.numpy() + 1) % 10
-    copy = given.copy()
-    dataset.corrupt(small, corruption_of(rule), given if rule in GIVEN else None)
+    before, theirs = content(small), (small.train_labels.numpy() + 1) % 10
+    copy = theirs.copy()
+    dataset.corrupt(small, corruption_of(rule), theirs if rule in GIVEN else None)
     assert content(small) == before
-    assert np.array_equal(given, copy)
+    assert np.array_equal(theirs, copy)
+
+
+def global_states():
+    """Of numpy, of torch and of Python."""
+    return str(np.random.get_state()), torch.get_rng_state().tolist(), random.getstate()  # noqa: NPY002
 
 
 @pytest.mark.parametrize("rule", RULES.names())
 def test_no_global_generator_is_touched(small, rule):
-    before = np.random.get_state()[1].copy(), torch.get_rng_state()  # noqa: NPY002 (the global one is meant)
+    before = global_states()
     corrupt(small, rule)
-    assert np.array_equal(np.random.get_state()[1], before[0])  # noqa: NPY002
-    assert torch.equal(torch.get_rng_state(), before[1])
+    assert global_states() == before
+
+
+def test_the_check_of_global_generators_can_fail():
+    before = global_states()
+    torch.rand(1)
+    assert global_states() != before
 
 
 @pytest.mark.parametrize("rule", RULES.names())
@@ -937,7 +949,9 @@ def cross_entropy(matrix, data):
     return -np.log(matrix[data.images.train_labels.numpy(), data.noisy_labels.numpy()]).mean()
 
 
-@pytest.mark.parametrize("rule", ["symmetric", "symmetric-exact", "uniform", "pair", "asymmetric", "random-labels"])
+@pytest.mark.parametrize(
+    "rule", ["symmetric", "symmetric-exact", "uniform", "pair", "asymmetric", "random-labels"]
+)
 @pytest.mark.parametrize("seed", range(3))
 def test_no_matrix_goes_below_the_realized_floor_and_the_realized_one_reaches_it(mnist5k, rule, seed):
     data = corrupt(mnist5k, rule, seed)
@@ -1175,4 +1189,8 @@ def test_a_network_is_tested_on_what_its_rule_makes_of_the_test_images(small, ru
     wanted = recipe(rule, 0.3 if rule in RATED else None, train_size=100)
     found = dataset.tested_on(small, wanted)
     assert torch.equal(found.test_images, dataset.prepare(small, wanted).images.test_images)
-    assert dataset.replaces_images(wanted) == (rule in PIXELS) == (not torch.equal(found.test_images, small.test_images))
+    assert (
+        dataset.replaces_images(wanted)
+        == (rule in PIXELS)
+        == (not torch.equal(found.test_images, small.test_images))
+    )

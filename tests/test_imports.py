@@ -46,21 +46,13 @@ def upward(file, text):
     return [layer for layer in layers if RANK.get(layer, 99) > own]
 
 
-def restricted(call):
-    """Whether a call is torch.load's with the machine that calls nothing that is not on its list."""
-    return ast.unparse(call.func) == "torch.load" and any(
-        word.arg == "weights_only" and ast.unparse(word.value) == "True" for word in call.keywords
-    )
-
-
 def unsafe(text):
     """The ways to run code from a data file that a source text uses."""
     tree = ast.parse(text)
     bad = [name for name in imported(tree) if name.split(".")[0] in ("pickle", "dill", "joblib", "shelve")]
-    fine = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call) and restricted(node)}
     for node in ast.walk(tree):
         if isinstance(node, ast.Attribute) and ast.unparse(node) in ("torch.load", "torch.save"):
-            bad += [ast.unparse(node)] if id(node) not in fine else []
+            bad.append(ast.unparse(node))
         if isinstance(node, ast.keyword) and node.arg == "allow_pickle" and ast.unparse(node.value) != "False":
             bad.append("allow_pickle")
     return bad
@@ -82,9 +74,7 @@ def test_the_checks_can_fail():
     assert upward(PACKAGE / "data" / "x.py", "from memstudy import novelty") == ["novelty"]
     assert unsafe("import pickle") == ["pickle"]
     assert unsafe("x = torch.load(f)") == ["torch.load"]
-    assert unsafe("x = torch.load(f, weights_only=False)") == ["torch.load"]
-    assert unsafe("x = torch.load(f, weights_only=maybe)") == ["torch.load"]
-    assert unsafe("x = torch.load(f, weights_only=True)") == []
+    assert unsafe("x = torch.load(f, weights_only=True)") == ["torch.load"]  # a file can crash that, too
     assert unsafe("read = torch.load") == ["torch.load"]
     assert unsafe("np.load(f, allow_pickle=True)") == ["allow_pickle"]
 

@@ -110,7 +110,11 @@ def test_other_labels_have_another_identity(one, other):
 @pytest.mark.parametrize("name", USUAL)
 def test_every_usual_name_is_known_in_an_archive_and_in_a_table(tmp_path, name):
     others = {"images": np.zeros((3, 2)), "train_labels_true": np.zeros(3)}
-    assert read(written(tmp_path, "a.npz", archive(**{name: np.array([3, 1, 2])}, **others))).noisy.tolist() == [3, 1, 2]
+    assert read(written(tmp_path, "a.npz", archive(**{name: np.array([3, 1, 2])}, **others))).noisy.tolist() == [
+        3,
+        1,
+        2,
+    ]
     table = pd.DataFrame({"text": ["a", "b", "c"], name: [3, 1, 2]})
     assert read(written(tmp_path, "a.csv", table.to_csv(index=False))).noisy.tolist() == [3, 1, 2]
 
@@ -319,8 +323,8 @@ def sound_or_refused(path):
         warnings.simplefilter("error")
         try:
             found = read(path).noisy
-        except MemstudyError as error:
-            assert "\n" not in str(error)
+        except MemstudyError:
+            refused(lambda: read(path))
         else:
             assert found.dtype == np.int64
             assert found.ndim == 1

@@ -20,10 +20,11 @@ TARGETS = [line.split("#")[0].split()[1] for line in INDENTED if line.strip().st
 
 def parsed(line):
     """The subcommand's context for a command line; raises click.UsageError if it would be refused."""
-    command, words = main, shlex.split(line)[1:]
-    while isinstance(command, click.Group):
+    name, *words = shlex.split(line)[1:]
+    command: click.Command = main.commands[name]
+    if isinstance(command, click.Group):
         command = command.commands[words.pop(0)]
-    return command.make_context(command.name, words, parent=click.Context(main))
+    return command.make_context(name, words, parent=click.Context(main))
 
 
 def test_every_verb_is_shown():

@@ -29,13 +29,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memstudy import files
-from memstudy.data import label_files
+from memstudy.data import label_files, transitions
 from memstudy.data.dataset import CorruptedDataset
 from memstudy.data.label_files import LabelFile
 from memstudy.data.transitions import Labels, Matrix
 from memstudy.errors import MemstudyError
 
 VERSION = 1
+
+KINDS = {
+    "clean": ("i", 1), "noisy": ("i", 1), "mask": ("b", 1), "positions": ("i", 1),
+    "transition": ("f", 2), "transition_asked": ("f", 2), "class_names": ("U", 1),
+    "rule": ("U", 0), "seed": ("U", 0), "dataset": ("U", 0), "source_sha256": ("U", 0), "labels_sha256": ("U", 0),
+    "rate_asked": ("f", 0), "rate_realized": ("f", 0), "train_size": ("i", 0), "version": ("i", 0),
+}  # fmt: skip
+"""numpy's kind of each array, and its dimensions."""
 
 
 def content(data: CorruptedDataset) -> bytes:
@@ -90,22 +98,23 @@ def of(found: LabelFile) -> Artifact:
     Raises a MemstudyError if it did not, if a later version did, or if the parts contradict each other.
     """
     arrays: dict[str, Any] = found.arrays | {"noisy": found.noisy}
-    names = Artifact.__dataclass_fields__
-    missing = [name for name in names if name not in arrays]
-    if missing:
+    if missing := [name for name in KINDS if name not in arrays]:
         raise MemstudyError(
             f"{found.path} is not one of memstudy's files of labels (it has no {', '.join(missing)}); it can be "
             "trained on with 'memstudy run --labels', but there is nothing in it to show."
         )
-    values = {name: _plain(arrays[name]) for name in names}
-    if values["version"] != VERSION:
+    version = _plain(arrays["version"])
+    if isinstance(version, int) and version != VERSION:
         raise MemstudyError(
-            f"{found.path} has format {values['version']}, and this memstudy knows format {VERSION}; use the "
-            "version that made it, or a newer one."
+            f"{found.path} has format {version}, and this memstudy knows format {VERSION}; use the version that "
+            "made it, or a newer one."
         )
-    artifact = Artifact(
-        **values | {"seed": int(values["seed"]), "class_names": tuple(values["class_names"].tolist())}
-    )
+    strange = [name for name, kind in KINDS.items() if (arrays[name].dtype.kind, arrays[name].ndim) != kind]
+    if strange or not str(arrays["seed"]).isdecimal():
+        raise files.damaged(found.path, f"its {(strange or ['seed'])[0]} is of another kind", "get it again")
+    values = {name: _plain(arrays[name]) for name in KINDS}
+    values |= {"seed": int(values["seed"]), "class_names": tuple(values["class_names"].tolist())}
+    artifact = Artifact(**values)
     _check(found, artifact)
     return artifact
 
@@ -120,6 +129,10 @@ def _check(found: LabelFile, artifact: Artifact) -> None:
         artifact.clean.shape == artifact.mask.shape == artifact.positions.shape == (count,)
         and artifact.transition.shape == (classes, classes)
         and np.array_equal(artifact.mask, artifact.clean != artifact.noisy)
+        and min(artifact.clean.min(), artifact.noisy.min()) >= 0
+        and max(artifact.clean.max(), artifact.noisy.max()) < classes
+        and np.array_equal(artifact.transition, transitions.realized(artifact.clean, artifact.noisy, classes))
+        and artifact.rate_realized == artifact.mask.mean()
         and artifact.labels_sha256 == found.digest
     )
     if not sound:

@@ -251,7 +251,8 @@ def _scores(images: ImageSet, positions: NDArray[np.int64], generator: np.random
     pixels = images.train_images[torch.from_numpy(positions)].flatten(2).double().numpy()
     scores = np.zeros((len(positions), images.classes))
     for channel, (middle, width) in enumerate(zip(mean, std, strict=True)):
-        drawn = ndtri(generator.random((pixels.shape[2], images.classes)) + 2.0**-54)
+        uniform = generator.random((pixels.shape[2], images.classes)) + 2.0**-54  # not 0, nor, rounded, 1
+        drawn = ndtri(np.minimum(uniform, 1 - 2.0**-53))
         weights = np.round(drawn * grid)
         product = pixels[:, channel] @ weights  # of whole numbers far below 2⁵³: exact in any order
         scores += (product / 255 - middle * weights.sum(axis=0)) / (width or 1.0) / grid
@@ -271,7 +272,7 @@ INSTANCE = Rule(
 def take(images: ImageSet, corruption: Corruption, generator: np.random.Generator, given: Labels | None) -> Noise:
     """The labels that were given."""
     assert given is not None
-    return Noise(given)
+    return Noise(given.copy())
 
 
 def _human(column: str) -> Rule:
@@ -303,7 +304,7 @@ def _replaced(images: ImageSet, change: Callable[[torch.Tensor], torch.Tensor], 
         change(whole.flatten(2)).reshape(whole.shape) for whole in (images.train_images, images.test_images)
     )
     changed = replace(images, train_images=train, test_images=test)
-    return Noise(images.train_labels.numpy(), by_class, images=changed)
+    return Noise(images.train_labels.numpy().copy(), by_class, images=changed)
 
 
 def shuffled_pixels(
@@ -355,7 +356,7 @@ def gaussian(
 
 def _levels(mean: float, std: float) -> NDArray[np.float64]:
     """P(pixel ≤ 0), …, P(pixel ≤ 254) of a rounded and cut normal distribution (scaled to 0 … 1)."""
-    return np.asarray(ndtr(((np.arange(255) + 0.5) / 255 - mean) / std))
+    return np.asarray(ndtr(((np.arange(255) + 0.5) / 255 - mean) / (std or 1e-9)))
 
 
 SHUFFLED_PIXELS = Rule(

@@ -151,7 +151,8 @@ def stratified(labels: Labels, size: int | None, seed: int) -> NDArray[np.int64]
 def _shares(counts: NDArray[np.int64], size: int) -> NDArray[np.int64]:
     """`size` dealt out in proportion to counts, by the largest remainder, at least 1 to each that has any."""
     whole, remainder = np.divmod(counts * size, counts.sum())
-    whole = np.maximum(whole, (counts > 0).astype(whole.dtype))
+    lifted = (whole == 0) & (counts > 0)
+    whole[lifted], remainder[lifted] = 1, -1  # their one sample is more than their share already
     while (left := size - int(whole.sum())) != 0:
         if left > 0:
             whole[np.argsort(-remainder, kind="stable")[:left]] += 1

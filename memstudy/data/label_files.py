@@ -12,7 +12,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -75,9 +74,9 @@ def _check_owner(found: LabelFile, source: ImageSet, positions: NDArray[np.int64
             f"{source.name!r} here has the content {source.content_hash()[:12]}…: the labels are of other images."
         )
     own = found.arrays["positions"]
-    if len(own) != len(source.train_labels) and not np.array_equal(own, positions):
+    if own.shape != tuple(source.train_labels.shape) and not np.array_equal(own, positions):
         raise MemstudyError(
-            f"{found.path} is for {len(own):,} chosen samples of {source.name!r}, others than those chosen here; "
+            f"{found.path} is for {own.size:,} chosen samples of {source.name!r}, others than those chosen here; "
             "leave out --train-size and --corrupt-seed, and they are taken from the file."
         )
 
@@ -95,7 +94,7 @@ def read(path: Path) -> LabelFile:
         )
     try:
         found, others = READERS[path.suffix](content)
-    except (ValueError, EOFError, KeyError, OSError, zipfile.BadZipFile, pd.errors.ParserError) as error:
+    except Exception as error:  # a file can be wrong in more ways than its reader has errors for
         raise MemstudyError(
             f"{path} is truncated, damaged or no {path.suffix} file of labels ({' '.join(str(error).split())})."
         ) from error
@@ -103,10 +102,13 @@ def read(path: Path) -> LabelFile:
 
 
 def _npz(content: bytes) -> tuple[Any, dict[str, Any]]:
-    with np.load(io.BytesIO(content), allow_pickle=False) as archive:
-        if not hasattr(archive, "files"):
-            raise ValueError("it holds a single array; name it .npy")
+    loaded = np.load(io.BytesIO(content), allow_pickle=False)
+    if isinstance(loaded, np.ndarray):
+        raise ValueError("it holds a single array; name it .npy")
+    with loaded as archive:
         arrays = {name: archive[name] for name in archive.files}
+    if strange := [name for name, array in arrays.items() if not isinstance(array, np.ndarray)]:
+        raise ValueError(f"{strange[0]} is no array")
     known = [name for name in USUAL if name in arrays] or (list(arrays) if len(arrays) == 1 else [])
     if not known:
         raise ValueError(f"it has {', '.join(arrays) or 'nothing'}, but none of {', '.join(USUAL)}")
@@ -123,6 +125,8 @@ def _json(content: bytes) -> tuple[Any, dict[str, Any]]:
 
 def _csv(content: bytes) -> tuple[Any, dict[str, Any]]:
     table = pd.read_csv(io.BytesIO(content))
+    if not isinstance(table.index, pd.RangeIndex):
+        raise ValueError("its rows have more columns than its first line names")
     known = [name for name in USUAL if name in table]
     if not known:
         raise ValueError(f"its columns are {', '.join(map(str, table))}, but none of {', '.join(USUAL)}")
@@ -147,7 +151,7 @@ def _whole(path: Path, found: NDArray[Any]) -> Labels:
             f"labels must be whole numbers, the classes counted from 0; in {path} they are {found.dtype}, the "
             f"first {found.tolist()[0]!r}."
         )
-    if (found < 0).any() or (found > 2**31).any():
+    if (found < 0).any() or float(found.max()) > 2**31:
         raise MemstudyError(
             f"labels must be classes counted from 0; {path} has {found.min():g} to {found.max():g}."
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -85,6 +86,8 @@ def check(matrix: object, classes: int | None = None, what: str = "the transitio
     add up to 1 within 1e-6.
     """
     try:
+        if np.asarray(matrix).dtype.kind == "c":
+            raise TypeError("its entries are complex")
         found = np.asarray(matrix, dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise MemstudyError(f"{what} must be a square table of numbers: {error}.") from error
@@ -93,12 +96,12 @@ def check(matrix: object, classes: int | None = None, what: str = "the transitio
         raise MemstudyError(f"{what} must be square, one row and one column a class, not {shape or 'one number'}.")
     if classes is not None and len(found) != classes:
         raise MemstudyError(f"{what} is {shape}, but the data set has {classes} classes; give a row for each.")
-    if not np.isfinite(found).all() or (found < 0).any():
-        row, column = np.argwhere(~np.isfinite(found) | (found < 0))[0]
+    if (wrong := ~((found >= 0) & (found <= 1 + TOLERANCE))).any():
+        row, column = np.argwhere(wrong)[0]
         raise MemstudyError(
             f"{what} must hold probabilities, but row {row}, column {column} (from 0) is {found[row, column]:g}."
         )
-    sums = found.sum(axis=1)
+    sums = np.cumsum(found, axis=1)[:, -1]  # from left to right, however the array lies in memory
     if (wrong := np.abs(sums - 1) > TOLERANCE).any():
         row = int(wrong.argmax())
         hint = "; its columns do: transpose it" if np.allclose(found.sum(axis=0), 1, atol=TOLERANCE) else ""
@@ -106,7 +109,8 @@ def check(matrix: object, classes: int | None = None, what: str = "the transitio
             f"{what} is no stochastic matrix: row {row} (from 0; rows are true classes) adds up to "
             f"{sums[row]:.6g}, not 1{hint}."
         )
-    return found / sums[:, None]
+    near = np.abs(sums - 1) <= 1e-12  # as near as rounding allows: the same bits when checked again
+    return found / np.where(near, 1.0, sums)[:, None]
 
 
 def read(path: Path) -> Matrix:
@@ -114,12 +118,13 @@ def read(path: Path) -> Matrix:
     try:
         content = path.read_bytes()
         if path.suffix == ".npy":
-            found = np.load(io.BytesIO(content), allow_pickle=False)
+            found: Any = np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)
         else:
-            found = np.loadtxt(io.StringIO(content.decode().replace(",", " ")), ndmin=2)
+            lines = (line.partition("#")[0].replace(",", " ").split() for line in content.decode().splitlines())
+            found = [[float(word) for word in line] for line in lines if line]
     except OSError as error:
         raise MemstudyError(f"cannot read the transition matrix {path}: {error.strerror}.") from error
-    except (ValueError, EOFError) as error:
+    except Exception as error:  # a file can be wrong in more ways than numpy has errors for
         raise MemstudyError(
             f"{path} is no transition matrix ({' '.join(str(error).split())}); write a text file with one line a "
             "true class, its K probabilities separated by commas or blanks, or a .npy file."
