@@ -3,7 +3,7 @@
 import itertools
 import math
 from dataclasses import dataclass, replace
-from typing import ClassVar, cast
+from typing import ClassVar
 
 import pytest
 import torch
@@ -12,7 +12,6 @@ from torch.func import functional_call
 from memstudy import regularizers
 from memstudy.data import dataset
 from memstudy.errors import MemstudyError
-from memstudy.models import Network
 from memstudy.randomness import torch_generator
 from memstudy.recipe import Corruption, Recipe, Training
 from memstudy.regularizers import REGULARIZERS, Regularizer, Step, label, parse
@@ -122,32 +121,31 @@ def objective_by_weights(reg, some):
     # a flat background ties in max-pooling, and the gradient by the images jumps there: a little noise unties
     images += 0.1 * torch.randn(images.shape, generator=torch_generator(0, "noise"), dtype=torch.float64)
     labels = some.noisy_labels[::30]
-    names, weights = zip(*network.named_parameters(), strict=True)
+    whole = Objective(network, methods, labels)
+    names, weights = zip(*whole.named_parameters(), strict=True)
 
     def objective(*values):
-        network.seed_dropout(torch_generator(0, "dropout"))  # the same mask at every call
-        x = images.clone().requires_grad_()
-        features, logits = functional_call(network, dict(zip(names, values, strict=True)), (x,))
-        loss = torch.nn.functional.cross_entropy(logits, labels)
-        step = Step(cast(Network, Weights(names, values)), x, features, logits, labels, loss)
-        strengths = ((method, method.strength(2)) for method in methods.values())
-        penalties = [value * method.penalty(step) for method, value in strengths if value is not None]
-        return loss + sum(penalties)
+        return functional_call(whole, dict(zip(names, values, strict=True)), (images,))
 
     return objective, tuple(w.detach().clone().requires_grad_() for w in weights)
 
 
-class Weights:
-    """Stands for the network where a penalty asks for its parameters."""
+class Objective(torch.nn.Module):
+    """The objective as a module, so that penalties, too, see the weights that stand in for the network's own."""
 
-    def __init__(self, names, values):
-        self.named = dict(zip(names, values, strict=True))
+    def __init__(self, network, methods, labels):
+        super().__init__()
+        self.network, self.methods, self.labels = network, methods, labels
 
-    def named_parameters(self):
-        return self.named.items()
-
-    def parameters(self):
-        return self.named.values()
+    def forward(self, images):
+        self.network.seed_dropout(torch_generator(0, "dropout"))  # the same mask at every call
+        images = images.clone().requires_grad_()
+        features, logits = self.network(images)
+        loss = torch.nn.functional.cross_entropy(logits, self.labels)
+        draws = torch_generator(0, "penalty")
+        step = Step(self.network, images, features, logits, self.labels, loss, draws)
+        strengths = ((method, method.strength(2)) for method in self.methods.values())
+        return loss + sum(value * method.penalty(step) for method, value in strengths if value is not None)
 
 
 @pytest.mark.parametrize("reg", ["bare", *LAWFUL, ALL])

@@ -13,6 +13,7 @@ from memstudy.data import dataset
 from memstudy.errors import MemstudyError
 from memstudy.randomness import torch_generator
 from memstudy.recipe import Corruption, Recipe, Training
+from memstudy.regularizers import Regularizer
 from memstudy.training import (
     DeviceData,
     NonFiniteLoss,
@@ -151,7 +152,7 @@ def test_ten_single_steps_agree_one_by_one(corrupted, data):
     state, plain, seen = started(recipe, corrupted), PlainLoop(recipe), []
     original = state.regularizers["al2"].penalty
 
-    class Spy:
+    class Spy(Regularizer):
         strength = staticmethod(state.regularizers["al2"].strength)
         needs_image_gradients = staticmethod(lambda: False)
 

@@ -16,7 +16,12 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.option("--preset", default="quick", show_default=True, help="quick, or al2 for the paper's protocol.")
-@click.option("--reg", default="bare", show_default=True, help="bare, bn, do, wd, al2; joined by +.")
+@click.option(
+    "--reg",
+    default="bare",
+    show_default=True,
+    help="bare, or bn, nobn, do, wd, al2, loco, normloss, pilcro (our reconstruction), joined by +.",
+)
 @click.option("--set", "assignments", multiple=True, metavar="REG.OPTION=VALUE", help="As al2.advance=3.")
 @options.corruption
 @click.option("--labels", type=click.Path(path_type=Path), help="Train on the labels in this file instead.")

@@ -26,6 +26,9 @@ REGULARIZERS = Registry(
     do="memstudy.regularizers.do:DropoutRegularizer",
     wd="memstudy.regularizers.wd:WeightDecay",
     al2="memstudy.regularizers.al2:AL2",
+    loco="memstudy.regularizers.loco:LocoReg",
+    normloss="memstudy.regularizers.norm_loss:NormLoss",
+    pilcro="memstudy.regularizers.pilcro:Pilcro",
 )
 
 

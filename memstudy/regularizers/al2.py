@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from memstudy.regularizers.base import Regularizer, Step, positive_options
+from memstudy.regularizers.base import Regularizer, Step, checked_options
 
 
 def activation_loss(features: Tensor) -> Tensor:
@@ -51,7 +51,7 @@ class AL2(Regularizer):
     advance: float = 1.0
 
     def __post_init__(self) -> None:
-        positive_options("al2", self)
+        checked_options("al2", self)
 
     def strength(self, epoch: int) -> float:
         """λ_e."""

@@ -3,20 +3,23 @@
 A regularizer is a frozen dataclass whose fields are its options. It acts through any of the hooks below, each
 neutral by default. The objective that training descends is
 
-    cross-entropy + Σ over regularizers of  strength(epoch) · penalty(step)
+    cross-entropy + Σ over regularizers of  strength(epoch) · scale(step) · penalty(step)
 
-A regularizer has no state of its own and draws nothing: everything follows from its options, the epoch and
-the step, so a resumed run equals an uninterrupted one.
+and whose step a regularizer may follow with one of its own. A regularizer has no state, and draws only from the
+step's generator: everything follows from its options, the epoch and the step, so a resumed run equals an
+uninterrupted one.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
-from memstudy.errors import MemstudyError
+from memstudy.errors import MemstudyError, unknown
 from memstudy.models import Network
 from memstudy.recipe import number
 
@@ -32,6 +35,7 @@ class Step:
         logits: (B, K).
         labels: (B,) int64, the noisy ones.
         cross_entropy: scalar, mean over the batch.
+        generator: for a penalty's own draws, on the device; keyed by the recipe's seed and the epoch.
 
     """
 
@@ -41,6 +45,7 @@ class Step:
     logits: Tensor
     labels: Tensor
     cross_entropy: Tensor
+    generator: torch.Generator
 
 
 @dataclass(frozen=True)
@@ -67,15 +72,45 @@ class Regularizer:
         """The penalty's scalar value, unscaled. Called once a step, only if `strength` is not None."""
         raise NotImplementedError
 
+    def scale(self, step: Step, penalty: Tensor) -> Tensor | float:
+        """A factor beside the strength, without a gradient, for a penalty that is measured against the loss."""
+        return 1.0
 
-def positive_options(method: str, regularizer: Regularizer) -> None:
-    """Make every option a float; raise a MemstudyError unless each is a finite, positive number.
+    def after_step(self, network: Network, learning_rate: float, epoch: int) -> None:
+        """Change weights in place after the optimizer's step."""
 
-    For `__post_init__`: 5 and 5.0 then are the same recipe.
+    def without_decay(self, network: Network) -> list[nn.Parameter]:
+        """The parameters that weight decay is to leave alone, because the regularizer governs them."""
+        return []
+
+
+def checked_options(
+    method: str,
+    regularizer: Regularizer,
+    words: Mapping[str, Sequence[str]] | None = None,
+    zero: Sequence[str] = (),
+) -> None:
+    """Check every option by the kind of its default, and bring it into one form: 5 and 5.0 are the same recipe.
+
+    For `__post_init__`. Numbers become floats and must be finite and positive, those named in `zero` may be 0; a
+    truth stays one; a text must be among its `words`. Raises a MemstudyError otherwise.
     """
     for field in fields(regularizer):
-        name = f"{method}.{field.name}"
-        value = number(name, getattr(regularizer, field.name), "finite, positive")
-        if value <= 0:
-            raise MemstudyError(f"{name} must be a finite, positive number, not {value:g}.")
-        object.__setattr__(regularizer, field.name, value)
+        name, value = f"{method}.{field.name}", getattr(regularizer, field.name)
+        if isinstance(field.default, bool):
+            if not isinstance(value, bool):
+                raise MemstudyError(f"{name} must be true or false, not {value!r}.")
+        elif isinstance(field.default, str):
+            known = (words or {})[field.name]
+            if value not in known:
+                raise unknown(f"value of {name}", value, known)
+        else:
+            object.__setattr__(regularizer, field.name, _number(name, value, field.name in zero))
+
+
+def _number(name: str, value: object, zero: bool) -> float:
+    kind = "non-negative" if zero else "positive"
+    found = number(name, value, f"finite, {kind}")
+    if found < 0 or (found == 0 and not zero):
+        raise MemstudyError(f"{name} must be a finite, {kind} number, not {found:g}.")
+    return found

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from memstudy.errors import MemstudyError
-from memstudy.regularizers.base import Regularizer, positive_options
+from memstudy.regularizers.base import Regularizer, checked_options
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class DropoutRegularizer(Regularizer):
     p: float = 0.5
 
     def __post_init__(self) -> None:
-        positive_options("do", self)
+        checked_options("do", self)
         if self.p >= 1:
             raise MemstudyError(f"do.p must be below 1 (a probability of dropping), not {self.p:g}.")
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from memstudy.regularizers.base import Regularizer, positive_options
+from memstudy.regularizers.base import Regularizer, checked_options
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class WeightDecay(Regularizer):
     decay: float = 5e-4
 
     def __post_init__(self) -> None:
-        positive_options("wd", self)
+        checked_options("wd", self)
 
     def optimizer_options(self) -> dict[str, Any]:
         """Hand the coefficient to SGD."""

@@ -28,7 +28,11 @@ class NonFiniteLoss(ArithmeticError):
 
 
 def train_step(
-    state: TrainingState, images: Tensor, labels: Tensor, strengths: dict[str, Tensor]
+    state: TrainingState,
+    images: Tensor,
+    labels: Tensor,
+    strengths: dict[str, Tensor],
+    generator: torch.Generator,
 ) -> tuple[Tensor, Tensor]:
     """Descend the objective on one batch.
 
@@ -37,6 +41,7 @@ def train_step(
         images: (B, C, H, W) float32, normalized.
         labels: (B,) int64, noisy.
         strengths: λ of each regularizer that has a penalty, by name, 0-d tensors.
+        generator: for the penalties' own draws.
 
     Returns:
         The objective (0-d), and a vector of what is measured, all means over the batch: cross-entropy L_c,
@@ -47,16 +52,19 @@ def train_step(
         images.requires_grad_()
     features, logits = state.network(images)
     cross_entropy = F.cross_entropy(logits, labels)
-    step = Step(state.network, images, features, logits, labels, cross_entropy)
+    step = Step(state.network, images, features, logits, labels, cross_entropy, generator)
     objective = cross_entropy
     penalties = []
     for name, strength in strengths.items():
-        penalties.append(state.regularizers[name].penalty(step))
-        objective = objective + strength * penalties[-1]
+        method = state.regularizers[name]
+        penalties.append(method.penalty(step))
+        objective = objective + strength * method.scale(step, penalties[-1]) * penalties[-1]
     state.optimizer.zero_grad(set_to_none=True)
     objective.backward()
     state.optimizer.step()
     with torch.no_grad():
+        for method in state.regularizers.values():
+            method.after_step(state.network, state.optimizer.param_groups[0]["lr"], state.epochs_done)
         measured = torch.stack([cross_entropy, activation_loss(features), *penalties])
     return objective.detach(), measured
 
@@ -76,6 +84,7 @@ def train_epoch(
     epoch, device, seed = state.epochs_done, data.device, recipe.seed
     state.network.train()
     state.network.seed_dropout(torch_generator(seed, "dropout", epoch, device))
+    draws = torch_generator(seed, "penalty", epoch, device)
     count = len(data.noisy)
     order = torch.randperm(count, generator=torch_generator(seed, "order", epoch)).to(device)
     lambdas = {name: method.strength(epoch) for name, method in state.regularizers.items()}
@@ -86,7 +95,7 @@ def train_epoch(
     batches = order.split(recipe.training.batch_size)
     for index, batch in enumerate(batches):
         images = data.normalize(data.train_images[batch])
-        objective, measured = train_step(state, images, data.noisy[batch], strengths)
+        objective, measured = train_step(state, images, data.noisy[batch], strengths, draws)
         sums += measured.double() * len(batch)
         first_bad = torch.where((first_bad < 0) & ~objective.isfinite(), index, first_bad)
         if on_step is not None:

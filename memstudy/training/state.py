@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,7 +63,8 @@ class TrainingState:
         built = regularizers.build(recipe.regularizers)
         own = {"lr": recipe.training.learning_rate, "momentum": recipe.training.momentum}
         options = {name: method.optimizer_options() for name, method in built.items()}
-        optimizer = torch.optim.SGD(network.parameters(), **_merged({"the recipe": own, **options}))
+        groups = _groups(network, built.values())
+        optimizer = torch.optim.SGD(groups, **_merged({"the recipe": own, **options}))
         return cls(network, optimizer, built)
 
     def tensors(self) -> dict[str, Tensor]:
@@ -81,6 +83,14 @@ class TrainingState:
             if (buffer := tensors.get(MOMENTUM + name)) is not None:
                 self.optimizer.state[parameter]["momentum_buffer"] = torch.empty_like(parameter).copy_(buffer)
         self.epochs_done = epochs_done
+
+
+def _groups(network: Network, methods: Iterable[Regularizer]) -> list[dict[str, Any]]:
+    """The network's parameters; those that a method governs apart, without weight decay."""
+    spared = {id(parameter) for method in methods for parameter in method.without_decay(network)}
+    rest = [parameter for parameter in network.parameters() if id(parameter) not in spared]
+    apart = [parameter for parameter in network.parameters() if id(parameter) in spared]
+    return [{"params": rest}, *([{"params": apart, "weight_decay": 0.0}] if apart else [])]
 
 
 def load_network(network: Network, tensors: dict[str, Tensor]) -> None:

@@ -1,0 +1,79 @@
+"""Norm Loss: pull the weight vector of each output unit towards the unit sphere.
+
+    L_nl = Σ over output filters of (1 - ‖w‖₂)²,   objective + λ · L_nl,   gradient 2 w (1 - 1/‖w‖)
+
+Formula and gradient are the paper's (stated). One vector for each filter of a convolution and each row of a linear
+layer; no biases, no batch normalization; weight decay 0 on those weights (inferred), unless `keep_decay`. At the
+zero vector, where no direction is defined, the gradient is 0 (ours). `decoupled` is the form of the author's
+TensorFlow code as Ranger21 cites it: after each optimizer step, w ← w (1 - lr · 2λ (1 - 1/‖w‖)).
+λ is not known from the paper; 1e-3 is ours, of the sweep 1e-4 … 1e-2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from memstudy.models import Network
+from memstudy.regularizers.base import Regularizer, Step, checked_options
+
+
+def norm_loss(weights: Sequence[Tensor]) -> Tensor:
+    """Σ (1 - ‖w‖₂)² over the first dimension of each weight (O, …), a scalar."""
+    return torch.stack([(1 - _norms(weight)).square().sum() for weight in weights]).sum()
+
+
+def _norms(weight: Tensor) -> Tensor:
+    """(O, …) → ‖w‖₂ of each output unit, (O,). torch's subgradient at the zero vector is 0."""
+    return torch.linalg.vector_norm(weight.flatten(1), dim=1)
+
+
+@torch.no_grad()
+def pull(weight: Tensor, amount: float) -> None:
+    """Set w ← w (1 - amount · (1 - 1/‖w‖)) in place, for each output unit; a zero vector stays."""
+    norms = _norms(weight)
+    inverse = torch.where(norms > 0, 1 / norms, torch.ones_like(norms))
+    weight.mul_((1 - amount * (1 - inverse)).reshape(-1, *[1] * (weight.ndim - 1)))
+
+
+def constrained(network: nn.Module) -> list[nn.Parameter]:
+    """The weights of a network's convolutions and linear layers."""
+    kinds = (nn.Conv2d, nn.Linear)
+    return [module.weight for module in network.modules() if isinstance(module, kinds)]  # type: ignore[misc]
+
+
+@dataclass(frozen=True)
+class NormLoss(Regularizer):
+    """Norm Loss.
+
+    Options: `weight` λ; `decoupled` from the loss, as a step of its own; `keep_decay` to let weight decay (WD)
+    act on the same weights.
+    """
+
+    weight: float = 1e-3
+    decoupled: bool = False
+    keep_decay: bool = False
+
+    def __post_init__(self) -> None:
+        checked_options("normloss", self)
+
+    def strength(self, epoch: int) -> float | None:
+        """λ; None if it is decoupled from the loss."""
+        return None if self.decoupled else self.weight
+
+    def penalty(self, step: Step) -> Tensor:
+        """L_nl of all weights of convolutions and linear layers."""
+        return norm_loss(constrained(step.network))
+
+    def after_step(self, network: Network, learning_rate: float, epoch: int) -> None:
+        """The decoupled form."""
+        if self.decoupled:
+            for weight in constrained(network):
+                pull(weight, learning_rate * 2 * self.weight)
+
+    def without_decay(self, network: Network) -> list[nn.Parameter]:
+        """The weights it constrains already."""
+        return [] if self.keep_decay else constrained(network)
