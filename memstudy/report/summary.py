@@ -56,23 +56,25 @@ def verdict(run: RunDirectory) -> str:
             f"; of the corrupted labels {100 * last['memorized']:.1f} % are memorized, "
             f"{100 * last['recovered']:.1f} % recovered"
         )
-    text = f"{text}.\nverdict: {_against_floor(metrics, *floors)}"
-    if RULES.get(run.recipe.corruption.rule).given:
-        text += " Labels that were given may depend on the image, so that less may be memorized than it seems."
-    return f"{text}\n{run.path}"
+    given = RULES.get(run.recipe.corruption.rule).given is not None
+    return f"{text}.\nverdict: {_against_floor(metrics, *floors, given)}\n{run.path}"
 
 
-def _against_floor(metrics: pd.DataFrame, floor: float, realized: float) -> str:
+def _against_floor(metrics: pd.DataFrame, floor: float, realized: float, given: bool) -> str:
     """A loss below both floors is memorization; one above proves nothing by itself.
 
-    The expected floor is what figures show; on the labels drawn, luck alone can reach the realized one.
+    The expected floor is what figures show; on the labels drawn, luck alone can reach the realized one. Labels
+    that were given, by people say, may be wrong for reasons that the image shows.
     """
     loss, lowest = metrics["train_cross_entropy"], min(floor, realized)
     below = metrics.loc[loss < lowest, "epoch"]
-    bound = f"{lowest:.4f}, the lowest on these labels that needs no memorization ({floor:.4f} is expected)"
+    bound = f"{lowest:.4f}, the lowest on these labels that needs no memorization"
+    if not given:
+        bound += f" ({floor:.4f} is expected)"
     if len(below):
+        caveat = " if the labels do not depend on the images" if given else ""
         return (
-            f"it memorizes: the training loss L_c is {loss.iloc[-1]:.4f}, and went below the floor at epoch "
-            f"{int(below.iloc[0])}: {bound}."
+            f"it memorizes{caveat}: the training loss L_c is {loss.iloc[-1]:.4f}, and went below the floor at "
+            f"epoch {int(below.iloc[0])}: {bound}."
         )
     return f"no memorization shows in the loss: L_c is {loss.iloc[-1]:.4f}, above the floor: {bound}."
