@@ -53,8 +53,7 @@ MEASURED = {"epoch", "train_cross_entropy", "test_accuracy", "memorized", "recov
 def run_name(recipe: Recipe) -> str:
     """A name people can read, made unique by the recipe's identity."""
     return (
-        f"{recipe.dataset}-{recipe.corruption.short}-{label(recipe.regularizers)}"
-        f"-s{recipe.seed}-{recipe.id[:8]}"
+        f"{recipe.dataset}-{recipe.corruption.short}-{label(recipe.regularizers)}-s{recipe.seed}-{recipe.id[:8]}"
     )
 
 
