@@ -50,6 +50,10 @@ PRESETS = {
     ),
 }
 DEFAULT = "quick"
+TRAINING_OPTIONS = (
+    "optimizer", "nesterov", "schedule", "milestones", "factor", "warmup", "label_smoothing", "mixup", "augment",
+    "precision", "clip",
+)  # fmt: skip
 
 
 def get(name: str) -> Preset:
@@ -79,13 +83,18 @@ def build(
     lr: float | None = None,
     momentum: float | None = None,
     checkpoints: int | Sequence[int] | None = None,
+    **training_options: Any,
 ) -> Recipe:
     """The preset's recipe with everything given here instead; None keeps the preset's value.
 
     The names are those of the command line. `reg` joins regularizers by `+`; `options` holds theirs, by
     regularizer, and goes before the preset's; `checkpoints` is how many to spread over the run, or which
-    epochs. Names are checked, and a MemstudyError suggests the nearest ones.
+    epochs; `training_options` are the other fields of `Training`. Names are checked, and a MemstudyError suggests
+    the nearest ones.
     """
+    for name in training_options:
+        if name not in TRAINING_OPTIONS:
+            raise unknown("option of a recipe", name, TRAINING_OPTIONS)
     base = get(preset)
     training = _replaced(
         base.recipe.training,
@@ -94,6 +103,7 @@ def build(
         batch_size=batch_size,
         learning_rate=lr,
         momentum=momentum,
+        **training_options,
     )
     recipe = _replaced(
         base.recipe,

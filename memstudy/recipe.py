@@ -122,12 +122,25 @@ class Regularizer:
         _set(self, name=_word("a regularizer", self.name), options=tuple(sorted(self.options)))
 
 
+CHOICES = {
+    "optimizer": ("sgd", "adam", "adamw"),
+    "schedule": ("constant", "step", "multistep", "cosine"),
+    "augment": ("none", "flip-crop"),
+    "precision": ("fp32", "bf16"),
+}
+
+
 @dataclass(frozen=True)
 class Training:
-    """SGD with momentum on shuffled batches; `checkpoints` are 0-based indices of epochs to keep.
+    """How a network is trained, on shuffled batches; `checkpoints` are 0-based indices of epochs to keep.
 
     Epoch e's checkpoint is the state *after* epoch e has been trained, as in AL2's code: its "epoch 700" is
     the 701st. The first and the last epoch are always kept.
+
+    `momentum` is Adam's β₁, too (β₂ is .999). The learning rate is changed from epoch to epoch: `step` multiplies
+    it by `factor` every `milestones[0]` epochs, `multistep` at each of `milestones`, `cosine` takes it to 0; the
+    first `warmup` epochs rise to it in equal steps. `label_smoothing` and `mixup` (α) are of the loss, `augment`
+    of the images, `clip` is the largest norm of the gradient. 0 and "none" are without.
     """
 
     epochs: int
@@ -135,16 +148,33 @@ class Training:
     learning_rate: float
     momentum: float
     checkpoints: tuple[int, ...] = ()
+    optimizer: str = "sgd"
+    nesterov: bool = False
+    schedule: str = "constant"
+    milestones: tuple[int, ...] = ()
+    factor: float = 0.1
+    warmup: int = 0
+    label_smoothing: float = 0.0
+    mixup: float = 0.0
+    augment: str = "none"
+    precision: str = "fp32"
+    clip: float = 0.0
 
     def __post_init__(self) -> None:
         epochs = _whole("the number of epochs", self.epochs, 1)
         _whole("the batch size", self.batch_size, 1)
+        _whole("the number of warm-up epochs", self.warmup, 0)
         rate = number("the learning rate", self.learning_rate)
         if rate <= 0:
             raise MemstudyError(f"the learning rate must be positive, not {rate:g}.")
-        momentum = number("the momentum", self.momentum)
-        if not 0 <= momentum < 1:
-            raise MemstudyError(f"the momentum must be at least 0 and below 1, not {momentum:g}.")
+        for name, known in CHOICES.items():
+            if getattr(self, name) not in known:
+                raise unknown(name, getattr(self, name), known)
+        fractions = {
+            name: _below(name.replace("_", " "), getattr(self, name), 1.0)
+            for name in ("momentum", "factor", "label_smoothing")
+        }
+        sizes = {name: _below(name, getattr(self, name), math.inf) for name in ("mixup", "clip")}
         for epoch in self.checkpoints:
             if _whole("a checkpoint's epoch", epoch, 0) >= epochs:
                 raise MemstudyError(
@@ -152,7 +182,30 @@ class Training:
                     f"and the last of {epochs} is {epochs - 1}."
                 )
         kept = tuple(sorted({0, *self.checkpoints, epochs - 1}))
-        _set(self, learning_rate=rate, momentum=momentum, checkpoints=kept)
+        _set(self, learning_rate=rate, checkpoints=kept, milestones=_milestones(self), **fractions, **sizes)
+        if not isinstance(self.nesterov, bool) or (
+            self.nesterov and (self.optimizer != "sgd" or not self.momentum)
+        ):
+            raise MemstudyError("nesterov is true or false, and true only for sgd with a momentum above 0.")
+
+
+def _below(name: str, value: object, bound: float) -> float:
+    found = number(f"the {name}", value)
+    if not 0 <= found < bound:
+        below = f" and below {bound:g}" if bound < math.inf else ""
+        raise MemstudyError(f"the {name} must be at least 0{below}, not {found:g}.")
+    return found
+
+
+def _milestones(training: Training) -> tuple[int, ...]:
+    """The milestones in order, if they are what the schedule needs."""
+    found = tuple(sorted(_whole("a milestone", epoch, 1) for epoch in training.milestones))
+    wanted = {"step": "one number: after how many epochs, each time", "multistep": "the epochs of its steps"}
+    fits = {"step": len(found) == 1, "multistep": len(found) > 0}.get(training.schedule, not found)
+    if not fits:
+        needs = wanted.get(training.schedule, "no milestones")
+        raise MemstudyError(f"the schedule {training.schedule!r} needs {needs}; milestones are {list(found)}.")
+    return found
 
 
 def spread(epochs: int, count: int = 10) -> tuple[int, ...]:
@@ -217,7 +270,11 @@ class Recipe:
         What is rarely used is left out unless it is, and so will be what later versions add: the identity of
         every earlier recipe stays what it was.
         """
-        training = asdict(self.training) | {"checkpoints": list(self.training.checkpoints)}
+        training = asdict(self.training) | {
+            "checkpoints": list(self.training.checkpoints),
+            "milestones": list(self.training.milestones),
+        }
+        usual = {f.name: f.default for f in fields(Training) if f.name != "checkpoints"} | {"milestones": []}
         corruption = asdict(self.corruption) | {"matrix": [list(row) for row in self.corruption.matrix]}
         rare = {"normalization": self.normalization, "train_size": self.train_size}
         return {
@@ -226,7 +283,7 @@ class Recipe:
             "network": self.network,
             "seed": self.seed,
             "corruption": {name: value for name, value in corruption.items() if value not in (None, [], "")},
-            "training": training,
+            "training": {k: v for k, v in training.items() if k not in usual or v != usual[k]},
             "regularizers": {r.name: dict(r.options) for r in self.regularizers},
         }
 
@@ -248,10 +305,12 @@ def from_dict(data: dict[str, Any], where: str = "the recipe") -> Recipe:
     if {"rule", "rate"} & set(corruption) == {"rule"}:
         corruption["rate"] = None  # as a rule without one is written; `check` asks for it where one is needed
     options = _table(f"[regularizers] of {where}", data.pop("regularizers", {}))
-    if not isinstance(kept := training.pop("checkpoints", []), list):
-        raise MemstudyError(f"checkpoints in [training] of {where} must be a list of epochs, not {kept!r}.")
+    for name in ("checkpoints", "milestones"):
+        if not isinstance(kept := training.get(name, []), list):
+            raise MemstudyError(f"{name} in [training] of {where} must be a list of epochs, not {kept!r}.")
+        training[name] = tuple(kept)
     return Recipe(
-        training=Training(**training, checkpoints=tuple(kept)),
+        training=Training(**training),
         corruption=Corruption(**corruption),
         regularizers=tuple(
             Regularizer(name, tuple(_table(f"[regularizers.{name}] of {where}", own).items()))

@@ -58,6 +58,17 @@ ANOTHER: list[dict[str, Any]] = [
     {"learning_rate": 0.031},
     {"momentum": 0.6},
     {"checkpoints": (3,)},
+    {"optimizer": "adam"},
+    {"nesterov": True},
+    {"schedule": "cosine"},
+    {"schedule": "step", "milestones": (5,)},
+    {"factor": 0.2},
+    {"warmup": 2},
+    {"label_smoothing": 0.1},
+    {"mixup": 0.2},
+    {"augment": "flip-crop"},
+    {"precision": "bf16"},
+    {"clip": 1.0},
 ]
 
 
@@ -244,6 +255,14 @@ NO_NUMBERS = [math.nan, math.inf, -math.inf, 10**400, True, "1", None]
         *((field, v) for field in ("dataset", "network", "c_rule") for v in ("", "a b", "../x", "a/b", 3, None)),
         *(("checkpoints", (value,)) for value in (25, 1000, -1, 2.0, True, "3", None)),
         ("regularizers", (AL2, BN, AL2)),
+        *((name, v) for name in ("optimizer", "schedule", "augment", "precision") for v in ("", "SGD", None, 3)),
+        *(("nesterov", value) for value in (1, "yes", None)),
+        *(("milestones", value) for value in ((5,), (0,), (5, 5.0))),
+        *(("schedule", value) for value in ("step", "multistep")),
+        *(("factor", value) for value in (*NO_NUMBERS, -0.1, 1)),
+        *(("label_smoothing", value) for value in (*NO_NUMBERS, -0.1, 1)),
+        *((name, value) for name in ("mixup", "clip") for value in (*NO_NUMBERS, -0.1)),
+        *(("warmup", value) for value in (-1, 1.0, True, None)),
     ],
 )
 def test_invalid_values_are_refused(field, value):

@@ -17,7 +17,7 @@ from memstudy.recipe import Corruption, Recipe, Training
 from memstudy.regularizers import REGULARIZERS, Regularizer, Step, label, parse
 from memstudy.regularizers.al2 import AL2, activation_loss
 from memstudy.training import DeviceData, TrainingState, train_epoch
-from memstudy.training.state import MOMENTUM, build_network
+from memstudy.training.state import OPTIMIZER, build_network
 
 CPU = torch.device("cpu")
 
@@ -191,7 +191,7 @@ def test_a_resumed_run_is_the_uninterrupted_one_bit_for_bit(some, reg):
     assert same_bits(tensors, state.tensors())
 
 
-@pytest.mark.parametrize(("reg", "forget"), [("forgetful", ""), ("bare", MOMENTUM), ("bn+al2", MOMENTUM)])
+@pytest.mark.parametrize(("reg", "forget"), [("forgetful", ""), ("bare", OPTIMIZER), ("bn+al2", OPTIMIZER)])
 def test_the_check_of_resuming_can_fail(some, reg, forget):
     state = started(reg, some)
     epochs(state, reg, some, 3)

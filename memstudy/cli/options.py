@@ -47,6 +47,23 @@ corruption = composed(
     click.option("--corrupt", type=float, help="Corruption rate, a fraction between 0 and 1."),
     click.option("--matrix", type=click.Path(path_type=Path), help="A transition matrix: .npy, or text."),
 )
+training = composed(
+    click.option("--optimizer", help="sgd, adam, or adamw. [default: sgd]"),
+    click.option("--nesterov", is_flag=True, default=None, help="Nesterov momentum, for sgd."),
+    click.option("--schedule", help="Of the learning rate: constant, step, multistep, or cosine."),
+    click.option("--milestones", help="Of step: every so many epochs (30); of multistep: at which (80,120)."),
+    click.option("--factor", type=float, help="What a milestone multiplies the learning rate by. [default: 0.1]"),
+    click.option("--warmup", type=int, help="Epochs in which the learning rate rises to its value. [default: 0]"),
+    click.option("--label-smoothing", type=float, help="Share of the target spread over all classes."),
+    click.option("--mixup", type=float, help="α of mixup; 0 is without."),
+    click.option(
+        "--augment",
+        help="none, or flip-crop. None by default: a network that has memorized a sample has not memorized its "
+        "mirrored and shifted copies, so augmentation hides what is studied.",
+    ),
+    click.option("--precision", help="fp32, or bf16 (mixed). [default: fp32]"),
+    click.option("--clip", type=float, help="Largest norm of the gradient; 0 is without."),
+)
 device = composed(
     click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, or cuda:N."),
     click.option(
@@ -62,6 +79,16 @@ selection = composed(
 def checkpoints(text: str | None) -> int | tuple[int, ...] | None:
     """`"10"` is a number of checkpoints, `"0,50,99"` are epochs, and so is `"50,"`."""
     return _count_or_list("--checkpoints", "how many to spread over the run (10) or epochs (0,50,99)", text)
+
+
+def milestones(text: str | None) -> tuple[int, ...] | None:
+    """`"80,120"` → `(80, 120)`."""
+    if text is None:
+        return None
+    try:
+        return tuple(int(part) for part in text.split(",") if part.strip())
+    except ValueError as error:
+        raise MemstudyError(f"--milestones takes epochs, such as 80,120, not {text!r}.") from error
 
 
 def seeds(text: str | None) -> tuple[int, ...] | None:

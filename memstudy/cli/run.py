@@ -31,8 +31,9 @@ if TYPE_CHECKING:
 @click.option("--seed", type=int, help="Seed of weights, order and dropout.")
 @click.option("--epochs", type=int, help="How many epochs to train.")
 @click.option("--batch-size", type=int, help="Samples a step.")
-@click.option("--lr", type=float, help="SGD's learning rate.")
-@click.option("--momentum", type=float, help="SGD's momentum.")
+@click.option("--lr", type=float, help="Learning rate.")
+@click.option("--momentum", type=float, help="SGD's momentum; Adam's β₁.")
+@options.training
 @click.option("--checkpoints", help="How many to keep (10), or which epochs, counted from 0 (0,50,99).")
 @click.option("--recipe", "file", type=click.Path(path_type=Path), help="Run this recipe's TOML.")
 @options.device
@@ -95,6 +96,7 @@ def _recipe(
         return found, f"recipe {found.id} from {file}", needed
     assignments, kept, labels = chosen.pop("assignments"), chosen.pop("checkpoints"), chosen.pop("labels")
     chosen["matrix"] = options.matrix(chosen["matrix"])
+    chosen["milestones"] = options.milestones(chosen["milestones"])
     if labels is not None:
         chosen |= _from_labels(labels, given, chosen)
     name = chosen["preset"]
@@ -150,13 +152,16 @@ def _differs(plain: Recipe, preset: str, option: str, value: Any) -> bool:
     """Whether an option given is another than the preset's own."""
     from memstudy import presets
 
-    return (option == "noise" and value != plain.corruption.rule) or (
-        option != "noise" and presets.build(preset, **{option: value}) != plain
-    )
+    if option == "noise":  # alone it may need what other options give
+        return bool(value != plain.corruption.rule)
+    if option in presets.TRAINING_OPTIONS:
+        return bool(value != getattr(plain.training, option))
+    return presets.build(preset, **{option: value}) != plain
 
 
 OVERRIDES = (
     "dataset", "train_size", "normalization", "network", "noise", "corrupt", "corrupt_seed",
-    "epochs", "batch_size", "lr", "momentum",
+    "epochs", "batch_size", "lr", "momentum", "optimizer", "nesterov", "schedule", "milestones", "factor",
+    "warmup", "label_smoothing", "mixup", "augment", "precision", "clip",
 )  # fmt: skip
 _DEFAULT = click.core.ParameterSource.DEFAULT

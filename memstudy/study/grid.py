@@ -35,7 +35,7 @@ from memstudy.store.store import WHOLE_STORE
 TOP = ("name", "about", "preset", "seeds", "grid", "options", "report")
 GRID = (
     "dataset", "normalization", "train_size", "network", "reg", "noise", "corrupt", "corrupt_seed", "labels",
-    "epochs", "batch_size", "lr", "momentum",
+    "epochs", "batch_size", "lr", "momentum", *presets.TRAINING_OPTIONS,
 )  # fmt: skip
 REPORT = ("epochs",)
 

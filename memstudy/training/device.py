@@ -51,6 +51,13 @@ def numerics(threads: int = 1) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
+def precision(name: str, device: torch.device) -> contextlib.AbstractContextManager[object]:
+    """A context for a network's forward pass: `fp32` as it is, `bf16` mixed (weights stay float32)."""
+    if name == "fp32":
+        return contextlib.nullcontext()
+    return torch.autocast(device.type, dtype=torch.bfloat16)
+
+
 def memory_format(device: torch.device) -> torch.memory_format:
     """The faster layout for float32 convolutions: channels last on a CPU (see tests/benchmarks)."""
     return torch.channels_last if device.type == "cpu" else torch.contiguous_format

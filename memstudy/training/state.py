@@ -7,18 +7,19 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from memstudy import models, regularizers
 from memstudy.data.images import ImageSet
 from memstudy.errors import MemstudyError
 from memstudy.models import Network
 from memstudy.randomness import torch_generator
-from memstudy.recipe import Recipe
+from memstudy.recipe import Recipe, Training
 from memstudy.regularizers import Regularizer
 from memstudy.training.device import memory_format
+from memstudy.training.optimization import build_optimizer
 
-NETWORK, MOMENTUM = "network.", "momentum."
+NETWORK, OPTIMIZER = "network.", "optimizer."
 
 
 def build_network(recipe: Recipe, images: ImageSet, device: torch.device) -> Network:
@@ -52,8 +53,9 @@ class TrainingState:
     """A network in training. `epochs_done` counts finished epochs and is the index of the next one."""
 
     network: Network
-    optimizer: torch.optim.SGD
+    optimizer: torch.optim.Optimizer
     regularizers: dict[str, Regularizer]
+    training: Training
     epochs_done: int = 0
 
     @classmethod
@@ -61,28 +63,35 @@ class TrainingState:
         """The state before the first epoch."""
         network = build_network(recipe, images, device)
         built = regularizers.build(recipe.regularizers)
-        own = {"lr": recipe.training.learning_rate, "momentum": recipe.training.momentum}
+        own = dict.fromkeys(("lr", "momentum", "betas", "nesterov"))  # the recipe's, whatever the optimizer
         options = {name: method.optimizer_options() for name, method in built.items()}
-        groups = _groups(network, built.values())
-        optimizer = torch.optim.SGD(groups, **_merged({"the recipe": own, **options}))
-        return cls(network, optimizer, built)
+        added = {k: v for k, v in _merged({"the recipe": own, **options}).items() if k not in own}
+        optimizer = build_optimizer(recipe.training, _groups(network, built.values()), **added)
+        return cls(network, optimizer, built, recipe.training)
 
     def tensors(self) -> dict[str, Tensor]:
         """A copy of everything, on the CPU, by name; `restore` takes it back."""
         found = {NETWORK + name: value for name, value in self.network.state_dict().items()}
         for name, parameter in self.network.named_parameters():
-            buffer = self.optimizer.state[parameter].get("momentum_buffer")
-            if buffer is not None:
-                found[MOMENTUM + name] = buffer
+            for kind, buffer in self.optimizer.state[parameter].items():
+                if buffer is not None:
+                    found[f"{OPTIMIZER}{kind}.{name}"] = buffer
         return {name: copied(value) for name, value in found.items()}
 
     def restore(self, tensors: dict[str, Tensor], epochs_done: int) -> None:
         """Continue from what `tensors` returned after `epochs_done` epochs."""
         load_network(self.network, tensors)
-        for name, parameter in self.network.named_parameters():
-            if (buffer := tensors.get(MOMENTUM + name)) is not None:
-                self.optimizer.state[parameter]["momentum_buffer"] = torch.empty_like(parameter).copy_(buffer)
+        parameters = dict(self.network.named_parameters())
+        for key, buffer in tensors.items():
+            if key.startswith(OPTIMIZER):
+                kind, name = key.removeprefix(OPTIMIZER).split(".", 1)
+                self.optimizer.state[parameters[name]][kind] = _like(parameters[name], buffer)
         self.epochs_done = epochs_done
+
+
+def _like(parameter: nn.Parameter, buffer: Tensor) -> Tensor:
+    """A buffer as the optimizer had it: laid out as its parameter; a counter stays on the CPU."""
+    return torch.empty_like(parameter).copy_(buffer) if buffer.shape == parameter.shape else buffer.clone()
 
 
 def _groups(network: Network, methods: Iterable[Regularizer]) -> list[dict[str, Any]]:
