@@ -306,7 +306,7 @@ def test_a_run_that_fails_at_once_says_so_each_time(store):
         ({}, Execution(device="tpu")),
         ({"dataset": "mnist"}, CPU),
         ({"dataset": "mnist6k"}, CPU),
-        ({"network": "alexnet"}, CPU),
+        ({"network": "lenet"}, CPU),
         ({"regularizers": (Regularizer("al3"),)}, CPU),
         ({"regularizers": (Regularizer("al2", (("initial", -1.0),)),)}, CPU),
     ],

@@ -21,16 +21,6 @@ from memstudy.regularizers import REGULARIZERS
 from memstudy.store import Store
 
 
-@pytest.fixture(autouse=True)
-def _signals():
-    """As in a terminal, wherever the tests run: a background job starts with Ctrl-C ignored."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a child then starts with the default, too
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
-
-
 @pytest.fixture
 def memstudy(tmp_path, monkeypatch, small_source):
     """Run a command line in an empty directory; the 400 images stand in for every data set."""
@@ -323,7 +313,8 @@ def test_command_line_names_are_the_presets():
     """`memstudy run` and a study's [grid] speak the same words as `presets.build`."""
     import inspect
 
-    words = set(inspect.signature(presets.build).parameters) - {"options", "preset"}
+    words = set(inspect.signature(presets.build).parameters) - {"options", "preset", "training_options"}
+    words |= set(presets.TRAINING_OPTIONS)
     assert words <= {parameter.name for parameter in run_command.params}
 
 

@@ -400,8 +400,8 @@ def test_regularizers_are_named_in_any_order_and_case():
 
 def test_recipes_read_from_a_file_are_checked_by_name(tmp_path):
     path = tmp_path / "recipe.toml"
-    path.write_text(dataclasses.replace(BASE, network="alexnet").to_toml())
-    with pytest.raises(MemstudyError, match="unknown network 'alexnet'"):
+    path.write_text(dataclasses.replace(BASE, network="lenet").to_toml())
+    with pytest.raises(MemstudyError, match="unknown network 'lenet'"):
         presets.check(recipe.read(path))
 
 
