@@ -10,11 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from memstudy import regularizers
+from memstudy import models, regularizers
 from memstudy.data import transitions
 from memstudy.data.corruption import RULES
 from memstudy.errors import MemstudyError, unknown
-from memstudy.models import NETWORKS
 from memstudy.recipe import Corruption, Option, Recipe, Training, spread
 
 
@@ -124,7 +123,7 @@ def check(recipe: Recipe) -> Recipe:
 
     A data set may be one of the user's own, so its name is known only where the data directory is.
     """
-    NETWORKS.check(recipe.network)
+    models.check(recipe.network)
     _check_corruption(recipe.corruption)
     return replace(recipe, regularizers=regularizers.complete(recipe.regularizers))
 

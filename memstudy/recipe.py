@@ -41,9 +41,10 @@ def number(name: str, value: object, kind: str = "finite") -> float:
     raise MemstudyError(f"{name} must be a {kind} number, not {reprlib.repr(value)}.")
 
 
-def _word(name: str, value: object) -> str:
-    if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z0-9_-]+", value):
-        raise MemstudyError(f"{name} must be a name of letters, digits, '-' and '_', not {value!r}.")
+def _word(name: str, value: object, also: str = "") -> str:
+    if not isinstance(value, str) or not re.fullmatch(f"[A-Za-z0-9_{also}-]+", value):
+        others = "".join(f"{mark!r}, " for mark in also)
+        raise MemstudyError(f"{name} must be a name of letters, digits, {others}'-' and '_', not {value!r}.")
     return value
 
 
@@ -248,7 +249,7 @@ class Recipe:
         _set(
             self,
             dataset=_word("the data set", self.dataset),
-            network=_word("the network", self.network),
+            network=_word("the network", self.network, also=".:"),
             seed=_whole("the seed", self.seed, 0, 2**128),
             train_size=None if self.train_size is None else _whole("the train size", self.train_size, 1),
             regularizers=tuple(sorted(self.regularizers, key=lambda r: r.name)),

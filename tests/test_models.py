@@ -9,11 +9,11 @@ from torch import nn
 from memstudy import models
 from memstudy.errors import MemstudyError
 from memstudy.models import Dropout, Network
-from memstudy.models.network import initialize
+from memstudy.models.initialization import pytorch_default
 from memstudy.randomness import torch_generator
 
 VARIANTS = [
-    {"batch_norm": norm, "dropout": dropout} for norm, dropout in itertools.product([False, True], [0.0, 0.5])
+    {**norm, **dropout} for norm, dropout in itertools.product([{}, {"batch_norm": True}], [{}, {"dropout": 0.5}])
 ]
 MNIST = {"channels": 1, "size": 28, "classes": 10}
 CIFAR = {"channels": 3, "size": 32, "classes": 10}
@@ -39,7 +39,7 @@ def by_hand(shape, features, batch_norm):
 def test_the_number_of_parameters_and_features(small, shape, features, count, options):
     network = smallnet(shape, **options).eval()
     found = sum(parameter.numel() for parameter in network.parameters())
-    assert found == by_hand(shape, features, options["batch_norm"]) == count + 100 * options["batch_norm"]
+    assert found == by_hand(shape, features, "batch_norm" in options) == count + 100 * ("batch_norm" in options)
     # zeros, not images: only shapes are looked at
     seen, logits = network(torch.zeros(2, shape["channels"], shape["size"], shape["size"]))
     assert seen.shape[:2] == (2, 50)
@@ -51,7 +51,7 @@ def test_the_number_of_parameters_and_features(small, shape, features, count, op
 def test_the_order_of_layers_is_the_paper_s(options):
     network = smallnet(**options)
     trunk = ["Conv2d", "ReLU", "MaxPool2d", "Conv2d", "BatchNorm2d", "ReLU", "MaxPool2d", "Dropout"]
-    absent = {"BatchNorm2d": not options["batch_norm"], "Dropout": not options["dropout"]}
+    absent = {"BatchNorm2d": "batch_norm" not in options, "Dropout": "dropout" not in options}
     expected = [name for name in trunk if not absent.get(name)]
     assert [type(layer).__name__ for layer in network.trunk.children()] == expected
     assert [type(layer).__name__ for layer in network.head.children()] == ["Flatten", "Linear", "ReLU", "Linear"]
@@ -69,7 +69,7 @@ def default_layers(seed, batch_norm=False):
 @pytest.mark.parametrize("seed", [0, 1, 2])
 @pytest.mark.parametrize("batch_norm", [False, True])
 def test_initial_weights_are_pytorch_s_bit_for_bit(seed, batch_norm):
-    ours = smallnet(seed=seed, batch_norm=batch_norm).state_dict()
+    ours = smallnet(seed=seed, **({"batch_norm": True} if batch_norm else {})).state_dict()
     theirs = [value for layer in default_layers(seed, batch_norm) for value in layer.state_dict().values()]
     assert len(ours) == len(theirs)
     assert all(torch.equal(a, b) for a, b in zip(ours.values(), theirs, strict=True))
@@ -96,12 +96,18 @@ def test_building_does_not_move_the_global_generator():
 
 def test_a_layer_without_a_known_initialization_is_refused():
     with pytest.raises(NotImplementedError, match="LayerNorm"):
-        initialize(Network(nn.LayerNorm(3), nn.Flatten()), torch.Generator())
+        pytorch_default(Network(nn.LayerNorm(3), nn.Flatten()), torch.Generator())
+
+
+def test_a_layer_with_unknown_buffers_is_refused():
+    """They would hold what happened to be in memory."""
+    with pytest.raises(NotImplementedError, match="BatchNorm1d"):
+        pytorch_default(nn.BatchNorm1d(3, affine=False), torch.Generator())
 
 
 def test_an_option_that_a_network_does_not_know_is_refused():
-    with pytest.raises(MemstudyError, match=r"'smallnet' has no place for one of .*'colour'"):
-        smallnet(colour=True)
+    with pytest.raises(MemstudyError, match="'smallnet' has no place for 'color': its options are batch_norm"):
+        smallnet(color=True)
 
 
 # Dropout
@@ -122,6 +128,14 @@ def test_dropout_drops_its_share_and_rescales_the_rest(p):
     assert set(kept.unique().tolist()) == {0.0, torch.tensor(1.0).div(1 - p).item()}
     share = (kept == 0).double().mean().item()
     assert abs(share - p) < 4 * (p * (1 - p) / ONES.numel()) ** 0.5
+
+
+def test_whole_samples_are_dropped_together():
+    layer = Dropout(0.5, whole=True)
+    layer.generator = torch_generator(0, "dropout")
+    dropped = layer(ONES)
+    assert set(dropped.unique().tolist()) == {0.0, 2.0}
+    assert torch.equal(dropped, dropped[:, :1].expand_as(ONES))
 
 
 def test_dropout_draws_from_its_own_generator_alone():

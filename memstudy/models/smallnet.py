@@ -3,31 +3,33 @@
     trunk  Conv 5×5 (C→20) – ReLU – MaxPool 2 – Conv 5×5 (20→50) – [BN] – ReLU – MaxPool 2 – [Dropout]
     head   Linear (800→500) – ReLU – Linear (500→K)
 
-No padding; 28×28 images give 50×4×4 = 800 features, 32×32 give 50×5×5 = 1250. Batch normalization sits
-between the second convolution and its ReLU; dropout is the trunk's last layer, so a penalty on the features
-sees the dropped and rescaled ones.
+No padding; 28×28 images give 50×4×4 = 800 features, 32×32 give 50×5×5 = 1250. PyTorch's default weights.
+
+Batch normalization: between the second convolution and its ReLU (theirs).
+Dropout: the trunk's last layer (theirs), so a penalty on the features sees the dropped and rescaled ones.
 """
 
 from __future__ import annotations
 
 from torch import nn
 
-from memstudy.models.dropout import Dropout
+from memstudy.models.layers import dropped, normalization, require_size
 from memstudy.models.network import Network
 
 
 def smallnet(channels: int, size: int, classes: int, *, batch_norm: bool = False, dropout: float = 0.0) -> Network:
     """Build smallNet for square images of `size` pixels (at least 16)."""
+    require_size("smallnet", size, 16)
     side = ((size - 4) // 2 - 4) // 2
     trunk = [
         nn.Conv2d(channels, 20, 5),
         nn.ReLU(),
         nn.MaxPool2d(2),
         nn.Conv2d(20, 50, 5),
-        *([nn.BatchNorm2d(50)] if batch_norm else []),
+        *normalization(50, batch_norm),
         nn.ReLU(),
         nn.MaxPool2d(2),
-        *([Dropout(dropout)] if dropout else []),
+        *dropped(dropout),
     ]
     head = [nn.Flatten(), nn.Linear(50 * side * side, 500), nn.ReLU(), nn.Linear(500, classes)]
     return Network(nn.Sequential(*trunk), nn.Sequential(*head))

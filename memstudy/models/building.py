@@ -1,0 +1,91 @@
+"""From a network's name to the network: our architectures, torchvision's, and a user's own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from inspect import Parameter, signature
+from typing import Any
+
+import torch
+
+from memstudy.errors import MemstudyError, unknown
+from memstudy.models.initialization import global_draws_from
+from memstudy.models.network import Network
+from memstudy.models.own import own_builder
+from memstudy.models.torchvision_models import PREFIX, torchvision_builder
+from memstudy.registry import Registry
+
+Builder = Callable[..., Network]
+
+NETWORKS = Registry(
+    "network",
+    **{
+        "smallnet": "memstudy.models.smallnet:smallnet",
+        "alexnet": "memstudy.models.alexnet:alexnet",
+        "vgg16": "memstudy.models.vgg16:vgg16",
+        "resnet18": "memstudy.models.resnet18:resnet18",
+        "resnet50": "memstudy.models.resnet50:resnet50",
+        "resnet110": "memstudy.models.resnet110:resnet110",
+        "wrn28-10": "memstudy.models.wrn28_10:wrn28_10",
+        "densenet121": "memstudy.models.densenet121:densenet121",
+        "mobilenet": "memstudy.models.mobilenet:mobilenet",
+    },
+)
+OTHERS = "torchvision:NAME is any of torchvision's classifiers, package.module:function a network of your own"
+
+
+def check(name: str) -> str:
+    """Return `name` if it stands for a network; raise a MemstudyError, with the nearest names, if it does not.
+
+    Nothing is built, but the module of a user's own network is imported.
+    """
+    if ":" in name:
+        _builder(name)
+    elif name not in NETWORKS.names():
+        raise MemstudyError(f"{unknown('network', name, NETWORKS.names())} {OTHERS}.")
+    return name
+
+
+def build(
+    name: str, *, channels: int, size: int, classes: int, generator: torch.Generator, **options: Any
+) -> Network:
+    """A network for images (channels, size, size), its initial weights drawn from `generator` (a CPU one).
+
+    Options are the architecture's own: of ours `batch_norm` (a truth) and `dropout` (a probability). One that it
+    does not know, or that it has that way anyway, raises a MemstudyError. PyTorch's global generator is not moved.
+    """
+    check(name)
+    builder = _builder(name)
+    _check_options(name, builder, options)
+    if ":" in name:  # from elsewhere: it initializes itself
+        with global_draws_from(generator):
+            return builder(channels, size, classes, **options)
+    with torch.device("meta"):
+        network = builder(channels, size, classes, **options)
+    network.to_empty(device="cpu")
+    network.initializer(network, generator)
+    return network
+
+
+def _builder(name: str) -> Builder:
+    """What builds a network when called with channels, size, classes, and options by name."""
+    if name.startswith(PREFIX):
+        return torchvision_builder(name)
+    found: Builder = own_builder(name) if ":" in name else NETWORKS.get(name)
+    return found
+
+
+def _check_options(name: str, builder: Builder, options: Mapping[str, Any]) -> None:
+    """Every option has a place in the network, and changes something there."""
+    parameters = list(signature(builder).parameters.values())[3:]  # after channels, size, classes
+    defaults = {p.name: p.default for p in parameters if p.kind in (p.KEYWORD_ONLY, p.POSITIONAL_OR_KEYWORD)}
+    anything = any(p.kind is Parameter.VAR_KEYWORD for p in parameters)
+    for option, value in options.items():
+        if option not in defaults and not anything:
+            known = f"its options are {', '.join(sorted(defaults))}" if defaults else "it has no options"
+            raise MemstudyError(f"network {name!r} has no place for {option!r}: {known}.")
+        if option in defaults and value == defaults[option]:
+            raise MemstudyError(
+                f"network {name!r} has {option} = {value} anyway; leave out the option, or the regularizer, that "
+                "asks for it."
+            )
