@@ -20,14 +20,20 @@ if TYPE_CHECKING:
     "--reg",
     default="bare",
     show_default=True,
-    help="bare, or bn, nobn, do, wd, al2, loco, normloss, pilcro (our reconstruction), joined by +.",
+    help="bare, or bn, nobn, do, wd, al2, loco, normloss, pilcro (our reconstruction), wn, pbwn, oni, olm, joined by +.",
 )
 @click.option("--set", "assignments", multiple=True, metavar="REG.OPTION=VALUE", help="As al2.advance=3.")
 @options.corruption
 @click.option("--labels", type=click.Path(path_type=Path), help="Train on the labels in this file instead.")
 @click.option("--corrupt-seed", type=int, help="Seed of the corruption, apart from the model's.")
 @click.option("--normalization", help="al2 (the paper's constants) or own (the set's mean and deviation).")
-@click.option("--network", help="smallnet.")
+@click.option(
+    "--network",
+    "--arch",
+    "network",
+    help="smallnet, alexnet, vgg16, resnet18, resnet50, resnet110, wrn28-10, densenet121, mobilenet, "
+    "torchvision:NAME, or your own package.module:function.",
+)
 @click.option("--seed", type=int, help="Seed of weights, order and dropout.")
 @click.option("--epochs", type=int, help="How many epochs to train.")
 @click.option("--batch-size", type=int, help="Samples a step.")

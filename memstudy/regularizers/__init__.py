@@ -23,12 +23,17 @@ BARE = "bare"
 REGULARIZERS = Registry(
     "regularizer",
     bn="memstudy.regularizers.bn:BatchNormalization",
+    nobn="memstudy.regularizers.nobn:NoBatchNormalization",
     do="memstudy.regularizers.do:DropoutRegularizer",
     wd="memstudy.regularizers.wd:WeightDecay",
     al2="memstudy.regularizers.al2:AL2",
     loco="memstudy.regularizers.loco:LocoReg",
     normloss="memstudy.regularizers.norm_loss:NormLoss",
     pilcro="memstudy.regularizers.pilcro:Pilcro",
+    wn="memstudy.regularizers.wn:WeightNormalization",
+    pbwn="memstudy.regularizers.pbwn:ProjectionBasedWeightNormalization",
+    oni="memstudy.regularizers.oni:NewtonOrthogonalization",
+    olm="memstudy.regularizers.olm:OrthogonalLinearModule",
 )
 
 

@@ -56,6 +56,9 @@ class Regularizer:
         """What it changes in the network's architecture, as keyword arguments of the network's builder."""
         return {}
 
+    def reparametrize(self, network: Network) -> None:
+        """Make the network's weights from other parameters, once, after they are drawn; in place."""
+
     def optimizer_options(self) -> dict[str, Any]:
         """What it changes in the optimizer, as keyword arguments of `torch.optim.SGD`."""
         return {}
@@ -93,7 +96,7 @@ def checked_options(
     """Check every option by the kind of its default, and bring it into one form: 5 and 5.0 are the same recipe.
 
     For `__post_init__`. Numbers become floats and must be finite and positive, those named in `zero` may be 0; a
-    truth stays one; a text must be among its `words`. Raises a MemstudyError otherwise.
+    whole number is one from 1 on, a truth stays one, a text is among its `words`. Raises a MemstudyError if not.
     """
     for field in fields(regularizer):
         name, value = f"{method}.{field.name}", getattr(regularizer, field.name)
@@ -104,6 +107,9 @@ def checked_options(
             known = (words or {})[field.name]
             if value not in known:
                 raise unknown(f"value of {name}", value, known)
+        elif isinstance(field.default, int):
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise MemstudyError(f"{name} must be a whole number of at least 1, not {value!r}.")
         else:
             object.__setattr__(regularizer, field.name, _number(name, value, field.name in zero))
 

@@ -16,7 +16,9 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import parametrize
 
+from memstudy.errors import MemstudyError
 from memstudy.models import Network
 from memstudy.regularizers.base import Regularizer, Step, checked_options
 
@@ -76,4 +78,9 @@ class NormLoss(Regularizer):
 
     def without_decay(self, network: Network) -> list[nn.Parameter]:
         """The weights it constrains already."""
+        if self.decoupled and any(parametrize.is_parametrized(module) for module in network.modules()):
+            raise MemstudyError(
+                "normloss.decoupled changes weights, but here they are made from others (wn, pbwn, oni or olm); "
+                "leave one of the two out."
+            )
         return [] if self.keep_decay else constrained(network)

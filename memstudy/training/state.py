@@ -32,6 +32,8 @@ def build_network(recipe: Recipe, images: ImageSet, device: torch.device) -> Net
         generator=torch_generator(recipe.seed, "weights"),
         **_merged({"the recipe": own, **options}),
     )
+    for method in methods.values():
+        method.reparametrize(network)
     return network.to(device, memory_format=memory_format(device))  # type: ignore[call-overload]
 
 
