@@ -41,7 +41,14 @@ def process(*words: str, cwd, **more) -> subprocess.CompletedProcess:
 
 
 def test_help_needs_no_torch(tmp_path):
-    for words in (["--help"], ["run", "--help"], ["study", "--help"], ["svcca", "--help"]):
+    for words in (
+        ["--help"],
+        ["run", "--help"],
+        ["study", "--help"],
+        ["svcca", "--help"],
+        ["filters", "--help"],
+        ["data", "build", "--help"],
+    ):
         code = f"import sys; from memstudy.cli import main; sys.argv = ['memstudy', *{words}]\n"
         code += "try: main()\nfinally: assert not {'torch', 'pandas', 'numpy', 'seaborn'} & set(sys.modules)"
         done = subprocess.run(

@@ -57,7 +57,8 @@ def test_newton_s_iteration_comes_to_orthogonal_rows(shape):
     assert torch.allclose(newton(z, 5, 3.0), 3 * newton(z, 5, 1.0))
 
 
-def test_newton_s_iteration_is_the_authors(iterations=5):
+def test_newton_s_iteration_is_the_authors():
+    iterations = 5
     z = centered(matrix((4, 9)))
     v = z / torch.linalg.matrix_norm(gram(z)).sqrt()
     b = torch.eye(4, dtype=torch.float64)

@@ -12,6 +12,7 @@ from memstudy import __version__
 from memstudy.cli.ablate import ablate
 from memstudy.cli.data import data
 from memstudy.cli.figures import figures
+from memstudy.cli.filters import filters
 from memstudy.cli.run import run
 from memstudy.cli.runs import runs
 from memstudy.cli.study import study
@@ -76,5 +77,5 @@ def main() -> None:
             stream.reconfigure(errors="replace")  # a "±" must not break a terminal that has none
 
 
-for _command in (data, run, runs, study, svcca, ablate, table, figures):
+for _command in (data, run, runs, study, svcca, ablate, filters, table, figures):
     main.add_command(_command)

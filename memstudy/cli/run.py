@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     "--reg",
     default="bare",
     show_default=True,
-    help="bare, or bn, nobn, do, wd, al2, loco, normloss, pilcro (our reconstruction), wn, pbwn, oni, olm, joined by +.",
+    help="bare, or bn, nobn, do, wd, al2, loco, normloss, pilcro (our reconstruction), wn, pbwn, oni, olm, joined "
+    "by +.",
 )
 @click.option("--set", "assignments", multiple=True, metavar="REG.OPTION=VALUE", help="As al2.advance=3.")
 @options.corruption

@@ -10,6 +10,10 @@ import pandas as pd
 
 @cache
 def table(name: str) -> pd.DataFrame:
-    """`al2_table1`: baseline, epoch, metric, al2, value. `al2_ablation_area`: baseline, epoch, al2, area_pct."""
+    """A table by name.
+
+    al2_table1: baseline, epoch, metric, al2, value. al2_ablation_area: baseline, epoch, al2, area_pct.
+    loco_filter_stats: architecture, layers, center_gt_neighbor, neighbor_gt_corner.
+    """
     with resources.files("memstudy.report").joinpath("published", f"{name}.csv").open() as file:
         return pd.read_csv(file)

@@ -44,7 +44,8 @@ def verdict(run: RunDirectory) -> str:
     floors = state["floor"], state.get("realized_floor", state["floor"])
     last, best = metrics.iloc[-1], metrics.iloc[int(metrics["test_accuracy"].argmax())]
     text = (
-        f"after {len(metrics)} epoch{'s' if len(metrics) > 1 else ''}: test accuracy {100 * last['test_accuracy']:.1f} % "
+        f"after {len(metrics)} epoch{'s' if len(metrics) > 1 else ''}: "
+        f"test accuracy {100 * last['test_accuracy']:.1f} % "
         f"(best: {100 * best['test_accuracy']:.1f} %, epoch {int(best['epoch'])})"
     )
     if note := state.get("data_note"):

@@ -1,0 +1,226 @@
+"""Filter statistics of the kept networks of some runs, and of files of weights. No image is needed."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from pathlib import Path
+
+import pandas as pd
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from memstudy import files
+from memstudy.analysis import filters
+from memstudy.analysis.filters import Tally
+from memstudy.errors import MemstudyError
+from memstudy.randomness import torch_generator
+from memstudy.store import Store
+from memstudy.store.store import STUDIES, Selection
+from memstudy.training.state import NETWORK
+
+FRACTIONS, RINGS, LOG_WEIGHTS = "filters.csv", "filters_rings.csv", "filters_log_weights.csv"
+TRAINED, SHUFFLED = "trained", "shuffled"
+DRAWS = 10
+"""How often the kernels of a network's last kept epoch are shuffled."""
+CONVERSION = (
+    "import torch; from safetensors.torch import save_file\n"
+    'save_file({{k: v.clone() for k, v in torch.load("{0}", weights_only=True).items()}}, "{1}")'
+)
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A network to look at: a run's name and epoch, or a file's name and no epoch."""
+
+    name: str
+    epoch: int | None
+    load: Callable[[], Mapping[str, Tensor]]
+
+    def __str__(self) -> str:
+        return self.name if self.epoch is None else f"{self.name}, epoch {self.epoch}"
+
+
+@dataclass
+class _Table:
+    """Rows of the three CSV files, as they are found."""
+
+    fractions: list[dict[str, object]] = field(default_factory=list)
+    rings: list[dict[str, object]] = field(default_factory=list)
+    log_weights: list[dict[str, object]] = field(default_factory=list)
+
+
+def select(store: Store, runs: Sequence[str], study: str | None, weights: Sequence[Path]) -> Selection:
+    """The store's selection; files of weights alone are one of their own, without runs, named by their content."""
+    if runs or study is not None or not weights:
+        return store.select(runs, study)
+    digests = []
+    for path in weights:
+        read(path)  # before anything else is done: a file that is none
+        with path.open("rb") as file:
+            digests.append(f"{_names(weights)[path]} {hashlib.file_digest(file, 'sha256').hexdigest()}")
+    name = f"weights-{files.digest(chr(10).join(digests).encode())[:8]}"
+    return Selection(name, (), store.root / STUDIES / name)
+
+
+def measure(
+    selection: Selection,
+    weights: Sequence[Path] = (),
+    *,
+    choice: str = "named",
+    seed: int = 0,
+    on_network: Callable[[int, int], None] = lambda done, total: None,
+    on_left_out: Callable[[str], None] = lambda what: None,
+) -> None:
+    """Write the three CSV files of a selection, of every kept network and every file.
+
+    filters.csv: one row per (network, epoch, size, weights, draw, part, comparison), see
+        `analysis.filters.Tally`; `weights` are trained or, a negative control, shuffled within each kernel:
+        DRAWS times, keyed by `seed`, after the last kept epoch only.
+    filters_rings.csv: mean |w| at each `distance` from the center, and `relative` to that of all positions.
+    filters_log_weights.csv: of the last such epoch, weights per bin of log10 |w| (`low` is its left edge, -inf
+        for zeros) at each place: a distance, or the positions of the paper's figure.
+
+    `on_left_out` is told which networks have no such kernels, or not in their files, or diverged. A
+    MemstudyError if those are all.
+    """
+    rows, wanted, left_out = _Table(), list(_wanted(selection, weights)), []
+    seen: set[str] = set()
+    for done, network in enumerate(reversed(wanted)):  # so that the first epoch met of a network is its last
+        tensors = _network(network.load())
+        layers, others = filters.kernels(tensors)
+        if problem := _problem(tensors, layers, others):
+            left_out.append(f"{network} {problem}")
+            on_left_out(left_out[-1])
+        else:
+            _measure(rows, network, layers, choice, seed, last=network.name not in seen)
+            seen.add(network.name)
+        on_network(done + 1, len(wanted))
+    if not rows.fractions:
+        raise MemstudyError(f"there are no kernels to look at: {'; '.join(left_out)}.")
+    for name, found in ((FRACTIONS, rows.fractions), (RINGS, rows.rings), (LOG_WEIGHTS, rows.log_weights)):
+        table = pd.DataFrame(found).astype({"epoch": "Int64"}).sort_values(["network", "epoch"], kind="stable")
+        files.write(selection.path / name, table.to_csv(index=False, lineterminator="\n"))
+
+
+def _wanted(selection: Selection, weights: Sequence[Path]) -> Iterator[Weights]:
+    for run in selection.runs:
+        for epoch in run.checkpoints():
+            yield Weights(run.name, epoch, partial(run.load_checkpoint, epoch))
+    for path, name in _names(weights).items():
+        yield Weights(name, None, partial(read, path))
+
+
+def _names(paths: Sequence[Path]) -> dict[Path, str]:
+    """Files by their names without ending, or by their whole paths where two have the same name."""
+    unique = dict.fromkeys(paths)
+    stems = Counter(path.stem for path in unique)
+    return {path: path.stem if stems[path.stem] == 1 else str(path) for path in unique}
+
+
+def _network(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Of a checkpoint of ours the network alone, without what continues its training; of others all."""
+    own = {n.removeprefix(NETWORK): value for n, value in tensors.items() if n.startswith(NETWORK)}
+    return own or dict(tensors)
+
+
+def read(path: Path) -> dict[str, Tensor]:
+    """The four-dimensional tensors of a safetensors file. A MemstudyError with what to do if it is another's."""
+    try:
+        with path.open("rb") as raw:
+            start = raw.read(4)
+        with safe_open(path, framework="pt") as file:
+            names = [name for name in file.keys() if len(file.get_slice(name).get_shape()) == 4]  # noqa: SIM118
+            return {name: file.get_tensor(name) for name in names}
+    except OSError as error:
+        raise MemstudyError(f"cannot read {path}: {error.strerror or error}.") from error
+    except SafetensorError as error:
+        if start == b"PK\x03\x04" or start[:1] == b"\x80":
+            lines = CONVERSION.format(path, path.with_suffix(".safetensors"))
+            raise MemstudyError(
+                f"{path} is a pickle, which can run code, and is not opened; if you trust it, convert it with "
+                f"these two lines of Python and give the new file:\n{lines}"
+            ) from error
+        raise MemstudyError(f"{path} is no safetensors file, or is damaged ({error}).") from error
+
+
+def _problem(tensors: Mapping[str, Tensor], layers: Mapping[str, Tensor], others: Counter[str]) -> str | None:
+    """Why a network cannot be looked at, to follow its name in a sentence; None if it can."""
+    if any(".parametrizations." in name for name in tensors):
+        return "makes its weights from other tensors (wn, pbwn, oni, olm), so its kernels are not in its file"
+    if not layers:
+        sizes = ", ".join(f"{size} ({count})" for size, count in sorted(others.items())) or "none"
+        return f"has no convolution with k×k kernels, k = 3, 5, 7, …; its convolutions: {sizes}"
+    if not all(weight.isfinite().all() for weight in layers.values()):
+        return "has weights that are not finite, as a network that diverged"
+    return None
+
+
+def _measure(
+    rows: _Table, network: Weights, layers: Mapping[str, Tensor], choice: str, seed: int, last: bool
+) -> None:
+    """Add one network's rows, kernel size by kernel size."""
+    generator = torch_generator(seed, f"filters/{network.name}", network.epoch or 0)
+    for size in sorted({weight.shape[-1] for weight in layers.values()}):
+        ours = [weight for weight in layers.values() if weight.shape[-1] == size]
+        key = {"network": network.name, "epoch": network.epoch, "size": size}
+        for row in _fractions(ours, choice, generator):
+            rows.fractions.append(key | {"choice": choice, "weights": TRAINED, "draw": 0} | row)
+        for part, members in _parts(len(ours)).items():
+            rows.rings += [key | {"part": part} | row for row in _rings(ours[members], size)]
+        if last:
+            for draw in range(DRAWS):
+                control = (filters.shuffled(weight, generator) for weight in ours)
+                for row in _fractions(control, choice, generator):
+                    rows.fractions.append(key | {"choice": choice, "weights": SHUFFLED, "draw": draw} | row)
+            rows.log_weights += [key | row for row in _log_weights(ours, size)]
+
+
+def _fractions(weights: Iterable[Tensor], choice: str, generator: torch.Generator) -> Iterator[dict[str, object]]:
+    each = [filters.tallies(weight, choice, generator) for weight in weights]
+    for part, members in _parts(len(each)).items():
+        for comparison in filters.COMPARISONS:
+            tally = sum((found[comparison] for found in each[members]), Tally())
+            yield {"part": part, "comparison": comparison, **_numbers(tally)}
+
+
+def _parts(layers: int) -> dict[str, slice]:
+    """All layers, and their halves where there are two (lower: the first half, rounded down)."""
+    halves = {"lower": slice(0, layers // 2), "upper": slice(layers // 2, None)}
+    return {"all": slice(None)} | (halves if layers > 1 else {})
+
+
+def _numbers(tally: Tally) -> dict[str, object]:
+    derived = {"fraction": tally.fraction, "p_kernels": tally.p_kernels, "p_filters": tally.p_filters}
+    return asdict(tally) | derived
+
+
+def _rings(weights: Sequence[Tensor], size: int) -> Iterator[dict[str, object]]:
+    magnitudes = [weight.abs().double() for weight in weights]
+    count = sum(weight.numel() for weight in weights)
+    overall = float(sum(weight.sum() for weight in magnitudes)) / count
+    for distance, mask in filters.rings(size).items():
+        ring = [weight[..., mask.to(weight.device)] for weight in magnitudes]
+        n = sum(part.numel() for part in ring)
+        mean = float(sum(part.sum() for part in ring)) / n
+        yield {
+            "distance": round(distance, 4),
+            "positions": int(mask.sum()),
+            "count": n,
+            "zeros": int(sum((part == 0).sum() for part in ring)),
+            "mean_abs": mean,
+            "relative": mean / overall if overall else float("nan"),
+        }
+
+
+def _log_weights(weights: Sequence[Tensor], size: int) -> Iterator[dict[str, object]]:
+    places = {f"distance {distance:.3g}": mask for distance, mask in filters.rings(size).items()} | filters.named(
+        size
+    )
+    for place, mask in places.items():
+        counts = sum((filters.log_counts(weight[..., mask]) for weight in weights), Counter[float]())
+        yield from ({"place": place, "low": low, "count": count} for low, count in sorted(counts.items()))
