@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
+from click.testing import CliRunner, Result
 
+from memstudy.cli import main
 from memstudy.data import dataset, sources
 from memstudy.data.dataset import CorruptedDataset
 from memstudy.data.images import ImageSet
@@ -39,6 +43,19 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MEMSTUDY_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield
+
+
+@pytest.fixture
+def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+    """Run a command line in an empty directory."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("MEMSTUDY_RUNS", "MEMSTUDY_DATA"):
+        monkeypatch.delenv(name, raising=False)
+
+    def call(*words: str) -> Result:
+        return CliRunner().invoke(main, words)
+
+    return call
 
 
 @pytest.fixture(scope="session")

@@ -22,6 +22,7 @@ from memstudy.data import artifact, dataset, label_files
 from memstudy.data.artifact import Artifact
 from memstudy.errors import MemstudyError
 from memstudy.recipe import Corruption, Recipe, Training
+from tests.sentences import refused
 
 GOLDEN = {
     ("symmetric", 0.75, 0): "70cfce849cfc988a6ff8f92165e394debdad9719df3f5e7737933e3718e202e8",
@@ -49,17 +50,6 @@ def write(path, data, **changed):
     kept = {name: np.asarray(array) for name, array in arrays.items() if array is not None}
     path.write_bytes(files.npz(**kept))
     return path
-
-
-def refused(call, *words):
-    """The sentence with which something is refused; it must hold some words."""
-    with pytest.raises(MemstudyError) as caught:
-        call()
-    sentence = str(caught.value)
-    assert "\n" not in sentence
-    assert sentence.endswith(".")
-    assert all(word in sentence for word in words), sentence
-    return sentence
 
 
 @pytest.fixture(params=RULES)

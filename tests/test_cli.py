@@ -22,16 +22,9 @@ from memstudy.store import Store
 
 
 @pytest.fixture
-def memstudy(tmp_path, monkeypatch, small_source):
-    """Run a command line in an empty directory; the 400 images stand in for every data set."""
-    monkeypatch.chdir(tmp_path)
-    for name in ("MEMSTUDY_RUNS", "MEMSTUDY_DATA"):
-        monkeypatch.delenv(name, raising=False)
-
-    def call(*words: str):
-        return CliRunner().invoke(main, words)
-
-    return call
+def memstudy(command, small_source):
+    """The 400 images stand in for every data set."""
+    return command
 
 
 def process(*words: str, cwd, **more) -> subprocess.CompletedProcess:

@@ -8,9 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from click.testing import CliRunner
 
-from memstudy.cli import main
 from memstudy.data.corruption import RULES
 from memstudy.store import Store
 
@@ -18,16 +16,9 @@ IMAGES = ("transition.png", "transition.svg", "transition.pdf", "samples.png", "
 
 
 @pytest.fixture
-def memstudy(tmp_path, monkeypatch):
-    """Run a command line in an empty directory, on the 5,000 embedded images."""
-    monkeypatch.chdir(tmp_path)
-    for name in ("MEMSTUDY_RUNS", "MEMSTUDY_DATA"):
-        monkeypatch.delenv(name, raising=False)
-
-    def call(*words: str):
-        return CliRunner().invoke(main, words)
-
-    return call
+def memstudy(command):
+    """On the 5,000 embedded images."""
+    return command
 
 
 def succeed(done):

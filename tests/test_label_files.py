@@ -21,30 +21,12 @@ from memstudy import files
 from memstudy.data import artifact, label_files
 from memstudy.data.label_files import READERS, USUAL, digest, find, read
 from memstudy.errors import MemstudyError
+from tests.sentences import refused, saved
 
 some = settings(deadline=None, derandomize=True, max_examples=60)
 many = settings(some, max_examples=300)
 
 labels_ = st.lists(st.integers(0, 99), min_size=1, max_size=50)
-
-
-def refused(call, *words):
-    """The sentence with which something is refused, without a warning; it must hold some words."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        with pytest.raises(MemstudyError) as caught:
-            call()
-    sentence = str(caught.value)
-    assert "\n" not in sentence
-    assert sentence.endswith(".")
-    assert all(word in sentence for word in words), sentence
-    return sentence
-
-
-def saved(array):
-    buffer = io.BytesIO()
-    np.save(buffer, array)
-    return buffer.getvalue()
 
 
 def archive(save=np.savez, **arrays):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import math
 import pickle
-import warnings
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +17,7 @@ from hypothesis.extra import numpy as npst
 from memstudy.data import transitions
 from memstudy.data.class_names import CIFAR10, CIFAR100, CLOTHES, SUPERCLASSES
 from memstudy.errors import MemstudyError
+from tests.sentences import refused, saved
 
 some = settings(deadline=None, derandomize=True, max_examples=60)
 
@@ -33,25 +33,6 @@ def stochastic(draw, largest=20):
     found = draw(npst.arrays(np.float64, (classes, classes), elements=entries))
     np.fill_diagonal(found, found.diagonal() + 1e-3)
     return found / found.sum(axis=1, keepdims=True)
-
-
-def refused(call, *words):
-    """The sentence with which something is refused, without a warning; it must hold some words."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        with pytest.raises(MemstudyError) as caught:
-            call()
-    sentence = str(caught.value)
-    assert "\n" not in sentence
-    assert sentence.endswith(".")
-    assert all(word in sentence for word in words), sentence
-    return sentence
-
-
-def saved(array):
-    buffer = io.BytesIO()
-    np.save(buffer, array)
-    return buffer.getvalue()
 
 
 def written(folder, content, name="matrix.txt"):

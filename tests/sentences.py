@@ -1,0 +1,33 @@
+"""What a refusal is: one sentence, no warning beside it."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from memstudy.errors import MemstudyError
+
+
+def refused(call: Callable[[], Any], *words: str) -> str:
+    """The sentence with which something is refused, without a warning; it must hold some words."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(MemstudyError) as caught:
+            call()
+    sentence = str(caught.value)
+    assert "\n" not in sentence
+    assert sentence.endswith(".")
+    assert all(word in sentence for word in words), sentence
+    return sentence
+
+
+def saved(array: np.ndarray) -> bytes:
+    """An array as the bytes of an .npy file."""
+    buffer = io.BytesIO()
+    np.save(buffer, array)
+    return buffer.getvalue()
