@@ -76,6 +76,32 @@ def test_options_reach_a_regularizer_however_it_is_written(tmp_path):
     assert (recipe.options("al2") or {})["advance"] == 2
 
 
+def test_an_option_can_be_swept_where_it_is_used(tmp_path):
+    path = written(tmp_path, '[grid]\nreg = ["bare", "loco", "loco+do"]\n"loco.eta" = [1.0, 1.4, 1.8]\n')
+    recipes = grid.read(path).recipes
+    assert len(recipes) == 1 + 3 + 3
+    found = [recipe.options("loco") for recipe in recipes]
+    etas = [options["eta"] for options in found if options is not None]
+    assert sorted(etas) == [1.0, 1.0, 1.4, 1.4, 1.8, 1.8]
+
+
+def test_a_sweep_goes_before_the_options_table(tmp_path):
+    text = '[grid]\nreg = "al2"\n"al2.advance" = [2.0, 3.0]\n[options.al2]\nadvance = 9\ninitial = 0.5\n'
+    recipes = grid.read(written(tmp_path, text)).recipes
+    found = [dict(recipe.options("al2") or {}) for recipe in recipes]
+    assert [(options["advance"], options["initial"]) for options in found] == [(2.0, 0.5), (3.0, 0.5)]
+
+
+def test_a_rate_is_for_the_rules_of_a_list_that_have_one(tmp_path):
+    text = '[grid]\nnoise = ["pair", "gaussian"]\ncorrupt = [0.2, 0.4]\n'
+    recipes = grid.read(written(tmp_path, text)).recipes
+    assert [(r.corruption.rule, r.corruption.rate) for r in recipes] == [
+        ("pair", 0.2), ("pair", 0.4), ("gaussian", None),
+    ]  # fmt: skip
+    with pytest.raises(MemstudyError, match="no rate"):
+        grid.read(written(tmp_path, '[grid]\nnoise = "gaussian"\ncorrupt = 0.2\n'))
+
+
 def test_seeds_may_be_counted_as_on_the_command_line(tmp_path):
     assert [recipe.seed for recipe in grid.read(written(tmp_path, "seeds = 5")).recipes] == [0, 1, 2, 3, 4]
 
@@ -107,6 +133,10 @@ def test_seeds_may_be_counted_as_on_the_command_line(tmp_path):
         ("[grid]\nreg = 'bn'\n[options.al2]\nadvance = 2", r"uses 'al2'.*or remove that table"),
         ("[grid]\nreg = 'al2'\n[options]\nal2 = 2", "does not describe a study"),
         ("options = 3", "must be a table"),
+        ("[grid]\nreg = 'bn'\n'al2.advance' = 2", "uses 'al2'.*or line"),
+        ("[grid]\nreg = 'al2'\n'al2.advence' = 2", "did you mean advance"),
+        ("[grid]\nreg = 'al2'\n'al2.advance' = 'x'", "finite, positive"),
+        ("[grid]\nlabels = 'none.npz'", "cannot read the labels"),
         ("preset = 'quik'", "did you mean quick"),
     ],
 )

@@ -36,8 +36,14 @@ class Setting:
         own = "" if r.normalization == "al2" else f", {r.normalization} normalization"
         return (
             f"{r.dataset}{part}, {r.corruption.title} corruption, {r.network}, {r.training.epochs} epochs, "
-            f"lr {r.training.learning_rate:g}{own}{self.version}"
+            f"lr {r.training.learning_rate:g}{own}{self.version}{self._reconstructed}"
         )
+
+    @property
+    def _reconstructed(self) -> str:
+        """Wherever PILCRO's numbers stand, so does that its formula is ours."""
+        uses = any(run.recipe.options("pilcro") is not None for run in self.runs)
+        return "; pilcro: our reconstruction" if uses else ""
 
     @property
     def data_notes(self) -> list[str]:

@@ -8,6 +8,7 @@ seeds = [0, 1, 2]            # or how many: 3
 [grid]                       # any of memstudy run's options; a list makes one recipe for each value
 reg = ["bare", "al2"]
 corrupt = 0.75
+"al2.initial" = [0.01, 0.1]   # an option of a regularizer, where a recipe uses it
 # labels = "noisy.npz"       # a path from the study's file on
 
 [options.al2]                # options of regularizers, where a recipe uses them
@@ -28,6 +29,7 @@ from typing import Any
 
 from memstudy import presets, regularizers
 from memstudy.data import label_files
+from memstudy.data.corruption import RULES
 from memstudy.errors import MemstudyError, unknown
 from memstudy.recipe import Recipe, read_toml
 from memstudy.store.store import WHOLE_STORE
@@ -63,7 +65,7 @@ def read(path: Path, seeds: Sequence[int] | None = None) -> Study:
     data = read_toml(path, "the study")
     _known(f"key of the study {path}", data, TOP)
     grid, options, report = (_table(path, data, name) for name in ("grid", "options", "report"))
-    _known(f"key of [grid] in {path}", grid, GRID)
+    _known(f"key of [grid] in {path}", {key: value for key, value in grid.items() if "." not in key}, GRID)
     _known(f"key of [report] in {path}", report, REPORT)
     grid, files = _read_labels(path, grid)
     if seeds is None:
@@ -74,7 +76,7 @@ def read(path: Path, seeds: Sequence[int] | None = None) -> Study:
         raise MemstudyError(f"{path} does not describe a study: {error}.") from error
     if not recipes:
         raise MemstudyError(f"{path} describes no run: a list in [grid] is empty; give it a value, or remove it.")
-    _check_options(path, options, recipes)
+    _check_options(path, [*options, *(key.split(".")[0] for key in grid if "." in key)], recipes)
     _check_report(path, report, recipes)
     return Study(_name(path, data), str(data.get("about", "")), recipes, report, files)
 
@@ -116,18 +118,24 @@ def _recipes(preset: str, grid: dict[str, Any], options: dict[str, Any], seeds: 
     recipes = []
     for seed, *values in itertools.product(seeds, *axes):
         point = dict(zip(grid, values, strict=True))
+        if isinstance(grid.get("noise"), list) and not RULES.get(point["noise"]).rate:
+            point.pop("corrupt", None)  # the rate is for those of the list that have one
         used = regularizers.names(point.get("reg", regularizers.BARE))
-        own = {name: table for name, table in options.items() if name in used}
+        own = {name: dict(table) for name, table in options.items() if name in used}
+        for key in [key for key in point if "." in key]:
+            (name, option), value = key.split(".", 1), point.pop(key)
+            if name in used:
+                own.setdefault(name, {})[option] = value
         recipes.append(presets.build(preset, options=own, seed=seed, **point))
     return list(dict.fromkeys(recipes))
 
 
-def _check_options(path: Path, options: dict[str, Any], recipes: Sequence[Recipe]) -> None:
-    for name in options:
+def _check_options(path: Path, names: Sequence[str], recipes: Sequence[Recipe]) -> None:
+    for name in names:
         if all(recipe.options(name) is None for recipe in recipes):
             raise MemstudyError(
-                f"no recipe of {path} uses {name!r}, for which it has [options.{name}]; add it to reg in [grid], "
-                "or remove that table."
+                f"no recipe of {path} uses {name!r}, for which it has an option; add it to reg in [grid], or remove "
+                "that table or line."
             )
 
 
