@@ -133,6 +133,8 @@ def test_seeds_may_be_counted_as_on_the_command_line(tmp_path):
         ("[grid]\nreg = 'bn'\n[options.al2]\nadvance = 2", r"uses 'al2'.*or remove that table"),
         ("[grid]\nreg = 'al2'\n[options]\nal2 = 2", "does not describe a study"),
         ("options = 3", "must be a table"),
+        ("[report]\ntables = ['table2']", "some of table1"),
+        ("[report]\ntables = 'table1'", "must be a list"),
         ("[grid]\nreg = 'bn'\n'al2.advance' = 2", "uses 'al2'.*or line"),
         ("[grid]\nreg = 'al2'\n'al2.advence' = 2", "did you mean advance"),
         ("[grid]\nreg = 'al2'\n'al2.advance' = 'x'", "finite, positive"),

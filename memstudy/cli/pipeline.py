@@ -17,10 +17,11 @@ import torch
 from memstudy import files
 from memstudy.analysis import cca
 from memstudy.cli.progress import Voice, counted
-from memstudy.report import comparison, figures, tables
+from memstudy.report import comparison, figures, loco, tables
 from memstudy.report.frames import Setting, settings
 from memstudy.store.store import Selection
 from memstudy.study import ablate, compare
+from memstudy.study.grid import TABLES
 from memstudy.study.rows import read
 from memstudy.study.trunk import Workbench
 
@@ -99,9 +100,10 @@ def table_step(selection: Selection, voice: Voice, style: str = "markdown") -> d
     written: list[Path] = []
     numbers: list[dict[str, Any]] = []
     areas = ablate.areas(read(selection.path / ablate.CURVES))
+    wanted = set(_wanted_tables(selection))
     for index, setting in enumerate(settings(selection.runs)):
-        found = _tables(selection, setting, areas)
-        if not found:
+        found = _tables(selection, setting, areas, wanted)
+        if not found and wanted - {loco.NAME}:
             voice.say(f"{setting.title}: no epoch to tabulate is trained yet.")
         for table in found:
             stem = table.name if index == 0 else f"{table.name}-{index + 1}"
@@ -111,6 +113,10 @@ def table_step(selection: Selection, voice: Voice, style: str = "markdown") -> d
                 files.write(written[-1], text)
             voice.say("\n" + formats[{"markdown": "md", "latex": "tex", "csv": "csv"}[style]])
             numbers += [{"table": stem} | record for record in _records(table.values)]
+    if loco.NAME in wanted and (sheet := loco.table(selection)) is not None:
+        written += sheet.write(selection.path / "tables")
+        voice.say("\n" + {"markdown": sheet.markdown, "latex": sheet.latex, "csv": sheet.csv}[style]())
+        numbers += [{"table": sheet.name} | record for record in sheet.records()]
     voice.say(f"tables: {selection.path / 'tables'}")
     return {"tables": _paths(*written), "numbers": numbers}
 
@@ -130,13 +136,20 @@ def figure_step(
     return {"figures": _paths(*drawn)}
 
 
-def _tables(selection: Selection, setting: Setting, areas: pd.DataFrame) -> list[tables.Table]:
+def _wanted_tables(selection: Selection) -> list[str]:
+    """The study's choice of tables, or all of them."""
+    chosen = selection.settings().get("tables", TABLES)
+    return [str(name) for name in chosen] if isinstance(chosen, list | tuple) else list(TABLES)
+
+
+def _tables(selection: Selection, setting: Setting, areas: pd.DataFrame, wanted: set[str]) -> list[tables.Table]:
     epochs = _report_epochs(selection)
-    found = [
-        tables.table1(setting, epochs),
-        tables.memorization(setting, epochs),
-        tables.ablation_area(setting, areas, epochs),
-    ]
+    makers = {
+        "table1": lambda: tables.table1(setting, epochs),
+        "memorization": lambda: tables.memorization(setting, epochs),
+        "ablation_area": lambda: tables.ablation_area(setting, areas, epochs),
+    }
+    found = [make() for name, make in makers.items() if name in wanted]
     notes = (f"Missing: {', '.join(selection.missing)}.",) if selection.missing else ()
     return [replace(table, notes=table.notes + notes) for table in found if table and len(table.values)]
 

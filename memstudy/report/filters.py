@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import textwrap
 from collections.abc import Hashable, Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from memstudy.analysis.filters import BINS_PER_DECADE, COMPARISONS, Tally
 from memstudy.report import published
 from memstudy.report.frames import settings
 from memstudy.report.saving import save
+from memstudy.report.sheet import Sheet
 from memstudy.store.store import Selection
 from memstudy.study import filters
 from memstudy.study.rows import read
@@ -33,65 +34,10 @@ WHAT = {
 }
 
 
-@dataclass(frozen=True)
-class Sheet:
-    """A table: file name without ending, title, plain notes, cells of text, and the values they come from."""
-
-    name: str
-    title: str
-    notes: tuple[str, ...]
-    cells: pd.DataFrame
-    values: pd.DataFrame
-
-    def markdown(self) -> str:
-        """A GitHub table under its title, with the notes below; the first three columns are names."""
-        columns = list(self.cells.columns)
-        ruler = ["---"] * 3 + ["---:"] * (len(columns) - 3)
-        lines = [_row(row) for row in [columns, ruler, *self.cells.to_numpy().tolist()]]
-        return "\n".join([f"**{self.title}**", "", *lines, "", *(f"{note}\n" for note in self.notes)])
-
-    def latex(self) -> str:
-        r"""A booktabs table (`\usepackage{booktabs}`)."""
-        rows = [" & ".join(map(_tex, row)) + r" \\" for row in [self.cells.columns, *self.cells.to_numpy()]]
-        return "\n".join(
-            [
-                r"\begin{table}", r"\centering", rf"\caption{{{_tex(self.title)}}}",
-                rf"\begin{{tabular}}{{lll{'r' * (len(self.cells.columns) - 3)}}}", r"\toprule",
-                rows[0], r"\midrule", *rows[1:], r"\bottomrule", r"\end{tabular}",
-                *(rf"\par\smallskip\footnotesize {_tex(note)}" for note in self.notes),
-                r"\end{table}", "",
-            ]
-        )  # fmt: skip
-
-    def csv(self) -> str:
-        """The values, all their digits."""
-        return self.values.to_csv(index=False, lineterminator="\n")
-
-    def records(self) -> list[dict[str, Any]]:
-        """The values for JSON; a missing number is None."""
-        plain = self.values.astype(object).where(self.values.notna(), None)
-        return [{str(name): value for name, value in row.items()} for row in plain.to_dict("records")]
-
-
-def _row(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
-
-
-def _tex(text: str) -> str:
-    for character in "%&#_":
-        text = text.replace(character, f"\\{character}")
-    for plain, symbol in {"|w|": "|w|", ">": ">", "<": "<", "±": r"\pm", "×": r"\times"}.items():
-        text = text.replace(plain, f"${symbol}$")
-    return text.replace("–", "--")
-
-
 def write(selection: Selection, found: Sequence[Sheet]) -> list[Path]:
     """Write tables as Markdown, LaTeX and CSV, and draw the figures; those of an earlier selection go."""
-    folder, written = selection.path / "tables", []
-    for sheet in found:
-        for ending, text in {"md": sheet.markdown(), "tex": sheet.latex(), "csv": sheet.csv()}.items():
-            written.append(folder / f"{sheet.name}.{ending}")
-            files.write(written[-1], text)
+    folder = selection.path / "tables"
+    written = [path for sheet in found for path in sheet.write(folder)]
     written += draw(selection)
     for path in {*folder.glob("filters*"), *(selection.path / "figures").glob("filters*")} - set(written):
         with files.explained(path):

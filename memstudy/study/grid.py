@@ -16,6 +16,7 @@ advance = 5
 
 [report]
 epochs = [4, 9, 24]          # rows of the tables; the checkpoints if left out
+tables = ["table1"]          # of table1, memorization, ablation_area, loco_reg; all if left out
 """
 
 from __future__ import annotations
@@ -39,7 +40,8 @@ GRID = (
     "dataset", "normalization", "train_size", "network", "reg", "noise", "corrupt", "corrupt_seed", "labels",
     "epochs", "batch_size", "lr", "momentum", *presets.TRAINING_OPTIONS,
 )  # fmt: skip
-REPORT = ("epochs",)
+REPORT = ("epochs", "tables")
+TABLES = ("table1", "memorization", "ablation_area", "loco_reg")
 
 
 @dataclass(frozen=True)
@@ -134,14 +136,17 @@ def _check_options(path: Path, names: Sequence[str], recipes: Sequence[Recipe]) 
     for name in names:
         if all(recipe.options(name) is None for recipe in recipes):
             raise MemstudyError(
-                f"no recipe of {path} uses {name!r}, for which it has an option; add it to reg in [grid], or remove "
-                "that table or line."
+                f"no recipe of {path} uses {name!r}, for which it has an option; add it to reg in [grid], or "
+                "remove that table or line."
             )
 
 
 def _check_report(path: Path, report: dict[str, Any], recipes: Sequence[Recipe]) -> None:
     """Before hours of training, not after: an epoch to tabulate must be one that every run trains."""
     shortest = min(recipe.training.epochs for recipe in recipes)
+    wanted = report.get("tables", list(TABLES))
+    if not (isinstance(wanted, list) and wanted and set(wanted) <= set(TABLES)):
+        raise MemstudyError(f"tables in [report] of {path} must be a list of some of {', '.join(TABLES)}.")
     epochs = report.get("epochs", [0])
     if not (isinstance(epochs, list) and epochs and all(type(e) is int and 0 <= e < shortest for e in epochs)):
         raise MemstudyError(

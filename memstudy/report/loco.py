@@ -1,0 +1,121 @@
+"""LOCO-Reg's table: accuracy by η and λ, with stars where it differs from η = 1 at the same λ.
+
+Stars are a two-sided t-test of the test accuracies over seeds (Welch's) against the runs with η = 1, equal in all
+else: * p < .05, ** p < .01, *** p < .001 (ours: the paper does not say which test it used). The published accuracy
+and stars stand beside a row of the same data set, kind of network, η and λ; as the paper's optimizer, epochs and
+number of runs are not known, they are context and no target.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+from scipy.stats import ttest_ind
+
+from memstudy.recipe import Recipe, Regularizer
+from memstudy.report import published
+from memstudy.report.frames import shared
+from memstudy.report.sheet import Sheet
+from memstudy.store import RunDirectory
+from memstudy.store.store import Selection
+
+METHOD = "loco"
+NAME = "loco_reg"
+LEVELS = (0.05, 0.01, 0.001)
+FAMILIES = {"vgg": "vgg", "resnet": "resnet", "mobilenet": "mobilenet"}
+"""The paper's names of networks, by how ours begin."""
+
+
+def stars(p: float) -> str:
+    """`*`, `**`, `***` for p below .05, .01, .001."""
+    return "*" * sum(p < level for level in LEVELS)
+
+
+def table(selection: Selection) -> Sheet | None:
+    """The table of all runs with LOCO-Reg; None if their η and λ never differ, and there is nothing to compare."""
+    rows = pd.DataFrame([_row(run) for run in selection.runs if run.recipe.options(METHOD) is not None])
+    if rows.empty or len(rows[["eta", "lambda"]].drop_duplicates()) < 2:
+        return None
+    by = ["setting", "dataset", "network", "lambda", "eta", "gamma"]
+    found = pd.DataFrame(
+        [dict(zip(by, key, strict=True)) | _summary(group, rows) for key, group in rows.groupby(by, sort=False)]
+    )
+    found = _with_published(found).sort_values(
+        ["dataset", "network", "setting", "lambda", "eta"], ignore_index=True
+    )
+    notes = (
+        "Test accuracy after the last epoch, %: mean ± standard deviation over n seeds. Stars: two-sided t-test "
+        "(Welch) over seeds against η = 1 at the same λ; * p < .05, ** .01, *** .001. With n = 1 there is none.",
+        "Published: LOCO-Reg's own mean accuracy and stars for that kind of network and data set; its optimizer, "
+        "epochs and number of runs are not known, so it is context and no target.",
+    )
+    return Sheet(NAME, "LOCO-Reg: accuracy by η and λ", notes, _cells(found), found.drop(columns="setting"), 2)
+
+
+def _row(run: RunDirectory) -> dict[str, object]:
+    options, metrics = run.recipe.options(METHOD) or {}, run.metrics()
+    return {
+        "setting": _setting(run.recipe),
+        "dataset": run.recipe.dataset,
+        "network": run.recipe.network,
+        "lambda": options["weight"],
+        "eta": options["eta"],
+        "gamma": options["gamma"],
+        "accuracy": 100 * metrics["test_accuracy"].iloc[-1],
+    }
+
+
+def _setting(recipe: Recipe) -> str:
+    """What runs must share to be compared: all but seeds, η, γ and λ."""
+    others = [r if r.name != METHOD else Regularizer(METHOD) for r in recipe.regularizers]
+    mean_one = (recipe.options(METHOD) or {}).get("mean_one")
+    return f"{replace(shared(recipe), regularizers=tuple(others)).id}-{mean_one}"
+
+
+def _summary(group: pd.DataFrame, rows: pd.DataFrame) -> dict[str, float]:
+    accuracy = group["accuracy"].to_numpy(dtype=float)
+    same = (rows["setting"] == group["setting"].iloc[0]) & (rows["lambda"] == group["lambda"].iloc[0])
+    plain = rows.loc[same & (rows["eta"] == 1), "accuracy"].to_numpy(dtype=float)
+    p = np.nan
+    if group["eta"].iloc[0] != 1 and len(accuracy) > 1 and len(plain) > 1 and np.ptp(np.r_[accuracy, plain]) > 0:
+        p = float(ttest_ind(accuracy, plain, equal_var=False).pvalue)
+    sd = float(accuracy.std(ddof=1)) if len(accuracy) > 1 else np.nan
+    return {"n": len(accuracy), "mean": float(accuracy.mean()), "sd": sd, "p": p}
+
+
+def _with_published(found: pd.DataFrame) -> pd.DataFrame:
+    paper = published.table("loco_reg").rename(columns={"accuracy": "published", "stars": "published_stars"})
+    paper = paper.assign(published=100 * paper["published"]).drop(columns="gamma")
+    family = found["network"].map(lambda name: next((f for f in FAMILIES if str(name).startswith(f)), ""))
+    joined = found.assign(architecture=family).merge(
+        paper, on=["dataset", "architecture", "eta", "lambda"], how="left"
+    )
+    return joined.drop(columns="architecture")
+
+
+def _cells(found: pd.DataFrame) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "data set": found["dataset"].astype(str),
+            "network": found["network"].astype(str),
+            "λ": found["lambda"].map("{:g}".format),
+            "η": found["eta"].map("{:g}".format),
+            "γ": found["gamma"].map("{:g}".format),
+            "n": found["n"].astype(str),
+            "accuracy, %": [_accuracy(row) for _, row in found.iterrows()],
+            "published, %": [_published(row) for _, row in found.iterrows()],
+        }
+    )
+
+
+def _accuracy(row: pd.Series) -> str:
+    spread = "" if np.isnan(row["sd"]) else f" ± {row['sd']:.2f}"
+    return f"{row['mean']:.2f}{spread}{stars(row['p'])}"
+
+
+def _published(row: pd.Series) -> str:
+    if np.isnan(row["published"]):
+        return "–"
+    return f"{row['published']:.2f}{'*' * int(row['published_stars'])}"

@@ -1,0 +1,138 @@
+"""LOCO-Reg's table: its rows, its stars, and the paper's numbers where the paper has that row."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import ttest_ind
+
+from memstudy import presets
+from memstudy.report import loco, published
+from memstudy.store import Status, Store
+from memstudy.store.store import Selection
+
+ACCURACY = {1.0: (0.80, 0.81, 0.82), 1.4: (0.90, 0.91, 0.92), 1.8: (0.80, 0.82, 0.81)}
+LAMBDA = 0.0005
+
+
+@pytest.fixture
+def selection(tmp_path):
+    """Runs whose metrics are written by hand: the table does not ask how they came about."""
+
+    def make(accuracies=ACCURACY, **options):
+        runs = []
+        for eta, values in accuracies.items():
+            for seed, value in enumerate(values):
+                own = {"eta": eta, "weight": LAMBDA}
+                recipe = presets.build(reg="loco", options={"loco": own}, seed=seed, epochs=1, **options)
+                run = Store(tmp_path).open(recipe)
+                with run.lock():
+                    run.write_recipe()
+                    run.update(status=Status.RUNNING, floor=0.0)
+                    run.append_metrics(
+                        0,
+                        {
+                            "train_cross_entropy": 1.0,
+                            "train_activation_loss": 1.0,
+                            "test_accuracy": value,
+                            "clean_accuracy": 0.9,
+                            "memorized": 0.0,
+                            "recovered": 0.0,
+                        },
+                    )
+                runs.append(run)
+        return Selection("some", tuple(runs), tmp_path / "studies" / "some")
+
+    return make
+
+
+@pytest.mark.parametrize(("p", "expected"), [(0.2, ""), (0.05, ""), (0.049, "*"), (0.009, "**"), (0.0009, "***")])
+def test_stars(p, expected):
+    assert loco.stars(p) == expected
+
+
+def test_no_test_no_star():
+    assert loco.stars(math.nan) == ""
+
+
+def test_rows_means_and_the_test_against_eta_1(selection):
+    sheet = loco.table(selection())
+    assert sheet is not None
+    values: Any = sheet.values.set_index("eta")
+    for eta, found in ACCURACY.items():
+        assert values.loc[eta, "mean"] == pytest.approx(100 * np.mean(found))
+        assert values.loc[eta, "sd"] == pytest.approx(100 * np.std(found, ddof=1))
+        assert values.loc[eta, "n"] == 3
+    assert math.isnan(values.loc[1.0, "p"])
+    for eta in (1.4, 1.8):
+        expected = ttest_ind(ACCURACY[eta], ACCURACY[1.0], equal_var=False).pvalue
+        assert values.loc[eta, "p"] == pytest.approx(expected)
+    cells = sheet.cells.set_index("η")["accuracy, %"]
+    assert cells["1.4"] == "91.00 ± 1.00***"
+    assert cells["1.8"] == "81.00 ± 1.00"
+
+
+def test_one_seed_has_no_spread_and_no_star(selection):
+    sheet = loco.table(selection({1.0: (0.8,), 1.4: (0.9,)}))
+    assert sheet is not None
+    assert sheet.cells["accuracy, %"].tolist() == ["80.00", "90.00"]
+
+
+def test_other_settings_are_not_compared(selection):
+    one = selection({1.0: (0.80, 0.81, 0.82)}, network="smallnet")
+    other = selection({1.4: (0.90, 0.91, 0.92)}, network="vgg16")
+    both = Selection("both", (*one.runs, *other.runs), one.path)
+    sheet = loco.table(both)
+    assert sheet is not None
+    assert sheet.values["p"].isna().all()
+
+
+def test_nothing_to_compare_is_no_table(selection):
+    assert loco.table(selection({1.4: (0.9, 0.91)})) is None
+
+
+def test_published_rows_stand_beside_ours(selection):
+    made = selection({1.0: (0.80, 0.81), 1.4: (0.82, 0.83)}, network="vgg16", dataset="cifar10")
+    sheet = loco.table(made)
+    assert sheet is not None
+    assert sheet.cells["published, %"].tolist() == ["87.61", "88.40**"]
+    small = loco.table(selection({1.0: (0.80, 0.81), 1.4: (0.82, 0.83)}))
+    assert small is not None
+    assert set(small.cells["published, %"]) == {"–"}
+
+
+def test_the_paper_s_table_is_whole():
+    paper = published.table("loco_reg")
+    assert isinstance(paper, pd.DataFrame)
+    assert set(paper["eta"]) == {1.0, 1.4, 1.8}
+    assert set(paper["lambda"]) == {0.00025, 0.0005, 0.001, 0.002}
+    assert paper["stars"].between(0, 3).all()
+    assert paper["accuracy"].between(0, 1).all()
+    assert not paper.duplicated(["dataset", "architecture", "eta", "lambda"]).any()
+
+
+def test_every_format(selection):
+    sheet = loco.table(selection())
+    assert sheet is not None
+    assert sheet.markdown().count("\n| ") >= 4
+    assert r"$\eta$" in sheet.latex()
+    assert len(sheet.csv().splitlines()) == 4
+
+
+def test_a_study_can_have_this_table_alone(selection, capsys):
+    from memstudy.cli.pipeline import table_step
+    from memstudy.cli.progress import Voice
+
+    made = selection()
+    made.path.mkdir(parents=True)
+    (made.path / "study.json").write_text('{"report": {"tables": ["loco_reg"]}}')
+    summary = table_step(made, Voice())
+    assert {path.name for path in (made.path / "tables").iterdir()} == {
+        f"loco_reg.{e}" for e in ("md", "tex", "csv")
+    }
+    assert {row["table"] for row in summary["numbers"]} == {"loco_reg"}
+    assert "AL2" not in capsys.readouterr().out
