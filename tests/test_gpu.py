@@ -38,7 +38,7 @@ def first_epoch(corrupted, reg, device):
         return train_epoch(state, data, recipe) | evaluate(state.network, data)
 
 
-@pytest.mark.parametrize("reg", ["bare", "al2", "bn+wd"])
+@pytest.mark.parametrize("reg", ["bare", "al2", "bn+wd", "loco+normloss", "pilcro", "wn", "oni"])
 def test_cuda_agrees_with_the_cpu(corrupted, reg):
     """No dropout: CPU and CUDA generators draw different masks. Seven steps in float32."""
     cpu, cuda = (first_epoch(corrupted, reg, torch.device(name)) for name in ("cpu", "cuda"))
@@ -46,9 +46,19 @@ def test_cuda_agrees_with_the_cpu(corrupted, reg):
         assert cuda[name] == pytest.approx(cpu[name], rel=1e-4), name
 
 
-@pytest.mark.parametrize("reg", ["bare", "bn+do+wd+al2"])
-def test_a_resumed_run_is_the_uninterrupted_one_bit_for_bit(tmp_path, small_source, reg):
-    recipe = presets.build(reg=reg, epochs=4)
+@pytest.mark.parametrize(
+    ("reg", "options"),
+    [
+        ("bare", {}),
+        ("bn+do+wd+al2", {}),
+        ("loco+normloss+pilcro", {}),
+        ("bare", {"optimizer": "adamw", "schedule": "cosine", "augment": "flip-crop", "mixup": 0.2}),
+        ("bare", {"precision": "bf16", "clip": 1.0}),
+    ],
+    ids=str,
+)
+def test_a_resumed_run_is_the_uninterrupted_one_bit_for_bit(tmp_path, small_source, reg, options):
+    recipe = presets.build(reg=reg, epochs=4, **options)
     whole = carry_out(Store(tmp_path / "whole").open(recipe), Execution(device="cuda"))
     part = Store(tmp_path / "part").open(recipe)
     with pytest.raises(Exception, match="continues"):
