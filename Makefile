@@ -63,8 +63,10 @@ bench: $(READY)
 gpu: $(READY)
 	@$(PY) -c 'import sys, torch; sys.exit(not torch.cuda.is_available())' || \
 		{ echo "make gpu needs a CUDA device that PyTorch can use; everything else runs without one." >&2; exit 2; }
-	$(PY) -m pytest -m gpu
-	$(PY) -m tests.benchmarks
+	$(PY) -m pytest -m gpu tests/test_gpu.py
+	$(PY) -m tests.benchmarks.bench_training
+	$(PY) -m tests.benchmarks.bench_regularizers
+	$(PY) -m tests.benchmarks.bench_regularizers --network resnet18
 	$(PY) -m memstudy study studies/al2.toml --device cuda --jobs $(JOBS) --minutes $(MINUTES)
 
 clean:
