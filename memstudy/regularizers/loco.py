@@ -11,8 +11,8 @@ depthwise kernels are kernels like any. In Keras, which the paper uses, λ · Σ
 `mean_one` is ours: it divides r by its mean over the kernel (1.43 for η = 1.4, 1.86 for 1.8), so that a comparison
 with η = 1 is about where, not about how much.
 
-Cost: a step takes 1.03 times one with weight decay on ResNet-18 (batch 32, one CPU thread, median of 7), 1.04 times
-on smallNet (`python -m tests.benchmarks.bench_regularizers`).
+Cost: a step takes 1.03 times one with weight decay on ResNet-18 (batch 32, one CPU thread, median of 7), 1.04
+times on smallNet (`python -m tests.benchmarks.bench_regularizers`).
 """
 
 from __future__ import annotations
