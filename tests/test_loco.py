@@ -11,7 +11,8 @@ import torch
 from torch import nn
 
 from memstudy.errors import MemstudyError
-from memstudy.regularizers.loco import LocoReg, corner, ratios, regularized, weighted_squares
+from memstudy.regularizers.base import weighted_layers
+from memstudy.regularizers.loco import LocoReg, corner, ratios, weighted_squares
 
 PUBLISHED = [(1.0, 1.0), (1.4, 1.56), (1.8, 2.13)]
 
@@ -65,7 +66,7 @@ class Mixed(nn.Module):
 
 
 def penalty(network, method):
-    weights = [weight for _, weight in regularized(network)]
+    weights = [layer.weight for layer in weighted_layers(network)]
     return weighted_squares(weights, [method._factor(weight) for weight in weights])
 
 
@@ -91,7 +92,7 @@ def test_eta_1_is_weight_decay_of_twice_lambda():
     """Gradient 2λw on weights, and nothing on biases and normalizations."""
     network, method = Mixed(), LocoReg(weight=0.002, eta=1)
     (0.002 * penalty(network, method)).backward()
-    weights = {id(weight) for _, weight in regularized(network)}
+    weights = {id(layer.weight) for layer in weighted_layers(network)}
     for parameter in network.parameters():
         if parameter.grad is None:
             assert id(parameter) not in weights
@@ -102,7 +103,7 @@ def test_eta_1_is_weight_decay_of_twice_lambda():
 
 def test_the_gradient_of_the_fused_form_is_that_of_the_plain_one():
     network, method = Mixed(), LocoReg(eta=1.8)
-    weights = [weight for _, weight in regularized(network)]
+    weights = [layer.weight for layer in weighted_layers(network)]
     factors = [method._factor(weight) for weight in weights]
     pairs = zip(factors, weights, strict=True)
     plain = torch.stack([((w if r is None else r * w) * w).sum() for r, w in pairs]).sum()

@@ -13,7 +13,8 @@ from memstudy.errors import MemstudyError
 from memstudy.randomness import torch_generator
 from memstudy.recipe import Corruption, Recipe, Training
 from memstudy.regularizers import parse
-from memstudy.regularizers.norm_loss import NormLoss, constrained, norm_loss, pull
+from memstudy.regularizers.base import weighted_layers
+from memstudy.regularizers.norm_loss import NormLoss, norm_loss, pull
 from memstudy.training import DeviceData, TrainingState, train_epoch
 
 CPU = torch.device("cpu")
@@ -22,6 +23,10 @@ SHAPES = [(4, 3, 3, 3), (8, 1, 3, 3), (5, 7), (1, 1, 1, 1), (6, 4, 1, 1)]
 
 def weight(shape, seed=0):
     return torch.randn(shape, dtype=torch.float64, generator=torch_generator(seed, "test"))
+
+
+def weights_of(network):
+    return [layer.weight for layer in weighted_layers(network)]
 
 
 def norms(value):
@@ -105,7 +110,7 @@ def trained(data, reg, options, epochs=1, lr=0.05):
 
 def spread(state):
     """The root mean square distance of the filters' norms from 1."""
-    lengths = torch.cat([norms(w) for w in constrained(state.network)])
+    lengths = torch.cat([norms(w) for w in weights_of(state.network)])
     return (lengths - 1).square().mean().sqrt().item()
 
 
@@ -118,7 +123,7 @@ def test_it_draws_the_norms_to_one(data, decoupled, weight):
 
 def test_it_leaves_biases_and_normalization_alone(data):
     network = trained(data, "bn", None).network
-    governed = {id(w) for w in constrained(network)}
+    governed = {id(w) for w in weights_of(network)}
     others = [name for name, p in network.named_parameters() if id(p) not in governed]
     assert all(name.endswith("bias") or network.get_parameter(name).ndim == 1 for name in others)
 
@@ -127,7 +132,7 @@ def test_it_leaves_biases_and_normalization_alone(data):
 def test_weight_decay_spares_what_it_governs_unless_asked(data, keep, decayed):
     state = trained(data, "wd+bn+normloss", {"wd": {"decay": 0.01}, "normloss": {"keep_decay": keep}})
     decay = {id(p): group["weight_decay"] for group in state.optimizer.param_groups for p in group["params"]}
-    governed = {id(w) for w in constrained(state.network)}
+    governed = {id(w) for w in weights_of(state.network)}
     assert len(decay) == len(list(state.network.parameters()))
     for parameter in state.network.parameters():
         expected = 0.01 if decayed or id(parameter) not in governed else 0.0

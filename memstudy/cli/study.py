@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from memstudy.cli import options
 from memstudy.errors import Busy, Interrupted, RunFailed
+
+if TYPE_CHECKING:
+    from memstudy.data.images import ImageSet
 
 
 @click.command()
@@ -41,7 +44,7 @@ def study(
     """
     from memstudy.cli.pipeline import derive_all
     from memstudy.cli.progress import StudyProgress
-    from memstudy.data import dataset
+    from memstudy.data import dataset, sources
     from memstudy.store import Store
     from memstudy.study import grid
     from memstudy.study.carry_out import Execution
@@ -54,8 +57,11 @@ def study(
     where = resolve_device(device)
     deadline = None if minutes is None else time.monotonic() + 60 * options.positive("--minutes", minutes)
     execution = Execution(device, threads, data_dir, download, found.label_files, deadline=deadline)
+    loaded: dict[str, ImageSet] = {}
     for recipe in found.data_recipes():  # what is missing is one sentence here, not one a run
-        dataset.build(recipe, data_dir, download, found.label_files)
+        if recipe.dataset not in loaded:
+            loaded[recipe.dataset] = sources.load(recipe.dataset, data_dir, download)
+        dataset.prepare(loaded[recipe.dataset], recipe, data_dir, found.label_files)
     store = Store(runs_dir)
     directories = [store.open(recipe) for recipe in found.recipes]
     jobs = jobs or default_jobs(where.type, threads)

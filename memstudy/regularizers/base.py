@@ -87,6 +87,11 @@ class Regularizer:
         return []
 
 
+def weighted_layers(network: nn.Module) -> list[nn.Conv2d | nn.Linear]:
+    """A network's convolutions and linear layers, in order: what a method on weights acts on; no normalization."""
+    return [module for module in network.modules() if isinstance(module, nn.Conv2d | nn.Linear)]
+
+
 def checked_options(
     method: str,
     regularizer: Regularizer,

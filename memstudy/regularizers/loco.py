@@ -24,10 +24,10 @@ from functools import cache
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from memstudy.errors import MemstudyError
-from memstudy.regularizers.base import Regularizer, Step, checked_options
+from memstudy.regularizers.base import Regularizer, Step, checked_options, weighted_layers
 
 
 def corner(eta: float) -> float:
@@ -66,12 +66,6 @@ def weighted_squares(weights: Sequence[Tensor], factors: Sequence[Tensor | None]
     return value
 
 
-def regularized(network: nn.Module) -> list[tuple[str, Tensor]]:
-    """Every weight with a penalty, by name: of convolutions and linear layers; no bias, no normalization."""
-    kinds = (nn.Conv2d, nn.Linear)
-    return [(f"{name}.weight", m.weight) for name, m in network.named_modules() if isinstance(m, kinds)]
-
-
 @dataclass(frozen=True)
 class LocoReg(Regularizer):
     """LOCO-Reg.
@@ -100,7 +94,7 @@ class LocoReg(Regularizer):
 
     def penalty(self, step: Step) -> Tensor:
         """Σ r · w² over all weights of the network's convolutions and linear layers."""
-        weights = [weight for _, weight in regularized(step.network)]
+        weights = [layer.weight for layer in weighted_layers(step.network)]
         return weighted_squares(weights, [self._factor(weight) for weight in weights])
 
     def _factor(self, weight: Tensor) -> Tensor | None:

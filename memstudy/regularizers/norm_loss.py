@@ -20,7 +20,7 @@ from torch.nn.utils import parametrize
 
 from memstudy.errors import MemstudyError
 from memstudy.models import Network
-from memstudy.regularizers.base import Regularizer, Step, checked_options
+from memstudy.regularizers.base import Regularizer, Step, checked_options, weighted_layers
 
 
 def norm_loss(weights: Sequence[Tensor]) -> Tensor:
@@ -39,12 +39,6 @@ def pull(weight: Tensor, amount: float) -> None:
     norms = _norms(weight)
     inverse = torch.where(norms > 0, 1 / norms, torch.ones_like(norms))
     weight.mul_((1 - amount * (1 - inverse)).reshape(-1, *[1] * (weight.ndim - 1)))
-
-
-def constrained(network: nn.Module) -> list[nn.Parameter]:
-    """The weights of a network's convolutions and linear layers."""
-    kinds = (nn.Conv2d, nn.Linear)
-    return [module.weight for module in network.modules() if isinstance(module, kinds)]  # type: ignore[misc]
 
 
 @dataclass(frozen=True)
@@ -68,13 +62,13 @@ class NormLoss(Regularizer):
 
     def penalty(self, step: Step) -> Tensor:
         """L_nl of all weights of convolutions and linear layers."""
-        return norm_loss(constrained(step.network))
+        return norm_loss([layer.weight for layer in weighted_layers(step.network)])
 
     def after_step(self, network: Network, learning_rate: float, epoch: int) -> None:
         """The decoupled form."""
         if self.decoupled:
-            for weight in constrained(network):
-                pull(weight, learning_rate * 2 * self.weight)
+            for layer in weighted_layers(network):
+                pull(layer.weight, learning_rate * 2 * self.weight)
 
     def without_decay(self, network: Network) -> list[nn.Parameter]:
         """The weights it constrains already."""
@@ -83,4 +77,5 @@ class NormLoss(Regularizer):
                 "normloss.decoupled changes weights, but here they are made from others (wn, pbwn, oni or olm); "
                 "leave one of the two out."
             )
-        return [] if self.keep_decay else constrained(network)
+        governed = [layer.weight for layer in weighted_layers(network)]
+        return [] if self.keep_decay else [weight for weight in governed if isinstance(weight, nn.Parameter)]

@@ -15,6 +15,7 @@ from torch.nn.utils import parametrize
 
 from memstudy.errors import MemstudyError
 from memstudy.models import Network
+from memstudy.regularizers.base import weighted_layers
 
 
 class Rows(nn.Module):
@@ -31,7 +32,7 @@ class Rows(nn.Module):
 
 def layers(network: Network) -> Sequence[nn.Module]:
     """The layers that are reparametrized: convolutions and linear ones but the last."""
-    found = [module for module in network.modules() if isinstance(module, nn.Conv2d | nn.Linear)]
+    found = weighted_layers(network)
     if any(parametrize.is_parametrized(module) for module in found):
         raise MemstudyError(
             "only one method may make a network's weights from others: choose among wn, pbwn, oni, olm."
