@@ -60,7 +60,7 @@ def test_no_test_no_star():
 
 
 def test_rows_means_and_the_test_against_eta_1(selection):
-    sheet = loco.table(selection())
+    (sheet,) = loco.sheets(selection())
     assert sheet is not None
     values: Any = sheet.values.set_index("eta")
     for eta, found in ACCURACY.items():
@@ -77,7 +77,7 @@ def test_rows_means_and_the_test_against_eta_1(selection):
 
 
 def test_one_seed_has_no_spread_and_no_star(selection):
-    sheet = loco.table(selection({1.0: (0.8,), 1.4: (0.9,)}))
+    (sheet,) = loco.sheets(selection({1.0: (0.8,), 1.4: (0.9,)}))
     assert sheet is not None
     assert sheet.cells["accuracy, %"].tolist() == ["80.00", "90.00"]
 
@@ -86,21 +86,21 @@ def test_other_settings_are_not_compared(selection):
     one = selection({1.0: (0.80, 0.81, 0.82)}, network="smallnet")
     other = selection({1.4: (0.90, 0.91, 0.92)}, network="vgg16")
     both = Selection("both", (*one.runs, *other.runs), one.path)
-    sheet = loco.table(both)
+    (sheet,) = loco.sheets(both)
     assert sheet is not None
     assert sheet.values["p"].isna().all()
 
 
 def test_nothing_to_compare_is_no_table(selection):
-    assert loco.table(selection({1.4: (0.9, 0.91)})) is None
+    assert loco.sheets(selection({1.4: (0.9, 0.91)})) == []
 
 
 def test_published_rows_stand_beside_ours(selection):
     made = selection({1.0: (0.80, 0.81), 1.4: (0.82, 0.83)}, network="vgg16", dataset="cifar10")
-    sheet = loco.table(made)
+    (sheet,) = loco.sheets(made)
     assert sheet is not None
     assert sheet.cells["published, %"].tolist() == ["87.61", "88.40**"]
-    small = loco.table(selection({1.0: (0.80, 0.81), 1.4: (0.82, 0.83)}))
+    (small,) = loco.sheets(selection({1.0: (0.80, 0.81), 1.4: (0.82, 0.83)}))
     assert small is not None
     assert set(small.cells["published, %"]) == {"–"}
 
@@ -116,7 +116,7 @@ def test_the_paper_s_table_is_whole():
 
 
 def test_every_format(selection):
-    sheet = loco.table(selection())
+    (sheet,) = loco.sheets(selection())
     assert sheet is not None
     assert sheet.markdown().count("\n| ") >= 4
     assert r"$\eta$" in sheet.latex()

@@ -43,27 +43,15 @@ def filters(
     Kernels k×k, k = 3, 5, 7, … of every kept network; shuffled kernels as a control, the published fractions
     beside. No images are needed. Pickles (.pt, .pth) are not opened: the answer to one says how to convert it.
     """
-    from memstudy.cli.progress import Voice, counted
-    from memstudy.report import filters as report
+    from memstudy.cli.pipeline import filter_step
+    from memstudy.cli.progress import Voice
     from memstudy.store import Store
     from memstudy.study import filters as study_filters
     from memstudy.training import numerics
 
     voice = Voice(quiet=as_json)
     selection = study_filters.select(Store(runs_dir), runs, study, weights)
-    left_out: list[str] = []
-    with counted(voice, "reading kernels") as on_network, numerics():
-        study_filters.measure(
-            selection, weights, choice=choice, seed=seed, on_network=on_network, on_left_out=left_out.append
-        )
-    sheets = report.sheets(selection)
-    for sheet in sheets:
-        voice.say("\n" + sheet.markdown())
-    for what in left_out:
-        voice.say(f"left out: {what}.")
-    written = report.write(selection, sheets)
-    voice.say(f"tables: {selection.path / 'tables'}\nfigures: {selection.path / 'figures'}")
-    voice.say(f"every kept epoch, and each single network: {selection.path / study_filters.FRACTIONS}")
+    with numerics():
+        summary = filter_step(selection, voice, weights, choice, seed)
     if as_json:
-        tables = {sheet.name: sheet.records() for sheet in sheets}
-        voice.print_json({**tables, "left_out": left_out, "written": [str(path) for path in written]})
+        voice.print_json(summary)

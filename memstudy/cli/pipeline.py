@@ -18,31 +18,42 @@ from memstudy import files
 from memstudy.analysis import cca
 from memstudy.cli.progress import Voice, counted
 from memstudy.report import comparison, figures, loco, tables
+from memstudy.report import filters as filter_report
 from memstudy.report.frames import Setting, settings
+from memstudy.report.sheet import Sheet
 from memstudy.store.store import Selection
-from memstudy.study import ablate, compare
-from memstudy.study.grid import TABLES
+from memstudy.study import ablate, compare, filters
+from memstudy.study.grid import TABLES, USUAL_ANALYSES
 from memstudy.study.rows import read
 from memstudy.study.trunk import Workbench
 
 DEFAULT_ORDERS = 5
+SHEETS: dict[str, Callable[[Selection], list[Sheet]]] = {
+    loco.NAME: loco.sheets,
+}
+"""Tables over a whole selection, by their names in a study's [report]; none where they do not apply."""
 DRAWERS: dict[str, tuple[Callable[[Selection], list[Path]], str | None]] = {
     "training": (figures.draw_training, None),
     "svcca": (figures.draw_cca, compare.COEFFICIENTS),
     "ablate": (figures.draw_ablation, ablate.CURVES),
+    "filters": (filter_report.draw, filters.LOG_WEIGHTS),
 }
-"""How to draw each kind of figure, and the derived file it needs, named by the command that makes it."""
+"""How to draw each kind of figure, and the derived file it needs, named by the command that makes it. What has the
+name of a table is drawn with that table."""
 
 
 def derive_all(selection: Selection, device: torch.device, data_dir: Path | None, voice: Voice) -> dict[str, Any]:
-    """Everything, with each step's defaults."""
+    """The study's analyses, each with its defaults; then tables and figures."""
     bench = Workbench(device, data_dir)
-    return (
-        svcca_step(selection, bench, voice)
-        | ablation_step(selection, bench, voice)
-        | table_step(selection, voice)
-        | figure_step(selection, voice)
-    )
+    steps: dict[str, Callable[[], dict[str, Any]]] = {
+        "svcca": lambda: svcca_step(selection, bench, voice),
+        "ablate": lambda: ablation_step(selection, bench, voice),
+        "filters": lambda: filter_step(selection, voice),
+    }
+    summary: dict[str, Any] = {}
+    for name in _chosen(selection, "analyses", USUAL_ANALYSES):
+        summary |= steps[name]()
+    return summary | table_step(selection, voice) | figure_step(selection, voice)
 
 
 def svcca_step(
@@ -95,15 +106,35 @@ def ablation_step(
     return {"ablation": _records(last)}
 
 
+def filter_step(
+    selection: Selection, voice: Voice, weights: Sequence[Path] = (), choice: str = "named", seed: int = 0
+) -> dict[str, Any]:
+    """Measure kernels; print and write the tables, and draw the figures."""
+    left_out: list[str] = []
+    with counted(voice, "reading kernels") as on_network:
+        filters.measure(
+            selection, weights, choice=choice, seed=seed, on_network=on_network, on_left_out=left_out.append
+        )
+    sheets = filter_report.sheets(selection)
+    for sheet in sheets:
+        voice.say("\n" + sheet.markdown())
+    for what in left_out:
+        voice.say(f"left out: {what}.")
+    written = filter_report.write(selection, sheets)
+    voice.say(f"tables: {selection.path / 'tables'}\nfigures: {selection.path / 'figures'}")
+    voice.say(f"every kept epoch, and each single network: {selection.path / filters.FRACTIONS}")
+    return {sheet.name: sheet.records() for sheet in sheets} | {"left_out": left_out, "written": _paths(*written)}
+
+
 def table_step(selection: Selection, voice: Voice, style: str = "markdown") -> dict[str, Any]:
     """Write every table in three formats; print them in one. The summary holds their numbers, too."""
     written: list[Path] = []
     numbers: list[dict[str, Any]] = []
     areas = ablate.areas(read(selection.path / ablate.CURVES))
-    wanted = set(_wanted_tables(selection))
+    wanted = set(_chosen(selection, "tables", TABLES))
     for index, setting in enumerate(settings(selection.runs)):
         found = _tables(selection, setting, areas, wanted)
-        if not found and wanted - {loco.NAME}:
+        if not found and wanted - set(SHEETS):
             voice.say(f"{setting.title}: no epoch to tabulate is trained yet.")
         for table in found:
             stem = table.name if index == 0 else f"{table.name}-{index + 1}"
@@ -113,7 +144,7 @@ def table_step(selection: Selection, voice: Voice, style: str = "markdown") -> d
                 files.write(written[-1], text)
             voice.say("\n" + formats[{"markdown": "md", "latex": "tex", "csv": "csv"}[style]])
             numbers += [{"table": stem} | record for record in _records(table.values)]
-    if loco.NAME in wanted and (sheet := loco.table(selection)) is not None:
+    for sheet in [sheet for name, make in SHEETS.items() if name in wanted for sheet in make(selection)]:
         written += sheet.write(selection.path / "tables")
         voice.say("\n" + {"markdown": sheet.markdown, "latex": sheet.latex, "csv": sheet.csv}[style]())
         numbers += [{"table": sheet.name} | record for record in sheet.records()]
@@ -121,10 +152,13 @@ def table_step(selection: Selection, voice: Voice, style: str = "markdown") -> d
     return {"tables": _paths(*written), "numbers": numbers}
 
 
-def figure_step(
-    selection: Selection, voice: Voice, kinds: Sequence[str] = ("training", "svcca", "ablate")
-) -> dict[str, Any]:
-    """Draw what there are numbers for; say what is missing and which command makes it."""
+def figure_step(selection: Selection, voice: Voice, kinds: Sequence[str] | None = None) -> dict[str, Any]:
+    """Draw what there are numbers for, by default of training, the study's analyses and its tables; say what is
+    missing and which command makes it.
+    """
+    if kinds is None:
+        names = [*_chosen(selection, "analyses", USUAL_ANALYSES), *_chosen(selection, "tables", TABLES)]
+        kinds = ["training", *(name for name in names if name in DRAWERS)]
     drawn: list[Path] = []
     for kind in kinds:
         draw, source = DRAWERS[kind]
@@ -136,10 +170,10 @@ def figure_step(
     return {"figures": _paths(*drawn)}
 
 
-def _wanted_tables(selection: Selection) -> list[str]:
-    """The study's choice of tables, or all of them."""
-    chosen = selection.settings().get("tables", TABLES)
-    return [str(name) for name in chosen] if isinstance(chosen, list | tuple) else list(TABLES)
+def _chosen(selection: Selection, what: str, usual: Sequence[str]) -> list[str]:
+    """The study's choice of analyses or tables, or the usual ones."""
+    chosen = selection.settings().get(what, usual)
+    return [str(name) for name in chosen] if isinstance(chosen, list | tuple) else list(usual)
 
 
 def _tables(selection: Selection, setting: Setting, areas: pd.DataFrame, wanted: set[str]) -> list[tables.Table]:

@@ -33,11 +33,11 @@ def stars(p: float) -> str:
     return "*" * sum(p < level for level in LEVELS)
 
 
-def table(selection: Selection) -> Sheet | None:
-    """The table of all runs with LOCO-Reg; None if their η and λ never differ, and there is nothing to compare."""
+def sheets(selection: Selection) -> list[Sheet]:
+    """The table of all runs with LOCO-Reg; none if their η and λ never differ, and there is nothing to compare."""
     rows = pd.DataFrame([_row(run) for run in selection.runs if run.recipe.options(METHOD) is not None])
     if rows.empty or len(rows[["eta", "lambda"]].drop_duplicates()) < 2:
-        return None
+        return []
     by = ["setting", "dataset", "network", "lambda", "eta", "gamma"]
     found = pd.DataFrame(
         [dict(zip(by, key, strict=True)) | _summary(group, rows) for key, group in rows.groupby(by, sort=False)]
@@ -51,7 +51,7 @@ def table(selection: Selection) -> Sheet | None:
         "Published: LOCO-Reg's own mean accuracy and stars for that kind of network and data set; its optimizer, "
         "epochs and number of runs are not known, so it is context and no target.",
     )
-    return Sheet(NAME, "LOCO-Reg: accuracy by η and λ", notes, _cells(found), found.drop(columns="setting"), 2)
+    return [Sheet(NAME, "LOCO-Reg: accuracy by η and λ", notes, _cells(found), found.drop(columns="setting"), 2)]
 
 
 def _row(run: RunDirectory) -> dict[str, object]:

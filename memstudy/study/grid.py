@@ -5,7 +5,8 @@ about = "one line"
 preset = "quick"
 seeds = [0, 1, 2]            # or how many: 3
 
-[grid]                       # any of memstudy run's options; a list makes one recipe for each value
+[grid]                       # any of memstudy run's options; a list makes one recipe for each value; [[grid]],
+                             # repeated, where parts of a study differ in more than one thing at a time
 reg = ["bare", "al2"]
 corrupt = 0.75
 "al2.initial" = [0.01, 0.1]   # an option of a regularizer, where a recipe uses it
@@ -16,7 +17,11 @@ advance = 5
 
 [report]
 epochs = [4, 9, 24]          # rows of the tables; the checkpoints if left out
-tables = ["table1"]          # of table1, memorization, ablation_area, loco_reg; all if left out
+analyses = ["svcca"]         # of ANALYSES, after training; svcca and ablate if left out
+tables = ["table1"]          # of TABLES; all that there are numbers for if left out
+
+[scale.lite]                 # memstudy study FILE --scale lite: another size of the study, named quick_lite
+seeds = 1                    # any of the keys above but name: each stands instead of the study's own
 """
 
 from __future__ import annotations
@@ -35,13 +40,17 @@ from memstudy.errors import MemstudyError, unknown
 from memstudy.recipe import Recipe, read_toml
 from memstudy.store.store import WHOLE_STORE
 
-TOP = ("name", "about", "preset", "seeds", "grid", "options", "report")
+SCALED = ("about", "preset", "seeds", "grid", "options", "report")
+TOP = ("name", *SCALED, "scale")
 GRID = (
     "dataset", "normalization", "train_size", "network", "reg", "noise", "corrupt", "corrupt_seed", "labels",
-    "epochs", "batch_size", "lr", "momentum", *presets.TRAINING_OPTIONS,
+    "checkpoints", "epochs", "batch_size", "lr", "momentum", *presets.TRAINING_OPTIONS,
 )  # fmt: skip
-REPORT = ("epochs", "tables")
-TABLES = ("table1", "memorization", "ablation_area", "loco_reg")
+REPORT = ("epochs", "analyses", "tables")
+ANALYSES = ("svcca", "ablate", "filters", "landscape")
+USUAL_ANALYSES = ("svcca", "ablate")
+WORD = "[A-Za-z0-9_-]+"
+TABLES = ("table1", "memorization", "ablation_area", "loco_reg", "norm_loss", "pilcro", "ranking")
 
 
 @dataclass(frozen=True)
@@ -62,38 +71,74 @@ class Study:
         return list(found.values())
 
 
-def read(path: Path, seeds: Sequence[int] | None = None) -> Study:
-    """Read a study's file; `seeds` goes before the file's own. A MemstudyError says what is wrong in it."""
+def read(path: Path, seeds: Sequence[int] | None = None, scale: str | None = None) -> Study:
+    """Read a study's file at one of its scales; `seeds` goes before the file's own.
+
+    A MemstudyError says what is wrong in it.
+    """
     data = read_toml(path, "the study")
     _known(f"key of the study {path}", data, TOP)
-    grid, options, report = (_table(path, data, name) for name in ("grid", "options", "report"))
-    _known(f"key of [grid] in {path}", {key: value for key, value in grid.items() if "." not in key}, GRID)
+    name, data = _name(path, data), data | _scale(path, data, scale)
+    options, report = (_table(path, data, name) for name in ("options", "report"))
     _known(f"key of [report] in {path}", report, REPORT)
-    grid, files = _read_labels(path, grid)
+    grids, files = _read_labels(path, _grids(path, data))
     if seeds is None:
         seeds = _seeds(path, data.get("seeds", [0]))
     try:
-        recipes = tuple(_recipes(data.get("preset", presets.DEFAULT), grid, options, seeds))
+        preset = data.get("preset", presets.DEFAULT)
+        recipes = [recipe for seed in seeds for grid in grids for recipe in _recipes(preset, grid, options, seed)]
     except (TypeError, AttributeError, ValueError, OverflowError) as error:
         raise MemstudyError(f"{path} does not describe a study: {error}.") from error
     if not recipes:
         raise MemstudyError(f"{path} describes no run: a list in [grid] is empty; give it a value, or remove it.")
-    _check_options(path, [*options, *(key.split(".")[0] for key in grid if "." in key)], recipes)
+    _check_options(path, [*options, *(k.split(".")[0] for grid in grids for k in grid if "." in k)], recipes)
     _check_report(path, report, recipes)
-    return Study(_name(path, data), str(data.get("about", "")), recipes, report, files)
+    about = str(data.get("about", ""))
+    return Study(f"{name}_{scale}" if scale else name, about, tuple(dict.fromkeys(recipes)), report, files)
 
 
-def _read_labels(path: Path, grid: dict[str, Any]) -> tuple[dict[str, Any], tuple[Path, ...]]:
-    """The grid with identities of labels instead of their files, and the files."""
-    named = grid.get("labels", [])
-    files = tuple(path.parent / str(name) for name in (named if isinstance(named, list) else [named]))
-    return (grid | {"labels": [label_files.read(file).digest for file in files]} if files else grid), files
+def _scale(path: Path, data: dict[str, Any], scale: str | None) -> dict[str, Any]:
+    """What stands instead of the study's own keys; every scale is checked, whichever is asked for."""
+    scales = _table(path, data, "scale")
+    for name in scales:
+        if not re.fullmatch(WORD, name):
+            raise MemstudyError(f"a scale's name in {path} must be letters, digits, '-' or '_'; it is {name!r}.")
+        _known(f"key of [scale.{name}] in {path}", _table(path, scales, name), SCALED)
+    if scale is None:
+        return {}
+    if not scales:
+        raise MemstudyError(f"the study {path} has no scales; leave --scale out.")
+    if scale not in scales:
+        raise unknown(f"scale of the study {path}", scale, scales)
+    return dict(scales[scale])
+
+
+def _grids(path: Path, data: dict[str, Any]) -> list[dict[str, Any]]:
+    """[grid], or every [[grid]]."""
+    given = data.get("grid", {})
+    grids = given if isinstance(given, list) else [given]
+    for grid in grids:
+        known = _table(path, {"grid": grid}, "grid")
+        _known(f"key of [grid] in {path}", {key: value for key, value in known.items() if "." not in key}, GRID)
+    return grids
+
+
+def _read_labels(path: Path, grids: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], tuple[Path, ...]]:
+    """The grids with identities of labels instead of their files, and the files."""
+    files: dict[Path, str] = {}
+    read = []
+    for grid in grids:
+        named = grid.get("labels", [])
+        own = [path.parent / str(name) for name in (named if isinstance(named, list) else [named])]
+        files |= {file: label_files.read(file).digest for file in own if file not in files}
+        read.append(grid | {"labels": [files[file] for file in own]} if own else grid)
+    return read, tuple(files)
 
 
 def _name(path: Path, data: dict[str, Any]) -> str:
     """The study's name, of which a directory is made beside those of other selections of runs."""
     name = data.get("name", path.stem)
-    if not isinstance(name, str) or not re.fullmatch("[A-Za-z0-9_-]+", name):
+    if not isinstance(name, str) or not re.fullmatch(WORD, name):
         raise MemstudyError(f"the study's name in {path} must be letters, digits, '-' or '_'; it is {name!r}.")
     if name == WHOLE_STORE or name.startswith("selection"):
         raise MemstudyError(
@@ -114,11 +159,11 @@ def _seeds(path: Path, seeds: object) -> Sequence[int]:
     )
 
 
-def _recipes(preset: str, grid: dict[str, Any], options: dict[str, Any], seeds: Sequence[int]) -> list[Recipe]:
-    """Every combination of the grid's lists, in their order, the seeds outermost."""
+def _recipes(preset: str, grid: dict[str, Any], options: dict[str, Any], seed: int) -> list[Recipe]:
+    """Every combination of the grid's lists, in their order."""
     axes = [value if isinstance(value, list) else [value] for value in grid.values()]
     recipes = []
-    for seed, *values in itertools.product(seeds, *axes):
+    for values in itertools.product(*axes):
         point = dict(zip(grid, values, strict=True))
         if isinstance(grid.get("noise"), list) and not RULES.get(point["noise"]).rate:
             point.pop("corrupt", None)  # the rate is for those of the list that have one
@@ -129,7 +174,7 @@ def _recipes(preset: str, grid: dict[str, Any], options: dict[str, Any], seeds: 
             if name in used:
                 own.setdefault(name, {})[option] = value
         recipes.append(presets.build(preset, options=own, seed=seed, **point))
-    return list(dict.fromkeys(recipes))
+    return recipes
 
 
 def _check_options(path: Path, names: Sequence[str], recipes: Sequence[Recipe]) -> None:
@@ -144,9 +189,10 @@ def _check_options(path: Path, names: Sequence[str], recipes: Sequence[Recipe]) 
 def _check_report(path: Path, report: dict[str, Any], recipes: Sequence[Recipe]) -> None:
     """Before hours of training, not after: an epoch to tabulate must be one that every run trains."""
     shortest = min(recipe.training.epochs for recipe in recipes)
-    wanted = report.get("tables", list(TABLES))
-    if not (isinstance(wanted, list) and wanted and set(wanted) <= set(TABLES)):
-        raise MemstudyError(f"tables in [report] of {path} must be a list of some of {', '.join(TABLES)}.")
+    for key, known in (("tables", TABLES), ("analyses", ANALYSES)):
+        wanted = report.get(key, [])
+        if not (isinstance(wanted, list) and all(word in known for word in wanted)):
+            raise MemstudyError(f"{key} in [report] of {path} must be a list of some of {', '.join(known)}.")
     epochs = report.get("epochs", [0])
     if not (isinstance(epochs, list) and epochs and all(type(e) is int and 0 <= e < shortest for e in epochs)):
         raise MemstudyError(
