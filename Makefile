@@ -3,7 +3,7 @@
 #   make figures    train the quick study on real MNIST images, write tables and figures to runs/studies/quick
 #   make test       lint, type-check, test (CPU, minutes)
 #   make test-all   the slow tests too
-#   make gpu        on a machine with a GPU: its tests, the benchmarks, the next minutes of the paper's study
+#   make gpu        on a machine with a GPU: its tests, the benchmarks, the next minutes of the papers' studies
 
 PYTHON ?= python3
 VENV := .venv
@@ -59,7 +59,8 @@ test-all: lint
 bench: $(READY)
 	$(PY) -m tests.benchmarks
 
-# Each call trains for $(MINUTES) minutes and saves; call it again until the study is finished.
+# Each call trains for $(MINUTES) minutes and saves; call it again until all studies are finished.
+STUDIES := al2 noise_grid loco_reg norm_loss pilcro
 gpu: $(READY)
 	@$(PY) -c 'import sys, torch; sys.exit(not torch.cuda.is_available())' || \
 		{ echo "make gpu needs a CUDA device that PyTorch can use; everything else runs without one." >&2; exit 2; }
@@ -67,7 +68,7 @@ gpu: $(READY)
 	$(PY) -m tests.benchmarks.bench_training
 	$(PY) -m tests.benchmarks.bench_regularizers
 	$(PY) -m tests.benchmarks.bench_regularizers --network resnet18
-	$(PY) -m memstudy study studies/al2.toml --device cuda --jobs $(JOBS) --minutes $(MINUTES)
+	$(PY) -m memstudy study $(STUDIES:%=studies/%.toml) --scale gpu --device cuda --jobs $(JOBS) --minutes $(MINUTES)
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache

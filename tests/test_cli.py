@@ -309,6 +309,42 @@ def test_finished_study_is_derived_again_without_training(memstudy, trained, tmp
     }
 
 
+def test_several_studies_share_the_time_and_finished_ones_are_passed_over(memstudy, tmp_path):
+    for name, epochs in {"a": 1, "b": 2, "c": 1}.items():
+        (tmp_path / f"{name}.toml").write_text(f"[scale.lite]\n[scale.lite.grid]\nepochs = {epochs}\n")
+    words = ("study", "a.toml", "b.toml", "c.toml", "--scale", "lite", "--train-only", "--json", "--minutes")
+    memstudy("study", "a.toml", "--scale", "lite", "--train-only")
+    first = memstudy(*words, "0.0001")
+    assert first.exit_code == 0, first.output
+    assert [(s["study"], s["stopped"]) for s in json.loads(first.stdout)] == [("b_lite", 1)]
+    second = memstudy(*words, "5")
+    assert "study a_lite is finished" in second.stderr
+    assert [(s["study"], s["stopped"]) for s in json.loads(second.stdout)] == [("b_lite", 0)]
+    assert "study c_lite is finished" in second.stderr  # its run is a's
+    assert json.loads(memstudy(*words, "5").stdout) == []
+
+
+def test_a_study_is_finished_only_when_all_is_derived(memstudy, trained, tmp_path):
+    shutil.copytree(trained, tmp_path / "runs")
+    for name, seed in {"a": 0, "b": 1}.items():
+        text = f'seeds = [{seed}]\n[grid]\nreg = ["bare", "do"]\nepochs = 3\n[report]\nanalyses = []\n'
+        (tmp_path / f"{name}.toml").write_text(text)
+    for expected in (["a", "b"], []):
+        assert [s["study"] for s in json.loads(memstudy("study", "a.toml", "b.toml", "--json").stdout)] == expected
+    alone = memstudy("study", "a.toml", "--json")
+    assert json.loads(alone.stdout)["study"] == "a"
+    (tmp_path / "runs" / "studies" / "b" / "study.json").unlink()
+    assert [s["study"] for s in json.loads(memstudy("study", "a.toml", "b.toml", "--json").stdout)] == ["b"]
+
+
+def test_a_mistake_in_one_of_several_studies_starts_none(memstudy, tmp_path):
+    (tmp_path / "a.toml").write_text("[grid]\nepochs = 1\n")
+    (tmp_path / "b.toml").write_text("[grid]\nepoch = 1\n")
+    done = memstudy("study", "a.toml", "b.toml", "--train-only")
+    assert (done.exit_code, "did you mean epochs" in done.output) == (2, True)
+    assert not (tmp_path / "runs").exists()
+
+
 def test_command_line_names_are_the_presets():
     """`memstudy run` and a study's [grid] speak the same words as `presets.build`."""
     import inspect

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from memstudy.cli import options
-from memstudy.errors import Busy, Interrupted, RunFailed
+from memstudy.errors import Busy, Interrupted, MemstudyError, RunFailed
 
 if TYPE_CHECKING:
     from memstudy.data.images import ImageSet
+    from memstudy.store import Store
+    from memstudy.study.carry_out import Execution
+    from memstudy.study.executor import Outcome
+    from memstudy.study.grid import Study
 
 
 @click.command()
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--scale", metavar="NAME", help="Another size of the study that its FILE describes: lite, gpu.")
 @click.option("--seeds", help="Seeds instead of the file's own: a number of them (5), or which (0,3,7).")
 @click.option("--jobs", type=click.IntRange(1), help="Runs at once. [default: cores / threads; 1 on a GPU]")
 @click.option("--minutes", type=float, help="Stop and save after so long; the same command continues.")
@@ -26,7 +32,8 @@ if TYPE_CHECKING:
 @options.runs_dir
 @options.as_json
 def study(
-    file: Path,
+    files: tuple[Path, ...],
+    scale: str | None,
     seeds: str | None,
     jobs: int | None,
     minutes: float | None,
@@ -38,51 +45,100 @@ def study(
     runs_dir: Path,
     as_json: bool,
 ) -> None:
-    """Carry out a study FILE (a grid of recipes in TOML), then compare, ablate, tabulate and draw.
+    """Carry out a study FILE (a grid of recipes in TOML), then analyze, tabulate and draw.
 
-    The same command again continues; what is finished is not done twice.
+    The same command again continues; what is finished is not done twice. Of several FILEs, those that are finished
+    and tabulated are passed over, and the first that the time is up for ends the command.
     """
-    from memstudy.cli.pipeline import derive_all
-    from memstudy.cli.progress import StudyProgress
-    from memstudy.data import dataset, sources
+    from memstudy.cli.progress import Voice
     from memstudy.store import Store
     from memstudy.study import grid
     from memstudy.study.carry_out import Execution
-    from memstudy.study.executor import carry_out_all, default_jobs
     from memstudy.study.interruption import stop_on_sigterm
-    from memstudy.training import numerics, resolve_device
 
     stop_on_sigterm()
-    found = grid.read(file, options.seeds(seeds))
-    where = resolve_device(device)
     deadline = None if minutes is None else time.monotonic() + 60 * options.positive("--minutes", minutes)
-    execution = Execution(device, threads, data_dir, download, found.label_files, deadline=deadline)
-    loaded: dict[str, ImageSet] = {}
-    for recipe in found.data_recipes():  # what is missing is one sentence here, not one a run
-        if recipe.dataset not in loaded:
-            loaded[recipe.dataset] = sources.load(recipe.dataset, data_dir, download)
-        dataset.prepare(loaded[recipe.dataset], recipe, data_dir, found.label_files)
-    store = Store(runs_dir)
-    directories = [store.open(recipe) for recipe in found.recipes]
-    jobs = jobs or default_jobs(where.type, threads)
-    progress = StudyProgress(directories, quiet=as_json)
-    progress.say(f"study {found.name}: {found.about}; {len(directories)} runs, {jobs} at a time, on {where}")
-    store.record_study(found.name, directories, found.report)
-    with progress.bar:
-        outcomes = carry_out_all(directories, execution, jobs, progress.tick, progress.ended)
-    stopped = sum(isinstance(outcome.error, Interrupted | Busy) for outcome in outcomes)
-    if stopped:
-        progress.say(
-            f"{len(outcomes) - stopped} of {len(outcomes)} runs have ended; the others are saved, as time is up, "
-            "or in another process's hands; the same command continues."
-        )
-    summary: dict[str, Any] = {"study": found.name, "runs": [run.name for run in directories], "stopped": stopped}
-    finished = [outcome for outcome in outcomes if outcome.error is None]
-    if finished and not (train_only or stopped):
-        with numerics(threads):
-            summary |= derive_all(store.select(study=found.name), where, data_dir, progress)
+    execution = Execution(device, threads, data_dir, download, deadline=deadline)
+    work = _Work(Store(runs_dir), execution, jobs, train_only, as_json)
+    found = [grid.read(file, options.seeds(seeds), scale) for file in files]  # a mistake in one starts none
+    summaries: list[dict[str, Any]] = []
+    failed: list[MemstudyError] = []
+    for one in found:
+        if len(found) > 1 and work.is_done(one):
+            Voice(as_json).say(f"study {one.name} is finished; alone, its command derives its tables again.")
+            continue
+        summary, errors = work.carry_out(one)
+        summaries.append(summary)
+        failed += errors
+        if summary["stopped"]:
+            break
     if as_json:
-        progress.print_json(summary)
-    failures = [o for o in outcomes if o.error is not None and not isinstance(o.error, Interrupted | Busy)]
-    if failures:
-        raise RunFailed(f"{len(failures)} of {len(directories)} runs failed: {failures[0].error}")
+        Voice(as_json).print_json(summaries[0] if len(found) == 1 else summaries)
+    if failed:
+        raise RunFailed(f"{len(failed)} of {sum(len(one.recipes) for one in found)} runs failed: {failed[0]}")
+
+
+@dataclass(frozen=True)
+class _Work:
+    """How studies are carried out, whichever they are."""
+
+    store: Store
+    execution: Execution
+    jobs: int | None
+    train_only: bool
+    quiet: bool
+
+    def is_done(self, study: Study) -> bool:
+        """Whether every run of a study is finished, and all is derived from them or need not be."""
+        from memstudy.store import Status
+
+        runs = [self.store.open(recipe) for recipe in study.recipes]
+        trained = all(run.exists and run.status is Status.FINISHED for run in runs)
+        return trained and (self.train_only or self.store.is_derived(study.name))
+
+    def carry_out(self, study: Study) -> tuple[dict[str, Any], list[MemstudyError]]:
+        """Train, and derive if every run has ended. The summary, and the errors of runs that failed."""
+        from memstudy.cli.pipeline import derive_all
+        from memstudy.cli.progress import StudyProgress
+        from memstudy.study.executor import carry_out_all, default_jobs
+        from memstudy.training import numerics, resolve_device
+
+        where = resolve_device(self.execution.device)
+        execution = replace(self.execution, label_files=study.label_files)
+        _check_data(study, execution)
+        directories = [self.store.open(recipe) for recipe in study.recipes]
+        jobs = self.jobs or default_jobs(where.type, execution.threads)
+        progress = StudyProgress(directories, quiet=self.quiet)
+        progress.say(f"study {study.name}: {study.about}; {len(directories)} runs, {jobs} at a time, on {where}")
+        self.store.record_study(study.name, directories, study.report)
+        with progress.bar:
+            outcomes = carry_out_all(directories, execution, jobs, progress.tick, progress.ended)
+        stopped = sum(isinstance(outcome.error, Interrupted | Busy) for outcome in outcomes)
+        if stopped:
+            progress.say(
+                f"{len(outcomes) - stopped} of {len(outcomes)} runs have ended; the others are saved, as time is "
+                "up, or in another process's hands; the same command continues."
+            )
+        names = [run.name for run in directories]
+        summary: dict[str, Any] = {"study": study.name, "runs": names, "stopped": stopped}
+        if any(outcome.error is None for outcome in outcomes) and not (self.train_only or stopped):
+            with numerics(execution.threads):
+                summary |= derive_all(self.store.select(study=study.name), where, execution.data_dir, progress)
+            self.store.record_derived(study.name)
+        return summary, _failures(outcomes)
+
+
+def _check_data(study: Study, execution: Execution) -> None:
+    """What is missing is one sentence here, before anything is trained, and not one a run."""
+    from memstudy.data import dataset, sources
+
+    loaded: dict[str, ImageSet] = {}
+    for recipe in study.data_recipes():
+        if recipe.dataset not in loaded:
+            loaded[recipe.dataset] = sources.load(recipe.dataset, execution.data_dir, execution.download)
+        dataset.prepare(loaded[recipe.dataset], recipe, execution.data_dir, study.label_files)
+
+
+def _failures(outcomes: list[Outcome]) -> list[MemstudyError]:
+    errors = [outcome.error for outcome in outcomes if outcome.error is not None]
+    return [error for error in errors if not isinstance(error, Interrupted | Busy)]

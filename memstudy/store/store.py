@@ -73,6 +73,17 @@ class Store:
             {"updated": time.time(), "runs": [run.name for run in members], "report": report},
         )
 
+    def record_derived(self, name: str) -> None:
+        """Remember that everything was derived from a study's runs as they are now."""
+        files.write_json(self.root / STUDIES / name / "study.json", self._study(name) | {"derived": True})
+
+    def is_derived(self, name: str) -> bool:
+        """Whether that was remembered since the study was last recorded."""
+        try:
+            return bool(self._study(name).get("derived"))
+        except MemstudyError:
+            return False
+
     def studies(self) -> list[str]:
         """The names of recorded studies, the newest first; damaged ones are left out."""
         updated: dict[str, float] = {}
