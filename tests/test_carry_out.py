@@ -61,7 +61,8 @@ def content(run):
     assert run.status is Status.FINISHED
     assert not (run.path / "resume.safetensors").exists()
     kept = ["recipe.toml", "metrics.csv", "labels.npz"]
-    files = [run.path / name for name in kept] + sorted((run.path / "checkpoints").iterdir())
+    folders = [run.path / "checkpoints", run.path / "dynamics"]
+    files = [run.path / name for name in kept] + sorted(path for folder in folders for path in folder.iterdir())
     return {file.name: file.read_bytes() for file in files}
 
 
@@ -109,7 +110,7 @@ def test_a_run_leaves_what_it_should(store):
     assert state["sessions"][-1]["device"] == "cpu"
     assert state["floor"] == pytest.approx(2.2103, abs=1e-4)
     names = {path.name for path in run.path.iterdir()} - {".lock"}
-    assert names == {"recipe.toml", "state.json", "metrics.csv", "labels.npz", "log.txt", "checkpoints"}
+    assert names == {"recipe.toml", "state.json", "metrics.csv", "labels.npz", "log.txt", "checkpoints", "dynamics"}
 
 
 def test_the_same_recipe_elsewhere_gives_the_same_bytes(store, untouched):

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from memstudy import presets
+from memstudy.data import artifact, dataset, label_files
 from memstudy.errors import MemstudyError
+from memstudy.recipe import Corruption, read_toml
 from memstudy.regularizers import label
 from memstudy.study import grid
 
@@ -32,12 +34,37 @@ def test_al2_study_is_the_papers_protocol():
         assert recipe == presets.build("al2", reg=label(recipe.regularizers))
 
 
-@pytest.mark.parametrize("path", sorted(STUDIES.glob("*.toml")), ids=lambda path: path.stem)
-def test_shipped_studies_read_and_report_epochs_they_train(path):
-    study = grid.read(path)
-    assert study.name == path.stem
+SCALES = [
+    (path, scale)
+    for path in sorted(STUDIES.glob("*.toml"))
+    for scale in (None, *read_toml(path, "the study").get("scale", {}))
+]
+
+
+@pytest.mark.parametrize(("path", "scale"), SCALES, ids=lambda value: getattr(value, "stem", value))
+def test_shipped_studies_read_and_report_epochs_they_train(path, scale):
+    study = grid.read(path, scale=scale)
+    assert study.name == (f"{path.stem}_{scale}" if scale else path.stem)
     last = min(recipe.training.epochs for recipe in study.recipes)
-    assert all(0 <= epoch < last for epoch in study.report["epochs"])
+    assert all(0 <= epoch < last for epoch in study.report.get("epochs", []))
+
+
+def test_norm_loss_study_is_the_published_grid_and_both_sweeps():
+    recipes = grid.read(STUDIES / "norm_loss.toml", seeds=(0,)).recipes
+    found = {(r.dataset, r.network, label(r.regularizers)) for r in recipes}
+    sets = ("cifar10", "cifar100")
+    assert found == {
+        *((d, "resnet110", reg) for d in sets for reg in ("wd", "normloss", "wd+wn", "wd+pbwn", "wd+oni")),
+        *((d, "wrn28-10", reg) for d in sets for reg in ("do+wd", "do+normloss", "do+wd+olm")),
+    }
+    assert {r.training.batch_size for r in recipes} == {32, 64, 128, 256, 512, 1024}
+    protocols = {(r.network, r.training.epochs, r.training.milestones, r.training.factor) for r in recipes}
+    assert protocols == {
+        ("resnet110", 160, (80, 120), 0.1),
+        ("wrn28-10", 200, (60, 120, 160), 0.2),
+    }
+    assert all(r.training.checkpoints == (0, r.training.epochs - 1) for r in recipes)
+    assert all((r.options("do") or {"p": 0.3})["p"] == 0.3 for r in recipes)
 
 
 def test_calibration_shares_the_quick_runs():
@@ -102,6 +129,120 @@ def test_a_rate_is_for_the_rules_of_a_list_that_have_one(tmp_path):
         grid.read(written(tmp_path, '[grid]\nnoise = "gaussian"\ncorrupt = 0.2\n'))
 
 
+def test_several_grids_are_one_after_the_other_and_what_is_equal_is_there_once(tmp_path):
+    text = """
+        seeds = [0, 1]
+        [[grid]]
+        reg = ["bare", "al2"]
+        [[grid]]
+        reg = ["al2", "wd"]
+        epochs = [25, 2]
+    """
+    recipes = grid.read(written(tmp_path, text)).recipes
+    found = [(r.seed, label(r.regularizers), r.training.epochs) for r in recipes]
+    one = [
+        ("bare", 25),
+        ("al2", 25),
+        ("al2", 2),
+        ("wd", 25),
+        ("wd", 2),
+    ]  # al2 with the preset's 25 epochs is in both
+    assert found == [(seed, *rest) for seed in (0, 1) for rest in one]
+
+
+def test_options_may_be_for_one_of_several_grids(tmp_path):
+    text = "[[grid]]\nreg = 'bare'\n[[grid]]\nreg = 'wd'\n'wd.decay' = [0.1, 0.2]\n[options.wd]\ndecay = 0.3"
+    recipes = grid.read(written(tmp_path, text)).recipes
+    assert [(r.options("wd") or {}).get("decay") for r in recipes] == [None, 0.1, 0.2]
+
+
+def test_labels_may_be_in_several_grids(tmp_path, small):
+    files = []
+    for seed in (0, 1):
+        files.append(tmp_path / f"{seed}.npz")
+        files[-1].write_bytes(artifact.content(dataset.corrupt(small, Corruption(seed=seed))))
+    text = """
+        [[grid]]
+        labels = "0.npz"
+        [[grid]]
+        labels = ["1.npz", "0.npz"]
+        epochs = 2
+        [[grid]]
+        corrupt = 0.5
+    """
+    study = grid.read(written(tmp_path, text))
+    assert study.label_files == tuple(files)
+    digests = [label_files.read(file).digest for file in files]
+    assert len(set(digests)) == 2
+    assert [r.corruption.labels for r in study.recipes] == [digests[0], digests[1], digests[0], ""]
+    assert [r.training.epochs for r in study.recipes] == [25, 2, 2, 25]
+
+
+def test_checkpoints_are_a_number_or_a_choice_of_epochs(tmp_path):
+    for given, kept in (("2", (0, 8)), ("3", (0, 4, 8)), ("[[3, 5]]", (0, 3, 5, 8))):
+        (recipe,) = grid.read(written(tmp_path, f"[grid]\nepochs = 9\ncheckpoints = {given}")).recipes
+        assert recipe.training.checkpoints == kept
+
+
+SCALED = """
+    name = "quick"
+    about = "large"
+    seeds = 5
+    [grid]
+    reg = ["bare", "al2"]
+    epochs = 9
+    [options.al2]
+    advance = 2
+    [report]
+    epochs = [8]
+    analyses = []
+    [scale.lite]
+    seeds = [7]
+    [scale.lite.grid]
+    reg = "al2"
+    [scale.other]
+    about = "other"
+    [scale.other.report]
+    tables = ["table1"]
+"""
+
+
+def test_a_scale_replaces_whole_keys_and_keeps_the_others(tmp_path):
+    path = written(tmp_path, SCALED)
+    (lite,) = (study := grid.read(path, scale="lite")).recipes
+    assert (study.name, study.about, study.report) == ("quick_lite", "large", {"epochs": [8], "analyses": []})
+    assert (lite.seed, label(lite.regularizers), lite.training.epochs) == (7, "al2", 25)  # none of [grid] is left
+    assert (lite.options("al2") or {})["advance"] == 2
+    other = grid.read(path, scale="other")
+    assert (other.name, other.about, other.report) == ("quick_other", "other", {"tables": ["table1"]})
+    assert other.recipes == grid.read(path).recipes
+    assert grid.read(path).name == "quick"
+
+
+def test_seeds_given_go_before_a_scale_s(tmp_path):
+    assert [r.seed for r in grid.read(written(tmp_path, SCALED), seeds=(3,), scale="lite").recipes] == [3]
+
+
+@pytest.mark.parametrize(
+    ("text", "scale", "says"),
+    [
+        (SCALED, "lit", "did you mean lite"),
+        (SCALED, "quick_lite", "scale of the study"),
+        ("seeds = 1", "lite", "has no scales; leave --scale out"),
+        ("[scale.lite]\nsedes = 1", None, r"\[scale.lite\].*did you mean seeds"),
+        ("[scale.lite]\nname = 'other'", None, "name"),
+        ("[scale.lite]\nseeds = 1\n[scale.gpu]\ngird = {}", "lite", r"\[scale.gpu\].*did you mean grid"),
+        ("[scale.'a/b']\nseeds = 1", None, "letters, digits"),
+        ("scale = 3", None, "must be a table"),
+        ("[scale]\nlite = 3", None, "must be a table"),
+        ("[grid]\nepochs = 9\n[report]\nepochs = [8]\n[scale.lite]\ngrid = { epochs = 2 }", "lite", "0 to 1"),
+    ],
+)
+def test_a_mistake_in_a_scale_is_one_sentence(tmp_path, text, scale, says):
+    with pytest.raises(MemstudyError, match=says):
+        grid.read(written(tmp_path, text), scale=scale)
+
+
 def test_seeds_may_be_counted_as_on_the_command_line(tmp_path):
     assert [recipe.seed for recipe in grid.read(written(tmp_path, "seeds = 5")).recipes] == [0, 1, 2, 3, 4]
 
@@ -135,6 +276,13 @@ def test_seeds_may_be_counted_as_on_the_command_line(tmp_path):
         ("options = 3", "must be a table"),
         ("[report]\ntables = ['table2']", "some of table1"),
         ("[report]\ntables = 'table1'", "must be a list"),
+        ("[report]\nanalyses = ['cca']", "analyses in .* some of svcca"),
+        ("[report]\nanalyses = 'svcca'", "must be a list"),
+        ("[report]\nanalyses = [['svcca']]", "must be a list"),
+        ("[grid]\nepochs = 2\ncheckpoints = [[2]]", "no epoch 2"),
+        ("[[grid]]\nreg = 'bare'\n[[grid]]\nregs = 'bare'", "did you mean reg"),
+        ("[[grid]]\nreg = 'bare'\n[[grid]]\nlabels = 'none.npz'", "cannot read the labels"),
+        ("grid = [3]", "must be a table"),
         ("[grid]\nreg = 'bn'\n'al2.advance' = 2", "uses 'al2'.*or line"),
         ("[grid]\nreg = 'al2'\n'al2.advence' = 2", "did you mean advance"),
         ("[grid]\nreg = 'al2'\n'al2.advance' = 'x'", "finite, positive"),

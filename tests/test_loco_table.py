@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.stats import ttest_ind
+from scipy.stats import ttest_ind, ttest_rel
 
 from memstudy import presets
 from memstudy.report import loco, published
 from memstudy.store import Status, Store
 from memstudy.store.store import Selection
 
-ACCURACY = {1.0: (0.80, 0.81, 0.82), 1.4: (0.90, 0.91, 0.92), 1.8: (0.80, 0.82, 0.81)}
+ACCURACY = {1.0: (0.80, 0.81, 0.82), 1.4: (0.900, 0.911, 0.919), 1.8: (0.80, 0.82, 0.81)}
 LAMBDA = 0.0005
 
 
@@ -50,15 +50,6 @@ def selection(tmp_path):
     return make
 
 
-@pytest.mark.parametrize(("p", "expected"), [(0.2, ""), (0.05, ""), (0.049, "*"), (0.009, "**"), (0.0009, "***")])
-def test_stars(p, expected):
-    assert loco.stars(p) == expected
-
-
-def test_no_test_no_star():
-    assert loco.stars(math.nan) == ""
-
-
 def test_rows_means_and_the_test_against_eta_1(selection):
     (sheet,) = loco.sheets(selection())
     assert sheet is not None
@@ -69,11 +60,34 @@ def test_rows_means_and_the_test_against_eta_1(selection):
         assert values.loc[eta, "n"] == 3
     assert math.isnan(values.loc[1.0, "p"])
     for eta in (1.4, 1.8):
-        expected = ttest_ind(ACCURACY[eta], ACCURACY[1.0], equal_var=False).pvalue
-        assert values.loc[eta, "p"] == pytest.approx(expected)
+        expected = ttest_rel(ACCURACY[eta], ACCURACY[1.0])
+        assert values.loc[eta, "p"] == pytest.approx(expected.pvalue)
+        assert values.loc[eta, "test"] == "paired"
+        interval = 100 * np.array(expected.confidence_interval())
+        assert values.loc[eta, ["low", "high"]].tolist() == pytest.approx(interval.tolist())
+    assert values.loc[1.4, "p_holm"] == pytest.approx(2 * values.loc[1.4, "p"])
+    assert values.loc[1.8, "p_holm"] == values.loc[1.8, "p"]
     cells = sheet.cells.set_index("η")["accuracy, %"]
-    assert cells["1.4"] == "91.00 ± 1.00***"
+    assert cells["1.4"] == "91.00 ± 0.95***"
     assert cells["1.8"] == "81.00 ± 1.00"
+    assert "(paired over seeds)" in sheet.markdown()
+
+
+def test_too_few_seeds_in_common_are_not_paired(selection):
+    (sheet,) = loco.sheets(selection({1.0: (0.80, 0.81, 0.82, 0.81, 0.80), 1.4: (0.90, 0.92)}))
+    found = sheet.values.set_index("eta").loc[1.4]
+    assert found["test"] == "Welch"
+    expected = ttest_ind((0.90, 0.92), (0.80, 0.81, 0.82, 0.81, 0.80), equal_var=False).pvalue
+    assert found["p"] == pytest.approx(expected)
+    assert "Welch's" in sheet.markdown()
+
+
+def test_stars_are_not_adjusted_for_the_number_of_rows(selection):
+    """As in the paper; the adjusted p-value is in the CSV."""
+    (sheet,) = loco.sheets(selection({1.0: (0.80, 0.81, 0.82), 1.4: (0.82, 0.84, 0.86), 1.8: (0.80, 0.82, 0.82)}))
+    found = sheet.values.set_index("eta").loc[1.4]
+    assert found["p"] < 0.05 < found["p_holm"]
+    assert sheet.cells["accuracy, %"].str.endswith("*").tolist() == [False, True, False]
 
 
 def test_one_seed_has_no_spread_and_no_star(selection):

@@ -15,12 +15,13 @@ import pytest
 import torch
 
 from memstudy import files, presets
-from memstudy.analysis import ablation, cca
+from memstudy.analysis import ablation
+from memstudy.analysis.keep import parse_keep
 from memstudy.cli import pipeline
 from memstudy.cli.progress import Voice
 from memstudy.data import sources
 from memstudy.recipe import Regularizer
-from memstudy.report import comparison, figures, frames, published, tables
+from memstudy.report import comparison, figures, frames, published, similarity, tables
 from memstudy.report.frames import differences_from_paper, settings
 from memstudy.report.summary import run_summary, verdict
 from memstudy.store import Store
@@ -236,7 +237,7 @@ def test_a_figure_that_can_no_longer_be_drawn_is_deleted(clean_store):
     left = {path.name for path in folder.iterdir()}
     assert not {"memorization.svg", "accuracy-2.png"} & left
     assert {"cca_past-2.csv", "mine-2.png", "accuracy.svg"} <= left  # other commands', and the user's own
-    assert figures.draw_cca(selection) == []
+    assert similarity.draw(selection) == []
     assert not (folder / "cca_past-2.csv").exists()
 
 
@@ -244,9 +245,9 @@ def test_numbers_of_other_runs_are_not_drawn(store, small_source):
     """A folder may hold what was derived from runs that are no longer chosen."""
     bench = Workbench(torch.device("cpu"))
     chosen = store.select(["*-bare-s0-*", "*-al2-s0-*"])
-    compare.compare(chosen, bench, keep=cca.parse_keep("fixed:5"))
+    compare.compare(chosen, bench, keep=parse_keep("fixed:5"))
     ablate.ablate(chosen, bench, orders=1, seed=0, epochs=[2])
-    assert len(figures.draw_cca(chosen)) == 2 * 4
+    assert len(similarity.draw(chosen)) == 4 * 4
     others = replace(chosen, runs=store.select(["*-do-s0-*"]).runs)
     voice = Sentences()
     assert pipeline.figure_step(others, voice, ["svcca", "ablate"])["figures"] == []
@@ -282,7 +283,7 @@ def two_versions(store, small, tmp_path_factory):
 def test_settings_are_compared_apart(two_versions, small_source):
     """Two versions of AL2 are no two seeds: nothing is averaged over them, and twins are found for both."""
     selection = two_versions.select(study="all")
-    pairs = compare.compare(selection, Workbench(torch.device("cpu")), keep=cca.parse_keep("fixed:5"))
+    pairs = compare.compare(selection, Workbench(torch.device("cpu")), keep=parse_keep("fixed:5"))
     parts = comparison.by_setting(pairs, selection.runs)
     assert [title.rpartition(", ")[2] for title, _ in parts] == [
         "al2.initial 0.5",
@@ -295,8 +296,9 @@ def test_settings_are_compared_apart(two_versions, small_source):
         assert (digest["n"] == 1).all()
         twins.append(set(digest.loc[digest["relation"] == "twin", "b"]))
     assert twins == [{"al2"}, {"al2", "do+al2"}, set()]
-    assert {path.stem for path in figures.draw_cca(selection)} == {
-        "cca_between", "cca_between-2", "cca_past", "cca_past-2"
+    names = ("cca_between", "cca_past", "similarity_epochs", "convergence")
+    assert {path.stem for path in similarity.draw(selection)} == {
+        *names, *(f"{name}-2" for name in names), "similarity_runs", "similarity_runs-2", "similarity_runs-3"
     }  # fmt: skip
 
 
@@ -309,7 +311,9 @@ def test_runs_of_two_settings_are_compared_by_name(two_versions, small_source):
     assert {row["a"], row["b"]} == {run.name for run in selection.runs}
     assert comparison.ACROSS in voice.text
     assert "at the last common epoch" in voice.text
-    assert len(figures.draw_cca(selection)) == (2 + 1) * 4  # each one's past, and the pair
+    stems = [path.stem for path in similarity.draw(selection) if path.suffix == ".csv"]
+    assert stems.count("cca_between-3") == 1  # the pair, and each one's past
+    assert {"cca_past", "cca_past-2"} <= set(stems)
 
 
 def test_ablation_figure_counts_a_run_once(store, small_source):

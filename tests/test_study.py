@@ -12,15 +12,17 @@ import pytest
 import torch
 
 from memstudy import presets
-from memstudy.analysis import ablation, cca
+from memstudy.analysis import ablation, similarity
+from memstudy.analysis.factorization import Pair, as_samples, factorize
+from memstudy.analysis.keep import parse_keep
 from memstudy.errors import MemstudyError
 from memstudy.store import Store
-from memstudy.study import ablate, compare
+from memstudy.study import ablate, compare, comparisons
 from memstudy.study.rows import Rows
 from memstudy.study.trunk import NotFinite, Workbench
 from tests.study_store import small_recipes
 
-VARIANCE = cca.parse_keep("variance:0.99")
+VARIANCE = parse_keep("variance:0.99")
 
 
 @pytest.fixture
@@ -50,7 +52,7 @@ def counting(monkeypatch, module, name):
 def test_twins_differ_by_al2_alone():
     recipes = small_recipes()
     for recipe in recipes:
-        twins = [other for other in recipes if compare.is_twin(recipe, other)]
+        twins = [other for other in recipes if comparisons.is_twin(recipe, other)]
         if recipe.options("al2") is not None:
             assert twins == []
         else:
@@ -58,18 +60,21 @@ def test_twins_differ_by_al2_alone():
             assert twin.seed == recipe.seed
             assert [r for r in twin.regularizers if r.name != "al2"] == list(recipe.regularizers)
     other = presets.build(reg="al2", epochs=4)
-    assert not compare.is_twin(recipes[0], other)
+    assert not comparisons.is_twin(recipes[0], other)
 
 
 def test_plan_has_twins_pasts_and_a_control(store):
     runs = store.select().runs
-    plan = compare.plan(runs, all_pairs=False)
-    by = {relation: [c for c in plan if c.relation == relation] for relation in ("twin", "past", "control")}
+    plan = comparisons.plan(runs, all_pairs=False)
+    by = {name: [c for c in plan if c.relation == name] for name in ("twin", "seed", "past", "control", "grid")}
     assert len(by["twin"]) == 4 * 3  # four baselines with twins, three kept epochs
-    assert len(by["past"]) == 8 * 2
+    assert len(by["seed"]) == 4 * 3
+    assert len(by["past"]) == 8 * 3  # every two of three epochs
     assert len(by["control"]) == 8
-    assert all(c.a[1] == c.b[1] for c in by["twin"])
-    everything = compare.plan(runs, all_pairs=True)
+    assert len(by["grid"]) == 8 * 7 // 2  # after the last epoch
+    assert all(c.a[1] == c.b[1] for c in by["twin"] + by["seed"] + by["grid"])
+    assert {(c.a[0].recipe.seed, c.b[0].recipe.seed) for c in by["seed"] if c.a[0] and c.b[0]} == {(0, 1)}
+    everything = comparisons.plan(runs, all_pairs=True)
     assert sum(c.relation == "pair" for c in everything) == 8 * 7 // 2 * 3
 
 
@@ -78,12 +83,17 @@ def test_comparison_equals_the_analysis_done_by_hand(store, bench):
     pairs = compare.compare(selection, bench, keep=VARIANCE, all_pairs=True)
     row = pairs[(pairs["relation"] == "pair") & (pairs["epoch_a"] == 2)].iloc[0]
     runs = {run.name: run for run in selection.runs}
-    views = [cca.factorize(cca.as_samples(bench.features(runs[name], 2))) for name in (row["run_a"], row["run_b"])]
+    views = [factorize(as_samples(bench.features(runs[name], 2))) for name in (row["run_a"], row["run_b"])]
+    by_hand = Pair.of(*views)
     assert (row["n"], row["p_a"]) == (100 * 16, 50)
-    assert row["cca"] == pytest.approx(float(cca.coefficients(*views).mean()), abs=1e-12)
-    assert row["svcca"] == pytest.approx(cca.svcca(views[0], views[1], VARIANCE), abs=1e-12)
-    assert row["pwcca"] == pytest.approx(cca.pwcca(*views), abs=1e-12)
-    sequences = pd.read_csv(selection.path / compare.COEFFICIENTS)
+    assert row["cca"] == pytest.approx(float(similarity.coefficients(by_hand).mean()), abs=1e-7)
+    assert row["svcca"] == pytest.approx(similarity.svcca(by_hand, VARIANCE), abs=1e-9)
+    assert row["pwcca"] == pytest.approx(similarity.pwcca(by_hand), abs=1e-9)
+    assert row["pwcca_back"] == pytest.approx(similarity.pwcca(by_hand.swapped()), abs=1e-9)
+    for name in ("cka", "procrustes"):
+        assert row[name] == pytest.approx(getattr(similarity, name)(by_hand), abs=1e-9)
+    assert row["cka_unbiased"] == pytest.approx(similarity.unbiased_cka(by_hand), abs=1e-9)
+    sequences = pd.read_csv(selection.path / comparisons.What().coefficients)
     chosen = sequences[(sequences["relation"] == "pair") & (sequences["epoch_a"] == 2)]
     assert len(chosen) == min(row["rank_a"], row["rank_b"])  # the whole sequence, not truncated
     assert np.all(np.diff(chosen["coefficient"]) <= 0)
@@ -98,11 +108,11 @@ def test_control_is_far_below_every_real_comparison(store, bench):
 def test_what_is_computed_is_not_computed_again(store, bench, monkeypatch):
     selection = store.select()
     first = compare.compare(selection, bench, keep=VARIANCE)
-    calls = counting(monkeypatch, cca, "coefficients")
+    calls = counting(monkeypatch, similarity, "coefficients")
     again = compare.compare(selection, bench, keep=VARIANCE)
     pd.testing.assert_frame_equal(first, again)
     assert not calls
-    compare.compare(selection, bench, keep=cca.parse_keep("fixed:5"))  # another rule is another number
+    compare.compare(selection, bench, keep=parse_keep("fixed:5"))  # another rule is another number
     assert calls
 
 
@@ -212,11 +222,11 @@ def compared(store, bench):
     """A selection of two runs that were compared, and both files."""
     selection = store.select(["*-bare-s0-*", "*-al2-s0-*"])
     compare.compare(selection, bench, keep=VARIANCE, all_pairs=True)
-    paths = [selection.path / name for name in (compare.PAIRS, compare.COEFFICIENTS)]
+    paths = [selection.path / name for name in (comparisons.What().pairs, comparisons.What().coefficients)]
     return selection, {path: path.read_text() for path in paths}
 
 
-@pytest.mark.parametrize("name", [compare.PAIRS, compare.COEFFICIENTS])
+@pytest.mark.parametrize("name", [comparisons.What().pairs, comparisons.What().coefficients])
 @pytest.mark.parametrize("harm", ["deleted", "lines lost", "cut within a number"])
 def test_a_damaged_comparison_is_made_whole(compared, bench, monkeypatch, name, harm):
     selection, before = compared
@@ -249,7 +259,7 @@ def test_a_comparison_without_coefficients_is_cached_too(store, bench, monkeypat
         diverge(selection.runs[0], epoch, 0.0)  # a constant representation has rank 0
     first = compare.compare(selection, bench, keep=VARIANCE)
     assert (first["rank_a"] == 0).all()
-    calls = counting(monkeypatch, cca, "coefficients")
+    calls = counting(monkeypatch, similarity, "coefficients")
     pd.testing.assert_frame_equal(compare.compare(selection, bench, keep=VARIANCE), first)
     assert not calls
 

@@ -1,1 +1,6 @@
-"""Pure functions: tensors in, numbers out."""
+"""Pure functions: tensors in, numbers out. Those on a user's own activations (samples × units) are named here."""
+
+from memstudy.analysis.arrays import CCA, cca, cka, procrustes, pwcca, svcca
+from memstudy.analysis.factorization import as_samples
+
+__all__ = ["CCA", "as_samples", "cca", "cka", "procrustes", "pwcca", "svcca"]

@@ -11,8 +11,11 @@ import click
 from memstudy import __version__
 from memstudy.cli.ablate import ablate
 from memstudy.cli.data import data
+from memstudy.cli.dynamics import dynamics
+from memstudy.cli.export import export
 from memstudy.cli.figures import figures
 from memstudy.cli.filters import filters
+from memstudy.cli.landscape import landscape
 from memstudy.cli.run import run
 from memstudy.cli.runs import runs
 from memstudy.cli.study import study
@@ -77,5 +80,5 @@ def main() -> None:
             stream.reconfigure(errors="replace")  # a "±" must not break a terminal that has none
 
 
-for _command in (data, run, runs, study, svcca, ablate, filters, table, figures):
+for _command in (data, run, runs, study, svcca, ablate, filters, landscape, dynamics, table, figures, export):
     main.add_command(_command)

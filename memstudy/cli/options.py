@@ -70,6 +70,12 @@ device = composed(
         "--threads", default=1, show_default=True, type=click.IntRange(1), help="CPU threads of one run."
     ),
 )
+dynamics = click.option(
+    "--dynamics/--no-dynamics",
+    default=None,
+    help="Record each training sample after each epoch, 5 bytes, for 'memstudy dynamics'. [default: if that is "
+    "at most 50 MB]",
+)
 selection = composed(
     click.argument("runs", nargs=-1, metavar="[RUN]..."),
     click.option("--study", help="Choose a study's runs; 'all' for the whole store. [default: the newest]"),
@@ -81,14 +87,17 @@ def checkpoints(text: str | None) -> int | tuple[int, ...] | None:
     return _count_or_list("--checkpoints", "how many to spread over the run (10) or epochs (0,50,99)", text)
 
 
-def milestones(text: str | None) -> tuple[int, ...] | None:
-    """`"80,120"` → `(80, 120)`."""
+def epochs(name: str, text: str | None) -> tuple[int, ...] | None:
+    """`"80,120"` → `(80, 120)`, for the option `name`."""
     if text is None:
         return None
     try:
-        return tuple(int(part) for part in text.split(",") if part.strip())
-    except ValueError as error:
-        raise MemstudyError(f"--milestones takes epochs, such as 80,120, not {text!r}.") from error
+        found = tuple(int(part) for part in text.split(",") if part.strip())
+    except ValueError:
+        found = ()
+    if not found or min(found) < 0:
+        raise MemstudyError(f"{name} takes epochs, such as 80,120, not {text!r}.")
+    return found
 
 
 def seeds(text: str | None) -> tuple[int, ...] | None:

@@ -15,14 +15,29 @@ import pandas as pd
 import torch
 
 from memstudy import files
-from memstudy.analysis import cca
+from memstudy.analysis.keep import KeepRule, parse_keep
 from memstudy.cli.progress import Voice, counted
-from memstudy.report import comparison, figures, loco, tables
+from memstudy.report import (
+    comparison,
+    dynamics_figures,
+    figures,
+    loco,
+    norm_loss,
+    norm_loss_figures,
+    pilcro,
+    ranking,
+    ranking_figures,
+    similarity,
+    tables,
+)
+from memstudy.report import dynamics as dynamics_report
 from memstudy.report import filters as filter_report
+from memstudy.report import landscape as landscape_report
 from memstudy.report.frames import Setting, settings
 from memstudy.report.sheet import Sheet
 from memstudy.store.store import Selection
-from memstudy.study import ablate, compare, filters
+from memstudy.study import ablate, compare, dynamics, filters, landscape
+from memstudy.study.comparisons import What
 from memstudy.study.grid import TABLES, USUAL_ANALYSES
 from memstudy.study.rows import read
 from memstudy.study.trunk import Workbench
@@ -30,13 +45,20 @@ from memstudy.study.trunk import Workbench
 DEFAULT_ORDERS = 5
 SHEETS: dict[str, Callable[[Selection], list[Sheet]]] = {
     loco.NAME: loco.sheets,
+    norm_loss.NAME: norm_loss.sheets,
+    pilcro.NAME: pilcro.sheets,
+    ranking.NAME: ranking.sheets,
 }
 """Tables over a whole selection, by their names in a study's [report]; none where they do not apply."""
 DRAWERS: dict[str, tuple[Callable[[Selection], list[Path]], str | None]] = {
     "training": (figures.draw_training, None),
-    "svcca": (figures.draw_cca, compare.COEFFICIENTS),
+    "svcca": (similarity.draw, What().coefficients),
     "ablate": (figures.draw_ablation, ablate.CURVES),
     "filters": (filter_report.draw, filters.LOG_WEIGHTS),
+    "landscape": (landscape_report.draw, landscape.PIXELS),
+    "dynamics": (dynamics_figures.draw, dynamics.AUCS),
+    ranking.NAME: (ranking_figures.draw, None),
+    norm_loss.NAME: (norm_loss_figures.draw, None),
 }
 """How to draw each kind of figure, and the derived file it needs, named by the command that makes it. What has the
 name of a table is drawn with that table."""
@@ -49,6 +71,8 @@ def derive_all(selection: Selection, device: torch.device, data_dir: Path | None
         "svcca": lambda: svcca_step(selection, bench, voice),
         "ablate": lambda: ablation_step(selection, bench, voice),
         "filters": lambda: filter_step(selection, voice),
+        "landscape": lambda: landscape_step(selection, bench, voice),
+        "dynamics": lambda: dynamics_step(selection, voice),
     }
     summary: dict[str, Any] = {}
     for name in _chosen(selection, "analyses", USUAL_ANALYSES):
@@ -57,16 +81,30 @@ def derive_all(selection: Selection, device: torch.device, data_dir: Path | None
 
 
 def svcca_step(
-    selection: Selection, bench: Workbench, voice: Voice, keep: str = "variance:0.99", all_pairs: bool = False
+    selection: Selection,
+    bench: Workbench,
+    voice: Voice,
+    keep: str = "variance:0.99",
+    all_pairs: bool = False,
+    what: What | None = None,
+    epochs: Sequence[int] | None = None,
 ) -> dict[str, Any]:
     """Compare representations; print the digest; write both CSV files."""
-    rule = cca.parse_keep(keep)
+    what = what or What()
+    rule = parse_keep(keep)
     left_out: list[str] = []
     with counted(voice, "comparing") as on_pair:
         pairs = compare.compare(
-            selection, bench, keep=rule, all_pairs=all_pairs, on_pair=on_pair, on_left_out=left_out.append
+            selection,
+            bench,
+            keep=rule,
+            what=what,
+            all_pairs=all_pairs,
+            epochs=epochs,
+            on_pair=on_pair,
+            on_left_out=left_out.append,
         )
-    voice.say(f"representations of {selection.name}, trunk on test images, means over n pairs of runs:")
+    voice.say(f"representations of {selection.name}, {what.title} on test images, means over n pairs of runs:")
     parts = [(title, part) for title, part in comparison.by_setting(pairs, selection.runs) if len(part)]
     records = []
     for title, part in parts:
@@ -76,7 +114,7 @@ def svcca_step(
         _say_digest(voice, digest, rule)
         records += _records(digest.assign(setting=title))
     _say_left_out(voice, left_out)
-    voice.say(f"\nall {len(pairs)} comparisons: {selection.path / compare.PAIRS}")
+    voice.say(f"\nall {len(pairs)} comparisons: {selection.path / what.pairs}")
     return {"svcca": records}
 
 
@@ -123,6 +161,46 @@ def filter_step(
     written = filter_report.write(selection, sheets)
     voice.say(f"tables: {selection.path / 'tables'}\nfigures: {selection.path / 'figures'}")
     voice.say(f"every kept epoch, and each single network: {selection.path / filters.FRACTIONS}")
+    return {sheet.name: sheet.records() for sheet in sheets} | {"left_out": left_out, "written": _paths(*written)}
+
+
+def landscape_step(
+    selection: Selection, bench: Workbench, voice: Voice, images: int = landscape.DEFAULT_IMAGES
+) -> dict[str, Any]:
+    """Measure importance landscapes and accuracy under noise; print and write the tables."""
+    left_out: list[str] = []
+    with counted(voice, "looking at pixels") as on_network:
+        landscape.landscapes(
+            selection,
+            bench,
+            images=images,
+            epochs=_report_epochs(selection),
+            on_network=on_network,
+            on_left_out=left_out.append,
+        )
+    sheets = landscape_report.sheets(selection)
+    for sheet in sheets:
+        voice.say("\n" + sheet.markdown())
+    _say_left_out(voice, left_out)
+    written = landscape_report.write(selection, sheets)
+    voice.say(f"tables: {selection.path / 'tables'}")
+    voice.say(f"every kept epoch, and each single network: {selection.path / landscape.FLATNESS}")
+    return {sheet.name: sheet.records() for sheet in sheets} | {"left_out": left_out, "written": _paths(*written)}
+
+
+def dynamics_step(selection: Selection, voice: Voice) -> dict[str, Any]:
+    """Derive what becomes of each training sample; print and write the tables."""
+    left_out: list[str] = []
+    with counted(voice, "reading records") as on_run:
+        dynamics.measure(selection, on_run=on_run, on_left_out=left_out.append)
+    sheets = dynamics_report.sheets(selection)
+    for sheet in sheets:
+        voice.say("\n" + sheet.markdown())
+    _say_left_out(voice, left_out)
+    written = dynamics_report.write(selection, sheets)
+    if sheets:
+        voice.say(f"tables: {selection.path / 'tables'}")
+        voice.say(f"every score at every epoch, of each single run: {selection.path / dynamics.AUCS}")
     return {sheet.name: sheet.records() for sheet in sheets} | {"left_out": left_out, "written": _paths(*written)}
 
 
@@ -188,7 +266,7 @@ def _tables(selection: Selection, setting: Setting, areas: pd.DataFrame, wanted:
     return [replace(table, notes=table.notes + notes) for table in found if table and len(table.values)]
 
 
-def _say_digest(voice: Voice, digest: pd.DataFrame, rule: cca.KeepRule) -> None:
+def _say_digest(voice: Voice, digest: pd.DataFrame, rule: KeepRule) -> None:
     for relation, rows in digest.groupby("relation", sort=False):
         voice.say(f"\n{comparison.MEANING[str(relation)]} (SVCCA keeps {rule})")
         ranks = {side: rows[side].map("{:g}".format) for side in ("rank_a", "rank_b")}

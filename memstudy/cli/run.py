@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 @options.training
 @click.option("--checkpoints", help="How many to keep (10), or which epochs, counted from 0 (0,50,99).")
 @click.option("--recipe", "file", type=click.Path(path_type=Path), help="Run this recipe's TOML.")
+@options.dynamics
 @options.device
 @options.data
 @options.runs_dir
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
 def run(
     context: click.Context,
     file: Path | None,
+    dynamics: bool | None,
     device: str,
     threads: int,
     data_dir: Path | None,
@@ -67,6 +69,7 @@ def run(
     from memstudy.report.summary import run_summary, verdict
     from memstudy.store import Store
     from memstudy.study.carry_out import Execution, carry_out
+    from memstudy.study.dynamics import HOW
     from memstudy.study.interruption import stop_on_sigterm
 
     stop_on_sigterm()
@@ -74,9 +77,11 @@ def run(
     progress = RunProgress(quiet=as_json)
     progress.say(origin)
     directory = Store(runs_dir).open(recipe)
-    execution = Execution(device, threads, data_dir, download, **needed)
+    execution = Execution(device, threads, data_dir, download, dynamics=dynamics, **needed)
     with progress.bar:
         carry_out(directory, execution, progress)
+    if dynamics and not directory.recorded:
+        progress.say(f"there are no records of its samples: {HOW}.")
     if as_json:
         progress.print_json(run_summary(directory))
     else:
@@ -103,7 +108,7 @@ def _recipe(
         return found, f"recipe {found.id} from {file}", needed
     assignments, kept, labels = chosen.pop("assignments"), chosen.pop("checkpoints"), chosen.pop("labels")
     chosen["matrix"] = options.matrix(chosen["matrix"])
-    chosen["milestones"] = options.milestones(chosen["milestones"])
+    chosen["milestones"] = options.epochs("--milestones", chosen["milestones"])
     if labels is not None:
         chosen |= _from_labels(labels, given, chosen)
     name = chosen["preset"]

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 @click.option("--jobs", type=click.IntRange(1), help="Runs at once. [default: cores / threads; 1 on a GPU]")
 @click.option("--minutes", type=float, help="Stop and save after so long; the same command continues.")
 @click.option("--train-only", is_flag=True, help="No comparison, ablation, tables or figures.")
+@options.dynamics
 @options.device
 @options.data
 @options.runs_dir
@@ -38,6 +39,7 @@ def study(
     jobs: int | None,
     minutes: float | None,
     train_only: bool,
+    dynamics: bool | None,
     device: str,
     threads: int,
     data_dir: Path | None,
@@ -58,7 +60,7 @@ def study(
 
     stop_on_sigterm()
     deadline = None if minutes is None else time.monotonic() + 60 * options.positive("--minutes", minutes)
-    execution = Execution(device, threads, data_dir, download, deadline=deadline)
+    execution = Execution(device, threads, data_dir, download, dynamics=dynamics, deadline=deadline)
     work = _Work(Store(runs_dir), execution, jobs, train_only, as_json)
     found = [grid.read(file, options.seeds(seeds), scale) for file in files]  # a mistake in one starts none
     summaries: list[dict[str, Any]] = []

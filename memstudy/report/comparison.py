@@ -9,10 +9,11 @@ import pandas as pd
 from memstudy.regularizers import label
 from memstudy.report.frames import settings
 from memstudy.store import RunDirectory
-from memstudy.study.compare import CONTROL, PAIR, PAST, TWIN, UNIFORM
+from memstudy.study.comparisons import CONTROL, PAIR, PAST, SEED, TWIN, UNIFORM
 
 MEANING = {
     TWIN: "with its AL2 twin, at the last common epoch",
+    SEED: "two seeds of one recipe, at the last common epoch: how alike equals are",
     PAST: "the first kept epoch with the last",
     CONTROL: "the last epoch with uniform random numbers",
     PAIR: "two runs, at the last common epoch",
@@ -49,10 +50,13 @@ def digest(table: pd.DataFrame) -> pd.DataFrame:
 
     Means over those of equal names.
     """
+    table = table[table["relation"].isin(list(MEANING))]
     at_end = table.groupby(["relation", "run_a", "run_b"])["epoch_a"].transform("max") == table["epoch_a"]
-    at_start = table.groupby(["relation", "run_a"])["epoch_a"].transform("min") == table["epoch_a"]
-    chosen = table[at_start.where(table["relation"] == PAST, at_end)]
+    runs = table.groupby(["relation", "run_a"])
+    at_start = runs["epoch_a"].transform("min") == table["epoch_a"]
+    whole = at_start & (runs["epoch_b"].transform("max") == table["epoch_b"])
+    chosen = table[whole.where(table["relation"] == PAST, at_end)]
     grouped = chosen.groupby(["relation", "a", "b", "epoch_a", "epoch_b"], sort=False)
-    means = grouped[["cca", "svcca", "pwcca"]].mean()
+    means = grouped[["cca", "svcca", "pwcca", "cka", "procrustes"]].mean()
     ranks = grouped[["rank_a", "rank_b"]].mean().round(1)
     return means.join(ranks).assign(n=grouped.size()).reset_index()

@@ -6,7 +6,6 @@ Lines are means over seeds; bands are ± one standard deviation unless the title
 from __future__ import annotations
 
 import re
-import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,12 +14,11 @@ import pandas as pd
 import seaborn as sns
 
 from memstudy import files
-from memstudy.report import comparison
 from memstudy.report.frames import WITH, WITHOUT, Setting, settings
 from memstudy.report.saving import save
 from memstudy.report.tables import baseline_order
 from memstudy.store.store import Selection
-from memstudy.study import ablate, compare
+from memstudy.study import ablate
 from memstudy.study.rows import read
 
 SIDES = (WITHOUT, WITH)
@@ -37,17 +35,12 @@ Figure = tuple[str, pd.DataFrame, sns.FacetGrid, str]
 
 def draw_training(selection: Selection) -> list[Path]:
     """Accuracy, losses with the floor, memorized / recovered / other, and activation loss, over epochs."""
-    return _written(selection, _training(selection), ("accuracy", "losses", "memorization", "activation_loss"))
-
-
-def draw_cca(selection: Selection) -> list[Path]:
-    """Whole sequences of canonical coefficients: twins (or pairs) at equal epochs, and runs with their past."""
-    return _written(selection, _cca(selection), ("cca_between", "cca_past"))
+    return written(selection, _training(selection), ("accuracy", "losses", "memorization", "activation_loss"))
 
 
 def draw_ablation(selection: Selection) -> list[Path]:
     """Accuracy against the ablated share, at the last kept epoch, for both protocols."""
-    return _written(selection, _ablations(selection), ("ablation",))
+    return written(selection, _ablations(selection), ("ablation",))
 
 
 def _training(selection: Selection) -> Iterator[Figure]:
@@ -56,22 +49,6 @@ def _training(selection: Selection) -> Iterator[Figure]:
             if (drawn := draw(setting)) is not None:
                 name, data, grid = drawn
                 yield name + suffix, data, grid, setting.title
-
-
-def _cca(selection: Selection) -> Iterator[Figure]:
-    rows = read(selection.path / compare.COEFFICIENTS)
-    parts = comparison.by_setting(rows, selection.runs)
-    for index, (title, sequences) in enumerate(parts):
-        for relations, name, what in (
-            ((compare.TWIN, compare.PAIR), "cca_between", "two networks at equal epochs"),
-            ((compare.PAST,), "cca_past", "a network and its own last epoch"),
-        ):
-            chosen = sequences[sequences["relation"].isin(relations)]
-            if len(chosen):
-                control = sequences[sequences["relation"] == compare.CONTROL]
-                data, grid = _sequences(chosen, control)
-                words = f"CCA coefficients of {what}, trunk on test images\n{title}"
-                yield name + _suffix(index), data, grid, words
 
 
 def _ablations(selection: Selection) -> Iterator[Figure]:
@@ -89,10 +66,11 @@ def _ablations(selection: Selection) -> Iterator[Figure]:
 
 
 def _each_setting(selection: Selection) -> list[tuple[Setting, str]]:
-    return [(setting, _suffix(index)) for index, setting in enumerate(settings(selection.runs))]
+    return [(setting, suffix(index)) for index, setting in enumerate(settings(selection.runs))]
 
 
-def _suffix(index: int) -> str:
+def suffix(index: int) -> str:
+    """What names of a setting's files end in: nothing for the first, then -2, -3 …"""
     return f"-{index + 1}" if index else ""
 
 
@@ -168,35 +146,6 @@ def _activation(setting: Setting) -> tuple[str, pd.DataFrame, sns.FacetGrid]:
     return "activation_loss", data, grid.set_axis_labels("epoch", "activation loss $L_r$, unscaled")
 
 
-def _sequences(chosen: pd.DataFrame, control: pd.DataFrame) -> tuple[pd.DataFrame, sns.FacetGrid]:
-    """One panel a pair of labels, one line an epoch, the uniform-random control dashed."""
-    chosen = chosen.assign(
-        panel=chosen["a"].where(chosen["relation"] == compare.PAST, chosen["a"] + " ~ " + chosen["b"])
-    )
-    means = chosen.groupby(["panel", "epoch_a", "index"], sort=False)["coefficient"].mean().reset_index()
-    means = means.rename(columns={"epoch_a": "epoch"})
-    with sns.axes_style("ticks"), sns.plotting_context("paper"):
-        grid = sns.relplot(
-            data=means, kind="line", x="index", y="coefficient", hue="epoch", palette="viridis",
-            hue_norm=(0, max(1, means["epoch"].max())), legend="full", col="panel", errorbar=None,
-            col_wrap=min(4, means["panel"].nunique()), height=HEIGHT, aspect=1.05,
-        )  # fmt: skip
-    noise = control.groupby("index")["coefficient"].mean()
-    for axis in grid.axes.flat:
-        axis.plot(noise.index, noise, color="0.5", linestyle="--", linewidth=1)
-    if len(noise):
-        grid.axes.flat[0].annotate(
-            "uniform random", (noise.index[0], noise.iloc[0]), xytext=(4, 6), textcoords="offset points",
-            fontsize="small", color="0.35",
-        )  # fmt: skip
-    for panel, axis in grid.axes_dict.items():
-        size = "small" if len(panel) > 42 else None  # names of runs are long
-        axis.set_title(textwrap.fill(panel, 42, break_on_hyphens=False), fontsize=size)
-    grid.set(ylim=(0, 1.02))
-    grid.set_axis_labels("canonical coefficient, sorted", "coefficient")
-    return means, grid
-
-
 def _ablation(data: pd.DataFrame) -> sns.FacetGrid:
     protocols = {"bernoulli": "Bernoulli masks", "units": "fixed orders"}
     data = data.assign(
@@ -209,7 +158,7 @@ def _ablation(data: pd.DataFrame) -> sns.FacetGrid:
     return grid.set_axis_labels("ablated activations, %", "accuracy on true labels, %")
 
 
-def _written(selection: Selection, drawn: Iterable[Figure], names: Sequence[str]) -> list[Path]:
+def written(selection: Selection, drawn: Iterable[Figure], names: Sequence[str]) -> list[Path]:
     """Write figures. Others of these names were drawn from numbers that are gone, and go too."""
     folder = selection.path / "figures"
     written = [path for figure in drawn for path in _save(folder, *figure)]

@@ -13,7 +13,7 @@ from memstudy import presets
 from memstudy.recipe import Option, Recipe, Regularizer
 from memstudy.regularizers import label
 from memstudy.store import RunDirectory
-from memstudy.study.compare import METHOD
+from memstudy.study.comparisons import METHOD
 
 WITHOUT, WITH = "without AL2", "with AL2"
 BASELINES = {"bare": "Bare", "bn": "BN", "do": "DO", "wd": "WD"}

@@ -1,9 +1,12 @@
 """LOCO-Reg's table: accuracy by η and λ, with stars where it differs from η = 1 at the same λ.
 
-Stars are a two-sided t-test of the test accuracies over seeds (Welch's) against the runs with η = 1, equal in all
-else: * p < .05, ** p < .01, *** p < .001 (ours: the paper does not say which test it used). The published accuracy
-and stars stand beside a row of the same data set, kind of network, η and λ; as the paper's optimizer, epochs and
-number of runs are not known, they are context and no target.
+Stars are a two-sided t-test of the test accuracies over seeds against the runs with η = 1, equal in all else:
+* p < .05, ** p < .01, *** p < .001, not adjusted for the number of rows (ours: the paper does not name its test).
+It is paired over seeds where both have them, as runs of one seed share initial weights, labels and batches;
+see `analysis.significance.compare`. The CSV has Holm's adjusted p-values, over all rows of the table, beside them.
+
+The published accuracy and stars stand beside a row of the same data set, kind of network, η and λ; as the paper's
+optimizer, epochs and number of runs are not known, they are context and no target.
 """
 
 from __future__ import annotations
@@ -12,8 +15,8 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
-from scipy.stats import ttest_ind
 
+from memstudy.analysis.significance import PAIRED, WELCH, compare, holm, stars
 from memstudy.recipe import Recipe, Regularizer
 from memstudy.report import published
 from memstudy.report.frames import shared
@@ -23,14 +26,8 @@ from memstudy.store.store import Selection
 
 METHOD = "loco"
 NAME = "loco_reg"
-LEVELS = (0.05, 0.01, 0.001)
 FAMILIES = {"vgg": "vgg", "resnet": "resnet", "mobilenet": "mobilenet"}
 """The paper's names of networks, by how ours begin."""
-
-
-def stars(p: float) -> str:
-    """`*`, `**`, `***` for p below .05, .01, .001."""
-    return "*" * sum(p < level for level in LEVELS)
 
 
 def sheets(selection: Selection) -> list[Sheet]:
@@ -42,12 +39,14 @@ def sheets(selection: Selection) -> list[Sheet]:
     found = pd.DataFrame(
         [dict(zip(by, key, strict=True)) | _summary(group, rows) for key, group in rows.groupby(by, sort=False)]
     )
+    found.insert(list(found.columns).index("p") + 1, "p_holm", holm(found["p"]))
     found = _with_published(found).sort_values(
         ["dataset", "network", "setting", "lambda", "eta"], ignore_index=True
     )
     notes = (
         "Test accuracy after the last epoch, %: mean ± standard deviation over n seeds. Stars: two-sided t-test "
-        "(Welch) over seeds against η = 1 at the same λ; * p < .05, ** .01, *** .001. With n = 1 there is none.",
+        f"{_tests(found)}against η = 1 at the same λ; * p < .05, ** .01, *** .001, not adjusted for the number of "
+        "rows. With n = 1 there is none.",
         "Published: LOCO-Reg's own mean accuracy and stars for that kind of network and data set; its optimizer, "
         "epochs and number of runs are not known, so it is context and no target.",
     )
@@ -63,6 +62,7 @@ def _row(run: RunDirectory) -> dict[str, object]:
         "lambda": options["weight"],
         "eta": options["eta"],
         "gamma": options["gamma"],
+        "seed": (run.recipe.seed, run.recipe.corruption.seed),
         "accuracy": 100 * metrics["test_accuracy"].iloc[-1],
     }
 
@@ -74,15 +74,28 @@ def _setting(recipe: Recipe) -> str:
     return f"{replace(shared(recipe), regularizers=tuple(others)).id}-{mean_one}"
 
 
-def _summary(group: pd.DataFrame, rows: pd.DataFrame) -> dict[str, float]:
-    accuracy = group["accuracy"].to_numpy(dtype=float)
+def _summary(group: pd.DataFrame, rows: pd.DataFrame) -> dict[str, object]:
+    accuracy = group["accuracy"]
     same = (rows["setting"] == group["setting"].iloc[0]) & (rows["lambda"] == group["lambda"].iloc[0])
-    plain = rows.loc[same & (rows["eta"] == 1), "accuracy"].to_numpy(dtype=float)
-    p = np.nan
-    if group["eta"].iloc[0] != 1 and len(accuracy) > 1 and len(plain) > 1 and np.ptp(np.r_[accuracy, plain]) > 0:
-        p = float(ttest_ind(accuracy, plain, equal_var=False).pvalue)
-    sd = float(accuracy.std(ddof=1)) if len(accuracy) > 1 else np.nan
-    return {"n": len(accuracy), "mean": float(accuracy.mean()), "sd": sd, "p": p}
+    plain = rows[same & (rows["eta"] == 1) & (group["eta"].iloc[0] != 1)]
+    found = compare(accuracy, plain["accuracy"], seeds_a=list(group["seed"]), seeds_b=list(plain["seed"]))
+    return {
+        "n": len(accuracy),
+        "mean": accuracy.mean(),
+        "sd": accuracy.std(),
+        "difference": found.difference,
+        "low": found.low,
+        "high": found.high,
+        "test": found.test,
+        "p": found.p,
+    }
+
+
+def _tests(found: pd.DataFrame) -> str:
+    """Which tests the table's are, in words."""
+    words = {PAIRED: "paired over seeds", WELCH: "Welch's, where too few seeds are shared to pair them"}
+    used = [words[test] for test in (PAIRED, WELCH) if test in set(found["test"])]
+    return f"({'; '.join(used)}) " if used else ""
 
 
 def _with_published(found: pd.DataFrame) -> pd.DataFrame:

@@ -4,6 +4,7 @@ recipe.toml                       what was run, its identity first
 state.json                        status, environment, checksums
 metrics.csv                       one row an epoch
 labels.npz                        clean and noisy labels, mask, rule, …: see `memstudy.data.artifact`
+dynamics/                         what was recorded of each training sample, if it was: see `records`
 checkpoints/epoch-NNNN.safetensors   the network after epoch NNNN (0-based)
 resume.safetensors                network and momentum after the newest saved epoch; gone when finished
 log.txt                           what happened when
@@ -32,6 +33,7 @@ from memstudy import recipe as recipes
 from memstudy.errors import Busy, MemstudyError
 from memstudy.recipe import Recipe
 from memstudy.regularizers import label
+from memstudy.store.records import Dynamics, Records
 
 
 class Status(StrEnum):
@@ -46,6 +48,7 @@ class Status(StrEnum):
 
 RECIPE, STATE, METRICS, LABELS = "recipe.toml", "state.json", "metrics.csv", "labels.npz"
 RESUME, LOG, CHECKPOINTS, LOCK = "resume.safetensors", "log.txt", "checkpoints", ".lock"
+DYNAMICS = "dynamics"
 MEASURED = {"epoch", "train_cross_entropy", "test_accuracy", "memorized", "recovered"}
 """Columns that every run's metrics have; a file without them is another's."""
 
@@ -107,6 +110,9 @@ class RunDirectory:
     def finish(self) -> None:
         """Mark the run finished, its metrics final; forget what only a continuation would need."""
         final = {METRICS: files.digest(self._read(METRICS))}
+        if self.recorded:
+            self.records.sync()
+            final |= self.records.digests()
         self.update(status=Status.FINISHED, checksums=self.state().get("checksums", {}) | final)
         self.drop_resume()
 
@@ -206,6 +212,32 @@ class RunDirectory:
         with path.open("rb") as file:
             return max(0, sum(1 for line in file if line.endswith(b"\n")) - 1)
 
+    # Records of single samples
+
+    @property
+    def records(self) -> Records:
+        """The files of what is recorded of each training sample, for the writer."""
+        training = self.recipe.training
+        return Records(self.path / DYNAMICS, training.epochs, training.checkpoints)
+
+    @property
+    def recorded(self) -> bool:
+        """Whether each training sample is recorded after each epoch."""
+        return bool(self.state().get(DYNAMICS))
+
+    def dynamics(self, samples: int) -> Dynamics:
+        """What was recorded of so many samples in the epochs done; a MemstudyError if it was not or is damaged."""
+        if not self.recorded:
+            raise MemstudyError(
+                f"{self.name} has no records of its samples, which are made while it trains; remove its "
+                "directory and run it again with --dynamics."
+            )
+        if self.state()["status"] == Status.FINISHED:
+            for name, digest in self.records.digests().items():
+                if self.state()["checksums"].get(name) != digest:
+                    raise files.damaged(self.path / name, "its checksum does not match")
+        return self.records.read(samples, self.epochs_done)
+
     # Tensors
 
     def _save(self, relative: str, content: bytes) -> None:
@@ -252,6 +284,7 @@ class RunDirectory:
 
     def save_resume(self, epochs_done: int, tensors: dict[str, Tensor]) -> None:
         """Write what continues the run after `epochs_done` epochs: one file, so it is never half new."""
+        self.records.sync()
         metadata = {"epochs_done": str(epochs_done), "sha256": files.digest(save_safetensors(tensors))}
         files.write(self.path / RESUME, save_safetensors(tensors, metadata=metadata))
 

@@ -12,16 +12,18 @@ import math
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from memstudy import presets
+from memstudy.analysis.records import record
 from memstudy.data import artifact, dataset
 from memstudy.data.dataset import CorruptedDataset
 from memstudy.errors import Interrupted, MemstudyError, RunFailed
 from memstudy.store import RunDirectory, Status
-from memstudy.store.run import LABELS
+from memstudy.store.run import DYNAMICS, LABELS
 from memstudy.study.environment import environment
 from memstudy.study.interruption import Terminated, deferred
 from memstudy.training import (
@@ -30,6 +32,7 @@ from memstudy.training import (
     TrainingState,
     evaluate,
     numerics,
+    predict,
     resolve_device,
     train_epoch,
 )
@@ -37,6 +40,8 @@ from memstudy.training.state import NETWORK
 
 SAVE_EVERY_SECONDS = 10.0
 """How often the state is written while all goes well; an interruption writes it in any case."""
+RECORDED = 10_000_000
+"""Each sample is recorded after each epoch, unless told otherwise, if these are no more in all: 50 MB."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +54,7 @@ class Execution:
     download: bool = False
     label_files: tuple[Path, ...] = ()  # where a recipe that trains on given labels finds them
     data_sha256: str | None = None  # of the images that a recorded recipe was carried out on; others are refused
+    dynamics: bool | None = None  # record each sample after each epoch; None: if that is at most RECORDED
     deadline: float | None = None  # on time.monotonic's clock: stop after the epoch that passes it
 
 
@@ -108,6 +114,13 @@ def _prepare(
     saved = run.load_resume()
     if saved is not None:
         state.restore(saved[1], saved[0])
+    recorded = _recorded(
+        earlier, state.epochs_done, run.recipe.training.epochs * len(data.noisy_labels), execution
+    )
+    if recorded and state.epochs_done:
+        run.records.read(len(data.noisy_labels), state.epochs_done)  # before training, not after: are they whole?
+    else:
+        run.records.remove()
     run.keep_metrics(state.epochs_done)
     run.write_recipe({"data_sha256": source_hash, "mean": data.images.mean, "std": data.images.std})
     run.update(
@@ -123,9 +136,17 @@ def _prepare(
         floor=data.floor,
         data_sha256=source_hash,
         data_note=data.images.note,
+        **{DYNAMICS: recorded},
     )
     run.save_labels(artifact.content(data))
     run.log(f"{'continued' if saved else 'started'} at epoch {state.epochs_done} on {device}")
+
+
+def _recorded(earlier: dict[str, Any], epochs_done: int, size: int, execution: Execution) -> bool:
+    """Whether each sample is recorded. A run that continues keeps its choice: earlier epochs are gone."""
+    if epochs_done:
+        return bool(earlier.get(DYNAMICS))
+    return size <= RECORDED if execution.dynamics is None else execution.dynamics
 
 
 @dataclass(frozen=True)
@@ -147,18 +168,22 @@ def _train(
     run: RunDirectory, state: TrainingState, data: DeviceData, execution: Execution, watcher: Watcher
 ) -> None:
     """Train epoch by epoch, saving as it goes; end finished, or saved and raising."""
-    good = _Snapshot.of(state)
+    good, recorded = _Snapshot.of(state), run.recorded
     saved_at = began = time.monotonic()
     try:
         while state.epochs_done < run.recipe.training.epochs:
             if execution.deadline is not None and time.monotonic() > execution.deadline:
                 raise KeyboardInterrupt
             metrics = train_epoch(state, data, run.recipe, watcher.stepped)
-            metrics = evaluate(state.network, data) | metrics
+            logits = predict(state.network, data, data.train_images)
+            metrics = evaluate(state.network, data, logits) | metrics
             epoch = state.epochs_done - 1
             if not math.isfinite(metrics["test_cross_entropy"]):  # the last step's own damage shows only now
                 raise NonFiniteLoss(epoch, -(-len(data.noisy) // run.recipe.training.batch_size) - 1)
             with deferred():
+                if recorded:
+                    found = record(logits, data.noisy)
+                    run.records.write(epoch, {name: values.cpu().numpy() for name, values in found.items()})
                 run.append_metrics(epoch, metrics)
                 snapshot = _Snapshot.of(state)
                 if epoch in run.recipe.training.checkpoints:

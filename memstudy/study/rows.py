@@ -48,6 +48,10 @@ class Rows:
         """What the file has under a key, as text, for the caller to judge whether it is all; maybe nothing."""
         return self._old.get(tuple(map(str, key)), pd.DataFrame())
 
+    def expect(self, *key: Hashable) -> None:
+        """Hold a place in the new file's order for a key whose rows may come later."""
+        self._new.setdefault(tuple(map(str, key)), pd.DataFrame())
+
     def keep(self, *key: Hashable) -> None:
         """Keep what was found under a key for the new file."""
         self._new[tuple(map(str, key))] = self.find(*key)
@@ -63,7 +67,7 @@ class Rows:
     ) -> None:
         rows = list(self._new.values())
         if kind is not None:
-            asked = {self._identified(key) for key in self._new}
+            asked = {self._identified(key) for key, group in self._new.items() if len(group)}
             rows += [group for key, group in self._old.items() if self._identified(key) not in asked]
         rows = [group for group in rows if len(group)]
         if rows:

@@ -53,6 +53,10 @@ class Workbench:
         """The run's test images; a MemstudyError if the images found are not those it was trained on."""
         return self._load(run)[0]
 
+    def image_set(self, run: RunDirectory) -> ImageSet:
+        """The set whose test images those are, on the CPU."""
+        return self._load(run)[1]
+
     def network(self, run: RunDirectory, epoch: int) -> Network:
         """The network kept after an epoch, in evaluation mode. Raises NotFinite if its weights are not."""
         network = build_network(run.recipe, self._load(run)[1], self.device)

@@ -28,17 +28,19 @@ def predict(network: Network, data: DeviceData, images: Tensor) -> Tensor:
         network.train(training)
 
 
-def evaluate(network: Network, data: DeviceData) -> dict[str, float]:
+def evaluate(network: Network, data: DeviceData, train_logits: Tensor | None = None) -> dict[str, float]:
     """All fractions are of samples; `test_cross_entropy` is in nats, on clean labels.
 
+    `train_logits` are what `predict` answers on the training images, if the caller needs them too.
     `clean_accuracy`, `memorized`, `recovered` and `other` are defined in `analysis.memorization.shares`.
     """
     test = predict(network, data, data.test_images)
-    train = predict(network, data, data.train_images).argmax(dim=1)
+    if train_logits is None:
+        train_logits = predict(network, data, data.train_images)
     measured = {
         "test_accuracy": (test.argmax(dim=1) == data.test_labels).double().mean(),
         "test_cross_entropy": F.cross_entropy(test, data.test_labels).double(),
-        **shares(train, data.clean, data.noisy, data.mask),
+        **shares(train_logits.argmax(dim=1), data.clean, data.noisy, data.mask),
     }
     values = torch.stack(list(measured.values())).tolist()
     return dict(zip(measured, values, strict=True))

@@ -1,4 +1,4 @@
-"""Laws of canonical correlation: an independent oracle, invariances, closed forms, controls.
+"""Laws of similarity between representations: an independent oracle, invariances, closed forms, controls.
 
 Theorems about arbitrary matrices are tested on random ones, where the truth is known; what concerns networks
 is tested on smallNet's own features of real digits.
@@ -6,20 +6,33 @@ is tested on smallNet's own features of real digits.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
 import scipy.linalg
 import torch
 import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sklearn.cross_decomposition import CCA
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from torch import Tensor
 
-from memstudy.analysis import cca
-from memstudy.analysis.cca import KeepRule, View, as_samples, coefficients, factorize, parse_keep
+from memstudy import analysis
+from memstudy.analysis.factorization import Pair, Stack, View, as_samples, factorize
+from memstudy.analysis.keep import KeepRule, parse_keep
+from memstudy.analysis.similarity import (
+    all_coefficients,
+    cka,
+    coefficients,
+    procrustes,
+    pwcca,
+    svcca,
+    unbiased_cka,
+)
 from memstudy.data.images import ImageSet
 from memstudy.errors import MemstudyError
 from memstudy.models import build
@@ -68,8 +81,12 @@ def oracle(x: Tensor, y: Tensor) -> Matrix:
     return np.linalg.svd(bases[0].T @ bases[1], compute_uv=False)
 
 
+def joined(x: Tensor, y: Tensor) -> Pair:
+    return Pair.of(factorize(x), factorize(y))
+
+
 def pair(x: Tensor, y: Tensor) -> Tensor:
-    return coefficients(factorize(x), factorize(y))
+    return coefficients(joined(x, y))
 
 
 def trained_features(images: ImageSet, seed: int, steps: int) -> Tensor:
@@ -121,15 +138,18 @@ class TestView:
     ) -> None:
         samples = related(n, p, q, seed)[1]
         view = factorize(samples)
-        assert (view.n, view.p, view.rank) == (n, q, q)
+        assert (view.spectrum.n, view.spectrum.p, view.spectrum.rank) == (n, q, q)
         centered = samples - samples.mean(dim=0)
-        rebuilt = view.basis @ torch.diag(view.singular_values) @ view.directions
+        own = view.spectrum
+        rebuilt = view.basis @ torch.diag(own.singular_values) @ own.directions
         torch.testing.assert_close(rebuilt, centered, rtol=0, atol=1e-11)
-        identity = torch.eye(view.rank, dtype=torch.float64)
+        identity = torch.eye(own.rank, dtype=torch.float64)
         torch.testing.assert_close(view.basis.T @ view.basis, identity, rtol=0, atol=1e-12)
-        torch.testing.assert_close(view.directions @ view.directions.T, identity, rtol=0, atol=1e-12)
+        torch.testing.assert_close(own.directions @ own.directions.T, identity, rtol=0, atol=1e-12)
         expected = scipy.linalg.svdvals(centered.numpy())
-        np.testing.assert_allclose(view.singular_values, expected, rtol=1e-10)
+        np.testing.assert_allclose(own.singular_values, expected, rtol=1e-10)
+        torch.testing.assert_close(view.norms, centered.square().sum(dim=1), rtol=1e-12, atol=0)
+        assert own.quartic == pytest.approx(float(view.norms.square().sum()))
 
     def test_dead_constant_and_dependent_neurons_are_no_directions(self, real: list[Tensor]) -> None:
         x, y = real
@@ -138,46 +158,61 @@ class TestView:
         # The copy and the sum are rounded to float32, as a network would round them.
         dependent = torch.stack([x[:, 0] * 3, x[:, 1] + x[:, 2]], dim=1).float().double()
         padded = factorize(torch.cat([dead, x, dead + 0.7, dependent], dim=1))
-        assert (padded.p, padded.rank) == (x.shape[1] + 6, plain.rank)
+        assert (padded.spectrum.p, padded.spectrum.rank) == (x.shape[1] + 6, plain.spectrum.rank)
         other = factorize(y)
-        torch.testing.assert_close(coefficients(padded, other), coefficients(plain, other), rtol=0, atol=1e-5)
+        found, expected = (coefficients(Pair.of(view, other)) for view in (padded, plain))
+        torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
 
     def test_a_finer_tolerance_takes_rounding_for_a_direction(self, real: list[Tensor]) -> None:
         """Negative control: the documented tolerance is what keeps float32's rounding out."""
         x = real[0]
         samples = torch.cat([x, (x[:, 1:2] + x[:, 2:3]).float().double()], dim=1)
-        assert factorize(samples, tolerance=2.0**-52).rank == factorize(samples).rank + 1
+        finer = factorize(samples, tolerance=2.0**-52)
+        assert finer.spectrum.rank == factorize(samples).spectrum.rank + 1
 
     @pytest.mark.parametrize("value", [0.0, 0.1, -7.3])
     def test_a_constant_representation_has_rank_0_and_no_similarity(self, value: float) -> None:
         collapsed = factorize(torch.full((300, 20), value))
         other = factorize(gaussian(300, 10, 0))
-        assert collapsed.rank == 0
-        for x, y in [(collapsed, other), (other, collapsed), (collapsed, collapsed)]:
-            assert len(coefficients(x, y)) == 0
-            assert np.isnan(cca.svcca(x, y, KeepRule()))
-            assert np.isnan(cca.pwcca(x, y))
+        assert collapsed.spectrum.rank == 0
+        for both in [(collapsed, other), (other, collapsed), (collapsed, collapsed)]:
+            none = Pair.of(*both)
+            assert len(coefficients(none)) == 0
+            for number in (svcca(none, KeepRule()), pwcca(none), cka(none), unbiased_cka(none), procrustes(none)):
+                assert np.isnan(number)
 
     def test_constant_up_to_rounding_is_constant(self) -> None:
         last_bit = torch.randint(2, (300, 20), generator=torch_generator(0, "test/bits"))
         samples = torch.full((300, 20), 0.1) * (1 + last_bit * 2.0**-23)
         assert samples.unique().numel() > 1
-        assert factorize(samples).rank == 0
+        assert factorize(samples).spectrum.rank == 0
 
     @pytest.mark.parametrize("scale", [1e-30, 1e-6, 1e6, 1e30])
     def test_a_tiny_representation_is_not_a_constant_one(self, real: list[Tensor], scale: float) -> None:
-        x, y = map(factorize, real)
-        scaled = factorize(real[0] * scale)
-        assert scaled.rank == x.rank
-        torch.testing.assert_close(coefficients(scaled, y), coefficients(x, y), rtol=0, atol=1e-9)
+        scaled = joined(real[0] * scale, real[1])
+        plain = joined(*real)
+        assert scaled.x.rank == plain.x.rank
+        torch.testing.assert_close(coefficients(scaled), coefficients(plain), rtol=0, atol=1e-9)
 
-    @pytest.mark.parametrize(("n", "p"), [(20, 20), (7, 30), (0, 3)])
+    @pytest.mark.parametrize(("n", "p"), [(20, 20), (7, 30)])
     def test_too_few_samples_are_refused_by_their_numbers(self, n: int, p: int) -> None:
-        with pytest.raises(MemstudyError, match=f"n = {n} and p = {p}"):
-            factorize(gaussian(n, p, 0))
+        few = joined(gaussian(n, 3, 1), gaussian(n, p, 0))
+        for measure in (
+            coefficients,
+            lambda pair: svcca(pair, KeepRule()),
+            pwcca,
+            lambda p: all_coefficients([p]),
+        ):
+            with pytest.raises(MemstudyError, match=f"n = {n} and p = {p}"):
+                measure(few)
+
+    def test_no_samples_are_refused(self) -> None:
+        with pytest.raises(MemstudyError, match="n > 0"):
+            factorize(gaussian(0, 3, 0))
 
     def test_one_sample_more_than_neurons_is_allowed(self) -> None:
-        assert factorize(gaussian(21, 20, 0)).rank == 20
+        few = gaussian(21, 20, 0)
+        assert len(pair(few, few)) == 20
 
     @pytest.mark.parametrize("bad", [float("nan"), float("inf"), float("-inf")])
     def test_values_that_are_not_finite_are_refused(self, bad: float) -> None:
@@ -217,11 +252,11 @@ class TestCoefficients:
     @over_seeds
     @over_sizes
     def test_are_descending_within_0_and_1_and_symmetric(self, n: int, p: int, q: int, seed: int) -> None:
-        x, y = map(factorize, related(n, p, q, seed))
-        rho = coefficients(x, y)
+        both = joined(*related(n, p, q, seed))
+        rho = coefficients(both)
         assert 0 <= rho.min() <= rho.max() <= 1
         assert (rho.diff() <= 0).all()
-        torch.testing.assert_close(coefficients(y, x), rho, rtol=0, atol=1e-12)
+        torch.testing.assert_close(coefficients(both.swapped()), rho, rtol=0, atol=1e-12)
 
     @over_seeds
     @over_sizes
@@ -252,9 +287,9 @@ class TestCoefficients:
     @over_seeds
     def test_of_a_representation_with_itself_are_1(self, real: list[Tensor], seed: int) -> None:
         for samples in (gaussian(300, 40, seed), real[seed % 2]):
-            view = factorize(samples)
-            ones = torch.ones(view.rank, dtype=torch.float64)
-            rho = coefficients(view, view)
+            same = joined(samples, samples)
+            ones = torch.ones(same.x.rank, dtype=torch.float64)
+            rho = coefficients(same)
             torch.testing.assert_close(rho, ones, rtol=0, atol=1e-12)
             assert rho.max() <= 1
 
@@ -284,20 +319,20 @@ class TestCoefficients:
     @over_seeds
     @pytest.mark.parametrize(("n", "p", "q"), [(30, 20, 15), (30, 29, 29), (30, 14, 15), (30, 15, 15)])
     def test_too_few_samples_force_ones_on_independent_data(self, n: int, p: int, q: int, seed: int) -> None:
-        x, y = factorize(gaussian(n, p, seed, "x")), factorize(gaussian(n, q, seed, "y"))
-        assert cca.forced_ones(x, y) == max(0, p + q - (n - 1))
-        assert int((coefficients(x, y) > 1 - 1e-10).sum()) == cca.forced_ones(x, y)
+        """Two subspaces of an (n - 1)-dimensional space meet."""
+        rho = pair(gaussian(n, p, seed, "x"), gaussian(n, q, seed, "y"))
+        assert int((rho > 1 - 1e-10).sum()) == max(0, p + q - (n - 1))
 
     def test_two_seeds_of_one_network_have_much_in_common(self, real: list[Tensor]) -> None:
         """Far above what as many independent noise samples reach."""
-        noise = factorize(gaussian(len(real[0]), real[0].shape[1], 0))
-        x, y = map(factorize, real)
-        assert coefficients(x, y).mean() > 2 * coefficients(x, noise).mean()
-        assert coefficients(x, y).max() > 0.9 > 0.35 > coefficients(x, noise).max()
+        noise = gaussian(len(real[0]), real[0].shape[1], 0)
+        two, control = pair(*real), pair(real[0], noise)
+        assert two.mean() > 2 * control.mean()
+        assert two.max() > 0.9 > 0.35 > control.max()
 
     def test_views_of_different_samples_are_refused(self) -> None:
         with pytest.raises(MemstudyError, match="300 and 200"):
-            coefficients(factorize(gaussian(300, 4, 0)), factorize(gaussian(200, 4, 0)))
+            joined(gaussian(300, 4, 0), gaussian(200, 4, 0))
 
 
 def spectrum(values: Tensor, seed: int = 0, n: int = 200) -> View:
@@ -320,11 +355,8 @@ class TestKeepRule:
     )  # fmt: skip
     def test_keeps_the_count_it_says(self, text: str, kept: int) -> None:
         view = spectrum(self.HALVING)
-        assert parse_keep(text).count(view.singular_values) == kept
-        truncated = view.truncated(parse_keep(text))
-        assert (truncated.n, truncated.p, truncated.rank) == (view.n, view.p, kept)
-        assert torch.equal(truncated.basis, view.basis[:, :kept])
-        assert torch.equal(truncated.directions, view.directions[:kept])
+        assert parse_keep(text).count(view.spectrum.singular_values) == kept
+        assert torch.equal(view.leading(parse_keep(text)), view.basis[:, :kept])
 
     @pytest.mark.parametrize("name", ["variance", "singular"])
     @pytest.mark.parametrize(("fraction", "kept"), [(0.25, 1), (0.26, 2), (0.5, 2), (0.75, 3), (1.0, 4)])
@@ -367,26 +399,25 @@ class TestSvcca:
         for part in samples:
             u, s, _ = scipy.linalg.svd((part - part.mean(dim=0)).numpy(), full_matrices=False)
             kept.append(torch.from_numpy(u[:, : rule.count(torch.from_numpy(s))]))
-        x, y = map(factorize, samples)
-        assert cca.svcca(x, y, rule) == pytest.approx(oracle(kept[0], kept[1]).mean(), abs=1e-10)
+        assert svcca(joined(*samples), rule) == pytest.approx(oracle(kept[0], kept[1]).mean(), abs=1e-10)
 
     def test_of_everything_is_mean_cca(self, real: list[Tensor]) -> None:
-        x, y = map(factorize, real)
-        assert cca.svcca(x, y, KeepRule("all")) == pytest.approx(float(coefficients(x, y).mean()), abs=1e-12)
+        both = joined(*real)
+        assert svcca(both, KeepRule("all")) == pytest.approx(float(coefficients(both).mean()), abs=1e-12)
 
     def test_the_rules_disagree_on_real_features(self, real: list[Tensor]) -> None:
         """Why the rule must stand beside the number."""
-        x, y = map(factorize, real)
-        numbers = [cca.svcca(x, y, parse_keep(text)) for text in ("variance:0.99", "singular:0.99", "fixed:10")]
+        both = joined(*real)
+        numbers = [svcca(both, parse_keep(text)) for text in ("variance:0.99", "singular:0.99", "fixed:10")]
         assert min(abs(a - b) for a, b in [numbers[:2], numbers[1:], numbers[::2]]) > 1e-3
 
     def test_is_not_invariant_to_stretching_but_to_rotation(self, real: list[Tensor]) -> None:
         """Truncation by size of a direction costs SVCCA the full invariance of CCA."""
         x, y = real
         p, rule = x.shape[1], KeepRule("fixed", 10)
-        before = cca.svcca(factorize(x), factorize(y), rule)
-        rotated = cca.svcca(factorize(x @ invertible(p, 0, condition=1)), factorize(y), rule)
-        stretched = cca.svcca(factorize(x @ invertible(p, 0)), factorize(y), rule)
+        before = svcca(joined(x, y), rule)
+        rotated = svcca(joined(x @ invertible(p, 0, condition=1), y), rule)
+        stretched = svcca(joined(x @ invertible(p, 0), y), rule)
         assert rotated == pytest.approx(before, abs=1e-9)
         assert abs(stretched - before) > 1e-3
 
@@ -415,44 +446,43 @@ class TestPwcca:
         self, n: int, p: int, q: int, seed: int
     ) -> None:
         x, y = related(n, p, q, seed)
-        assert cca.pwcca(factorize(x), factorize(y)) == pytest.approx(pwcca_by_definition(x, y), abs=1e-10)
+        assert pwcca(joined(x, y)) == pytest.approx(pwcca_by_definition(x, y), abs=1e-10)
 
     def test_follows_the_definition_on_real_features(self, real: list[Tensor]) -> None:
         x, y = (part[:, part.std(dim=0) > 0] for part in real)
-        assert cca.pwcca(factorize(x), factorize(y)) == pytest.approx(pwcca_by_definition(x, y), abs=1e-6)
+        assert pwcca(joined(x, y)) == pytest.approx(pwcca_by_definition(x, y), abs=1e-6)
 
     @over_seeds
     def test_of_a_representation_with_itself_is_1(self, real: list[Tensor], seed: int) -> None:
         for samples in (gaussian(300, 40, seed), real[seed % 2]):
-            view = factorize(samples)
-            assert cca.pwcca(view, view) == pytest.approx(1, abs=1e-12)
+            assert pwcca(joined(samples, samples)) == pytest.approx(1, abs=1e-12)
 
     @over_seeds
     @over_sizes
     def test_is_a_weighted_mean_of_the_coefficients(self, n: int, p: int, q: int, seed: int) -> None:
-        x, y = map(factorize, related(n, p, q, seed))
-        rho = coefficients(x, y)
-        assert rho.min() < cca.pwcca(x, y) < rho.max()
+        both = joined(*related(n, p, q, seed))
+        rho = coefficients(both)
+        assert rho.min() < pwcca(both) < rho.max()
 
     @over_seeds
     @over_sizes
     def test_keeps_its_invariances(self, n: int, p: int, q: int, seed: int) -> None:
         """Invertible maps and shifts of the second view; scale, shift, order and signs of the first's neurons."""
         x, y = related(n, p, q, seed)
-        before = cca.pwcca(factorize(x), factorize(y))
+        before = pwcca(joined(x, y))
         mapped = y @ invertible(q, seed) + gaussian(1, q, seed, "shift")
-        assert cca.pwcca(factorize(x), factorize(mapped)) == pytest.approx(before, abs=1e-8)
+        assert pwcca(joined(x, mapped)) == pytest.approx(before, abs=1e-8)
         generator = torch_generator(seed, "test/neurons")
         signs = torch.randint(2, (p,), generator=generator).double() * 2 - 1
         relabeled = 7 * (x * signs)[:, torch.randperm(p, generator=generator)] + 4
-        assert cca.pwcca(factorize(relabeled), factorize(y)) == pytest.approx(before, abs=1e-8)
+        assert pwcca(joined(relabeled, y)) == pytest.approx(before, abs=1e-8)
 
     def test_is_neither_symmetric_nor_invariant_to_maps_of_the_first_view(self, real: list[Tensor]) -> None:
         """Negative control: the weights do depend on the first view's neurons."""
         x, y = real
-        before = cca.pwcca(factorize(x), factorize(y))
-        assert abs(cca.pwcca(factorize(y), factorize(x)) - before) > 1e-4
-        assert abs(cca.pwcca(factorize(x @ invertible(x.shape[1], 0)), factorize(y)) - before) > 1e-3
+        before = pwcca(joined(x, y))
+        assert abs(pwcca(joined(y, x)) - before) > 1e-4
+        assert abs(pwcca(joined(x @ invertible(x.shape[1], 0), y)) - before) > 1e-3
 
     def test_weighs_what_the_first_view_mostly_consists_of(self) -> None:
         """Closed form: neurons of size 10 and 1, coefficients 0.9 and 0.3 → (10 · 0.9 + 1 · 0.3) / 11."""
@@ -460,14 +490,229 @@ class TestPwcca:
         rho = torch.tensor([0.9, 0.3], dtype=torch.float64)
         x = q[:, :2] * torch.tensor([10.0, 1.0])
         y = q[:, :2] * rho + q[:, 2:] * (1 - rho**2).sqrt()
-        assert cca.pwcca(factorize(x), factorize(y)) == pytest.approx((10 * 0.9 + 0.3) / 11, abs=1e-12)
-        assert cca.pwcca(factorize(y), factorize(x)) == pytest.approx(0.6, abs=1e-12)
+        assert pwcca(joined(x, y)) == pytest.approx((10 * 0.9 + 0.3) / 11, abs=1e-12)
+        assert pwcca(joined(y, x)) == pytest.approx(0.6, abs=1e-12)
+
+
+MEASURES: dict[str, Callable[[Pair], float]] = {
+    "cca": lambda pair: float(coefficients(pair).mean()),
+    "svcca": lambda pair: svcca(pair, KeepRule()),
+    "pwcca": pwcca,
+    "cka": cka,
+    "unbiased cka": unbiased_cka,
+    "procrustes": procrustes,
+}
+over_measures = pytest.mark.parametrize("measure", MEASURES.values(), ids=list(MEASURES))
+over_rotated = pytest.mark.parametrize("measure", [cka, unbiased_cka, procrustes])
+over_wide = pytest.mark.parametrize(("n", "p", "q"), [*SIZES, (20, 30, 8), (20, 30, 40)])
+
+
+def cka_by_definition(x: Tensor, y: Tensor) -> float:
+    """Kornblith et al. 2019: HSIC of centered n × n kernels."""
+    n = len(x)
+    centering = torch.eye(n, dtype=torch.float64) - 1 / n
+    k, m = (centering @ part @ part.T @ centering for part in (x, y))
+    return float((k * m).sum() / (k.norm() * m.norm()))
+
+
+def unbiased_by_definition(x: Tensor, y: Tensor) -> float:
+    """Song et al. 2012, eq. 5, on kernels that are not centered; shares no step with the product."""
+
+    def hsic(k: Tensor, m: Tensor) -> Tensor:
+        n = len(k)
+        ones = torch.ones(n, dtype=torch.float64)
+        k, m = (kernel - torch.diag(kernel.diag()) for kernel in (k, m))
+        middle = (ones @ k @ ones) * (ones @ m @ ones) / ((n - 1) * (n - 2))
+        return (torch.trace(k @ m) + middle - 2 / (n - 2) * (ones @ k @ m @ ones)) / (n * (n - 3))
+
+    a, b = x @ x.T, y @ y.T
+    return float(hsic(a, b) / (hsic(a, a) * hsic(b, b)).sqrt())
+
+
+class TestCka:
+    @over_seeds
+    @over_wide
+    def test_follows_its_definition(self, n: int, p: int, q: int, seed: int) -> None:
+        x, y = related(n, p, q, seed)
+        assert cka(joined(x, y)) == pytest.approx(cka_by_definition(x, y), rel=1e-10)
+
+    @over_seeds
+    @over_wide
+    def test_without_bias_follows_its_definition(self, n: int, p: int, q: int, seed: int) -> None:
+        x, y = related(n, p, q, seed)
+        assert unbiased_cka(joined(x, y)) == pytest.approx(unbiased_by_definition(x, y), rel=1e-9)
+
+    def test_follow_their_definitions_on_real_features(self, real: list[Tensor]) -> None:
+        x, y = (part[:1000] for part in real)
+        assert cka(joined(x, y)) == pytest.approx(cka_by_definition(x, y), rel=1e-9)
+        assert unbiased_cka(joined(x, y)) == pytest.approx(unbiased_by_definition(x, y), rel=1e-8)
+
+    def test_without_bias_is_0_on_average_for_independent_data_and_with_it_is_not(self) -> None:
+        """200 draws of n = 30, p = q = 20: the standard error of the mean is below .004."""
+        draws = [joined(gaussian(30, 20, seed, "x"), gaussian(30, 20, seed, "y")) for seed in range(200)]
+        assert abs(np.mean([unbiased_cka(pair) for pair in draws])) < 0.012
+        assert np.mean([cka(pair) for pair in draws]) > 0.3
+
+    def test_needs_four_samples(self) -> None:
+        with pytest.raises(MemstudyError, match="at least 4 samples, not 3"):
+            unbiased_cka(joined(gaussian(3, 2, 0), gaussian(3, 2, 1)))
+        assert np.isfinite(unbiased_cka(joined(gaussian(4, 1, 0), gaussian(4, 1, 1))))
+
+
+class TestProcrustes:
+    @over_seeds
+    @over_wide
+    def test_is_the_best_rotation(self, n: int, p: int, q: int, seed: int) -> None:
+        """scipy's rotation, the narrower side padded by zeros: half the squared distance is 1 - s."""
+        x, y = ((part - part.mean(dim=0)).numpy() for part in related(n, p, q, seed))
+        x, y = (np.pad(part / np.linalg.norm(part), ((0, 0), (0, max(p, q) - part.shape[1]))) for part in (x, y))
+        rotation, _ = scipy.linalg.orthogonal_procrustes(x, y)
+        distance = np.linalg.norm(x @ rotation - y) ** 2
+        assert procrustes(joined(*related(n, p, q, seed))) == pytest.approx(1 - distance / 2, abs=1e-10)
+
+    def test_its_angle_keeps_the_triangle_inequality(self) -> None:
+        views = [factorize(gaussian(60, 5, seed)) for seed in range(6)]
+        angle = [[np.arccos(min(1.0, procrustes(Pair.of(a, b)))) for b in views] for a in views]
+        for i, j, k in itertools.permutations(range(6), 3):
+            assert angle[i][k] <= angle[i][j] + angle[j][k] + 1e-9
+
+
+class TestInvariances:
+    @over_seeds
+    @over_rotated
+    def test_rotation_scale_and_shift_change_nothing(
+        self, real: list[Tensor], measure: Callable[[Pair], float], seed: int
+    ) -> None:
+        x, y = real
+        turned = 3 * x @ invertible(x.shape[1], seed, condition=1) + gaussian(1, x.shape[1], seed, "shift")
+        assert measure(joined(turned, y)) == pytest.approx(measure(joined(x, y)), abs=1e-8)
+
+    @over_rotated
+    def test_stretching_does(self, real: list[Tensor], measure: Callable[[Pair], float]) -> None:
+        """Negative control: only CCA is invariant to every invertible map."""
+        x, y = real
+        assert abs(measure(joined(x @ invertible(x.shape[1], 0), y)) - measure(joined(x, y))) > 1e-3
+
+    @over_measures
+    def test_with_itself_each_is_1(self, real: list[Tensor], measure: Callable[[Pair], float]) -> None:
+        assert measure(joined(real[0], real[0])) == pytest.approx(1, abs=1e-9)
+
+    @pytest.mark.parametrize("name", [name for name in MEASURES if name != "pwcca"])
+    def test_each_but_pwcca_is_symmetric(self, real: list[Tensor], name: str) -> None:
+        pair = joined(*real)
+        assert MEASURES[name](pair.swapped()) == pytest.approx(MEASURES[name](pair), abs=1e-12)
+
+    @settings(max_examples=40, deadline=None)
+    @given(
+        n=st.integers(12, 60), p=st.integers(1, 9), q=st.integers(1, 9), seed=st.integers(0, 10**6),
+        scale=st.floats(-6, 6),
+    )  # fmt: skip
+    def test_bounds(self, n: int, p: int, q: int, seed: int, scale: float) -> None:
+        pair = joined(10**scale * gaussian(n, p, seed, "x"), gaussian(n, q, seed, "y"))
+        for name, measure in MEASURES.items():
+            assert (-1 if name == "unbiased cka" else 0) <= measure(pair) <= 1 + 1e-12, name
+
+
+class TestStack:
+    """Going through samples once, in chunks, is the same as factorizing."""
+
+    @over_measures
+    @pytest.mark.parametrize("chunk", [7, 64, 10**6])
+    def test_gives_the_measures_of_the_exact_way(self, measure: Callable[[Pair], float], chunk: int) -> None:
+        x, y = related(200, 10, 25, 0)
+        z = gaussian(200, 4, 1) + 100
+        stack = Stack.of([x, y, z], [(0, 1), (1, 2), (0, 2)], chunk=chunk)
+        for i, j in itertools.product(range(3), repeat=2):
+            expected = measure(joined([x, y, z][i], [x, y, z][j]))
+            assert measure(stack.pair(i, j)) == pytest.approx(expected, abs=1e-9), (i, j)
+
+    @over_measures
+    def test_does_on_real_features(self, real: list[Tensor], measure: Callable[[Pair], float]) -> None:
+        stack = Stack.of([part.float() for part in real], [(0, 1)], chunk=100)
+        assert measure(stack.pair(0, 1)) == pytest.approx(measure(joined(*real)), abs=1e-7)
+        assert [spectrum.rank for spectrum in stack.spectra()] == [factorize(x).spectrum.rank for x in real]
+
+    def test_leading_directions_are_the_oracle_s_to_ten_digits(self) -> None:
+        """Planted angles, and singular values that fall over three decades."""
+        q = orthonormal(900, 40, 0)
+        angles = torch.linspace(0.1, 1.4, 20, dtype=torch.float64)
+        fall = torch.logspace(0, -3, 20, dtype=torch.float64)
+        x, y = q[:, :20] * fall, (q[:, :20] * angles.cos() + q[:, 20:] * angles.sin()) * fall
+        rotated = [part @ invertible(20, seed, condition=1) for seed, part in enumerate((x, y))]
+        found = coefficients(Stack.of(rotated, [(0, 1)]).pair(0, 1))
+        np.testing.assert_allclose(found, oracle(*rotated), rtol=0, atol=1e-10)
+        torch.testing.assert_close(found, angles.cos(), rtol=0, atol=1e-10)
+
+    def test_float32_products_are_near_and_say_what_they_lose(self, real: list[Tensor]) -> None:
+        alive = [part[:, part.std(dim=0) > 0] for part in real]
+        exact, single = (Stack.of(alive, [(0, 1)], product=kind) for kind in ("float64", "float32"))
+        for x, y in zip(exact.spectra(), single.spectra(), strict=True):
+            torch.testing.assert_close(y.singular_values, x.singular_values[: y.rank], rtol=1e-3, atol=0)
+        leading = [torch.linalg.svdvals(stack.pair(0, 1).overlap[:10, :10]) for stack in (exact, single)]
+        torch.testing.assert_close(*leading, rtol=0, atol=1e-3)
+        assert cka(single.pair(0, 1)) == pytest.approx(cka(exact.pair(0, 1)), abs=1e-6)
+
+    def test_a_large_mean_costs_no_digits(self) -> None:
+        """Negative control of the shift: products about zero would lose eight digits here."""
+        x, y = related(300, 5, 5, 0)
+        found = Stack.of([x + 1e4, y - 1e4], [(0, 1)], chunk=50).pair(0, 1)
+        torch.testing.assert_close(coefficients(found), pair(x, y), rtol=0, atol=1e-9)
+        naive = (x + 1e4).T @ (x + 1e4) - 300 * torch.outer((x + 1e4).mean(0), (x + 1e4).mean(0))
+        centered = x - x.mean(dim=0)
+        assert (naive - centered.T @ centered).abs().max() > 1e-7
+
+    def test_many_pairs_at_once_are_each_alone(self, real: list[Tensor]) -> None:
+        stack = Stack.of([real[0], real[1], real[0][:, :20]], [(0, 1), (0, 2), (1, 2)])
+        pairs = [stack.pair(i, j) for i, j in ((0, 1), (0, 2), (1, 2), (2, 1))]
+        for together, pair in zip(all_coefficients(pairs), pairs, strict=True):
+            torch.testing.assert_close(together, coefficients(pair), rtol=0, atol=1e-12)
+
+    def test_bad_input_is_answered_in_a_sentence(self) -> None:
+        bad = gaussian(30, 3, 0)
+        bad[7, 1] = torch.nan
+        with pytest.raises(MemstudyError, match="NaN or infinite"):
+            Stack.of([bad, gaussian(30, 3, 1)], [(0, 1)]).pair(0, 1)
+        with pytest.raises(MemstudyError, match="30 and 29"):
+            Stack.of([gaussian(30, 3, 0), gaussian(29, 3, 1)], [(0, 1)])
+        with pytest.raises(MemstudyError, match="did you mean float"):
+            Stack(2, [(0, 1)], product="float16")
+
+
+class TestArrays:
+    """The functions for a user's own activations."""
+
+    def test_take_numpy_and_give_what_the_pair_gives(self) -> None:
+        x, y = (part.numpy() for part in related(200, 10, 25, 0))
+        pair = joined(*related(200, 10, 25, 0))
+        assert analysis.cca(x, y).mean == pytest.approx(MEASURES["cca"](pair))
+        assert torch.equal(analysis.cca(x, y).coefficients, coefficients(pair))
+        assert analysis.svcca(x, y, "fixed:5") == pytest.approx(svcca(pair, KeepRule("fixed", 5)))
+        assert (analysis.pwcca(x, y), analysis.pwcca(y, x)) == (pwcca(pair), pytest.approx(pwcca(pair.swapped())))
+        assert analysis.cka(x, y) == pytest.approx(cka(pair))
+        assert analysis.cka(x, y, unbiased=True) == pytest.approx(unbiased_cka(pair))
+        assert analysis.procrustes(x, y) == pytest.approx(procrustes(pair))
+
+    @pytest.mark.parametrize("kind", [np.float32, np.int64, list])
+    def test_take_other_kinds_of_numbers(self, kind: type) -> None:
+        x, y = (np.round(100 * part.numpy()) for part in related(200, 10, 25, 0))
+        own = (x.tolist(), y.tolist()) if kind is list else (x.astype(kind), y.astype(kind))
+        assert analysis.cka(*own) == pytest.approx(analysis.cka(x, y), rel=1e-12)
+
+    def test_refuse_what_means_nothing(self) -> None:
+        with pytest.raises(MemstudyError, match="n = 20 and p = 30"):
+            analysis.cca(gaussian(20, 30, 0), gaussian(20, 3, 1))
+        with pytest.raises(MemstudyError, match="20 and 21"):
+            analysis.cka(gaussian(20, 3, 0), gaussian(21, 3, 1))
+        with pytest.raises(MemstudyError, match="as_samples"):
+            analysis.svcca(np.zeros((4, 3, 2, 2)), np.zeros((4, 3, 2, 2)))
+        with pytest.raises(MemstudyError, match="keep rule"):
+            analysis.svcca(gaussian(20, 3, 0), gaussian(20, 3, 1), "most")
 
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_a_gpu_gives_the_same_numbers(real: list[Tensor]) -> None:
-    here = [factorize(part) for part in real]
-    there = [factorize(part.cuda()) for part in real]
-    torch.testing.assert_close(coefficients(*there).cpu(), coefficients(*here), rtol=0, atol=1e-9)
-    assert cca.pwcca(*there) == pytest.approx(cca.pwcca(*here), abs=1e-9)
+@over_measures
+def test_a_gpu_gives_the_same_numbers(real: list[Tensor], measure: Callable[[Pair], float]) -> None:
+    there = [part.cuda() for part in real]
+    assert measure(joined(*there)) == pytest.approx(measure(joined(*real)), abs=1e-9)
+    assert measure(Stack.of(there, [(0, 1)]).pair(0, 1)) == pytest.approx(measure(joined(*real)), abs=1e-7)

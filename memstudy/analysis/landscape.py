@@ -1,0 +1,270 @@
+"""Importance landscapes: where in its images a network looks, measured by gradients, predicted by counting paths.
+
+    I(u, v) = mean over images of Σ over channels of (∂L/∂x)²,   Ĩ = I / mean(I)
+
+with L an image's own cross-entropy. This is `regularizers.pilcro`'s, a reconstruction; it differentiates the mean
+over a batch of B, so without batch statistics its gradients are 1/B of these, and its Ĩ is the same.
+
+Theory (ours): weights that are independent and of mean zero make gradients along different paths uncorrelated, so
+squared gradients add up. E[(∂y/∂x)²] then follows from one pass backward through a network whose weights are all
+their layer's mean square: it counts paths. The counterparts of other operations:
+
+    bias                     nothing: it moves no gradient
+    ReLU, ReLU6, hardtanh    × 1/2: half of the gradients pass (as if signs were independent of weights, and no
+                             input reached the upper end)
+    max-pooling              average over the window: each location is the largest equally often, and then gets all
+                             of the gradient. Padding is never the largest: windows at a border have fewer
+    batch normalization      × γ² / (running variance + ε)
+    average pooling,         coefficients squared. Exact where windows do not overlap, or gradients at different
+    resizing                 locations are uncorrelated: below fully connected layers, not below global pooling
+    dropout                  nothing, as in evaluation mode
+    sums, joining, slicing,  as they are: their terms are uncorrelated
+    padding, reshaping
+
+Exact in expectation for linear networks at initialization, an approximation where there are ReLUs; after training,
+weights are not independent, and it is a reference.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from memstudy.errors import MemstudyError
+from memstudy.regularizers.pilcro import importance
+
+CHUNK = 50
+"""Images at a time: gradients by images need all activations of a chunk."""
+
+Answer = Tensor | tuple[Tensor, Tensor]
+
+
+def measured(network: Callable[[Tensor], Answer], images: Tensor, labels: Tensor, chunk: int = CHUNK) -> Tensor:
+    """Ĩ of images (N, C, H, W), normalized, and labels (N,): (H, W) float64 on the CPU, its mean 1.
+
+    `network` is a Network, or answers logits alone; it must treat each image on its own (evaluation mode). It is 0
+    everywhere if no gradient is left, as in a network that is sure of every label. Raises a MemstudyError without
+    images, or if there is not one label an image.
+    """
+    if len(images) == 0 or len(images) != len(labels):
+        raise MemstudyError(
+            f"a landscape needs one label an image, and one image at least, not {len(images)} images and "
+            f"{len(labels)} labels."
+        )
+    squares = torch.zeros(images.shape[2:], dtype=torch.float64)
+    for pixels, targets in zip(images.split(chunk), labels.split(chunk), strict=True):
+        pixels = pixels.detach().requires_grad_()
+        loss = F.cross_entropy(
+            _logits(network(pixels)), targets, reduction="sum"
+        )  # each image's own, side by side
+        (gradients,) = torch.autograd.grad(loss, pixels)
+        squares += gradients.double().square().sum(dim=(0, 1)).cpu()
+    return _relative(squares)
+
+
+def predicted(network: torch.nn.Module, shape: Sequence[int]) -> Tensor:
+    """What theory expects of a network's Ĩ for images (C, H, W): (H, W) float64 on the CPU, its mean 1.
+
+    `network` is a Network, or any module that answers logits; its mode is kept. The prediction looks at its
+    architecture, each layer's mean squared weight, and batch normalization's statistics, not at images. Raises a
+    MemstudyError that names the first operation without a counterpart.
+    """
+    device = next((parameter.device for parameter in network.parameters()), torch.device("cpu"))
+    images = torch.zeros(1, *shape, dtype=torch.float64, device=device, requires_grad=True)
+    training = network.training
+    network.eval()
+    try:
+        answer = _logits(network(images.as_subclass(_Squared)))
+        (squares,) = torch.autograd.grad(answer.as_subclass(Tensor).sum(), images)
+    finally:
+        network.train(training)
+    return _relative(squares[0].sum(dim=0).cpu())
+
+
+def variation(landscape: Tensor) -> float:
+    """The coefficient of variation, standard deviation over mean: 0 if flat. NaN for zeros everywhere."""
+    return float(landscape.std(correction=0) / landscape.mean())
+
+
+def max_over_min(landscape: Tensor) -> float:
+    """The most important location over the least; infinite if that has no importance. NaN for zeros everywhere."""
+    return float(landscape.max() / landscape.min())
+
+
+def correlation(one: Tensor, other: Tensor) -> float:
+    """Pearson's correlation of two landscapes over locations; NaN if one of them is flat, or zeros everywhere."""
+    if not (variation(one) > 1e-12 and variation(other) > 1e-12):
+        return float("nan")
+    return float(np.corrcoef(one.flatten().numpy(), other.flatten().numpy())[0, 1])
+
+
+def _logits(answer: Answer) -> Tensor:
+    return answer[-1] if isinstance(answer, tuple) else answer
+
+
+def _relative(squares: Tensor) -> Tensor:
+    """Squared gradients (H, W), scaled as pilcro's landscape: mean 1, but zeros stay."""
+    return importance(squares.sqrt()[None, None])
+
+
+class _Squared(Tensor):
+    """A tensor on its way through a network whose operations are replaced by their counterparts.
+
+    Only operations that it takes part in are replaced: weights that are made from others are made as ever.
+    """
+
+    @classmethod
+    def __torch_function__(
+        cls, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        """Answer a function of PyTorch's by its counterpart; a MemstudyError if there is none."""
+        name, kwargs = getattr(func, "__name__", str(func)), kwargs or {}
+        with torch._C.DisableTorchFunctionSubclass():
+            if name in _COUNTERPARTS:
+                return _as_squared(_COUNTERPARTS[name](*args, **kwargs))
+            if name in _AS_IT_IS and "alpha" not in kwargs:  # a factor of add's
+                return _as_squared(func(*args, **kwargs))
+            with contextlib.suppress(RuntimeError):  # of numbers of two kinds, say: it is refused anyway
+                found = func(*args, **kwargs)
+                if not _has_tensor(found):
+                    return found  # a shape, a number of dimensions, …
+        raise MemstudyError(
+            f"the landscape of a network with the operation {name!r} cannot be predicted: it is none of "
+            f"{', '.join(sorted({n.strip('_') for n in (*_COUNTERPARTS, *_AS_IT_IS)}))}."
+        )
+
+
+def _as_squared(found: Any) -> Any:
+    if isinstance(found, tuple | list):
+        return tuple(_as_squared(part) for part in found)
+    return found.as_subclass(_Squared)
+
+
+def _has_tensor(found: Any) -> bool:
+    return isinstance(found, Tensor) or (isinstance(found, tuple | list) and any(map(_has_tensor, found)))
+
+
+# Counterparts: each takes what its operation takes, images (1, C, H, W) float64 first
+
+
+def _convolution(
+    images: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Any = 1,
+    padding: Any = 0,
+    dilation: Any = 1,
+    groups: int = 1,
+) -> Tensor:
+    """A kernel of ones times the mean squared weight; all channels of a group have the same sum, taken once."""
+    summed = images.unflatten(1, (groups, -1)).sum(dim=2)
+    kernel = _mean_square(weight).expand(groups, 1, *weight.shape[2:])
+    paths = F.conv2d(summed, kernel, None, stride, padding, dilation, groups)
+    return paths.repeat_interleave(len(weight) // groups, dim=1)
+
+
+def _linear(features: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    return features.sum(dim=-1, keepdim=True).mul(_mean_square(weight)).expand(*features.shape[:-1], len(weight))
+
+
+def _mean_square(weight: Tensor) -> Tensor:
+    return weight.detach().square().mean(dtype=torch.float64)
+
+
+def _rectifier(images: Tensor, *_: Any, **__: Any) -> Tensor:
+    return images / 2
+
+
+def _batch_norm(
+    images: Tensor,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Tensor:
+    if running_var is None:
+        raise MemstudyError(
+            "the landscape of a network with batch normalization that keeps no running statistics cannot be "
+            "predicted; build it with track_running_stats=True."
+        )
+    scale = (running_var.double() + eps).reciprocal()
+    if weight is not None:
+        scale = scale * weight.detach().double().square()
+    return images * scale.reshape(-1, *[1] * (images.ndim - 2))
+
+
+def _max_pool(
+    images: Tensor,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    dilation: Any = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Tensor:
+    if dilation not in (1, (1, 1)) or return_indices:
+        raise MemstudyError(
+            "the landscape of a network whose max_pool2d is dilated, or answers indices, cannot be predicted."
+        )
+    return F.avg_pool2d(images, kernel_size, stride, padding, ceil_mode, count_include_pad=False)
+
+
+def _resampling(operation: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """The counterpart of averages over rows, then columns: the coefficients of both, found by trying, squared.
+
+    An operation that is R·x·Cᵀ answers images with a single row of ones by columns of R, times a constant; the
+    constants of both sides are its answer to ones in that corner.
+    """
+
+    def counterpart(images: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        height, width = images.shape[2:]
+        one = images.new_ones(1, 1, height, width)
+        rows = operation(one * _unit(one, height)[:, :, :, None], *args, **kwargs)[:, 0, :, 0].T
+        columns = operation(one * _unit(one, width)[:, :, None, :], *args, **kwargs)[:, 0, 0, :]
+        corner = operation(one, *args, **kwargs)[0, 0, 0, 0]
+        return (rows / corner).square() @ images @ columns.square()
+
+    return counterpart
+
+
+def _unit(like: Tensor, size: int) -> Tensor:
+    return torch.eye(size, dtype=like.dtype, device=like.device)[:, None]
+
+
+def _mean(images: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+    mean = images.mean(*args, **kwargs)
+    return mean * (mean.numel() / images.numel())
+
+
+def _same(images: Tensor, *_: Any, **__: Any) -> Tensor:
+    return images
+
+
+_COUNTERPARTS: dict[str, Callable[..., Any]] = {
+    "conv2d": _convolution,
+    "linear": _linear,
+    "relu": _rectifier,
+    "relu6": _rectifier,
+    "hardtanh": _rectifier,
+    "batch_norm": _batch_norm,
+    "max_pool2d": _max_pool,
+    "avg_pool2d": _resampling(F.avg_pool2d),
+    "adaptive_avg_pool2d": _resampling(F.adaptive_avg_pool2d),
+    "interpolate": _resampling(F.interpolate),
+    "mean": _mean,
+    "dropout": _same,
+}
+_AS_IT_IS = (
+    "add", "__add__", "__radd__", "__iadd__", "sum", "cat", "stack", "chunk", "split", "__getitem__", "pad",
+    "flatten", "unflatten", "reshape", "view", "squeeze", "unsqueeze", "expand", "permute", "transpose",
+    "contiguous", "channel_shuffle",
+)  # fmt: skip

@@ -1,0 +1,142 @@
+"""Is a difference more than luck? Tests and intervals for a few values a method, one value a seed.
+
+All of this is ours in its choice, and the field's own in its formulas: Student's paired and Welch's t-test, Holm's
+step-down adjustment (Holm 1979), the percentile bootstrap (Efron 1979).
+
+Differences of means get the intervals of their t-tests, which cover at their level if values are about normal. A
+bootstrap of n values cannot: there are C(2n - 1, n) distinct resamples, 3, 10, 35 and 126 for n = 2 to 5, and at
+n ≤ 3 the 95 % percentile interval is the range from the least to the largest value, which holds the center of a
+symmetric distribution with probability 1 - 2^(1 - n): 50 % at n = 2, 75 % at n = 3 (about 83 % at n = 5). It is
+for numbers such as mean ranks, which have no better one, and says how far the seeds disagree.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
+
+from memstudy.randomness import numpy_generator
+
+PAIRED, WELCH = "paired", "Welch"
+LEVELS = (0.05, 0.01, 0.001)
+CONFIDENCE = 0.95
+ROUNDING = 1e-12  # relative: values that differ by less differ by rounding alone
+
+Values = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two samples compared by a two-sided t-test.
+
+    `difference` of the means, a minus b, with its confidence interval `low` to `high`; `n_a` and `n_b` values were
+    used, equal numbers if `test` is paired. Where there is no test, p and the interval are NaN, `test` is empty
+    and `reason` says why.
+    """
+
+    p: float
+    test: str
+    n_a: int
+    n_b: int
+    difference: float
+    low: float
+    high: float
+    reason: str = ""
+
+
+def compare(
+    a: ArrayLike,
+    b: ArrayLike,
+    *,
+    seeds_a: Sequence[Hashable] | None = None,
+    seeds_b: Sequence[Hashable] | None = None,
+    confidence: float = CONFIDENCE,
+) -> Comparison:
+    """Two-sided t-test of the means of a (n,) and b (m,): paired over the seeds that both have, else Welch's.
+
+    It is paired if the samples share at least two seeds, and these are at least half of the seeds of either: runs
+    of one seed start from the same weights and see the same batches, and a pair takes that luck out of the
+    difference. With fewer in common, pairing would throw away more than it gains. The rule looks at seeds alone,
+    never at values. Values of equal seeds are one value, their mean. A ValueError if there are not as many seeds
+    as values.
+    """
+    left, right = _by_seed(a, seeds_a), _by_seed(b, seeds_b)
+    common = [seed for seed in left if seed in right] if seeds_a is not None and seeds_b is not None else []
+    paired = len(common) >= 2 and 2 * len(common) >= max(len(left), len(right))
+    ours = np.array([left[seed] for seed in (common if paired else left)])
+    theirs = np.array([right[seed] for seed in (common if paired else right)])
+    difference = float(ours.mean() - theirs.mean()) if len(ours) and len(theirs) else math.nan
+    if reason := _untestable(ours, theirs, paired):
+        return Comparison(math.nan, "", len(ours), len(theirs), difference, math.nan, math.nan, reason)
+    found = stats.ttest_rel(ours, theirs) if paired else stats.ttest_ind(ours, theirs, equal_var=False)
+    low, high = found.confidence_interval(confidence)
+    test = PAIRED if paired else WELCH
+    return Comparison(float(found.pvalue), test, len(ours), len(theirs), difference, float(low), float(high))
+
+
+def _by_seed(values: ArrayLike, seeds: Sequence[Hashable] | None) -> dict[Hashable, float]:
+    array = np.asarray(values, dtype=float)
+    found: dict[Hashable, list[float]] = {}
+    for seed, value in zip(range(len(array)) if seeds is None else seeds, array.tolist(), strict=True):
+        found.setdefault(seed, []).append(value)
+    return {seed: float(np.mean(each)) for seed, each in found.items()}
+
+
+def _untestable(a: Values, b: Values, paired: bool) -> str:
+    """Why there is no test, in a few words; empty if there is one."""
+    if min(len(a), len(b)) < 2:
+        return "fewer than two values"
+    both = np.r_[a, b]
+    if not np.isfinite(both).all():
+        return "a value that is not finite"
+    spread = np.ptp(a - b) if paired else max(np.ptp(a), np.ptp(b))
+    return "" if spread > ROUNDING * np.abs(both).max() else "no spread"
+
+
+def holm(p_values: ArrayLike) -> Values:
+    """Holm–Bonferroni adjusted p-values (n,): below α, they reject with a family-wise error of at most α.
+
+    The i-th smallest of m becomes max over j ≤ i of min(1, (m - j + 1) p_(j)). NaN, no test, stays NaN and
+    does not count in m.
+    """
+    p = np.asarray(p_values, dtype=float)
+    tested = np.flatnonzero(~np.isnan(p))
+    order = tested[np.argsort(p[tested], kind="stable")]
+    factors = np.arange(len(order), 0, -1)
+    adjusted = np.full(p.shape, math.nan)
+    adjusted[order] = np.minimum(1, np.maximum.accumulate(p[order] * factors))
+    return adjusted
+
+
+def bootstrap_interval(
+    values: ArrayLike,
+    confidence: float = CONFIDENCE,
+    draws: int = 9999,
+    seed: int = 0,
+    statistic: Callable[..., Any] = np.mean,
+) -> tuple[float, float]:
+    """Percentile bootstrap interval of a statistic of values (n,), its draws keyed by `seed`.
+
+    NaN for n < 2 or values that are not finite. Not BCa, whose correction is itself estimated from the n values,
+    and does not exist where they are few or tied. What it can tell at n = 2 to 5 is said above.
+    """
+    array = np.asarray(values, dtype=float)
+    if len(array) < 2 or not np.isfinite(array).all():
+        return math.nan, math.nan
+    found = stats.bootstrap(
+        (array,), statistic, n_resamples=draws, confidence_level=confidence, method="percentile",
+        random_state=numpy_generator(seed, "bootstrap"),
+    )  # fmt: skip
+    low, high = found.confidence_interval
+    return float(low), float(high)
+
+
+def stars(p: float) -> str:
+    """`*`, `**`, `***` for p below .05, .01, .001; none where there is no test."""
+    return "*" * sum(p < level for level in LEVELS)

@@ -1,0 +1,144 @@
+"""How similar two representations are, from their factorization: CCA, SVCCA, PWCCA, linear CKA, Procrustes.
+
+Each is a function of a `Pair`, so that one pass over the samples serves all of them. CCA, and with it SVCCA's last
+step and PWCCA's coefficients, do not change under invertible linear maps of either representation; CKA and
+Procrustes only not under rotations and isotropic scaling. None changes under shifts.
+
+With n samples and ranks r and s, at least r + s − (n − 1) canonical coefficients are 1 whatever the data, and
+independent data still reach about √(r/n) + √(s/n). With n ≤ p all of them are 1: CCA, SVCCA and PWCCA refuse that.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from memstudy.analysis.factorization import Pair, Spectrum
+from memstudy.analysis.keep import KeepRule
+from memstudy.errors import MemstudyError
+
+
+def coefficients(pair: Pair) -> Tensor:
+    """All canonical coefficients: (min(r_x, r_y),), descending, in [0, 1]; empty if one of the two has rank 0.
+
+    The cosines of the principal angles between the spans of the bases (Björck and Golub 1973).
+    """
+    _check(pair)
+    return torch.linalg.svdvals(pair.overlap).clamp(0, 1)
+
+
+def all_coefficients(pairs: Sequence[Pair]) -> list[Tensor]:
+    """`coefficients` of many pairs: overlaps of equal shapes are decomposed together, which a GPU needs."""
+    for pair in pairs:
+        _check(pair)
+    shapes = [pair.overlap.shape for pair in pairs]
+    found: dict[int, Tensor] = {}
+    for shape in set(shapes):
+        members = [index for index, own in enumerate(shapes) if own == shape]
+        values = torch.linalg.svdvals(torch.stack([pairs[index].overlap for index in members])).clamp(0, 1)
+        found |= dict(zip(members, values, strict=True))
+    return [found[index] for index in range(len(pairs))]
+
+
+def truncated(pair: Pair, rule: KeepRule) -> Tensor:
+    """The overlap of the leading directions by `rule`, as SVCCA keeps them."""
+    kept_x, kept_y = (rule.count(side.singular_values) for side in (pair.x, pair.y))
+    return pair.overlap[:kept_x, :kept_y]
+
+
+def svcca(pair: Pair, rule: KeepRule) -> float:
+    """Mean canonical coefficient of the truncated representations (Raghu et al. 2017). NaN if one has rank 0."""
+    _check(pair)
+    return float(torch.linalg.svdvals(truncated(pair, rule)).clamp(0, 1).mean())
+
+
+def pwcca(pair: Pair) -> float:
+    """Projection-weighted CCA (Morcos, Raghu, Bengio 2018; stated). Not symmetric. NaN at rank 0.
+
+        Σ_i α_i ρ_i / Σ_i α_i,   α_i = Σ_j |⟨h_i, x_j⟩|
+
+    h_i is the i-th canonical variate of the first representation (a unit vector over the samples) and x_j its j-th
+    centered unit, so each coefficient counts by how much of the first representation it accounts for; the other
+    direction is that of `pair.swapped()`. With ρ_i = ρ_j the variates, and with them the weights, are defined only
+    up to a rotation.
+
+    Other tools give other numbers. google/svcca builds h_i without the whitening factor, so that they are not
+    the variates (.579 where the definition gives .545), and where the first view has more neurons one
+    revision fails with an IndexError and another takes the second view's weights.
+    """
+    _check(pair)
+    rotation, rho, _ = torch.linalg.svd(pair.overlap, full_matrices=False)
+    projections = rotation.T @ (pair.x.singular_values[:, None] * pair.x.directions)
+    weights = projections.abs().sum(dim=1)
+    return float((weights * rho.clamp(0, 1)).sum() / weights.sum())
+
+
+def cka(pair: Pair) -> float:
+    """Linear CKA (Kornblith et al. 2019, eq. 4; stated): ‖XᵀY‖² / (‖XᵀX‖ ‖YᵀY‖), centered. NaN at rank 0.
+
+    Biased upwards where samples are few: independent data reach about √(p_x p_y) / n.
+    """
+    norms = [_gram_square(side).sqrt() for side in (pair.x, pair.y)]
+    return float(_cross(pair).square().sum() / (norms[0] * norms[1]))
+
+
+def unbiased_cka(pair: Pair) -> float:
+    """Linear CKA with the unbiased HSIC of Song et al. 2012 in all three places (Nguyen et al. 2021; stated).
+
+    Near 0 for independent data, and slightly negative as often as not. NaN at rank 0, or if an HSIC of one with
+    itself is not positive. Raises a MemstudyError for n < 4.
+    """
+    n = pair.x.n
+    if n < 4:
+        raise MemstudyError(f"the unbiased CKA needs at least 4 samples, not {n}.")
+    own = [
+        _hsic(n, _gram_square(side), side.quartic, float(side.singular_values.square().sum()) ** 2)
+        for side in (pair.x, pair.y)
+    ]
+    sizes = [float(side.singular_values.square().sum()) for side in (pair.x, pair.y)]
+    both = _hsic(n, _cross(pair).square().sum(), pair.quartic, sizes[0] * sizes[1])
+    return both / math.sqrt(own[0] * own[1]) if min(own) > 0 else math.nan
+
+
+def procrustes(pair: Pair) -> float:
+    """Similarity after the best rotation: the nuclear norm ‖XᵀY‖_* of the centered X, Y scaled to norm 1; in [0,
+    1].
+
+    1 minus it is half the squared orthogonal Procrustes distance (Ding, Denain, Steinhardt 2021), its arc cosine
+    the angular shape distance (Williams et al. 2021), a metric. NaN at rank 0.
+    """
+    norms = [torch.linalg.norm(side.singular_values) for side in (pair.x, pair.y)]
+    if min(pair.x.rank, pair.y.rank) == 0:
+        return math.nan
+    return float((torch.linalg.svdvals(_cross(pair)).sum() / (norms[0] * norms[1])).clamp(0, 1))
+
+
+def _check(pair: Pair) -> None:
+    for side in (pair.x, pair.y):
+        if side.n <= side.p:
+            raise MemstudyError(
+                f"CCA needs more samples than units, but n = {side.n} and p = {side.p}: every coefficient would "
+                "be 1 whatever the data. Use more images, take positions as samples, or CKA."
+            )
+
+
+def _cross(pair: Pair) -> Tensor:
+    """XᵀY up to rotations on both sides."""
+    return pair.x.singular_values[:, None] * pair.overlap * pair.y.singular_values
+
+
+def _gram_square(side: Spectrum) -> Tensor:
+    """‖XᵀX‖²."""
+    return side.singular_values.pow(4).sum()
+
+
+def _hsic(n: int, square: Tensor, quartic: float, sizes: float) -> float:
+    """The unbiased HSIC of linear kernels of centered samples, times n (n - 3).
+
+    square: ‖XᵀY‖². quartic: Σ ‖x‖²‖y‖². sizes: ‖X‖²‖Y‖². Without their diagonals, centered kernels have row sums
+    -‖x‖², so that the sums of Song et al.'s eq. 5 are these three.
+    """
+    return float(square) - quartic + sizes / ((n - 1) * (n - 2)) - 2 * quartic / (n - 2)

@@ -1,0 +1,184 @@
+"""What Norm Loss' tables and figures are made of: runs with it and those to compare them with, as data frames."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from memstudy.recipe import Recipe, Regularizer
+from memstudy.regularizers import REGULARIZERS, label
+from memstudy.report.frames import Setting, shared
+from memstudy.store import RunDirectory
+from memstudy.store.store import Selection
+
+METHOD = "normloss"
+NAME = "norm_loss"
+STRENGTHS = {"wd": "decay", METHOD: "weight"}
+"""The option that says how strong a regularizer is, and is swept."""
+NETWORKS = {"resnet110": "resnet110", "wrn28-10": "wrn-28-10"}
+"""The paper's names of networks, by ours."""
+PUBLISHED = {
+    "wd": ("wd_reproduced", "wd"), METHOD: ("nl",),
+    "wn": ("WN",), "pbwn": ("PBWN",), "oni": ("ONI",), "olm": ("OLM",),
+}  # fmt: skip
+"""The paper's names of methods, by ours."""
+BY = ["dataset", "network", "protocol"]
+ORDER = ["order", "family", *STRENGTHS]
+"""Columns by which every table is sorted: by its settings, and then by its methods."""
+
+
+def errors(selection: Selection) -> pd.DataFrame:
+    """A row a finished run, of settings in which a run uses Norm Loss; in the table's order, maybe none.
+
+    setting: what runs share but for seeds, regularizers and batch size; in words `title`, and shorter `protocol`.
+    method: regularizers, and the options in which runs differ. `family`: without STRENGTHS; `but wd` and
+        `but normloss`: without that one's.
+    wd, normloss: their strengths, if used. error: in percent, after the last epoch.
+    paper: the names that the paper has for it, maybe none.
+    """
+    chosen = {_setting(run.recipe) for run in selection.runs if run.recipe.options(METHOD) is not None}
+    runs = [run for run in selection.runs if _setting(run.recipe) in chosen and is_finished(run)]
+    versions = _versions(run.recipe for run in runs)
+    protocols = _protocols([run.recipe for run in runs])
+    rows = pd.DataFrame([_row(run, versions, protocols[run.recipe]) for run in runs])
+    return rows if rows.empty else rows.sort_values([*BY, *ORDER, "batch_size"], ignore_index=True)
+
+
+def usual(rows: pd.DataFrame) -> pd.DataFrame:
+    """Each method at the batch size, and then the strengths, that most runs of its setting have."""
+    family = ["setting", "family"]
+    here = _most(rows, rows.groupby(["setting", "batch_size"])["run"].transform("size"), family)
+    strengths = [*family, "wd", METHOD]
+    return _most(here, rows.groupby(strengths, dropna=False)["run"].transform("size")[here.index], family)
+
+
+def _most(rows: pd.DataFrame, count: pd.Series, by: Sequence[str]) -> pd.DataFrame:
+    return rows[count == count.groupby([rows[name] for name in by]).transform("max")]
+
+
+def by_strength(rows: pd.DataFrame) -> pd.DataFrame:
+    """Runs that differ by λ, or by weight decay, alone: `value` of the option `swept`, all else is `series`."""
+    parts = []
+    for name, option in STRENGTHS.items():
+        part = rows.assign(series=rows[f"but {name}"], value=rows[name], swept=f"{name}.{option}")
+        parts.append(_several(part.dropna(subset="value"), ["setting", "batch_size", "series"]))
+    return pd.concat(parts, ignore_index=True)
+
+
+def by_batch_size(rows: pd.DataFrame) -> pd.DataFrame:
+    """Runs that differ by batch size alone: it is `value`, the method `series`."""
+    part = rows.assign(series=rows["method"], value=rows["batch_size"], swept="batch size")
+    return _several(part, ["setting", "series"]).reset_index(drop=True)
+
+
+def _several(rows: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
+    return rows[rows.groupby(list(by))["value"].transform("nunique") > 1]
+
+
+def _setting(recipe: Recipe) -> str:
+    plain = shared(recipe)
+    return replace(plain, training=replace(plain.training, batch_size=1)).id
+
+
+def is_finished(run: RunDirectory) -> bool:
+    """Whether all epochs have their metrics."""
+    return run.epochs_done >= run.recipe.training.epochs
+
+
+def _row(run: RunDirectory, versions: Mapping[tuple[str, str], set[object]], protocol: str) -> dict[str, Any]:
+    recipe = run.recipe
+    strengths = {name: (recipe.options(name) or {}).get(option, np.nan) for name, option in STRENGTHS.items()}
+    return {
+        "run": run.name,
+        "seed": recipe.seed,
+        "setting": _setting(recipe),
+        "title": Setting(shared(recipe), (), 0.0).title,
+        "dataset": recipe.dataset,
+        "network": recipe.network,
+        "protocol": protocol,
+        "batch_size": recipe.training.batch_size,
+        "order": _order(recipe),
+        "family": _words(recipe.regularizers, versions, STRENGTHS),
+        "method": _words(recipe.regularizers, versions),
+        **{f"but {name}": _words(recipe.regularizers, versions, [name]) for name in STRENGTHS},
+        **strengths,
+        "error": 100 - 100 * run.metrics()["test_accuracy"].iloc[-1],
+        "paper": _paper(recipe),
+    }
+
+
+def _order(recipe: Recipe) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """What sorts methods as the registry does, baselines first: `wd+wn` stands with `wn`."""
+    names = REGULARIZERS.names()
+    places = sorted(names.index(r.name) for r in recipe.regularizers)
+    last = names.index("wd")
+    return tuple(p for p in places if p > last), tuple(p for p in places if p <= last)
+
+
+def _versions(recipes: Iterable[Recipe]) -> dict[tuple[str, str], set[object]]:
+    """The values that each option of a regularizer has."""
+    found: dict[tuple[str, str], set[object]] = {}
+    for recipe in recipes:
+        for regularizer in recipe.regularizers:
+            for option, value in regularizer.options:
+                found.setdefault((regularizer.name, option), set()).add(value)
+    return found
+
+
+def _words(
+    regularizers: Sequence[Regularizer],
+    versions: Mapping[tuple[str, str], set[object]],
+    strengthless: Iterable[str] = (),
+) -> str:
+    """Regularizers and the options in which runs differ, but for the strengths of some."""
+    hidden = {(name, STRENGTHS[name]) for name in strengthless}
+    words = [
+        option if value is True else f"{option} {value:g}" if isinstance(value, float) else f"{option} {value}"
+        for regularizer in regularizers
+        for option, value in regularizer.options
+        if (regularizer.name, option) not in hidden and len(versions[regularizer.name, option]) > 1
+        if value is not False
+    ]
+    return label(regularizers) + (f" ({', '.join(words)})" if words else "")
+
+
+def _protocols(recipes: Sequence[Recipe]) -> dict[Recipe, str]:
+    """Corruption, epochs, and in what else recipes of one data set and network differ, batch size aside."""
+    facts = {recipe: _facts(recipe) for recipe in recipes}
+    values: dict[tuple[str, str, str], set[object]] = {}
+    for recipe, own in facts.items():
+        for name, value in own.items():
+            values.setdefault((recipe.dataset, recipe.network, name), set()).add(value)
+    found = {}
+    for recipe, own in facts.items():
+        differing = [name for name in own if len(values[recipe.dataset, recipe.network, name]) > 1]
+        labels = f"{recipe.corruption.title} corruption, " if recipe.corruption.rate != 0 else ""
+        others = "".join(f", {name} {own[name]}" for name in differing)
+        found[recipe] = f"{labels}{recipe.training.epochs} epochs{others}"
+    return found
+
+
+def _facts(recipe: Recipe) -> dict[str, object]:
+    training = asdict(recipe.training)
+    for elsewhere in ("epochs", "batch_size", "checkpoints"):
+        del training[elsewhere]
+    facts = {"normalization": recipe.normalization, "train size": recipe.train_size, **training}
+    return {name.replace("_", " "): value for name, value in facts.items()}
+
+
+def _paper(recipe: Recipe) -> tuple[str, ...]:
+    """The paper's names for a recipe's method, if network, data set and labels are the paper's too.
+
+    Weight decay beside another method acts on what that leaves over, and dropout is part of WRN's protocol.
+    """
+    if recipe.network not in NETWORKS or recipe.train_size is not None or recipe.corruption.rate != 0:
+        return ()
+    used = {r.name for r in recipe.regularizers} - ({"do"} if recipe.network == "wrn28-10" else set())
+    if "wd" in used and (recipe.options(METHOD) or {}).get("keep_decay"):
+        return ()
+    names = used - {"wd"} or used
+    return PUBLISHED.get(next(iter(names)), ()) if len(names) == 1 else ()

@@ -1,0 +1,570 @@
+"""Importance landscapes: what is measured, what theory predicts of any network, noise on images, the command."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+from torch.nn.utils import parametrize
+
+from memstudy import models, presets
+from memstudy.analysis import landscape, perturbation
+from memstudy.analysis.landscape import correlation, max_over_min, measured, predicted, variation
+from memstudy.errors import MemstudyError
+from memstudy.randomness import torch_generator
+from memstudy.regularizers.pilcro import importance
+from memstudy.report import landscape as report
+from memstudy.store import Store
+from memstudy.study import landscape as study
+from memstudy.study.carry_out import Execution, carry_out
+from memstudy.study.trunk import Workbench
+from memstudy.training.state import build_network
+from tests.test_pilcro import NETWORKS, convolutions, normal, path_counts
+
+CPU = torch.device("cpu")
+
+
+def built(name="smallnet", channels=1, size=28, seed=0):
+    generator = torch_generator(seed, "weights")
+    return models.build(name, channels=channels, size=size, classes=10, generator=generator).eval()
+
+
+@pytest.fixture(scope="module")
+def digits(small):
+    """Fifty real test images, normalized, and their labels."""
+    pixels = (small.test_images[::2].float() / 255 - small.mean[0]) / small.std[0]
+    return pixels, small.test_labels[::2]
+
+
+# Measured
+
+
+def test_it_is_the_mean_over_images_one_by_one(digits):
+    images, labels = digits
+    network, total = built(), torch.zeros(28, 28, dtype=torch.float64)
+    for image, label in zip(images, labels, strict=True):
+        x = image[None].requires_grad_()
+        (gradient,) = torch.autograd.grad(F.cross_entropy(network(x)[1], label[None]), x)
+        total += gradient[0].double().square().sum(dim=0)
+    expected = total / total.mean()
+    for chunk in (7, 50):  # a remainder, and one chunk
+        assert torch.allclose(measured(network, images, labels, chunk), expected, rtol=1e-4, atol=1e-7)
+
+
+def test_it_is_pilcro_s_landscape_of_the_batch(digits):
+    images, labels = digits
+    network, x = built(), images.clone().requires_grad_()
+    (gradients,) = torch.autograd.grad(F.cross_entropy(network(x)[1], labels), x)
+    assert torch.allclose(measured(network, images, labels).float(), importance(gradients), rtol=1e-3, atol=1e-6)
+
+
+def test_neither_repeated_images_nor_the_scale_of_gradients_matter(digits):
+    images, labels = digits
+    network = built()
+    found = measured(network, images, labels)
+    again = measured(network, images.repeat(2, 1, 1, 1), labels.repeat(2))
+    rescaled = measured(lambda x: network(4 * x)[1], images / 4, labels)  # and logits alone will do
+    assert torch.allclose(again, found)
+    assert torch.allclose(rescaled, found)
+    assert found.mean() == pytest.approx(1)
+    assert not torch.allclose(measured(network, images[:9], labels[:9]), found, rtol=0.1)
+
+
+def test_a_network_that_does_not_look_has_no_landscape(digits):
+    images, labels = digits
+    found = measured(lambda x: 0 * x.flatten(1)[:, :10], images, labels)
+    assert (found == 0).all()
+    assert math.isnan(variation(found))
+    assert math.isnan(max_over_min(found))
+    assert math.isnan(correlation(found, torch.rand(28, 28)))
+
+
+@pytest.mark.parametrize(("images", "labels"), [(0, 0), (3, 2)])
+def test_one_label_an_image(digits, images, labels):
+    with pytest.raises(MemstudyError, match="one label an image"):
+        measured(built(), digits[0][:images], digits[1][:labels])
+
+
+# Numbers of a landscape
+
+
+def test_flatness_in_closed_form():
+    flat, steps = torch.ones(4, 4), torch.tensor([[1.0, 3.0]])
+    assert (variation(flat), max_over_min(flat)) == (0, 1)
+    assert (variation(steps), max_over_min(steps)) == (0.5, 3)
+    assert variation(7 * steps) == variation(steps)
+    assert max_over_min(steps - 1) == math.inf
+
+
+def test_correlation_does_not_see_a_scale():
+    one, other = normal(5, 5).square(), normal(5, 5, seed=1).square()
+    assert correlation(one, 3 * one + 1) == pytest.approx(1)
+    assert correlation(one, other) == pytest.approx(correlation(other, one))
+    assert abs(correlation(one, other)) < 0.9
+    assert math.isnan(correlation(one, torch.ones(5, 5)))
+
+
+# Predicted, against other ways to compute it
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_of_convolutions_it_is_the_path_count(name):
+    layers = convolutions(*NETWORKS[name])
+    assert torch.allclose(predicted(nn.Sequential(*layers), (1, 13, 13)), path_counts(layers, 13))
+
+
+class Beside(nn.Module):
+    """Five columns of x joined with f(x), so that f's scale shows even where it is the same everywhere."""
+
+    def __init__(self, body):
+        super().__init__()
+        self.body = body
+
+    def forward(self, x):
+        return torch.cat([x[..., :5].flatten(1), self.body(x).flatten(1)], dim=1)
+
+
+class Plus(Beside):
+    """x + f(x)."""
+
+    def forward(self, x):
+        return x + self.body(x)
+
+
+def normalization(channels=2):
+    layer = nn.BatchNorm2d(channels)
+    layer.register_buffer("running_var", torch.linspace(0.5, 2, channels))
+    nn.init.constant_(layer.weight, 1.7)
+    return layer
+
+
+def weight_normalized():
+    return parametrize.register_parametrization(nn.Conv2d(2, 3, 3), "weight", nn.Softplus())
+
+
+def of(function):
+    """A function as a module."""
+    module = nn.Module()
+    module.forward = function
+    return module
+
+
+OPERATIONS = {
+    "convolution": lambda: nn.Conv2d(2, 4, 3, 2, 1),
+    "depthwise": lambda: nn.Conv2d(2, 4, 3, padding=2, dilation=2, groups=2),
+    "circular": lambda: nn.Conv2d(2, 3, 3, 2, 1, padding_mode="circular"),
+    "reparametrized": weight_normalized,
+    "linear": lambda: nn.Sequential(nn.Flatten(), nn.Linear(128, 5)),
+    "batch normalization": normalization,
+    "overlapping average": lambda: nn.AvgPool2d(3, 2, 1),
+    "average of what is there": lambda: nn.AvgPool2d(3, 2, 1, count_include_pad=False),
+    "average, rounded up": lambda: nn.AvgPool2d(3, 2, ceil_mode=True),
+    "adaptive average": lambda: nn.AdaptiveAvgPool2d(3),
+    "global average": lambda: nn.AdaptiveAvgPool2d(1),
+    "mean": lambda: of(lambda x: x.mean([2, 3])),
+    "bilinear": lambda: nn.Upsample(size=(13, 13), mode="bilinear", align_corners=False),
+    "nearest": lambda: nn.Upsample(scale_factor=2),
+    "shortcut A": lambda: of(lambda x: F.pad(x[:, :, ::2, ::2], (0, 0, 0, 0, 1, 1))),
+    "reflection": lambda: nn.ReflectionPad2d(2),
+    "shuffle": lambda: of(lambda x: torch.cat(x.view(-1, 2, 1, 8, 8).transpose(1, 2).chunk(2, dim=2), 1)),
+    "repeated": lambda: of(lambda x: x[:, :1].expand(-1, 3, -1, -1)),
+}
+
+
+def squared_jacobian(module):
+    """Column sums of the Jacobian's squares, (8, 8), every weight being the root of its layer's mean square."""
+    module = module.double().eval()
+    for layer in module.modules():
+        if isinstance(layer, nn.Conv2d | nn.Linear):
+            root = layer.weight.detach().square().mean().sqrt().item()
+            if parametrize.is_parametrized(layer):
+                parametrize.remove_parametrizations(layer, "weight")
+            nn.init.constant_(layer.weight, root)
+    jacobian = torch.autograd.functional.jacobian(module, torch.zeros(1, 2, 8, 8, dtype=torch.float64))
+    return jacobian.square().reshape(-1, 2, 8, 8).sum(dim=(0, 1))
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_every_linear_operation_is_its_squared_jacobian(name):
+    module = Beside(OPERATIONS[name]())
+    found, expected = predicted(module, (2, 8, 8)), squared_jacobian(module)
+    assert torch.allclose(found, expected / expected.mean())
+
+
+def test_a_rectifier_passes_half_and_a_maximum_goes_to_one_of_its_window():
+    """Beside x itself, 1 + 1/4; 1 + 1/2 where two of a window's four are padding, 1 + 1 where three are."""
+    left = of(lambda x: torch.cat([x[..., :2], F.relu(x[..., 2:])], dim=3))
+    assert max_over_min(predicted(left, (1, 4, 4))) == pytest.approx(2)
+    pooled = predicted(Beside(nn.MaxPool2d(2, padding=1)), (1, 4, 4))
+    expected = torch.tensor([[2, 1.5, 1.5, 2], *[[1.5, 1.25, 1.25, 1.5]] * 2, [2, 1.5, 1.5, 2]]).double()
+    assert torch.allclose(pooled, expected / expected.mean())
+
+
+def test_circular_padding_is_flat_zero_padding_dark_at_borders_no_padding_bright_in_the_center():
+    flat = predicted(nn.Sequential(*convolutions((3, 1, 1), (5, 1, 2), padding_mode="circular")), (1, 12, 12))
+    assert variation(flat) < 1e-12
+    strided = predicted(nn.Sequential(*convolutions((4, 2, 1), padding_mode="circular")), (1, 12, 12))
+    assert variation(strided) < 1e-12  # 2 divides 4
+    grid = predicted(nn.Sequential(*convolutions((3, 2, 1), padding_mode="circular")), (1, 12, 12))
+    assert variation(grid) > 0.4  # 2 does not divide 3
+    padded = predicted(nn.Sequential(*convolutions((3, 1, 1), (3, 1, 1))), (1, 13, 13))
+    assert padded[0].max() < padded[6, 6]
+    bare = predicted(nn.Sequential(*convolutions((5, 1, 0), (5, 1, 0))), (1, 13, 13))
+    assert bare[0, 0] < bare[6, 6] / 10
+
+
+# Predicted, against draws
+
+DRAWS = 400
+
+
+class Linear(nn.Module):
+    """A network without ReLUs: stem, residual block with batch normalization, stride 2 under kernels of 3."""
+
+    def __init__(self):
+        super().__init__()
+        body = nn.Sequential(nn.Conv2d(6, 6, 3, padding=1), normalization(6), nn.Conv2d(6, 6, 3, padding=1))
+        self.layers = nn.Sequential(nn.Conv2d(1, 6, 3), Plus(body), nn.Conv2d(6, 6, 3, 2), nn.AvgPool2d(2))
+
+    def forward(self, x):
+        return self.layers(x)
+
+
+def drawn(network, size):
+    """The mean over draws of weights (seeds 0, 1, …) of a random output's squared gradients."""
+    total = torch.zeros(size, size, dtype=torch.float64)
+    for seed in range(DRAWS):
+        generator = torch_generator(seed, "weights")
+        for layer in network.modules():
+            if isinstance(layer, nn.Conv2d):
+                nn.init.kaiming_normal_(layer.weight, generator=generator)
+        images = torch.zeros(1, 1, size, size, dtype=torch.float64, requires_grad=True)
+        output = network(images)
+        projection = torch.randn(output.shape, dtype=torch.float64, generator=generator)
+        (gradient,) = torch.autograd.grad((output * projection).sum(), images)
+        total += gradient[0, 0].square()
+    return total / total.mean()
+
+
+def test_a_linear_network_with_residuals_and_strides_is_as_predicted():
+    """Correlation at least .99 over 400 draws (seeds 0 to 399), one random output each."""
+    network = Linear().double().eval()
+    found = drawn(network, 12)
+    assert correlation(found, predicted(network, (1, 12, 12))) > 0.99
+    other = predicted(nn.Sequential(*convolutions(*NETWORKS["no padding"])), (1, 12, 12))
+    assert correlation(found, other) < 0.95  # it tells networks apart
+
+
+def test_smallnet_at_initialization_is_nearly_as_predicted_on_real_images(digits):
+    """Correlation above .95 of the mean over five networks (seeds 0 to 4) on fifty test images."""
+    mean = torch.stack([measured(built(seed=seed), *digits) for seed in range(5)]).mean(dim=0)
+    assert correlation(mean, predicted(built(), (1, 28, 28))) > 0.95
+
+
+# Predicted, of every network
+
+
+EVERY = [*models.NETWORKS.names(), "torchvision:shufflenet_v2_x0_5"]
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_every_network_has_a_prediction(name):
+    """Weights of one size do: the theory looks at nothing else of them."""
+    if ":" in name:
+        network = built(name, channels=1, size=64)
+    else:
+        with torch.device("meta"):
+            network = models.NETWORKS.get(name)(3, 32, 10)
+        network.to_empty(device="cpu")
+        for value in network.state_dict().values():
+            value.fill_(1)
+    found = predicted(network, (1, 64, 64) if ":" in name else (3, 32, 32))
+    assert found.mean() == pytest.approx(1)
+    assert (found >= 0).all()
+    assert variation(found) > 0.1
+
+
+@pytest.mark.parametrize("reg", ["wn", "pbwn", "oni", "olm"])
+def test_weights_made_from_others_count_as_they_are_made(small, reg):
+    network = build_network(presets.build(reg=reg), small, CPU)
+    found = predicted(network, (1, 28, 28))
+    for layer in network.modules():
+        if parametrize.is_parametrized(layer):
+            parametrize.remove_parametrizations(layer, "weight")
+    assert torch.allclose(predicted(network, (1, 28, 28)), found)
+
+
+def test_the_mode_and_the_weights_are_left_as_they_are():
+    network = built().train()
+    before = [value.clone() for value in network.state_dict().values()]
+    predicted(network, (1, 28, 28))
+    assert network.training
+    assert all(torch.equal(a, b) for a, b in zip(before, network.state_dict().values(), strict=True))
+    assert all(parameter.grad is None for parameter in network.parameters())
+
+
+REFUSED = [
+    (lambda: nn.SiLU(), "'silu'"),
+    (lambda: nn.LayerNorm([8, 8]), "'layer_norm'"),
+    (lambda: of(lambda x: x * x), "'mul'"),
+    (lambda: of(lambda x: torch.add(x, x, alpha=2)), "'add'"),
+    (lambda: nn.MaxPool2d(2, dilation=2), "dilated"),
+    (lambda: nn.BatchNorm2d(2, track_running_stats=False), "track_running_stats"),
+]
+
+
+@pytest.mark.parametrize(("make", "says"), REFUSED)
+def test_an_operation_without_a_counterpart_is_named(make, says):
+    with pytest.raises(MemstudyError, match=says):
+        predicted(make(), (2, 8, 8))
+
+
+# Noise
+
+
+GRAY = torch.full((40, 3, 16, 16), 0.5)
+
+
+def test_no_noise_is_no_change(small):
+    images = small.test_images.float() / 255
+    for kind in perturbation.STRENGTHS:
+        assert torch.equal(perturbation.perturbed(images, kind, 0.0), images)
+
+
+def test_gaussian_noise_has_its_deviation_and_is_clipped():
+    noise = perturbation.perturbed(GRAY, "gaussian", 0.1) - GRAY
+    n = noise.numel()
+    assert abs(noise.mean()) < 4 * 0.1 / n**0.5
+    assert noise.std().item() == pytest.approx(0.1, abs=4 * 0.1 / (2 * n) ** 0.5)
+    assert not torch.equal(noise[:, 0], noise[:, 1])  # channels on their own
+    strong = perturbation.perturbed(GRAY, "gaussian", 2.0)
+    assert (strong.min(), strong.max()) == (0, 1)
+
+
+def test_salt_and_pepper_hit_their_share_of_whole_pixels_and_the_same_ones_at_higher_rates():
+    hit = {rate: perturbation.perturbed(GRAY, "salt-and-pepper", rate) for rate in (0.1, 0.3, 1.0)}
+    n = 40 * 16 * 16
+    for rate, images in hit.items():
+        for value in (0.0, 1.0):
+            share = (images[:, 0] == value).double().mean().item()
+            assert share == pytest.approx(rate / 2, abs=4 * (rate / 2 / n) ** 0.5)
+        assert torch.equal(images[:, 0], images[:, 2])
+    changed = hit[0.1] != 0.5
+    assert torch.equal(hit[0.3][changed], hit[0.1][changed])
+
+
+@pytest.mark.parametrize("kind", perturbation.STRENGTHS)
+def test_draws_are_the_same_each_time_and_others_for_another_seed(kind):
+    first = perturbation.perturbed(GRAY, kind, 0.3)
+    assert torch.equal(perturbation.perturbed(GRAY, kind, 0.3), first)
+    assert not torch.equal(perturbation.perturbed(GRAY, kind, 0.3, seed=1), first)
+
+
+@pytest.mark.parametrize(("kind", "strength"), [("gauss", 0.1), ("gaussian", -0.1), ("salt-and-pepper", 1.1)])
+def test_a_noise_that_is_none(kind, strength):
+    with pytest.raises(MemstudyError, match="noise"):
+        perturbation.perturbed(GRAY, kind, strength)
+
+
+# Runs
+
+
+@pytest.fixture
+def store(trained, tmp_path):
+    return Store(shutil.copytree(trained, tmp_path / "runs"))
+
+
+@pytest.fixture(scope="module")
+def looked_at(trained, tmp_path_factory):
+    """The store's study after `memstudy landscape`, and what that printed."""
+    from click.testing import CliRunner
+
+    from memstudy.cli import main
+
+    root = shutil.copytree(trained, tmp_path_factory.mktemp("looked") / "runs")
+    done = CliRunner().invoke(main, ["landscape", "--runs-dir", str(root), "--images", "40", "--json"])
+    assert done.exit_code == 0, done.output
+    return Store(root).select(), json.loads(done.stdout)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _small_source(small):
+    """As the fixture `small_source`, for a whole module."""
+    from memstudy.data import sources
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sources, "load", lambda name, folder=None, download=False: small)
+        yield
+
+
+def test_every_run_at_initialization_and_the_study_s_epochs(looked_at):
+    selection, _ = looked_at
+    flat = pd.read_csv(selection.path / study.FLATNESS)
+    assert len(flat) == len(selection.runs) * 3 * 2
+    assert set(flat["epoch"]) == {study.INITIAL, 0, 2}
+    assert set(flat["kind"]) == {study.MEASURED, study.PREDICTED}
+    assert set(flat.loc[flat["epoch"] == study.INITIAL, "checkpoint"]) == {study.UNTRAINED}
+    assert flat["correlation"].between(0.5, 1).sum() > 0
+    pixels = pd.read_csv(selection.path / study.PIXELS)
+    assert len(pixels) == len(flat) * 28 * 28
+    by = ["run", "epoch", "kind"]
+    means = pixels.groupby(by)["value"].mean()
+    assert means.to_numpy() == pytest.approx(1, abs=1e-5)
+    cv = pixels.groupby(by)["value"].std(ddof=0).sort_index()
+    assert cv.to_numpy() == pytest.approx(flat.set_index(by)["cv"].sort_index().to_numpy(), abs=1e-4)
+    noise = pd.read_csv(selection.path / study.NOISE)
+    assert len(noise) == len(selection.runs) * sum(map(len, perturbation.STRENGTHS.values()))
+    assert set(noise["epoch"]) == {2}
+    clean = noise[noise["strength"] == 0].groupby("run")["accuracy"]
+    assert (clean.nunique() == 1).all()  # one accuracy, whatever noise there is none of
+
+
+def test_a_row_is_what_the_network_measures(looked_at, small):
+    selection, _ = looked_at
+    run = selection.runs[0]
+    bench = Workbench(CPU)
+    positions = study._positions(small, 40)
+    test = bench.test_set(run)
+    assert sorted(test.labels[positions].tolist()) == sorted([*range(10)] * 4)  # stratified
+    expected = measured(bench.network(run, 2), test.images[positions], test.labels[positions])
+    rows = pd.read_csv(selection.path / study.PIXELS)
+    rows = rows[(rows["run"] == run.name) & (rows["epoch"] == 2) & (rows["kind"] == study.MEASURED)]
+    assert rows["value"].to_numpy() == pytest.approx(expected.flatten().numpy(), abs=1e-6)
+    assert rows[["row", "column"]].to_numpy()[29].tolist() == [1, 1]
+    assert bench.image_set(run) is small
+
+
+def test_everything_is_written_and_said(looked_at):
+    selection, summary = looked_at
+    names = {path.name for path in (selection.path / "figures").iterdir()}
+    assert {f"landscape{part}.{end}" for part in ("", "_noise") for end in ("svg", "pdf", "png", "csv")} <= names
+    tables = {path.name for path in (selection.path / "tables").iterdir()}
+    assert tables == {f"landscape_{part}.{end}" for part in ("flatness", "noise") for end in ("md", "tex", "csv")}
+    text = (selection.path / "tables" / "landscape_flatness.md").read_text()
+    assert "40 test images" in text
+    assert "do+al2" in text
+    assert summary["left_out"] == []
+    (cv,) = (
+        row for row in summary["landscape_flatness"]
+        if row["label"] == "bare" and row["panel"] == report.AFTER and row["quantity"] == "cv"
+    )  # fmt: skip
+    flat = pd.read_csv(selection.path / study.FLATNESS)
+    bare = [run.name for run in selection.runs if not run.recipe.regularizers]
+    rows = flat[flat["run"].isin(bare) & (flat["epoch"] == 2) & (flat["kind"] == study.MEASURED)]
+    assert (cv["n"], cv["mean"], cv["sd"]) == (
+        2,
+        pytest.approx(rows["cv"].mean()),
+        pytest.approx(rows["cv"].std()),
+    )
+
+
+def test_a_second_time_computes_nothing_and_changes_nothing(looked_at, monkeypatch):
+    selection, _ = looked_at
+    before = {name: (selection.path / name).read_bytes() for name in (study.PIXELS, study.FLATNESS, study.NOISE)}
+    monkeypatch.setattr(landscape, "measured", None)  # called, it would raise
+    told = []
+    study.landscapes(
+        selection,
+        Workbench(CPU),
+        images=40,
+        epochs=[0, 2],
+        on_network=lambda done, total: told.append((done, total)),
+    )
+    assert told[-1] == (24, 24)
+    assert {name: (selection.path / name).read_bytes() for name in before} == before
+    with pytest.raises(TypeError):  # other images are another landscape
+        study.landscapes(selection, Workbench(CPU), images=50, epochs=[0, 2])
+    assert {name: (selection.path / name).read_bytes() for name in before} == before
+
+
+def test_a_diverged_network_is_left_out_and_named(store, monkeypatch):
+    run = store.select().runs[0]
+    selection = store.select([run.name])
+    told: list[str] = []
+    load = type(run).load_checkpoint
+
+    def diverged(self, epoch):
+        return {name: value / (0 if epoch == 2 else 1) for name, value in load(self, epoch).items()}
+
+    monkeypatch.setattr(type(run), "load_checkpoint", diverged)
+    study.landscapes(selection, Workbench(CPU), images=20, on_left_out=told.append)
+    assert told == [f"{run.name}, epoch 2: its representation is not finite"]
+    flat = pd.read_csv(selection.path / study.FLATNESS)
+    assert set(flat["epoch"]) == {study.INITIAL, 0, 1}
+    assert not (selection.path / study.NOISE).exists()
+    assert [sheet.name for sheet in report.sheets(selection)] == ["landscape_flatness"]
+    assert "(1, counted from 0)" in report.sheets(selection)[0].markdown()
+    assert {path.stem for path in report.draw(selection)} == {"landscape"}
+
+
+def test_what_cannot_be_predicted_is_measured_and_named(store, monkeypatch):
+    selection = store.select([store.select().runs[0].name])
+    told: list[str] = []
+
+    def refuse(network, shape):
+        raise MemstudyError("no.")
+
+    monkeypatch.setattr(landscape, "predicted", refuse)
+    study.landscapes(selection, Workbench(CPU), images=20, epochs=[2], on_left_out=told.append)
+    assert told == [f"{selection.runs[0].name}, epoch {epoch}, its prediction: no" for epoch in (-1, 2)]
+    assert set(pd.read_csv(selection.path / study.FLATNESS)["kind"]) == {study.MEASURED}
+    assert report.sheets(selection)[0].cells["cv after training"].item() != "–"
+    assert report.draw(selection)
+
+
+def test_batch_normalization_starts_with_the_images_own_statistics(small, tmp_path):
+    run = Store(tmp_path).open(presets.build(reg="bn+do", epochs=1))
+    carry_out(run, Execution(device="cpu"))
+    bench = Workbench(CPU)
+    network = study._initial(run, bench, bench.test_set(run).images)
+    layers = list(network.trunk.children())
+    (index,) = (i for i, layer in enumerate(layers) if isinstance(layer, nn.BatchNorm2d))
+    found = nn.Sequential(*layers[:index])(bench.test_set(run).images).mean(dim=(0, 2, 3))
+    assert torch.allclose(layers[index].state_dict()["running_mean"], found, atol=1e-5)
+    assert not network.training
+
+
+def test_the_label_names_the_options_that_differ(tmp_path):
+    store = Store(tmp_path)
+    recipes = [
+        presets.build(reg=reg, options={"pilcro": {"share": share}} if "pilcro" in reg else None)
+        for reg, share in [("bare", 0), ("pilcro", 0.1), ("pilcro", 0.02), ("do+pilcro", 0.1)]
+    ]
+    runs = [store.open(recipe) for recipe in recipes]
+    names = [report.named(run, runs) for run in runs]
+    assert names == ["bare", "pilcro (share 0.1)", "pilcro (share 0.02)", "do+pilcro (share 0.1)"]
+    assert report.named(runs[1], runs[:2]) == "pilcro"
+
+
+def test_few_images_are_a_sentence_and_nothing_is_written(command, store, tmp_path):
+    before = sorted(tmp_path.rglob("*"))
+    done = command("landscape", "--images", "9")
+    assert done.exit_code == 2
+    assert "--images must be at least 10" in done.stderr
+    assert "Traceback" not in done.output
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_store_without_runs_says_so(command):
+    done = command("landscape")
+    assert done.exit_code == 2
+    assert "memstudy run" in done.stderr
+
+
+def test_a_noise_s_mean_accuracy_in_the_table(looked_at):
+    selection, summary = looked_at
+    noise = pd.read_csv(selection.path / study.NOISE)
+    names = {run.name for run in selection.runs if not run.recipe.regularizers}
+    rows = noise[noise["run"].isin(names) & (noise["noise"] == "gaussian") & (noise["strength"] == 0.4)]
+    (found,) = (
+        row for row in summary["landscape_noise"]
+        if (row["label"], row["noise"], row["strength"]) == ("bare", "gaussian", 0.4)
+    )  # fmt: skip
+    assert found["mean"] == pytest.approx(100 * np.mean(rows["accuracy"]))

@@ -1,0 +1,144 @@
+"""PILCRO's tables: with and without in neighboring rows, how soon accuracies are reached, whose formula it is."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from memstudy import presets
+from memstudy.report import pilcro
+from memstudy.store import Status, Store
+from memstudy.store.store import Selection
+from memstudy.study import landscape as study
+
+OTHERS = ("train_cross_entropy", "train_activation_loss", "clean_accuracy", "memorized", "recovered")
+SLOW, FAST, NEVER = (0.1, 0.41, 0.62, 0.71), (0.5, 0.62, 0.7, 0.9), (0.1, 0.1, 0.1, 0.1)
+
+
+@pytest.fixture
+def make(tmp_path):
+    """A selection of runs whose metrics, one list of test accuracies each, are written by hand."""
+
+    def made(*wanted, **options):
+        runs = []
+        for reg, share, seed, accuracies in wanted:
+            own = {"pilcro": {"share": share}} if "pilcro" in reg else None
+            recipe = presets.build(reg=reg, options=own, seed=seed, epochs=len(accuracies), **options)
+            run = Store(tmp_path).open(recipe)
+            with run.lock():
+                run.write_recipe()
+                run.update(status=Status.RUNNING, floor=0.0)
+                for epoch, accuracy in enumerate(accuracies):
+                    run.append_metrics(epoch, dict.fromkeys(OTHERS, 0.0) | {"test_accuracy": accuracy})
+            runs.append(run)
+        return Selection("some", tuple(runs), tmp_path / "studies" / "some")
+
+    return made
+
+
+def looked_at(selection):
+    """The derived files, by hand: cv is 2 before training, and after it 1 + seed, less a half with PILCRO."""
+    flat, noise = [], []
+    for run in selection.runs:
+        less = 0.5 if run.recipe.options("pilcro") else 0
+        for epoch, cv in ((study.INITIAL, 2.0), (1, 7.0), (3, 1 + run.recipe.seed - less)):
+            flat.append({"run": run.name, "epoch": epoch, "kind": study.MEASURED, "cv": cv})
+        for kind, strengths in {"gaussian": (0.0, 0.2, 0.4), "salt-and-pepper": (0.0, 0.1)}.items():
+            noise += [
+                {"run": run.name, "epoch": 3, "noise": kind, "strength": s, "accuracy": 0.7 - s} for s in strengths
+            ]
+    selection.path.mkdir(parents=True)
+    pd.DataFrame(flat).assign(images=100).to_csv(selection.path / study.FLATNESS, index=False)
+    pd.DataFrame(noise).assign(images=100).to_csv(selection.path / study.NOISE, index=False)
+    return selection
+
+
+BOTH = [
+    ("pilcro", 0.1, 0, FAST), ("pilcro", 0.1, 1, FAST), ("bare", None, 0, SLOW), ("bare", None, 1, NEVER),
+    ("al2", None, 0, SLOW),
+]  # fmt: skip
+
+
+def test_flatness_and_noise_with_and_without(make):
+    robust, _ = pilcro.sheets(looked_at(make(*BOTH)))
+    assert robust.name == "pilcro"
+    cells: Any = robust.cells.set_index("regularizers")
+    assert list(cells.index) == ["bare", "pilcro"]  # without goes before with; AL2 has no pair, and no place
+    assert cells.loc["bare"].tolist() == [
+        "2", "2.000 ± 0.000", "1.500 ± 0.707", f"40.5 ± {100 * np.std([0.71, 0.1], ddof=1):.1f}",
+        "50.0 ± 0.0", "60.0 ± 0.0",
+    ]  # fmt: skip
+    assert cells.loc["pilcro", "cv after training"] == "1.000 ± 0.707"
+    values: Any = robust.values.set_index(["label", "quantity"])
+    assert values.loc[("pilcro", "cv after training"), "mean"] == 1
+    assert values.loc[("pilcro", "test accuracy, %"), "n"] == 2
+
+
+def test_speed_counts_epochs_and_those_that_never_arrive(make):
+    (speed,) = pilcro.sheets(make(*BOTH))  # no landscapes are needed for it
+    assert speed.name == "pilcro_speed"
+    cells: Any = speed.cells.set_index("regularizers")
+    assert list(cells.columns) == ["n", *(f"epochs to {target} %" for target in (60, 70, 80, 90))]
+    assert cells.loc["bare"].tolist() == ["2", "3.0 (1 of 2)", "4.0 (1 of 2)", "never (0 of 2)", "never (0 of 2)"]
+    assert cells.loc["pilcro"].tolist() == ["2", "2.0 ± 0.0", "3.0 ± 0.0", "4.0 ± 0.0", "4.0 ± 0.0"]
+    values: Any = speed.values.set_index(["label", "accuracy"])
+    assert values.loc[("bare", 60), ["reached", "n"]].tolist() == [1, 2]
+    assert math.isnan(values.loc[("bare", 90), "mean"])
+
+
+def test_an_accuracy_that_is_lost_again_was_reached(make):
+    (speed,) = pilcro.sheets(make(("pilcro", 0.1, 0, (0.3, 0.97, 0.2)), ("bare", None, 0, (0.1, 0.2, 0.3))))
+    assert speed.values.set_index(["label", "accuracy"]).loc[("pilcro", 97), "mean"] == 2
+
+
+def test_runs_that_reach_nothing_have_a_table(make):
+    (speed,) = pilcro.sheets(make(("pilcro", 0.1, 0, (0.01, 0.02)), ("bare", None, 0, (0.01, 0.02))))
+    assert speed.cells["epochs to 10 %"].tolist() == ["never (0 of 1)"] * 2
+
+
+def test_each_pair_and_each_share_has_its_row(make):
+    runs = [(reg, share, 0, SLOW) for reg, share in [
+        ("pilcro", 0.1), ("bn+pilcro", 0.1), ("bare", None), ("bn", None), ("pilcro", 0.02),
+    ]]  # fmt: skip
+    (speed,) = pilcro.sheets(make(*runs))
+    assert speed.cells["regularizers"].tolist() == [
+        "bare", "pilcro (share 0.1)", "pilcro (share 0.02)", "bn", "bn+pilcro (share 0.1)",
+    ]  # fmt: skip
+
+
+def test_other_settings_have_their_own_tables(make):
+    one = make(*BOTH)
+    other = make(*BOTH[:3], lr=0.5)
+    both = looked_at(Selection("some", (*one.runs, *other.runs), one.path))
+    sheets = pilcro.sheets(both)
+    assert [sheet.name for sheet in sheets] == ["pilcro", "pilcro_speed", "pilcro-2", "pilcro_speed-2"]
+    assert "lr 0.5" in sheets[2].title
+
+
+def test_without_pilcro_there_is_no_table(make):
+    assert pilcro.sheets(looked_at(make(("bare", None, 0, SLOW), ("al2", None, 0, SLOW)))) == []
+
+
+def test_every_table_says_that_it_is_our_reconstruction_in_every_format(make):
+    for sheet in pilcro.sheets(looked_at(make(*BOTH))):
+        assert "our reconstruction" in sheet.title
+        assert "our reconstruction" in sheet.notes[0]
+        assert sheet.markdown().count("our reconstruction") >= 2
+        assert sheet.latex().count("our reconstruction") >= 2
+        assert sheet.records()
+
+
+def test_a_study_can_have_these_tables_alone(make, capsys):
+    from memstudy.cli.pipeline import table_step
+    from memstudy.cli.progress import Voice
+
+    selection = looked_at(make(*BOTH))
+    (selection.path / "study.json").write_text('{"report": {"tables": ["pilcro"]}}')
+    summary = table_step(selection, Voice())
+    assert {path.stem for path in (selection.path / "tables").iterdir()} == {"pilcro", "pilcro_speed"}
+    assert {row["table"] for row in summary["numbers"]} == {"pilcro", "pilcro_speed"}
+    assert capsys.readouterr().out.count("our reconstruction") >= 4

@@ -1,0 +1,306 @@
+"""The ranking of methods under label noise: its numbers by hand, what it leaves out, where there is none.
+
+Metrics are written by hand: the ranking does not ask how they came about.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from memstudy import presets
+from memstudy.analysis.ablation import FRACTIONS
+from memstudy.recipe import Corruption
+from memstudy.regularizers import label
+from memstudy.report import ranking, ranking_figures
+from memstudy.report.methods import _words, groups
+from memstudy.store import Status, Store
+from memstudy.store.store import Selection
+from memstudy.study import ablate, landscape
+
+EPOCHS = 2
+FINAL = {
+    ("bare", 0.0): (90, 91, 92), ("bare", 0.25): (70, 72, 74), ("bare", 0.5): (50, 52, 53),
+    ("bn", 0.0): (92, 91, 93), ("bn", 0.25): (71, 72, 76), ("bn", 0.5): (51, 50, 54),
+    ("al2", 0.0): (90, 90, 91), ("al2", 0.25): (80, 83, 84), ("al2", 0.5): (70, 71, 74),
+    ("bn+al2", 0.0): (91, 91, 91), ("bn+al2", 0.25): (84, 85, 87), ("bn+al2", 0.5): (72, 75, 75),
+}  # fmt: skip
+"""Test accuracy after the last epoch, %, by regularizers and rate, for seeds 0, 1, 2."""
+
+
+def write_runs(root, final, epochs=EPOCHS, **options):
+    """Runs with these accuracies; the best epoch was 5 points better than the last."""
+    runs = []
+    for (reg, rate), values in final.items():
+        for seed, value in enumerate(values):
+            recipe = presets.build(reg=reg, corrupt=rate, seed=seed, epochs=EPOCHS, **options)
+            run = Store(root).open(recipe)
+            with run.lock():
+                run.write_recipe()
+                run.update(status=Status.RUNNING, floor=0.0)
+                for epoch in range(epochs):
+                    run.append_metrics(epoch, metrics(value + 5 * (epoch == 0), rate, seed))
+            runs.append(run)
+    return tuple(runs)
+
+
+@pytest.fixture(scope="module")
+def usual(tmp_path_factory):
+    """The runs of FINAL."""
+    return write_runs(tmp_path_factory.mktemp("store"), FINAL)
+
+
+@pytest.fixture
+def select(usual, tmp_path):
+    """A selection of the usual runs that fit, and of others, its directory empty."""
+
+    def make(fits=lambda reg, rate, seed: True, final=None, **options):
+        kept = [
+            run for run in usual
+            if fits(label(run.recipe.regularizers), run.recipe.corruption.rate, run.recipe.seed)
+        ]  # fmt: skip
+        more = write_runs(tmp_path, final, **options) if final else ()
+        return Selection("some", (*kept, *more), tmp_path / "studies" / "some")
+
+    return make
+
+
+def metrics(accuracy, rate, seed):
+    return {
+        "train_cross_entropy": 1.0,
+        "train_activation_loss": 0.1 + seed,
+        "test_accuracy": accuracy / 100,
+        "clean_accuracy": 0.9,
+        "memorized": rate / 2 if rate else math.nan,
+        "recovered": 0.1,
+    }
+
+
+def asked_for(selection):
+    selection.path.mkdir(parents=True, exist_ok=True)
+    (selection.path / "study.json").write_text('{"report": {"tables": ["ranking"]}}')
+    return selection
+
+
+def numbers(selection):
+    return ranking.sheets(selection)[0].values.set_index("method")
+
+
+def noisy(reg):
+    """By seed, the mean over the noisy rates."""
+    return np.mean([FINAL[reg, rate] for rate in (0.25, 0.5)], axis=0)
+
+
+# The ranking
+
+
+def test_gains_are_paired_differences_to_bare(select):
+    found = numbers(select())
+    ps = {}
+    for reg in ("bn", "al2", "bn+al2"):
+        expected = stats.ttest_rel(noisy(reg), noisy("bare"))
+        row, ps[reg] = found.loc[reg], expected.pvalue
+        assert row["gain"] == pytest.approx((noisy(reg) - noisy("bare")).mean())
+        assert (row["gain_low"], row["gain_high"]) == pytest.approx(tuple(expected.confidence_interval()))
+        assert (row["gain_p"], row["gain_test"], row["gain_n"]) == (pytest.approx(expected.pvalue), "paired", 3)
+        assert row["accuracy"] == pytest.approx(noisy(reg).mean())
+    order = sorted(ps, key=lambda reg: ps[reg])
+    adjusted = [(3 - place) * ps[reg] for place, reg in enumerate(order)]
+    assert found.loc[order, "gain_p_holm"].tolist() == pytest.approx(np.maximum.accumulate(adjusted).tolist())
+    assert np.isnan(found.loc["bare", "gain"])
+
+
+def test_true_labels_are_apart(select):
+    found = numbers(select())
+    assert found.loc["bn", "clean_gain"] == pytest.approx(1)
+    assert found.loc["al2", "clean_gain"] == pytest.approx(-2 / 3)
+
+
+def test_ranks_are_within_rate_and_seed(select):
+    found = numbers(select())
+    assert found.index.tolist() == ["bn+al2", "al2", "bn", "bare"]
+    # bn: third before bare but at seed 1, where it ties at rate .25 and loses at .5.
+    by_seed = [3, (3.5 + 4) / 2, 3]
+    assert found.loc["bn", "rank"] == pytest.approx(np.mean(by_seed))
+    assert found.loc["bn", ["rank_low", "rank_high"]].tolist() == [min(by_seed), max(by_seed)]
+    assert found["rank"].sum() == pytest.approx(1 + 2 + 3 + 4)
+
+
+def test_synergy_is_over_the_better_one_alone(select):
+    row = numbers(select()).loc["bn+al2"]
+    expected = stats.ttest_rel(noisy("bn+al2"), noisy("al2"))
+    assert row["single"] == "al2"
+    assert row["synergy"] == pytest.approx((noisy("bn+al2") - noisy("al2")).mean())
+    assert row["synergy_p"] == row["synergy_p_holm"] == pytest.approx(expected.pvalue)
+    gains = numbers(select())["gain"]
+    assert row["synergy"] == pytest.approx(gains["bn+al2"] - max(gains["bn"], gains["al2"]))
+
+
+def test_luck_alone_gets_no_star(select):
+    """29 methods without effect at one rate: some p-values are small, no adjusted one is."""
+    names = ["bn", "do", "wd", "al2", "loco", "normloss", "pilcro"]
+    regs = ["bare", *names, *map("+".join, itertools.combinations(names, 2))]
+    draw = np.random.default_rng(0).normal(70, 1, (len(regs), 3))
+    table = numbers(select(lambda *which: False, {(reg, 0.5): each for reg, each in zip(regs, draw, strict=True)}))
+    assert len(table) == 29
+    assert (table["gain_p"] < 0.05).any()
+    assert not (table[["gain_p_holm", "synergy_p_holm"]] < 0.05).any(axis=None)
+
+
+def test_a_seed_without_some_rate_does_not_count(select):
+    found = numbers(select(lambda reg, rate, seed: (reg, rate, seed) != ("al2", 0.5, 2)))
+    assert found.loc["al2", "n"] == 2
+    assert found.loc["bn", "n"] == 3
+    assert set(found["rank_n"]) == {2}
+    assert found.loc["bn+al2", "synergy_n"] == 2
+
+
+def test_methods_without_a_seed_in_common_go_by_accuracy(select):
+    found = numbers(select(lambda reg, rate, seed: (seed == 0) == (reg == "al2")))
+    assert found["rank"].isna().all()
+    assert found.index.tolist() == ["bn+al2", "al2", "bn", "bare"]
+    assert found.loc["al2", "gain_test"] == "fewer than two values"
+    assert np.isnan(found.loc["bn+al2", "synergy"])
+
+
+def test_one_seed_has_ranks_and_no_interval(select):
+    selection = select(lambda reg, rate, seed: seed == 0)
+    found = numbers(selection)
+    assert found["rank"].tolist() == [1, 2, 3, 4]
+    assert found[["gain_low", "gain_p", "rank_low"]].isna().all(axis=None)
+    text = ranking.sheets(selection)[0].markdown()
+    assert "| 1 | bn+al2 | 1 | 1.0 | 78.0 | +18.0 | +1.0 | +3.0 |" in text
+    assert "Stars" not in text
+
+
+def test_without_bare_there_is_no_gain(select):
+    selection = select(lambda reg, rate, seed: reg != "bare")
+    sheet = ranking.sheets(selection)[0]
+    assert sheet.values["gain"].isna().all()
+    assert "gain over bare" not in sheet.cells
+    assert set(ranking_figures._figures(groups(selection)[0])) == {"rates", "pairs"}
+    plt.close("all")
+
+
+# What was measured at each rate
+
+
+def test_measures_at_each_rate(select):
+    sheets = {sheet.name: sheet for sheet in ranking.sheets(select())}
+    assert list(sheets) == ["ranking", "ranking_0_symmetric", "ranking_25_symmetric", "ranking_50_symmetric"]
+    values: Any = sheets["ranking_50_symmetric"].values.set_index(["method", "measure"])
+    assert values.loc[("al2", "final"), ["mean", "sd", "n"]].tolist() == pytest.approx(
+        [np.mean((70, 71, 74)), np.std((70, 71, 74), ddof=1), 3]
+    )
+    assert values.loc[("al2", "best"), "mean"] == pytest.approx(np.mean((70, 71, 74)) + 5)
+    assert values.loc[("al2", "memorized"), "mean"] == pytest.approx(25)
+    assert values.loc[("al2", "activation_loss"), "mean"] == pytest.approx(1.1)
+    assert list(dict.fromkeys(values.index.get_level_values("method"))) == ["bn+al2", "al2", "bn", "bare"]
+    assert "memorized, %" not in sheets["ranking_0_symmetric"].cells
+    assert not {"ablation area, %", "landscape cv"} & set(sheets["ranking_50_symmetric"].cells)
+
+
+def test_analyses_that_were_made_are_there(select):
+    """Area of Bernoulli masks and the measured landscape, of the last epoch; the others are decoys."""
+    selection = select()
+    curves, flat = [], []
+    for run in selection.runs:
+        for epoch, protocol, level in ((1, "bernoulli", 0.4), (1, "units", 0.9), (0, "bernoulli", 0.9)):
+            key = {"run": run.name, "epoch": epoch, "protocol": protocol, "order": 0}
+            curves += [key | {"fraction": fraction, "accuracy": level} for fraction in FRACTIONS]
+        for epoch, kind, cv in ((1, "measured", 0.7), (1, "predicted", 0.1), (-1, "measured", 0.2)):
+            flat.append({"run": run.name, "epoch": epoch, "checkpoint": "x", "kind": kind, "cv": cv})
+    selection.path.mkdir(parents=True)
+    pd.DataFrame(curves).to_csv(selection.path / ablate.CURVES, index=False)
+    pd.DataFrame(flat).to_csv(selection.path / landscape.FLATNESS, index=False)
+    cells = ranking.sheets(selection)[-1].cells
+    assert set(cells["ablation area, %"]) == {"40.00 ± 0.00"}
+    assert set(cells["landscape cv"]) == {"0.70 ± 0.00"}
+
+
+def test_an_unfinished_run_is_left_out_and_said_to_be(select):
+    sheets = ranking.sheets(select(final={("do", 0.25): (99, 99, 99)}, epochs=1))
+    assert "do" not in set(sheets[0].values["method"])
+    assert all("left out: 3 runs" in sheet.markdown() for sheet in sheets)
+
+
+# What may stand in one ranking
+
+
+def test_versions_of_a_method_are_told_apart(select):
+    other = {("al2", 0.25): (60, 60, 61), ("al2", 0.5): (40, 41, 40)}
+    found = numbers(select(final=other, options={"al2": {"advance": 2.0}}))
+    assert {"al2 (advance 5)", "al2 (advance 2)", "bn+al2 (advance 5)"} <= set(found.index)
+    assert found.loc["bn+al2 (advance 5)", "single"] == "al2 (advance 5)"
+
+
+def test_each_setting_has_its_own_ranking(select):
+    other = {(reg, rate): (50,) for reg in ("bare", "bn", "al2") for rate in (0.25, 0.5)}
+    sheets = {sheet.name: sheet for sheet in ranking.sheets(select(final=other, batch_size=32))}
+    assert [name for name in sheets if name.endswith("-2")] == [
+        "ranking-2", "ranking_25_symmetric-2", "ranking_50_symmetric-2",
+    ]  # fmt: skip
+    assert len(sheets) == 4 + 3
+    assert set(sheets["ranking-2"].values["accuracy"]) == {50}
+    assert set(sheets["ranking-2"].values["rank"]) == {2}
+
+
+def test_few_methods_at_one_rate_have_a_ranking_if_asked_for(select):
+    one_rate = select(lambda reg, rate, seed: rate == 0.5)
+    assert ranking.sheets(one_rate) == []
+    assert ranking_figures.draw(one_rate) == []
+    assert groups(asked_for(one_rate))
+    assert ranking.sheets(asked_for(select(lambda reg, rate, seed: reg in ("bare", "bn")))) == []
+
+
+def test_corruptions_in_words():
+    eye, swap = ((1.0, 0.0), (0.0, 1.0)), ((0.0, 1.0), (1.0, 0.0))
+    given = [Corruption(rate=0.5), Corruption(rate=0.5, seed=3), Corruption(rate=0.0)]
+    given += [Corruption("matrix", None, matrix=rows) for rows in (eye, swap)]
+    assert list(_words(given).values()) == ["matrix", "matrix (2)", "0 % symmetric", "50 % symmetric"]
+
+
+# Figures
+
+
+def test_the_figures_data(select):
+    selection = select()
+    folder = selection.path / "figures"
+    folder.mkdir(parents=True)
+    (folder / "ranking_rates-7.png").write_text("of an earlier selection")
+    written = ranking_figures.draw(selection)
+    assert {path.name for path in folder.iterdir()} == {path.name for path in written}
+    rates = pd.read_csv(folder / "ranking_rates.csv").set_index(["method", "corruption"])
+    assert rates.loc[("bn", "25 % symmetric"), "final"] == pytest.approx(73)
+    assert rates.loc[("bn", "25 % symmetric"), "memorized"] == pytest.approx(12.5)
+    assert rates["place"].groupby("method").first().to_dict() == {"bn+al2": 1, "al2": 2, "bn": 3, "bare": 4}
+    pairs = pd.read_csv(folder / "ranking_pairs.csv").set_index(["corruption", "a", "b"])
+    assert len(pairs) == 3 * 2 * 2
+    at = pairs.loc["50 % symmetric"]
+    assert at["accuracy"].to_dict() == pytest.approx(
+        {("bn", "bn"): 155 / 3, ("bn", "al2"): 74, ("al2", "bn"): 74, ("al2", "al2"): 215 / 3}
+    )
+    assert set(at["bare"].round(6)) == {round(155 / 3, 6)}
+    gains = pd.read_csv(folder / "ranking_gain.csv").set_index("method")
+    table = numbers(selection)
+    columns = ["gain", "gain_low", "gain_high"]
+    assert gains[columns].to_numpy() == pytest.approx(table.loc[gains.index, columns].to_numpy())
+    assert gains.index.tolist() == ["bn+al2", "al2", "bn"]
+
+
+def test_a_study_can_have_this_table_alone(select, capsys):
+    from memstudy.cli.pipeline import DRAWERS, table_step
+    from memstudy.cli.progress import Voice
+
+    made = asked_for(select())
+    summary = table_step(made, Voice(), "latex")
+    assert {row["table"] for row in summary["numbers"]} == {sheet.name for sheet in ranking.sheets(made)}
+    assert r"\toprule" in capsys.readouterr().out
+    assert "ranking" in DRAWERS

@@ -1,0 +1,223 @@
+"""Tests and intervals: against scipy and definitions, by simulation, and where there is nothing to test.
+
+The data are simulated, because laws of p-values and intervals are about known distributions.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from memstudy.analysis.significance import PAIRED, WELCH, bootstrap_interval, compare, holm, stars
+from memstudy.randomness import numpy_generator
+
+
+def normal(*shape, seed=0):
+    return numpy_generator(seed, "test").normal(size=shape)
+
+
+# The t-tests
+
+
+def test_it_is_scipys_paired_test_where_seeds_are_shared():
+    a, b = normal(2, 6)
+    found = compare(a, b, seeds_a=range(6), seeds_b=range(6))
+    expected = stats.ttest_rel(a, b)
+    assert (found.test, found.n_a, found.n_b) == (PAIRED, 6, 6)
+    assert found.p == pytest.approx(expected.pvalue)
+    assert found.difference == pytest.approx((a - b).mean())
+    half = stats.t.ppf(0.975, 5) * (a - b).std(ddof=1) / math.sqrt(6)
+    assert (found.low, found.high) == pytest.approx((found.difference - half, found.difference + half))
+
+
+def test_pairs_go_by_seed_not_by_position():
+    a, b = normal(2, 5)
+    straight = compare(a, b, seeds_a=[0, 1, 2, 3, 4], seeds_b=[0, 1, 2, 3, 4])
+    mixed = compare(a[[3, 1, 0, 4, 2]], b, seeds_a=[3, 1, 0, 4, 2], seeds_b=[0, 1, 2, 3, 4])
+    assert mixed.p == pytest.approx(straight.p, rel=1e-12)
+    assert compare(a, b, seeds_a=[1, 2, 3, 4, 0], seeds_b=[0, 1, 2, 3, 4]).p != pytest.approx(straight.p)
+
+
+def test_it_is_welchs_test_without_seeds_in_common():
+    a, b = normal(4), 3 * normal(7, seed=1)
+    expected = stats.ttest_ind(a, b, equal_var=False)
+    apart = compare(a, b, seeds_a=range(4), seeds_b=range(10, 17))
+    for found in (apart, compare(a, b), compare(a, b, seeds_a=range(4))):
+        assert (found.test, found.n_a, found.n_b) == (WELCH, 4, 7)
+        assert found.p == pytest.approx(expected.pvalue)
+        assert (found.low, found.high) == pytest.approx(tuple(expected.confidence_interval()))
+
+
+@pytest.mark.parametrize(
+    ("seeds_a", "seeds_b", "test", "n"),
+    [
+        ([0, 1, 2], [1, 2, 3], PAIRED, 2),
+        ([0, 1, 2, 3], [2, 3, 4, 5], PAIRED, 2),
+        ([0, 1, 2, 3, 4], [0, 1], WELCH, 5),  # two of five: pairs would leave out more than half
+        ([0, 1, 2], [2, 3, 4], WELCH, 3),  # one pair has no spread
+    ],
+)
+def test_when_it_is_paired(seeds_a, seeds_b, test, n):
+    found = compare(normal(len(seeds_a)), normal(len(seeds_b), seed=1), seeds_a=seeds_a, seeds_b=seeds_b)
+    assert (found.test, found.n_a) == (test, n)
+
+
+def test_values_of_one_seed_are_one_observation():
+    a, b = normal(2, 3)
+    twice = compare([*a, *a], b, seeds_a=[0, 1, 2, 0, 1, 2], seeds_b=[0, 1, 2])
+    once = compare(a, b, seeds_a=[0, 1, 2], seeds_b=[0, 1, 2])
+    assert (twice.p, twice.n_a) == (once.p, 3)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(2, 6), st.integers(0, 99), st.floats(-50, 50), st.floats(0.01, 100))
+def test_exchange_shift_and_scale(n, seed, shift, scale):
+    a, b = normal(2, n, seed=seed)
+    seeds: dict[str, Any] = {"seeds_a": range(n), "seeds_b": range(n)}
+    found, exchanged = compare(a, b, **seeds), compare(b, a, **seeds)
+    moved = compare(scale * (a + shift), scale * (b + shift), **seeds)
+    assert exchanged.p == pytest.approx(found.p)
+    assert (exchanged.low, exchanged.high) == pytest.approx((-found.high, -found.low))
+    assert moved.p == pytest.approx(found.p, rel=1e-6)
+    assert (found.p < 0.05) == (not found.low <= 0 <= found.high)
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "reason"),
+    [
+        ([], [1.0, 2.0], "fewer than two values"),
+        ([1.0], [1.0, 2.0], "fewer than two values"),
+        ([1.0, math.nan], [1.0, 2.0], "not finite"),
+        ([1.0, math.inf], [1.0, 2.0], "not finite"),
+        ([1.0, 1.0], [2.0, 2.0], "no spread"),
+    ],
+)
+def test_no_test_says_why(a, b, reason):
+    found = compare(a, b)
+    assert reason in found.reason
+    assert np.isnan([found.p, found.low, found.high]).all()
+    assert found.test == ""
+
+
+def test_differences_that_are_equal_up_to_rounding_have_no_spread():
+    a, b = np.array([0.90, 0.91, 0.92]), np.array([0.80, 0.81, 0.82])
+    assert np.ptp(a - b) > 0
+    found = compare(a, b, seeds_a=range(3), seeds_b=range(3))
+    assert (found.reason, found.difference) == ("no spread", pytest.approx(0.1))
+    assert compare(a, b).p < 0.001  # as independent samples they have one
+
+
+def test_as_many_seeds_as_values():
+    with pytest.raises(ValueError, match="argument 2"):
+        compare([1.0, 2.0], [1.0, 2.0], seeds_a=[0], seeds_b=[0, 1])
+
+
+def test_pairing_finds_what_luck_of_the_seeds_hides():
+    """Luck shared by a seed, ten times that of a run; the control has none, and pairing gains nothing."""
+    seeds: dict[str, Any] = {"seeds_a": range(5), "seeds_b": range(5)}
+    found = np.zeros((2, 2))
+    for draw in range(200):
+        luck, a, b = normal(3, 5, seed=draw)
+        for row, shared in enumerate((10.0, 0.0)):
+            ours, theirs = 2 + a + shared * luck, b + shared * luck
+            found[row] += compare(ours, theirs, **seeds).p < 0.05, compare(ours, theirs).p < 0.05
+    assert found[0, 0] > 100 > 20 > found[0, 1]
+    assert found[1, 0] < found[1, 1]
+
+
+def test_t_intervals_cover_and_the_null_is_kept():
+    """400 draws at 95 %: between 91.5 and 98 % (three standard deviations), for pairs and for two samples."""
+    seeds: dict[str, Any] = {"seeds_a": range(3), "seeds_b": range(3)}
+    for choice in (seeds, {}):
+        found = [compare(*normal(2, 3, seed=draw), **choice) for draw in range(400)]
+        covered = np.mean([each.low <= 0 <= each.high for each in found])
+        assert 0.915 < covered < 0.985
+        assert np.mean([each.p < 0.05 for each in found]) == pytest.approx(1 - covered)
+
+
+# Holm
+
+
+def by_definition(p):
+    """The closed testing procedure with Bonferroni tests: the largest p of all subsets that hold a hypothesis."""
+    known = [index for index, value in enumerate(p) if not math.isnan(value)]
+    subsets = [s for size in range(1, len(known) + 1) for s in itertools.combinations(known, size)]
+    return [
+        max(min(1, len(s) * min(p[j] for j in s)) for s in subsets if index in s) if index in known else math.nan
+        for index in range(len(p))
+    ]
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.one_of(st.floats(0, 1), st.just(math.nan), st.just(0.02)), max_size=7))
+def test_holm_is_the_closed_bonferroni_test(p):
+    assert holm(p) == pytest.approx(by_definition(p), nan_ok=True)
+
+
+def test_holm_by_hand():
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.01, math.nan, 0.04]) == pytest.approx([0.02, math.nan, 0.04], nan_ok=True)
+    assert len(holm([])) == 0
+
+
+def test_holm_keeps_the_family_wise_error_where_plain_p_values_do_not():
+    p = stats.norm.sf(np.abs(normal(300, 20))) * 2
+    plain, adjusted = ((values < 0.05).any(axis=1).mean() for values in (p, np.apply_along_axis(holm, 1, p)))
+    assert plain > 0.5
+    assert adjusted < 0.05 + 3 * math.sqrt(0.05 * 0.95 / 300)
+
+
+# The bootstrap
+
+
+def test_three_values_give_their_range():
+    assert bootstrap_interval([4.0, 1.0, 2.0]) == (1.0, 4.0)
+    assert bootstrap_interval([3.0, 3.0]) == (3.0, 3.0)
+
+
+def test_more_values_give_the_quantiles_of_all_resamples():
+    values = [1.0, 2.0, 4.0, 8.0]
+    means = [np.mean(each) for each in itertools.product(values, repeat=4)]
+    assert bootstrap_interval(values) == pytest.approx(tuple(np.quantile(means, [0.025, 0.975])), abs=0.26)
+
+
+def test_it_covers_as_often_as_is_said():
+    """50 % at n = 2 and 75 % at n = 3, not 95 %; 300 draws, three standard deviations."""
+    for n, expected in ((2, 0.5), (3, 0.75), (30, 0.93)):
+        found = [bootstrap_interval(normal(n, seed=draw), draws=400) for draw in range(300)]
+        covered = np.mean([low <= 0 <= high for low, high in found])
+        assert abs(covered - expected) < 3 * math.sqrt(expected * (1 - expected) / 300)
+
+
+def test_any_statistic_and_always_the_same_draws():
+    values = normal(9)
+    low, high = bootstrap_interval(values, statistic=np.median)
+    assert low < np.median(values) < high
+    assert bootstrap_interval(values) == bootstrap_interval(values)
+    assert bootstrap_interval(values) != bootstrap_interval(values, seed=1)
+    inner = bootstrap_interval(values, confidence=0.5)
+    assert bootstrap_interval(values)[0] < inner[0] < inner[1] < bootstrap_interval(values)[1]
+
+
+@pytest.mark.parametrize("values", [[], [1.0], [1.0, math.nan], [1.0, math.inf]])
+def test_too_few_or_no_numbers_have_no_interval(values):
+    assert np.isnan(bootstrap_interval(values)).all()
+
+
+# Stars
+
+
+@pytest.mark.parametrize(("p", "expected"), [(0.2, ""), (0.05, ""), (0.049, "*"), (0.009, "**"), (0.0009, "***")])
+def test_stars(p, expected):
+    assert stars(p) == expected
+
+
+def test_no_test_no_star():
+    assert stars(math.nan) == ""
