@@ -18,6 +18,7 @@ import pandas as pd
 
 from memstudy.analysis.significance import PAIRED, WELCH, compare, holm, stars
 from memstudy.recipe import Recipe, Regularizer
+from memstudy.regularizers import BARE, label
 from memstudy.report import published
 from memstudy.report.frames import shared
 from memstudy.report.sheet import Sheet
@@ -35,20 +36,20 @@ def sheets(selection: Selection) -> list[Sheet]:
     rows = pd.DataFrame([_row(run) for run in selection.runs if run.recipe.options(METHOD) is not None])
     if rows.empty or len(rows[["eta", "lambda"]].drop_duplicates()) < 2:
         return []
-    by = ["setting", "dataset", "network", "lambda", "eta", "gamma"]
+    by = ["setting", "dataset", "network", "besides", "lambda", "eta", "gamma"]
     found = pd.DataFrame(
         [dict(zip(by, key, strict=True)) | _summary(group, rows) for key, group in rows.groupby(by, sort=False)]
     )
     found.insert(list(found.columns).index("p") + 1, "p_holm", holm(found["p"]))
     found = _with_published(found).sort_values(
-        ["dataset", "network", "setting", "lambda", "eta"], ignore_index=True
+        ["dataset", "network", "setting", "eta", "lambda"], ignore_index=True
     )
     notes = (
         "Test accuracy after the last epoch, %: mean ± standard deviation over n seeds. Stars: two-sided t-test "
         f"{_tests(found)}against η = 1 at the same λ; * p < .05, ** .01, *** .001, not adjusted for the number of "
         "rows. With n = 1 there is none.",
-        "Published: LOCO-Reg's own mean accuracy and stars for that kind of network and data set; its optimizer, "
-        "epochs and number of runs are not known, so it is context and no target.",
+        "In parentheses, where there is one, LOCO-Reg's own mean accuracy and stars for that kind of network and data "
+        "set; its optimizer, epochs and number of runs are not known, so it is context and no target.",
     )
     return [Sheet(NAME, "LOCO-Reg: accuracy by η and λ", notes, _cells(found), found.drop(columns="setting"), 2)]
 
@@ -57,6 +58,7 @@ def _row(run: RunDirectory) -> dict[str, object]:
     options, metrics = run.recipe.options(METHOD) or {}, run.metrics()
     return {
         "setting": _setting(run.recipe),
+        "besides": _besides(run.recipe),
         "dataset": run.recipe.dataset,
         "network": run.recipe.network,
         "lambda": options["weight"],
@@ -72,6 +74,13 @@ def _setting(recipe: Recipe) -> str:
     others = [r if r.name != METHOD else Regularizer(METHOD) for r in recipe.regularizers]
     mean_one = (recipe.options(METHOD) or {}).get("mean_one")
     return f"{replace(shared(recipe), regularizers=tuple(others)).id}-{mean_one}"
+
+
+def _besides(recipe: Recipe) -> str:
+    """What the network's name leaves open, in words."""
+    others = label(r for r in recipe.regularizers if r.name != METHOD)
+    mean_one = (recipe.options(METHOD) or {}).get("mean_one")
+    return (f", {others}" if others != BARE else "") + (", mean r 1" if mean_one else "")
 
 
 def _summary(group: pd.DataFrame, rows: pd.DataFrame) -> dict[str, object]:
@@ -109,26 +118,19 @@ def _with_published(found: pd.DataFrame) -> pd.DataFrame:
 
 
 def _cells(found: pd.DataFrame) -> pd.DataFrame:
-    return pd.DataFrame(
-        {
-            "data set": found["dataset"].astype(str),
-            "network": found["network"].astype(str),
-            "λ": found["lambda"].map("{:g}".format),
-            "η": found["eta"].map("{:g}".format),
-            "γ": found["gamma"].map("{:g}".format),
-            "n": found["n"].astype(str),
-            "accuracy, %": [_accuracy(row) for _, row in found.iterrows()],
-            "published, %": [_published(row) for _, row in found.iterrows()],
-        }
-    )
+    """As the paper lays it out: η down, λ across; published numbers in parentheses."""
+    rows = []
+    for _, group in found.groupby(["dataset", "network", "setting", "eta", "gamma"], sort=False):
+        first = group.iloc[0]
+        n = "–".join(map(str, sorted({group["n"].min(), group["n"].max()})))
+        words = {"data set": first["dataset"], "network": f"{first['network']}{first['besides']}"}
+        numbers = {"η": f"{first['eta']:g}", "γ": f"{first['gamma']:g}", "n": n}
+        rows.append(words | numbers | {f"λ = {row['lambda']:g}": _cell(row) for _, row in group.iterrows()})
+    columns = [f"λ = {value:g}" for value in sorted(set(found["lambda"]))]
+    return pd.DataFrame(rows)[["data set", "network", "η", "γ", "n", *columns]].fillna("–")
 
 
-def _accuracy(row: pd.Series) -> str:
+def _cell(row: pd.Series) -> str:
     spread = "" if np.isnan(row["sd"]) else f" ± {row['sd']:.2f}"
-    return f"{row['mean']:.2f}{spread}{stars(row['p'])}"
-
-
-def _published(row: pd.Series) -> str:
-    if np.isnan(row["published"]):
-        return "–"
-    return f"{row['published']:.2f}{'*' * int(row['published_stars'])}"
+    paper = "" if np.isnan(row["published"]) else f" ({row['published']:.2f}{'*' * int(row['published_stars'])})"
+    return f"{row['mean']:.2f}{spread}{stars(row['p'])}{paper}"
