@@ -11,8 +11,8 @@ import pandas as pd
 from memstudy import files
 from memstudy.analysis.dynamics import SCORES
 from memstudy.report.frames import Setting
-from memstudy.report.landscape import cell, groups, merged, summary
-from memstudy.report.sheet import Sheet
+from memstudy.report.landscape import groups, merged, summary
+from memstudy.report.sheet import Sheet, cell
 from memstudy.store.store import Selection
 from memstudy.study.dynamics import AUCS, CLEAN, CORRUPTED, COUNTS
 from memstudy.study.rows import read
@@ -21,10 +21,10 @@ NAME = "dynamics"
 LAST, BEST = "last", "best"
 QUANTITIES = {
     ("first_learned", CLEAN): ("learned: clean", 1),
-    ("first_learned", CORRUPTED): ("corrupted, noisy label", 1),
-    ("first_learned_true", CORRUPTED): ("corrupted, true label", 1),
+    ("first_learned", CORRUPTED): ("learned: corrupted as noisy", 1),
+    ("first_learned_true", CORRUPTED): ("learned: corrupted as true", 1),
     ("learned_for_good", CLEAN): ("for good: clean", 1),
-    ("learned_for_good", CORRUPTED): ("corrupted, noisy label, for good", 1),
+    ("learned_for_good", CORRUPTED): ("for good: corrupted as noisy", 1),
     ("forgetting_events", CLEAN): ("forgotten: clean", 2),
     ("forgetting_events", CORRUPTED): ("forgotten: corrupted", 2),
 }
@@ -79,8 +79,8 @@ def _aucs(setting: Setting, rows: pd.DataFrame, suffix: str) -> Sheet:
         "learning the given label later count as corrupted. Mean ± standard deviation over n seeds.",
         f"Last: the last epoch ({_epochs(last)}, counted from 0). Best: the best epoch, its mean in parentheses; "
         "who chooses it must know which samples are corrupted. Loss, margin, EL2N (at kept epochs) and the "
-        "mixture of two Gaussians over the loss are of one epoch; mean loss, AUM, forgetting events and the epoch that "
-        "first predicts the given label are of all up to it.",
+        "mixture of two Gaussians over the loss are of one epoch; mean loss, AUM, forgetting events and the epoch "
+        "that first predicts the given label are of all up to it.",
         *_uncorrupted(rows),
     )
     return Sheet(f"{NAME}{suffix}", f"Telling corrupted samples: {setting.title}", notes, _frame(cells), values, 2)
@@ -117,15 +117,12 @@ def _learned(setting: Setting, counts: pd.DataFrame, aucs: pd.DataFrame, suffix:
     highest = right.dropna(subset="value")
     chosen = highest.loc[highest.groupby("run", sort=False)["value"].idxmax()]
     found.append(chosen.assign(quantity="mixture_accuracy", group=BEST))
-    share = counts[counts["quantity"] == "first_learned"].groupby(["run", "label", "group"])["count"].sum()
-    rates = (100 * share.unstack("group", fill_value=0)).pipe(lambda t: t.div(t.sum(axis=1), axis=0))
-    rates = rates.reindex(columns=[CORRUPTED], fill_value=0).rename(columns={CORRUPTED: "value"}).reset_index()
-    found.append(rates.assign(quantity="corrupted", group="all"))
+    found.append(_rates(counts))
     each = pd.concat([table[["label", "quantity", "group", "value"]] for table in found], ignore_index=True)
     values = summary(each, ["label", "quantity", "group"], "value")
     headings = QUANTITIES | {
-        ("mixture_accuracy", LAST): ("mixture right, %, last", 1),
-        ("mixture_accuracy", BEST): ("best", 1),
+        ("mixture_accuracy", LAST): ("mixture right, %: last", 1),
+        ("mixture_accuracy", BEST): ("mixture right, %: best", 1),
         ("corrupted", "all"): ("corrupted, %", 1),
     }
     cells = []
@@ -138,9 +135,10 @@ def _learned(setting: Setting, counts: pd.DataFrame, aucs: pd.DataFrame, suffix:
         n = counts.loc[counts["label"] == name, "run"].nunique()
         cells.append({"regularizers": str(name), "n": str(n)} | shown)
     notes = (
-        "Learned: the median epoch (from 0) that first predicts the label; for good: from which on it stays; – "
-        "where fewer than half are. Forgotten: how often, in the mean over samples, the given label is predicted "
-        "after one epoch and not after the next. Mean ± standard deviation over n seeds.",
+        "Learned: the median epoch (from 0) that first predicts the label, the noisy one or the true one; for "
+        "good: from which on it stays; – where fewer than half are. Forgotten: how often, in the mean over samples, "
+        "the given label is predicted after one epoch and not after the next. Mean ± standard deviation over n "
+        "seeds.",
         "Mixture right: samples that are told right when a posterior of being clean above .5 means clean, at the "
         "last epoch and at the best. Predictions are made after each epoch, in evaluation mode.",
     )
@@ -158,6 +156,17 @@ def _each_run(counts: pd.DataFrame, quantity: str, group: str) -> pd.DataFrame:
         value = float(values.mean()) if quantity == "forgetting_events" else median
         found.append({"run": run, "label": label, "quantity": quantity, "group": group, "value": value})
     return pd.DataFrame(found, columns=["run", "label", "quantity", "group", "value"])
+
+
+def _rates(counts: pd.DataFrame) -> pd.DataFrame:
+    """The share of each run's labels that are corrupted, in percent."""
+    each = counts[counts["quantity"] == "first_learned"]
+    corrupted = (
+        each["count"].where(each["group"] == CORRUPTED, 0).groupby([each["run"], each["label"]], sort=False)
+    )
+    total = each.groupby(["run", "label"], sort=False)["count"].sum()
+    found = (100 * corrupted.sum() / total).rename("value").reset_index()
+    return found.assign(quantity="corrupted", group="all")
 
 
 def _epochs(rows: pd.DataFrame) -> str:

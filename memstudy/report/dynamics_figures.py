@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
 
 from memstudy import files
 from memstudy.analysis.dynamics import SCORES
@@ -30,6 +32,7 @@ SERIES = {
 }
 BARS = 25  # of a histogram of epochs, at most
 ACROSS = 4  # panels
+COLORS = (0, 1, 2, 3, 4, 5, 7, 9)  # of the palette, for the scores: without the palest
 
 
 def draw(selection: Selection) -> list[Path]:
@@ -61,15 +64,17 @@ def _aucs(rows: pd.DataFrame) -> tuple[Figure, pd.DataFrame, str] | None:
     shown = data.assign(score=data["score"].map(SCORES))
     order = list(SCORES.values())
     at_once, over_all = ("", (4, 1.5))
+    colors = sns.color_palette("colorblind")
     dashes = dict(zip(order, [at_once] * 4 + [over_all] * 4, strict=True))
     with sns.axes_style("ticks"), sns.plotting_context("paper"):
         grid = sns.relplot(
             data=shown, kind="line", x="epoch", y="auc", hue="score", hue_order=order, style="score",
-            style_order=order, dashes=dashes, palette=sns.color_palette("colorblind", len(order)), errorbar="sd",
+            style_order=order, dashes=dashes, palette=[colors[index] for index in COLORS], errorbar="sd",
             col="label", col_wrap=min(ACROSS, shown["label"].nunique()), height=2.6, aspect=1.1,
         )  # fmt: skip
     for name, axis in grid.axes_dict.items():
         axis.set_title(textwrap.fill(str(name), 30), fontsize="medium")
+        axis.xaxis.set_major_locator(MaxNLocator(4, integer=True))
         axis.axhline(0.5, color="0.6", linestyle=":", linewidth=1)
     grid.legend.set_title(None)
     grid.set_axis_labels("epoch", "ROC AUC")
@@ -88,7 +93,8 @@ def _learned(rows: pd.DataFrame) -> tuple[Figure, pd.DataFrame, str]:
     colors = dict(zip((CLEAN, AS_NOISY, AS_TRUE), sns.color_palette("colorblind"), strict=False))
     for label, axis in panels.items():
         _histogram(axis, data[data["label"] == label], colors)
-    handles = [Patch(color=color, alpha=0.6) for color in colors.values()]
+    handles: list[Artist] = [Patch(color=colors[name], alpha=0.6) for name in (CLEAN, AS_NOISY)]
+    handles.append(Line2D([], [], color=colors[AS_TRUE], linestyle="--"))
     return _finished(figure, handles, list(colors)), data, "the epoch that first predicts a sample's label"
 
 
@@ -123,8 +129,9 @@ def _histogram(axis: Axes, rows: pd.DataFrame, colors: dict[str, tuple[float, fl
         heights, _ = np.histogram(learned["value"], edges, weights=learned["percent"])
         never = 100 - heights.sum() if len(own) else 0
         for values, places in ((heights, edges), ([never], [apart, apart + 1.5 * width])):
-            axis.stairs(values, places, fill=True, alpha=0.35, color=color)
-            axis.stairs(values, places, color=color)
+            if series != AS_TRUE:  # an outline alone: it lies on that of clean samples
+                axis.stairs(values, places, fill=True, alpha=0.35, color=color)
+            axis.stairs(values, places, color=color, linestyle="--" if series == AS_TRUE else "-")
     inner = [tick for tick in axis.get_xticks() if 0 <= tick < 0.9 * edges[-1] and tick == int(tick)]
     axis.set_xticks([*(tick + width / 2 for tick in inner), apart + 0.75 * width])
     axis.set_xticklabels([*(f"{tick:.0f}" for tick in inner), "never"])
@@ -149,11 +156,12 @@ def _losses(rows: pd.DataFrame) -> tuple[Figure, pd.DataFrame, str]:
         row[0].set_ylabel(textwrap.fill(label, 16))
     for epoch, axis in zip(epochs, axes[0], strict=True):
         axis.set_title(f"epoch {epoch}", fontsize="medium")
-    figure.supxlabel("loss on the given label, nats", fontsize="small")
+    for axis in axes[-1]:
+        axis.set_xlabel("loss, nats")
     sns.despine(figure)
-    handles = [Patch(color=color, alpha=0.5) for color in colors.values()]
+    patches = [Patch(color=color, alpha=0.5) for color in colors.values()]
     lines = [Line2D([], [], color=color, linestyle="--") for color in colors.values()]
-    figure = _finished(figure, [*handles, *lines], [*colors, *MIXTURE.values()])
+    figure = _finished(figure, [*patches, *lines], [*colors, *MIXTURE.values()])
     return figure, data, "training losses of one seed, density; and a mixture of two Gaussians"
 
 
@@ -171,7 +179,7 @@ def _distribution(axis: Axes, rows: pd.DataFrame, colors: dict[str, tuple[float,
     axis.set_ylim(0, 1.08 * highest)
 
 
-def _finished(figure: Figure, handles: list[Any], labels: list[str]) -> Figure:
+def _finished(figure: Figure, handles: Sequence[Artist], labels: list[str]) -> Figure:
     figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False, fontsize="small")
     figure.draw_without_rendering()  # lays it out, before its bounds are asked for
     figure.set_layout_engine("none")

@@ -122,6 +122,22 @@ def _options(regularizer: Regularizer, versions: Sequence[Regularizer]) -> str:
     )
 
 
+def named(run: RunDirectory, among: Iterable[RunDirectory]) -> str:
+    """A run's regularizers, with the options in which others of these runs use them differently."""
+    values: dict[tuple[str, str], set[object]] = {}
+    for other in among:
+        for regularizer in other.recipe.regularizers:
+            for option, value in regularizer.options:
+                values.setdefault((regularizer.name, option), set()).add(value)
+    chosen = [
+        f"{option} {value:g}" if isinstance(value, float) else f"{option} {value}"
+        for regularizer in run.recipe.regularizers
+        for option, value in regularizer.options
+        if len(values[regularizer.name, option]) > 1
+    ]
+    return label(run.recipe.regularizers) + (f" ({', '.join(chosen)})" if chosen else "")
+
+
 def differences_from_paper(setting: Setting) -> list[str]:
     """In what the setting's recipes are not AL2's protocol, in words; empty if they are."""
     paper = _flat(shared(presets.get("al2").recipe).as_dict())

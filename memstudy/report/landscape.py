@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import textwrap
 from collections.abc import Iterable, Sequence
@@ -15,10 +16,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from memstudy import files
-from memstudy.regularizers import label
-from memstudy.report.frames import Setting, shared
+from memstudy.report.frames import Setting, named, shared
 from memstudy.report.saving import save
-from memstudy.report.sheet import Sheet
+from memstudy.report.sheet import Sheet, cell
 from memstudy.store import RunDirectory
 from memstudy.store.store import Selection
 from memstudy.study.landscape import FLATNESS, INITIAL, MEASURED, NOISE, PIXELS, PREDICTED
@@ -38,6 +38,7 @@ HEADINGS = {
 }
 NOISES = {"gaussian": "Gaussian noise, σ", "salt-and-pepper": "salt-and-pepper noise, rate"}
 SIDE = 1.35  # inches, of one heat map
+WIDE = 8  # heat maps side by side
 
 
 def write(selection: Selection, found: Sequence[Sheet]) -> list[Path]:
@@ -80,22 +81,6 @@ def groups(runs: Iterable[RunDirectory]) -> list[tuple[Setting, pd.DataFrame]]:
     ]
 
 
-def named(run: RunDirectory, among: Iterable[RunDirectory]) -> str:
-    """A run's regularizers, with the options in which others of these runs use them differently."""
-    values: dict[tuple[str, str], set[object]] = {}
-    for other in among:
-        for regularizer in other.recipe.regularizers:
-            for option, value in regularizer.options:
-                values.setdefault((regularizer.name, option), set()).add(value)
-    chosen = [
-        f"{option} {value:g}" if isinstance(value, float) else f"{option} {value}"
-        for regularizer in run.recipe.regularizers
-        for option, value in regularizer.options
-        if len(values[regularizer.name, option]) > 1
-    ]
-    return label(run.recipe.regularizers) + (f" ({', '.join(chosen)})" if chosen else "")
-
-
 def merged(table: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
     """A derived table's rows of some runs, in their order, with the columns of `labels`; maybe none."""
     return labels.merge(table, on="run") if len(table) else table
@@ -119,13 +104,6 @@ def summary(rows: pd.DataFrame, by: Sequence[str], value: str) -> pd.DataFrame:
     """
     found = rows.groupby(list(by), sort=False)[value].agg(mean="mean", sd="std", n="size").reset_index()
     return found.replace([np.inf, -np.inf], np.nan)
-
-
-def cell(mean: float, sd: float, digits: int) -> str:
-    """`0.85 ± 0.02`; a dash if there is no mean, and no spread if there is none."""
-    if math.isnan(mean):
-        return "–"
-    return f"{mean:.{digits}f}" + ("" if math.isnan(sd) else f" ± {sd:.{digits}f}")
 
 
 def epochs(rows: pd.DataFrame) -> str:
@@ -217,22 +195,26 @@ def _variations(rows: pd.DataFrame) -> pd.Series:
 
 
 def _maps(means: pd.DataFrame, variations: pd.Series, title: str) -> Figure:
-    """One row a panel, on one scale; one column a label."""
+    """One column a label, WIDE of them side by side; one row a panel, on one scale in all of them."""
     labels = list(dict.fromkeys(means["label"]))
+    blocks = [labels[start : start + WIDE] for start in range(0, len(labels), WIDE)]
     shown = [panel for panel in PANELS.values() if panel in set(means["panel"])]
-    size = (SIDE * len(labels) + 1.6, (SIDE + 0.25) * len(shown) + 0.5)
+    size = (SIDE * len(blocks[0]) + 1.6, ((SIDE + 0.25) * len(shown) + 0.3) * len(blocks) + 0.2)
     with sns.plotting_context("paper"):
-        figure, axes = plt.subplots(len(shown), len(labels), figsize=size, squeeze=False, layout="constrained")
-        for row, panel in zip(axes, shown, strict=True):
+        figure, axes = plt.subplots(
+            len(shown) * len(blocks), len(blocks[0]), figsize=size, squeeze=False, layout="constrained"
+        )
+        for row, (block, panel) in zip(axes, itertools.product(blocks, shown), strict=True):
             part = means[means["panel"] == panel]
-            for axis, name in zip(row, labels, strict=True):
+            for axis, name in itertools.zip_longest(row, block):
                 _map(axis, part[part["label"] == name], part["importance"].max())
-                axis.set_xlabel(f"cv {variations.get((name, panel), math.nan):.2f}", fontsize="small")
+                if name is not None:
+                    axis.set_xlabel(f"cv {variations.get((name, panel), math.nan):.2f}", fontsize="small")
+                if name is not None and panel == shown[0]:
+                    lines = [textwrap.fill(part, 20) for part in name.replace(" (", "\n(").splitlines()]
+                    axis.set_title("\n".join(lines), fontsize="medium" if len(name) <= 16 else "small")
             row[0].set_ylabel(textwrap.fill(panel, 16), visible=True)
             figure.colorbar(next(image for axis in row for image in axis.images), ax=row, aspect=12, pad=0.02)
-        for axis, name in zip(axes[0], labels, strict=True):
-            lines = [textwrap.fill(part, 20) for part in name.replace(" (", "\n(").splitlines()]
-            axis.set_title("\n".join(lines), fontsize="medium" if len(name) <= 16 else "small")
         figure.suptitle(
             textwrap.fill(f"importance of pixels, mean 1, mean over seeds; {title}", max(48, int(11 * size[0]))),
             fontsize="medium",

@@ -48,8 +48,8 @@ def sheets(selection: Selection) -> list[Sheet]:
         "Test accuracy after the last epoch, %: mean ± standard deviation over n seeds. Stars: two-sided t-test "
         f"{_tests(found)}against η = 1 at the same λ; * p < .05, ** .01, *** .001, not adjusted for the number of "
         "rows. With n = 1 there is none.",
-        "In parentheses, where there is one, LOCO-Reg's own mean accuracy and stars for that kind of network and data "
-        "set; its optimizer, epochs and number of runs are not known, so it is context and no target.",
+        "In parentheses, where there is one, LOCO-Reg's own mean accuracy and stars for that kind of network and "
+        "data set; its optimizer, epochs and number of runs are not known, so it is context and no target.",
     )
     return [Sheet(NAME, "LOCO-Reg: accuracy by η and λ", notes, _cells(found), found.drop(columns="setting"), 2)]
 

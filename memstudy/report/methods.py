@@ -26,8 +26,7 @@ import pandas as pd
 from memstudy.analysis.significance import Comparison, bootstrap_interval, compare, holm
 from memstudy.recipe import Corruption, Recipe, Regularizer
 from memstudy.regularizers import BARE, label
-from memstudy.report.frames import shared
-from memstudy.report.landscape import named
+from memstudy.report.frames import named, shared
 from memstudy.store import RunDirectory
 from memstudy.store.store import Selection
 from memstudy.study import ablate, landscape

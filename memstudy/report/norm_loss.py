@@ -24,7 +24,6 @@ import numpy as np
 import pandas as pd
 
 from memstudy.report import published
-from memstudy.report.landscape import cell
 from memstudy.report.norm_loss_runs import (
     BY,
     NAME,
@@ -38,7 +37,7 @@ from memstudy.report.norm_loss_runs import (
     is_finished,
     usual,
 )
-from memstudy.report.sheet import Sheet
+from memstudy.report.sheet import Sheet, cell
 from memstudy.store.store import Selection
 
 if TYPE_CHECKING:

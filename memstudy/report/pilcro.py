@@ -14,8 +14,8 @@ import pandas as pd
 
 from memstudy.recipe import Regularizer
 from memstudy.report.frames import Setting
-from memstudy.report.landscape import AFTER, BEFORE, cell, epochs, groups, merged, panels, summary
-from memstudy.report.sheet import Sheet
+from memstudy.report.landscape import AFTER, BEFORE, epochs, groups, merged, panels, summary
+from memstudy.report.sheet import Sheet, cell
 from memstudy.store import RunDirectory
 from memstudy.store.store import Selection
 from memstudy.study.landscape import FLATNESS, NOISE

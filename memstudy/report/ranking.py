@@ -9,9 +9,8 @@ from typing import Any
 import pandas as pd
 
 from memstudy.analysis.significance import stars
-from memstudy.report.landscape import cell
 from memstudy.report.methods import COMPARED, MEASURES, NAME, Group, groups
-from memstudy.report.sheet import Sheet
+from memstudy.report.sheet import Sheet, cell
 from memstudy.store.store import Selection
 
 __all__ = ["NAME", "sheets"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,6 +64,13 @@ class Sheet:
         """The values for JSON; a missing number is None."""
         plain = self.values.astype(object).where(self.values.notna(), None)
         return [{str(name): value for name, value in row.items()} for row in plain.to_dict("records")]
+
+
+def cell(mean: float, sd: float, digits: int) -> str:
+    """`0.85 ± 0.02`; a dash if there is no mean, and no spread if there is none."""
+    if math.isnan(mean):
+        return "–"
+    return f"{mean:.{digits}f}" + ("" if math.isnan(sd) else f" ± {sd:.{digits}f}")
 
 
 def _row(cells: Sequence[str]) -> str:
