@@ -37,13 +37,14 @@ figures: $(READY)
 calibration: $(READY)
 	$(PY) -m memstudy study studies/calibration.toml
 
-# Copy what a study derived to where it is kept in the repository: make results STUDY=quick
+# Copy what a study derived to where it is kept in the repository: make results STUDY=quick (FIGURES='norm_loss*')
 STUDY ?= quick
 RESULTS ?= studies/results/$(STUDY)
+FIGURES ?= *
 results:
 	mkdir -p $(RESULTS)
-	cp runs/studies/$(STUDY)/tables/* runs/studies/$(STUDY)/figures/*.png $(RESULTS)/
-	cp runs/studies/$(STUDY)/svcca.csv runs/studies/$(STUDY)/ablation_areas.csv $(RESULTS)/
+	cp runs/studies/$(STUDY)/tables/* runs/studies/$(STUDY)/figures/$(FIGURES).png $(RESULTS)/
+	cp $(wildcard $(addprefix runs/studies/$(STUDY)/,svcca.csv ablation_areas.csv)) $(RESULTS)/ 2> /dev/null || true
 
 lint: $(READY)
 	$(PY) -m ruff format --check .

@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
+import itertools
+import json
 import math
+import shutil
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 import torch
 import torch.nn.functional as F
+from click.testing import Result
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from torch import Tensor, nn
 
-from memstudy.analysis import ablation
+from memstudy.analysis import ablation, ablation_area, ablation_curve
 from memstudy.analysis.ablation import FRACTIONS, PROTOCOLS, area, curve, falls, interval
+from memstudy.data import artifact
 from memstudy.data.images import ImageSet
 from memstudy.errors import MemstudyError
-from memstudy.models import build
+from memstudy.models import Network, build
 from memstudy.randomness import torch_generator
+from memstudy.store import Store
+from memstudy.store.store import Selection
+from memstudy.study import ablate
+from memstudy.study.ablate import Ablation
+from memstudy.study.layers import behind, output_of
+from memstudy.study.trunk import Workbench
 
 over_protocols = pytest.mark.parametrize("protocol", PROTOCOLS)
 
@@ -54,7 +66,9 @@ def masks(protocol: str, images: int, units: int, seed: int = 0, orders: int = 1
     """What survives at each fraction, as the head sees it: (orders, fractions, images, units)."""
     recorder, ones = Recorder(), torch.ones(images, units)
     curve(recorder, ones, torch.zeros(images), protocol, orders=orders, seed=seed, chunk=images)
-    return torch.stack(recorder.seen).view(orders, len(FRACTIONS), images, units)
+    plain, *ablated = recorder.seen  # what nothing is ablated of is seen once for all orders
+    survivors = torch.stack(ablated).view(orders, len(FRACTIONS) - 1, images, units)
+    return torch.cat([plain.expand(orders, 1, images, units), survivors], dim=1)
 
 
 def redundant(copies: int, units: int, images: int = 400) -> tuple[nn.Linear, Tensor, Tensor]:
@@ -295,7 +309,7 @@ class TestRealNetwork:
         plain = linear(torch.randn(500, 800, generator=generator), torch.randn(500, generator=generator))
         flat = real[1].flatten(1).float() / 3
         curve(nn.Sequential(plain, recorder), flat, real[2], protocol, orders=1, fractions=(1, 0.9, 0.4, 0))
-        assert torch.equal(recorder.seen[-1], plain(flat))
+        assert torch.equal(recorder.seen[0], plain(flat))
 
     @over_protocols
     def test_fractions_may_come_in_any_order_and_number(self, real: Real, protocol: str) -> None:
@@ -368,6 +382,223 @@ class TestRealNetwork:
         assert torch.equal(there, here)
 
 
+def by_hand(real: Real, protocol: str, unit: str, clamp: str, order: int) -> Tensor:
+    """The curve of one order by masking in the open: of the code under test, only its draws are used."""
+    head, features, labels = real
+    images, channels, height, width = features.shape
+    units = channels if unit == "channel" else channels * height * width
+    fall = falls(protocol, images, units, 0, order)
+    fall = fall.view(-1, channels, 1, 1) if unit == "channel" else fall.view(-1, channels, height, width)
+    means = features.mean(dim=(0, 2, 3) if unit == "channel" else 0, keepdim=True)
+    found = []
+    for fraction in FRACTIONS:
+        ablated = features.clone()
+        gone = (fall <= fraction).expand_as(features)
+        ablated[gone] = means.expand_as(features)[gone] if clamp == "mean" else 0
+        found.append((head(ablated).argmax(dim=1) == labels).double().mean())
+    return torch.stack(found)
+
+
+class TestUnitsAndClamps:
+    @over_protocols
+    @pytest.mark.parametrize("unit", ablation.UNITS)
+    @pytest.mark.parametrize("clamp", ablation.CLAMPS)
+    def test_equal_masking_by_hand(self, real: Real, protocol: str, unit: str, clamp: str) -> None:
+        found = curve(*real, protocol, orders=2, unit=unit, clamp=clamp)
+        assert torch.equal(found[1], by_hand(real, protocol, unit, clamp, order=1))
+
+    def test_are_different_measurements(self, real: Real) -> None:
+        found = [
+            curve(*real, orders=2, unit=unit, clamp=clamp) for unit in ablation.UNITS for clamp in ablation.CLAMPS
+        ]
+        assert all((a - b).abs().max() > 0.01 for a, b in itertools.combinations(found, 2))
+
+    @over_protocols
+    def test_adding_units_up_to_their_means_equals_the_plain_way(self, real: Real, protocol: str) -> None:
+        head, features, labels = real
+        fast = curve(head, features, labels, protocol, orders=2, clamp="mean")
+        assert torch.equal(curve(Opaque(head), features, labels, protocol, orders=2, clamp="mean"), fast)
+        everything = head(features.mean(dim=0, keepdim=True)).argmax(dim=1)
+        assert (fast[:, -1] == (labels == everything).double().mean()).all()
+
+    @over_protocols
+    def test_the_mean_clamp_sees_no_shift_and_the_zero_clamp_does(self, real: Real, protocol: str) -> None:
+        """Adding a constant to a unit, and taking what it adds off the bias, is the same network."""
+        head, features, labels = real
+        _, first, *rest = head
+        assert isinstance(first, nn.Linear)
+        moved = linear(first.weight, first.bias - first.weight.sum(dim=1)).double()
+        shifted = nn.Sequential(nn.Flatten(), moved, *rest)
+        mean, zero = (
+            [
+                curve(h, f, labels, protocol, orders=2, clamp=clamp)
+                for h, f in ((head, features), (shifted, features + 1))
+            ]
+            for clamp in ("mean", "zero")
+        )
+        torch.testing.assert_close(*mean, rtol=0, atol=0.006)  # one image of 200 may tip over
+        assert (zero[0] - zero[1]).abs().max() > 0.05
+
+    def test_a_channel_falls_as_a_whole(self) -> None:
+        recorder = Recorder()
+        curve(recorder, torch.ones(4, 5, 2, 3), torch.zeros(4), "bernoulli", orders=1, unit="channel")
+        for seen in recorder.seen:
+            assert (seen == seen[:, :, :1, :1]).all()
+        assert len(recorder.seen[10].flatten(1).unique(dim=0)) > 1
+
+    def test_a_head_that_needs_images_gets_those_of_its_part(self, real: Real) -> None:
+        """Past the layer leads a way that is not ablated: with all of it gone, that way answers alone."""
+
+        class Past(nn.Module):
+            def forward(self, features: Tensor, images: Tensor) -> Tensor:
+                return F.one_hot(images, 10) * 100 + features.flatten(1)[:, :10]
+
+        _, features, labels = real
+        assert (curve(Past(), features, labels, orders=1, chunk=64, images=labels) == 1).all()
+        assert (curve(Past(), features, labels, orders=1, chunk=64, images=labels.flip(0)) < 0.5).all()
+
+    def test_users_have_it_on_their_own_activations(self, real: Real) -> None:
+        curves = ablation_curve(*real, orders=2)
+        assert torch.equal(curves, curve(*real, orders=2))
+        assert torch.equal(ablation_area(curves), area(curves))
+
+
+class Block(nn.Module):
+    """A residual block that uses one ReLU twice, as torchvision's do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.convolution, self.relu = nn.Conv2d(4, 4, 3, padding=1), nn.ReLU()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.relu(x + self.relu(self.convolution(x)))
+
+
+@pytest.fixture
+def network() -> Network:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        trunk = nn.Sequential(nn.Sequential(nn.Conv2d(1, 4, 5, stride=3), nn.ReLU()), Block(), nn.MaxPool2d(2))
+        return Network(trunk, nn.Sequential(nn.Flatten(), nn.Linear(64, 10))).eval()
+
+
+class TestLayers:
+    def digits(self, mnist5k: ImageSet) -> Tensor:
+        return mnist5k.test_images[::25].float() / 255
+
+    @torch.no_grad()
+    def test_what_is_behind_a_layer_makes_the_networks_logits_of_its_output(
+        self, network: Network, mnist5k: ImageSet
+    ) -> None:
+        images = self.digits(mnist5k)
+        names = [name for name, _ in network.named_modules() if name]
+        beside = []
+        for name in names:
+            head, needs_images = behind(network, name)
+            output = output_of(network, name)(images)
+            logits = head(output, images) if needs_images else head(output)
+            assert torch.equal(logits, network(images)[1]), name
+            beside += [name] if needs_images else []
+        assert beside == ["trunk.1.convolution", "trunk.1.relu"]
+        assert not any(module._forward_hooks for module in network.modules())
+
+    @torch.no_grad()
+    @pytest.mark.parametrize("layer", ["trunk.0.0", "trunk.1.relu"])
+    def test_ablation_in_the_middle_equals_masking_by_hand(
+        self, network: Network, mnist5k: ImageSet, layer: str
+    ) -> None:
+        """The rest of the network written out, for a layer on the one way and for one in a block."""
+        images, labels = self.digits(mnist5k), mnist5k.test_labels[::25]
+        (convolution, relu), block, pool = network.trunk  # type: ignore[misc]
+        before = relu(convolution(images))
+
+        def rest(activations: Tensor) -> Tensor:
+            if layer == "trunk.0.0":
+                return network.head(pool(block(relu(activations))))
+            return network.head(pool(relu(before + activations)))
+
+        features = convolution(images) if layer == "trunk.0.0" else relu(block.convolution(before))
+        fall = falls("units", len(images), features[0].numel(), 0, 0).view(1, *features.shape[1:])
+        expected = [
+            (rest(features * (fall > fraction)).argmax(dim=1) == labels).double().mean() for fraction in FRACTIONS
+        ]
+        head, needs_images = behind(network, layer)
+        found = curve(head, features, labels, orders=1, images=images if needs_images else None)
+        assert torch.equal(found[0], torch.stack(expected))
+        assert len(found.unique()) > 3
+
+    def test_a_name_that_is_none_is_answered_by_the_nearest(self, network: Network) -> None:
+        with pytest.raises(MemstudyError, match=r"did you mean trunk\.1"):
+            behind(network, "trunk.1x")
+
+
+class TestRuns:
+    def chosen(self, trained: Path, tmp_path: Path) -> Selection:
+        shutil.copytree(trained, tmp_path / "runs")
+        return Store(tmp_path / "runs").select(("*-bare-s0-*",), None)
+
+    @pytest.mark.parametrize("labels", ["true", "noisy"])
+    def test_on_training_images_nothing_ablated_is_what_training_measured(
+        self, trained: Path, tmp_path: Path, small_source: ImageSet, labels: str
+    ) -> None:
+        selection = self.chosen(trained, tmp_path)
+        what = Ablation("trunk.2", "channel", "mean", "train", labels)
+        curves = ablate.ablate(selection, Workbench(torch.device("cpu")), orders=1, seed=0, what=what, epochs=[2])
+        (run,) = selection.runs
+        mask = artifact.read(run.path / "labels.npz").mask.mean()
+        metrics = run.metrics().iloc[2]
+        corrupted = metrics["recovered" if labels == "true" else "memorized"]
+        expected = (1 - mask) * metrics["clean_accuracy"] + mask * corrupted
+        whole = curves[curves["fraction"] == 0]["accuracy"]
+        assert whole.to_numpy() == pytest.approx(expected, abs=1e-9)
+        words = f"-trunk.2-channel-mean-train{'-noisy' * (labels == 'noisy')}"
+        assert [path.name for path in selection.path.glob("ablation*")] == [f"ablation_curves{words}.csv"]
+
+    def test_the_usual_choice_has_the_usual_names(self) -> None:
+        assert (ablate.USUAL.suffix, ablate.USUAL.title, ablate.CURVES) == ("", "", "ablation_curves.csv")
+        assert ablate.USUAL.areas == "ablation_areas.csv"
+        assert Ablation(unit="channel").title == "channels to 0"
+
+    def test_the_command_writes_other_choices_to_files_of_their_own(
+        self, trained: Path, tmp_path: Path, small_source: ImageSet, command: Callable[..., Result]
+    ) -> None:
+        selection = self.chosen(trained, tmp_path)
+        done = command("ablate", "*-bare-s0-*", "--layer", "head.2", "--clamp", "mean", "--orders", "1", "--json")
+        assert done.exit_code == 0, done.output
+        summary = json.loads(done.stdout)
+        assert {Path(path).stem for path in summary["figures"]} == {"ablation-head.2-mean"}
+        assert sorted(path.name for path in selection.path.glob("*.csv")) == [
+            "ablation_areas-head.2-mean.csv", "ablation_curves-head.2-mean.csv",
+        ]  # fmt: skip
+
+    @pytest.mark.parametrize(
+        ("words", "says"),
+        [
+            (("--labels", "noisy"), "test images have no noisy labels, as only training labels are corrupted"),
+            (("--layer", "trunk.9"), "did you mean trunk"),
+            (("--unit", "channels"), "did you mean channel"),
+            (("--clamp", "average"), "Known: mean, zero"),
+            (("--images", "training"), "did you mean train"),
+            (("--labels", "clean"), "Known: noisy, true"),
+            (("--layer", "head.2", "--unit", "channel"), "(100, 500) have no channels"),
+        ],
+    )
+    def test_a_mistake_is_one_sentence(
+        self,
+        trained: Path,
+        tmp_path: Path,
+        small_source: ImageSet,
+        command: Callable[..., Result],
+        words: tuple[str, ...],
+        says: str,
+    ) -> None:
+        selection = self.chosen(trained, tmp_path)
+        done = command("ablate", "*-bare-s0-*", *words)
+        assert done.exit_code == 2
+        assert says in done.stderr
+        assert not list(selection.path.glob("ablation*"))
+
+
 class TestMistakes:
     def refused(self, sentence: str, **changes: object) -> None:
         head, features, labels = redundant(1, 20, images=8)
@@ -381,6 +612,9 @@ class TestMistakes:
         self.refused(r"within \[0, 1\], not \[0.0, 1.5\]", fractions=[0.0, 1.5])
         self.refused(r"within \[0, 1\], not \[-0.1\]", fractions=[-0.1])
         self.refused("at least one", fractions=[])
+        self.refused("did you mean channel", unit="chanel")
+        self.refused("Known: mean, zero", clamp="median")
+        self.refused(r"\(8, 20\) have no channels", unit="channel")
         self.refused("8 images and 7 labels", labels=torch.zeros(7))
         self.refused("0 images", features=torch.zeros(0, 20), labels=torch.zeros(0))
         self.refused("NaN or infinite", features=torch.full((8, 20), math.nan))

@@ -110,7 +110,15 @@ def test_a_run_leaves_what_it_should(store):
     assert state["sessions"][-1]["device"] == "cpu"
     assert state["floor"] == pytest.approx(2.2103, abs=1e-4)
     names = {path.name for path in run.path.iterdir()} - {".lock"}
-    assert names == {"recipe.toml", "state.json", "metrics.csv", "labels.npz", "log.txt", "checkpoints", "dynamics"}
+    assert names == {
+        "recipe.toml",
+        "state.json",
+        "metrics.csv",
+        "labels.npz",
+        "log.txt",
+        "checkpoints",
+        "dynamics",
+    }
 
 
 def test_the_same_recipe_elsewhere_gives_the_same_bytes(store, untouched):

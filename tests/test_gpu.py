@@ -6,6 +6,8 @@ import pytest
 import torch
 
 from memstudy import presets
+from memstudy.randomness import torch_generator
+from memstudy.regularizers import Step
 from memstudy.store import Store
 from memstudy.study.carry_out import Execution, Watcher, carry_out
 from memstudy.training import DeviceData, TrainingState, evaluate, numerics, train_epoch
@@ -67,6 +69,49 @@ def test_a_resumed_run_is_the_uninterrupted_one_bit_for_bit(tmp_path, small_sour
     assert (part.path / "metrics.csv").read_bytes() == (whole.path / "metrics.csv").read_bytes()
     for epoch in whole.checkpoints():
         assert part.checkpoint_digest(epoch) == whole.checkpoint_digest(epoch)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+@pytest.mark.parametrize("network", ["smallnet", "resnet18", "mobilenet"])
+def test_penalties_and_their_gradients_are_what_the_parameters_are(corrupted, network, dtype):
+    """One step's penalties on features, on weights twice, on images: dtype and device are the parameters'."""
+    device = torch.device("cuda", 0)
+    recipe = presets.build(reg="al2+loco+normloss+pilcro", network=network)
+    state, data = TrainingState.initial(recipe, corrupted.images, device), DeviceData.of(corrupted, device)
+    model, images = (
+        state.network.to(dtype).train(),
+        data.normalize(data.train_images[:8]).to(dtype).requires_grad_(),
+    )
+    features, logits = model(images)
+    loss = torch.nn.functional.cross_entropy(logits, data.noisy[:8])
+    draws = torch_generator(0, "penalty", device=device)
+    step = Step(model, images, features, logits, data.noisy[:8], loss, draws)
+    for name, method in state.regularizers.items():
+        value = method.penalty(step)
+        found = torch.autograd.grad(value, [*model.parameters()], retain_graph=True, allow_unused=True)
+        kinds = {(tensor.dtype, tensor.device) for tensor in (value, *found) if tensor is not None}
+        assert kinds == {(dtype, device)}, name
+
+
+@pytest.mark.parametrize(
+    ("reg", "weakest"),
+    [
+        ("al2", {"initial": 1e-300}),
+        ("loco", {"weight": 1e-300}),
+        ("normloss", {"weight": 1e-300}),
+        ("pilcro", {"share": 1e-300}),
+        ("wd", {"decay": 1e-300}),
+    ],
+)
+def test_at_strength_0_it_trains_the_bits_of_bare(corrupted, reg, weakest):
+    """1e-300 is positive, as options must be, and 0 in float32."""
+    found = []
+    for recipe in (presets.build(reg="bare", epochs=2), presets.build(reg=reg, options={reg: weakest}, epochs=2)):
+        with numerics():
+            state = TrainingState.initial(recipe, corrupted.images, torch.device("cuda"))
+            train_epoch(state, DeviceData.of(corrupted, torch.device("cuda")), recipe)
+        found.append(state.network.state_dict())
+    assert all(torch.equal(one, other) for one, other in zip(*(f.values() for f in found), strict=True))
 
 
 def test_no_memory_is_left_on_another_device(corrupted):

@@ -64,11 +64,11 @@ def test_ci_runs_the_readmes_test_command():
     assert "make test" in (ROOT / ".ci" / "run").read_text()
 
 
-def test_python_example_runs(tmp_path, monkeypatch, capsys, small_source):
-    (code,) = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+@pytest.mark.parametrize("code", re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL))
+def test_python_example_runs(tmp_path, monkeypatch, capsys, small_source, code):
     monkeypatch.chdir(tmp_path)
     exec(compile(code, "README.md", "exec"), {})
-    assert "memorized" in capsys.readouterr().out
+    assert capsys.readouterr().out
 
 
 def test_table_in_the_readme_is_the_committed_one():

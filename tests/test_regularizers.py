@@ -1,28 +1,28 @@
-"""The contract of regularizers, proved by every registered one, and by two a user might write."""
+"""AL2 in closed form, options and names of regularizers, and two methods that a user might write.
 
-import itertools
+What every regularizer keeps on every network: `test_contract.py`.
+"""
+
 import math
 from dataclasses import dataclass, replace
-from typing import ClassVar
 
 import pytest
 import torch
-from torch.func import functional_call
 
 from memstudy import regularizers
 from memstudy.data import dataset
 from memstudy.errors import MemstudyError
 from memstudy.randomness import torch_generator
 from memstudy.recipe import Corruption, Recipe, Training
-from memstudy.regularizers import REGULARIZERS, Regularizer, Step, label, parse
+from memstudy.regularizers import REGULARIZERS, Regularizer, label, parse
 from memstudy.regularizers.al2 import AL2, activation_loss
-from memstudy.training import DeviceData, TrainingState, train_epoch
-from memstudy.training.state import OPTIMIZER, build_network
+from memstudy.training import DeviceData, TrainingState
+from memstudy.training.state import build_network
 
 CPU = torch.device("cpu")
 
 
-# Two methods of a user's own, and one that breaks the contract
+# Two methods of a user's own; test_contract.py puts them to the proof
 
 
 @dataclass(frozen=True)
@@ -56,26 +56,7 @@ class ImageGradients(Regularizer):
         return gradient.square().sum() * len(step.labels)
 
 
-@dataclass(frozen=True)
-class Forgetful(Regularizer):
-    """Counts its own steps outside of what is saved, so it cannot be resumed: a negative control."""
-
-    steps: ClassVar = itertools.count(1)
-
-    def strength(self, epoch):
-        return 1.0
-
-    def penalty(self, step):
-        return next(self.steps) * step.features.square().mean()
-
-
-OWN = {"norms": FilterNorms, "images": ImageGradients, "forgetful": Forgetful}
-ELSEWHERE = ["nobn"]  # smallnet has no batch normalization to leave out: see tests/test_networks.py
-LAWFUL = [*(name for name in REGULARIZERS.names() if name not in ELSEWHERE), "norms", "images"]
-REPARAMETRIZING = ["wn", "pbwn", "oni", "olm"]  # of which a network can have one
-PAIRS = ["+".join(pair) for pair in itertools.combinations(LAWFUL, 2) if not set(pair) <= set(REPARAMETRIZING)]
-SINGLE_AND_PAIRS = ["bare", *LAWFUL, *PAIRS]
-ALL = "+".join(name for name in LAWFUL if name not in REPARAMETRIZING[1:])
+OWN = {"norms": FilterNorms, "images": ImageGradients}
 
 
 @pytest.fixture(autouse=True)
@@ -86,7 +67,7 @@ def _registered(monkeypatch):
 
 @pytest.fixture(scope="module")
 def some(small):
-    """Every fifth image again, 80 for training: the contract is about bits, not about learning."""
+    """Every fifth image again, 80 for training."""
     part = replace(small, train_images=small.train_images[::5], train_labels=small.train_labels[::5])
     return dataset.corrupt(part, Corruption())
 
@@ -101,137 +82,6 @@ def recipe_of(reg):
 
 def started(reg, some):
     return TrainingState.initial(recipe_of(reg), some.images, CPU)
-
-
-def epochs(state, reg, some, count):
-    data = DeviceData.of(some, CPU)
-    return [train_epoch(state, data, recipe_of(reg)) for _ in range(count)]
-
-
-def same_bits(one, other):
-    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
-
-
-# The contract
-
-
-def objective_by_weights(reg, some):
-    """The objective on three images as a function of the weights, and the weights, all in float64."""
-    recipe = recipe_of(reg)
-    network = build_network(recipe, some.images, CPU).double().train()
-    methods = regularizers.build(recipe.regularizers)
-    images = DeviceData.of(some, CPU).normalize(some.images.train_images[::30]).double()
-    # a flat background ties in max-pooling, and the gradient by the images jumps there: a little noise unties
-    images += 0.1 * torch.randn(images.shape, generator=torch_generator(0, "noise"), dtype=torch.float64)
-    labels = some.noisy_labels[::30]
-    whole = Objective(network, methods, labels)
-    names, weights = zip(*whole.named_parameters(), strict=True)
-
-    def objective(*values):
-        return functional_call(whole, dict(zip(names, values, strict=True)), (images,))
-
-    return objective, tuple(w.detach().clone().requires_grad_() for w in weights)
-
-
-class Objective(torch.nn.Module):
-    """The objective as a module, so that penalties, too, see the weights that stand in for the network's own."""
-
-    def __init__(self, network, methods, labels):
-        super().__init__()
-        self.network, self.methods, self.labels = network, methods, labels
-
-    def forward(self, images):
-        self.network.seed_dropout(torch_generator(0, "dropout"))  # the same mask at every call
-        images = images.clone().requires_grad_()
-        features, logits = self.network(images)
-        loss = torch.nn.functional.cross_entropy(logits, self.labels)
-        draws = torch_generator(0, "penalty")
-        step = Step(self.network, images, features, logits, self.labels, loss, draws)
-        strengths = ((method, method.strength(2)) for method in self.methods.values())
-        return loss + sum(value * method.penalty(step) for method, value in strengths if value is not None)
-
-
-@pytest.mark.parametrize("reg", ["bare", *LAWFUL, ALL])
-def test_the_gradient_is_that_of_the_objective(some, reg):
-    """In float64, against finite differences along random directions."""
-    objective, weights = objective_by_weights(reg, some)
-    assert objective(*weights).dtype == torch.float64
-    assert torch.autograd.gradcheck(objective, weights, fast_mode=True, atol=1e-6)
-
-
-@pytest.mark.parametrize("reg", SINGLE_AND_PAIRS)
-def test_it_composes_and_an_epoch_trains(some, reg):
-    state = started(reg, some)
-    before = state.tensors()
-    (metrics,) = epochs(state, reg, some, 1)
-    assert all(math.isfinite(value) for value in metrics.values())
-    moved = [name for name, value in state.network.named_parameters() if not_equal(value, before, name)]
-    assert moved == [name for name, _ in state.network.named_parameters()]
-    penalized = [name for name, method in state.regularizers.items() if method.strength(0) is not None]
-    assert [n.removeprefix("penalty_") for n in metrics if n.startswith("penalty_")] == penalized
-
-
-def not_equal(value, before, name):
-    return not torch.equal(value, before[f"network.{name}"])
-
-
-def resumed(reg, some, forget=""):
-    """Three epochs, in a new process's place after the first; without the tensors whose name starts so."""
-    first = started(reg, some)
-    epochs(first, reg, some, 1)
-    saved = {name: value for name, value in first.tensors().items() if not (forget and name.startswith(forget))}
-    second = started(reg, some)
-    second.restore(saved, 1)
-    return epochs(second, reg, some, 2), second.tensors()
-
-
-@pytest.mark.parametrize("reg", ["bare", *LAWFUL, "bn+do", "wd+normloss", "do+pilcro", "bn+images", ALL])
-def test_a_resumed_run_is_the_uninterrupted_one_bit_for_bit(some, reg):
-    state = started(reg, some)
-    metrics = epochs(state, reg, some, 3)
-    later, tensors = resumed(reg, some)
-    assert later == metrics[1:]
-    assert same_bits(tensors, state.tensors())
-
-
-@pytest.mark.parametrize(("reg", "forget"), [("forgetful", ""), ("bare", OPTIMIZER), ("bn+al2", OPTIMIZER)])
-def test_the_check_of_resuming_can_fail(some, reg, forget):
-    state = started(reg, some)
-    epochs(state, reg, some, 3)
-    assert not same_bits(resumed(reg, some, forget)[1], state.tensors())
-
-
-@pytest.mark.parametrize("reg", LAWFUL)
-def test_it_changes_training(some, reg):
-    bare, other = started("bare", some), started(reg, some)
-    epochs(bare, "bare", some, 1)
-    epochs(other, reg, some, 1)
-    assert not torch.equal(bare.network.trunk[0].weight, other.network.trunk[0].weight)
-
-
-@pytest.mark.parametrize("name", LAWFUL)
-def test_it_says_what_it_is_and_cannot_be_changed(name):
-    method = REGULARIZERS.get(name)
-    assert issubclass(method, Regularizer)
-    assert method.__doc__
-    assert hash(method()) == hash(method())
-    with pytest.raises(AttributeError):
-        method().anything = 1
-
-
-@pytest.mark.parametrize("reg", SINGLE_AND_PAIRS)
-def test_its_options_are_written_out_and_bring_it_back(reg):
-    specifications = parse(reg)
-    built = regularizers.build(specifications)
-    again = regularizers.build(regularizers.complete(specifications))
-    assert built == again
-    assert sorted(built) == sorted(s.name for s in specifications)
-
-
-@pytest.mark.parametrize("pair", [*itertools.permutations(REGULARIZERS.names(), 2)], ids="+".join)
-def test_the_order_of_naming_means_nothing(pair):
-    assert recipe_of("+".join(pair)).id == recipe_of("+".join(reversed(pair))).id
-    assert label(parse("+".join(pair))) == label(parse("+".join(reversed(pair))))
 
 
 # AL2

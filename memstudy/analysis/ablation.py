@@ -1,26 +1,30 @@
-"""Cumulative ablation: how much a network leans on the single activations of its trunk's output.
+"""Cumulative ablation: how much a network leans on the single activations of a layer, usually its trunk's output.
 
 A growing share of those activations is set to 0 at inference, nothing is rescaled, and the head's accuracy on
-true labels is measured; the area under that curve is the result (AL2; stated). A unit is one scalar of the
-trunk's output. Networks that memorize fall sooner (Morcos, Barrett, Rabinowitz, Botvinick 2018, "On the
-importance of single directions for generalization").
+true labels is measured; the area under that curve is the result (AL2; stated). Networks that memorize fall sooner
+(Morcos, Barrett, Rabinowitz, Botvinick 2018, "On the importance of single directions for generalization").
 
 Two protocols, two measurements:
 
-    units      a random order of the units, the same for all images, is ablated cumulatively (Morcos et al.,
-               who take a convolution's channel for a unit; stated).
-    bernoulli  each activation of each image is ablated on its own with probability `fraction` (AL2's code;
-               stated). One draw serves all fractions of an order (ours; at each fraction it is the same law).
+    units      a random order of the units, the same for all images, is ablated cumulatively (Morcos et al.;
+               stated).
+    bernoulli  each unit of each image is ablated on its own with probability `fraction` (AL2's code; stated).
+               One draw serves all fractions of an order (ours; at each fraction it is the same law).
 
 In both, what is ablated at a fraction stays ablated at every larger one. Orders are keyed by (seed, protocol,
 order) and drawn on the CPU: the same on every device, for every chunk size, and for all networks with as many
 units, so that networks are compared on the same ablations.
+
+A unit is one activation (AL2; stated), or a whole channel of a convolutional layer (Morcos et al.; stated). When
+ablated it becomes 0 (both; stated), or its mean over the images that are evaluated, and over a channel's
+positions: Morcos et al.'s other clamp, except that they take the mean over the training images (ours).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -29,6 +33,8 @@ from memstudy.errors import MemstudyError, unknown
 from memstudy.randomness import torch_generator
 
 PROTOCOLS = ("units", "bernoulli")
+UNITS = ("activation", "channel")
+CLAMPS = ("zero", "mean")
 FRACTIONS = tuple(step / 20 for step in range(21))
 """0, 5, …, 100 % (ours)."""
 
@@ -57,41 +63,55 @@ def curve(
     seed: int = 0,
     fractions: Sequence[float] = FRACTIONS,
     chunk: int | None = None,
+    *,
+    unit: str = "activation",
+    clamp: str = "zero",
+    images: Tensor | None = None,
 ) -> Tensor:
     """Accuracy under growing ablation: (orders, len(fractions)) float64 on the CPU, as fractions of 1.
 
     head: features → logits (N, K); run in evaluation mode, its own mode is kept.
-    features: (N, C, H, W) or (N, p), the trunk's output in evaluation mode, on the head's device.
-    labels: (N,) true labels, on that device. fractions: within [0, 1], in any order.
+    features: (N, C, H, W) or (N, p), a layer's output in evaluation mode, on the head's device.
+    labels: (N,) what counts as right, usually the true labels, on that device.
+    fractions: within [0, 1], in any order. unit, clamp: of UNITS and CLAMPS.
     chunk: images at a time; by default what a CPU's cache holds, elsewhere 5,000.
+    images: (N, …), for a head that is called as head(features, images), because a way from the images to the
+        logits leads past the layer.
 
-    Raises a MemstudyError for an unknown protocol, a fraction outside [0, 1], less than one order, no
-    image, labels that are not one an image, and features that are not finite.
+    Raises a MemstudyError for an unknown protocol, unit or clamp, a fraction outside [0, 1], less than one order,
+    no image, labels that are not one an image, features that are not finite, and channels of features that are
+    not (N, C, H, W).
     """
-    _check(features, labels, orders, fractions)
-    images, units = len(features), features[0].numel()
+    _check(features, labels, orders, fractions, unit, clamp)
+    positions = features[0, 0].numel() if unit == "channel" else 1
+    layer = _Layer(head, features, images, _fixed(features, clamp, positions))
+    linear_first = _linear_first(head, layer.flat.shape[1]) if protocol == "units" and images is None else None
     chunk = chunk or (250 if features.device.type == "cpu" else 5000)
+    parts = [slice(start, start + chunk) for start in range(0, len(features), chunk)]
     hits = torch.zeros(orders, len(fractions), dtype=torch.int64, device=features.device)
-    linear_first = _linear_first(head, units) if protocol == "units" else None
     training = head.training
     head.eval()
     try:
+        # Nothing ablated is the plain network, bit for bit, and the same for every order.
+        plain = torch.stack([_right(layer.logits(layer.flat[part], part), labels[part]) for part in parts]).sum()
         for order in range(orders):
-            fall = falls(protocol, images, units, seed, order)
-            for start in range(0, images, chunk):
-                part = slice(start, start + chunk)
-                if linear_first is not None:
-                    answers = _cumulative(linear_first, features[part], fall, fractions)
-                else:
-                    answers = _masked(head, features[part], fall.expand(images, -1)[part], fractions)
-                for index, logits in answers:
-                    hits[order, index] += (logits.argmax(dim=1) == labels[part]).sum()
+            fall = falls(protocol, len(features), layer.flat.shape[1] // positions, seed, order)
+            touched = [index for index, fraction in enumerate(fractions) if fraction >= fall.min()]
+            hits[order] = plain
+            hits[order, touched] = 0
+            fall = fall.repeat_interleave(positions, dim=1)
+            answers = _masked(layer, fall) if linear_first is None else _cumulative(layer, fall, linear_first)
+            for part in parts:
+                for index, logits in answers(part, [(fractions[index], index) for index in touched]):
+                    hits[order, index] += _right(logits, labels[part])
     finally:
         head.train(training)
-    return hits.cpu().double() / images
+    return hits.cpu().double() / len(features)
 
 
-def _check(features: Tensor, labels: Tensor, orders: int, fractions: Sequence[float]) -> None:
+def _check(
+    features: Tensor, labels: Tensor, orders: int, fractions: Sequence[float], unit: str, clamp: str
+) -> None:
     if len(features) == 0 or len(features) != len(labels):
         raise MemstudyError(
             f"ablation needs one label an image and at least one image, not {len(features)} images and "
@@ -101,17 +121,68 @@ def _check(features: Tensor, labels: Tensor, orders: int, fractions: Sequence[fl
         raise MemstudyError(f"ablation needs at least one order, not {orders}.")
     if not fractions or not all(0 <= fraction <= 1 for fraction in fractions):
         raise MemstudyError(f"ablation needs at least one fraction, all within [0, 1], not {list(fractions)}.")
+    check_choice(unit, clamp)
+    if unit == "channel" and features.ndim != 4:
+        raise MemstudyError(
+            f"activations of shape {tuple(features.shape)} have no channels, as (N, C, H, W) have; take "
+            "single activations for units."
+        )
     if not features.isfinite().all():
         raise MemstudyError("the features hold NaN or infinite values, as a network that diverged gives.")
 
 
-def _masked(
-    head: nn.Module, features: Tensor, fall: Tensor, fractions: Sequence[float]
-) -> Iterator[tuple[int, Tensor]]:
-    """Index and logits (N, K) of each fraction: the plain way, for any head and either protocol."""
-    flat, fall = features.flatten(1), fall.to(features.device)
-    for index, fraction in enumerate(fractions):
-        yield index, head((flat * (fall > fraction)).view_as(features))
+def check_choice(unit: str, clamp: str) -> None:
+    """Raise a MemstudyError for a kind of unit or a clamp that there is none of."""
+    for kind, name, known in (("unit to ablate", unit, UNITS), ("clamp", clamp, CLAMPS)):
+        if name not in known:
+            raise unknown(kind, name, known)
+
+
+def _fixed(features: Tensor, clamp: str, positions: int) -> Tensor:
+    """What an ablated activation becomes, (p,)."""
+    if clamp == "zero":
+        return features.new_zeros(features[0].numel())
+    units = features.reshape(len(features), -1, positions)
+    return units.mean(dim=(0, 2), dtype=torch.float64).to(features.dtype).repeat_interleave(positions)
+
+
+def _right(logits: Tensor, labels: Tensor) -> Tensor:
+    return (logits.argmax(dim=1) == labels).sum()
+
+
+@dataclass(frozen=True)
+class _Layer:
+    """A layer's activations, what comes behind it, and what an ablated activation becomes (p,)."""
+
+    head: nn.Module
+    features: Tensor
+    images: Tensor | None
+    fixed: Tensor
+
+    @property
+    def flat(self) -> Tensor:
+        """The activations (N, p)."""
+        return self.features.flatten(1)
+
+    def logits(self, activations: Tensor, part: slice) -> Tensor:
+        """(n, p) activations of the images `part` → logits (n, K)."""
+        shaped = activations.view(-1, *self.features.shape[1:])
+        return self.head(shaped) if self.images is None else self.head(shaped, self.images[part])
+
+
+Answers = Callable[[slice, list[tuple[float, int]]], Iterator[tuple[int, Tensor]]]
+"""Images and (fraction, index) of some fractions → index and logits (n, K) of each."""
+
+
+def _masked(layer: _Layer, fall: Tensor) -> Answers:
+    """The plain way, for any head and either protocol; fall (1, p) or (N, p)."""
+    flat, fall = layer.flat, fall.to(layer.features.device).expand(len(layer.features), -1)
+
+    def answers(part: slice, fractions: list[tuple[float, int]]) -> Iterator[tuple[int, Tensor]]:
+        for fraction, index in fractions:
+            yield index, layer.logits(torch.where(fall[part] > fraction, flat[part], layer.fixed), part)
+
+    return answers
 
 
 def _linear_first(head: nn.Module, units: int) -> nn.Sequential | None:
@@ -123,27 +194,28 @@ def _linear_first(head: nn.Module, units: int) -> nn.Sequential | None:
     return nn.Sequential(*layers) if starts else None
 
 
-def _cumulative(
-    head: nn.Sequential, features: Tensor, fall: Tensor, fractions: Sequence[float]
-) -> Iterator[tuple[int, Tensor]]:
-    """The same for a head that starts with a linear layer, and `fall` (1, units): units come back in groups.
+def _cumulative(layer: _Layer, fall: Tensor, head: nn.Sequential) -> Answers:
+    """The same for a head that starts with a linear layer, and fall (1, p): units come back in groups.
 
     What a unit adds to the linear layer's output is added once, not summed again at every fraction, so that
     all fractions together cost this layer what one costs the plain way. Equal to it up to rounding.
     """
     linear, rest = head[0], head[1:]
     assert isinstance(linear, nn.Linear)
-    flat = features.flatten(1)
-    order = fall[0].argsort(descending=True).to(flat.device)
-    inputs, weights = flat[:, order], linear.weight.T[order]
-    hidden = linear(torch.zeros_like(flat))
-    standing = 0
-    for index in sorted(range(len(fractions)), key=lambda index: -fractions[index]):
-        now = int((fall > fractions[index]).sum())
-        hidden.addmm_(inputs[:, standing:now], weights[standing:now])
-        standing = now
-        # Nothing ablated must be the plain network, bit for bit. The copy is for a head with in-place layers.
-        yield index, rest(linear(flat) if now == len(order) else hidden.clone())
+    order = fall[0].argsort(descending=True).to(layer.features.device)
+    weights, ablated = linear.weight.T[order], linear(layer.fixed)
+    above = layer.flat - layer.fixed if layer.fixed.any() else layer.flat
+
+    def answers(part: slice, fractions: list[tuple[float, int]]) -> Iterator[tuple[int, Tensor]]:
+        inputs = above[part].index_select(1, order)  # a tenth of what [:, order] takes
+        hidden, standing = ablated.repeat(len(inputs), 1), 0
+        for fraction, index in sorted(fractions, reverse=True):
+            now = int((fall > fraction).sum())
+            hidden.addmm_(inputs[:, standing:now], weights[standing:now])
+            standing = now
+            yield index, rest(hidden.clone())  # a copy, for a head with in-place layers
+
+    return answers
 
 
 def area(curves: Tensor, fractions: Sequence[float] = FRACTIONS) -> Tensor:

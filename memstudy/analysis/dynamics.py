@@ -3,7 +3,7 @@
 Records are arrays (E, N): epochs × samples, from `analysis.records`. Labels are (N,).
 
 AUM is Pleiss et al.'s (2020), forgetting events are Toneva et al.'s (2019), the mixture is DivideMix' (Li et al.
-2020). Ours is that each sees one record an epoch, in evaluation mode: the first two are of the batches as they pass.
+2020). Ours: each sees one record an epoch, in evaluation mode, where the first two see the batches as they pass.
 EL2N (Paul et al. 2021) is recorded as it is; theirs is a mean over ten networks, ours that of one.
 """
 

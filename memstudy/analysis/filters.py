@@ -42,7 +42,7 @@ def kernels(tensors: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], Counter[s
     """
     found: dict[str, Tensor] = {}
     others: Counter[str] = Counter()
-    for name in sorted(tensors, key=_natural):
+    for name in sorted(tensors, key=natural):
         weight = tensors[name]
         if weight.ndim != 4 or not name.endswith("weight") or not weight.is_floating_point():
             continue
@@ -54,7 +54,8 @@ def kernels(tensors: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], Counter[s
     return found, others
 
 
-def _natural(name: str) -> list[tuple[str, int]]:
+def natural(name: str) -> list[tuple[str, int]]:
+    """A key that sorts names with numbers in them as one counts: "9" before "10"."""
     return [(text, int(number or -1)) for text, number in re.findall(r"(\D*)(\d*)", name)]
 
 

@@ -16,6 +16,7 @@ from memstudy.cli.export import export
 from memstudy.cli.figures import figures
 from memstudy.cli.filters import filters
 from memstudy.cli.landscape import landscape
+from memstudy.cli.probe import probe
 from memstudy.cli.run import run
 from memstudy.cli.runs import runs
 from memstudy.cli.study import study
@@ -80,5 +81,7 @@ def main() -> None:
             stream.reconfigure(errors="replace")  # a "±" must not break a terminal that has none
 
 
-for _command in (data, run, runs, study, svcca, ablate, filters, landscape, dynamics, table, figures, export):
+for _command in (
+    data, run, runs, study, svcca, ablate, probe, filters, landscape, dynamics, table, figures, export,
+):  # fmt: skip
     main.add_command(_command)

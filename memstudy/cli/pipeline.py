@@ -33,12 +33,14 @@ from memstudy.report import (
 from memstudy.report import dynamics as dynamics_report
 from memstudy.report import filters as filter_report
 from memstudy.report import landscape as landscape_report
+from memstudy.report import probe as probe_report
 from memstudy.report.frames import Setting, settings
 from memstudy.report.sheet import Sheet
 from memstudy.store.store import Selection
-from memstudy.study import ablate, compare, dynamics, filters, landscape
+from memstudy.study import ablate, compare, dynamics, filters, landscape, probe
 from memstudy.study.comparisons import What
 from memstudy.study.grid import TABLES, USUAL_ANALYSES
+from memstudy.study.layers import TRUNK
 from memstudy.study.rows import read
 from memstudy.study.trunk import Workbench
 
@@ -54,6 +56,7 @@ DRAWERS: dict[str, tuple[Callable[[Selection], list[Path]], str | None]] = {
     "training": (figures.draw_training, None),
     "svcca": (similarity.draw, What().coefficients),
     "ablate": (figures.draw_ablation, ablate.CURVES),
+    "probe": (probe_report.draw, probe.PROBES),
     "filters": (filter_report.draw, filters.LOG_WEIGHTS),
     "landscape": (landscape_report.draw, landscape.PIXELS),
     "dynamics": (dynamics_figures.draw, dynamics.AUCS),
@@ -70,6 +73,7 @@ def derive_all(selection: Selection, device: torch.device, data_dir: Path | None
     steps: dict[str, Callable[[], dict[str, Any]]] = {
         "svcca": lambda: svcca_step(selection, bench, voice),
         "ablate": lambda: ablation_step(selection, bench, voice),
+        "probe": lambda: probe_step(selection, bench, voice),
         "filters": lambda: filter_step(selection, voice),
         "landscape": lambda: landscape_step(selection, bench, voice),
         "dynamics": lambda: dynamics_step(selection, voice),
@@ -119,7 +123,12 @@ def svcca_step(
 
 
 def ablation_step(
-    selection: Selection, bench: Workbench, voice: Voice, orders: int = DEFAULT_ORDERS, seed: int = 0
+    selection: Selection,
+    bench: Workbench,
+    voice: Voice,
+    orders: int = DEFAULT_ORDERS,
+    seed: int = 0,
+    what: ablate.Ablation = ablate.USUAL,
 ) -> dict[str, Any]:
     """Ablate; print the areas at the last epoch; write the curves and the areas."""
     left_out: list[str] = []
@@ -129,19 +138,52 @@ def ablation_step(
             bench,
             orders=orders,
             seed=seed,
+            what=what,
             epochs=_report_epochs(selection),
             on_network=on_network,
             on_left_out=left_out.append,
         )
     areas = ablate.areas(curves)
-    path = selection.path / "ablation_areas.csv"
+    path = selection.path / what.areas
     files.write(path, areas.to_csv(index=False, lineterminator="\n"))
     last = areas[areas["epoch"] == areas.groupby("run")["epoch"].transform("max")]
     voice.say(f"\narea under the cumulative ablation curve, %, last epoch, mean and 95 % CI over {orders} orders:")
+    if what != ablate.USUAL:
+        voice.say(f"{what.title}; accuracy on {what.labels} labels")
     voice.frame(last, digits=2)
     _say_left_out(voice, left_out)
     voice.say(f"\nall {len(areas)} areas: {path}")
     return {"ablation": _records(last)}
+
+
+def probe_step(
+    selection: Selection,
+    bench: Workbench,
+    voice: Voice,
+    layers: Sequence[str] = (TRUNK,),
+    samples: int = probe.DEFAULT_SAMPLES,
+    epochs: Sequence[int] | None = None,
+) -> dict[str, Any]:
+    """Probe layers; print and write the tables."""
+    left_out: list[str] = []
+    with counted(voice, "probing") as on_network:
+        probe.probes(
+            selection,
+            bench,
+            layers=layers,
+            samples=samples,
+            epochs=epochs or _report_epochs(selection),
+            on_network=on_network,
+            on_left_out=left_out.append,
+        )
+    sheets = probe_report.sheets(selection)
+    for sheet in sheets:
+        voice.say("\n" + sheet.markdown())
+    _say_left_out(voice, left_out)
+    written = probe_report.write(selection, sheets)
+    voice.say(f"tables: {selection.path / 'tables'}")
+    voice.say(f"every probed epoch, and each single network: {selection.path / probe.PROBES}")
+    return {sheet.name: sheet.records() for sheet in sheets} | {"left_out": left_out, "written": _paths(*written)}
 
 
 def filter_step(

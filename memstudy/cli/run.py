@@ -68,8 +68,8 @@ def run(
     from memstudy.cli.progress import RunProgress
     from memstudy.report.summary import run_summary, verdict
     from memstudy.store import Store
+    from memstudy.store.records import HOW
     from memstudy.study.carry_out import Execution, carry_out
-    from memstudy.study.dynamics import HOW
     from memstudy.study.interruption import stop_on_sigterm
 
     stop_on_sigterm()

@@ -1,6 +1,10 @@
 """DO: dropout (Srivastava et al. 2014), a baseline.
 
-In smallNet it is the trunk's last layer, as in AL2's code (stated); p = .5 is inferred from a comment there.
+It goes where a network's file says, with one p for all places. In smallNet it is the trunk's last layer, as in
+AL2's code (stated; p = .5 is inferred from a comment there), so features are dropped ones; in AlexNet, VGG-16,
+ResNets and MobileNet it is in the head, behind the features; in WRN within every block, in DenseNet behind every
+convolution but the first. No network of ours has dropout unless asked. torchvision's have no place for it and keep
+what they come with; a network of one's own has one if its function takes `dropout`.
 """
 
 from __future__ import annotations

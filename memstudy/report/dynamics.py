@@ -136,9 +136,9 @@ def _learned(setting: Setting, counts: pd.DataFrame, aucs: pd.DataFrame, suffix:
         cells.append({"regularizers": str(name), "n": str(n)} | shown)
     notes = (
         "Learned: the median epoch (from 0) that first predicts the label, the noisy one or the true one; for "
-        "good: from which on it stays; – where fewer than half are. Forgotten: how often, in the mean over samples, "
-        "the given label is predicted after one epoch and not after the next. Mean ± standard deviation over n "
-        "seeds.",
+        "good: from which on it stays; – where fewer than half are. Forgotten: how often, in the mean over "
+        "samples, the given label is predicted after one epoch and not after the next. Mean ± standard deviation "
+        "over n seeds.",
         "Mixture right: samples that are told right when a posterior of being clean above .5 means clean, at the "
         "last epoch and at the best. Predictions are made after each epoch, in evaluation mode.",
     )

@@ -135,7 +135,6 @@ def _histogram(axis: Axes, rows: pd.DataFrame, colors: dict[str, tuple[float, fl
     inner = [tick for tick in axis.get_xticks() if 0 <= tick < 0.9 * edges[-1] and tick == int(tick)]
     axis.set_xticks([*(tick + width / 2 for tick in inner), apart + 0.75 * width])
     axis.set_xticklabels([*(f"{tick:.0f}" for tick in inner), "never"])
-    axis.set_ylim(0, 100)
 
 
 def _losses(rows: pd.DataFrame) -> tuple[Figure, pd.DataFrame, str]:

@@ -18,7 +18,7 @@ from memstudy.report.frames import WITH, WITHOUT, Setting, settings
 from memstudy.report.saving import save
 from memstudy.report.tables import baseline_order
 from memstudy.store.store import Selection
-from memstudy.study import ablate
+from memstudy.study.ablate import USUAL, Ablation
 from memstudy.study.rows import read
 
 SIDES = (WITHOUT, WITH)
@@ -38,9 +38,9 @@ def draw_training(selection: Selection) -> list[Path]:
     return written(selection, _training(selection), ("accuracy", "losses", "memorization", "activation_loss"))
 
 
-def draw_ablation(selection: Selection) -> list[Path]:
+def draw_ablation(selection: Selection, what: Ablation = USUAL) -> list[Path]:
     """Accuracy against the ablated share, at the last kept epoch, for both protocols."""
-    return written(selection, _ablations(selection), ("ablation",))
+    return written(selection, _ablations(selection, what), (f"ablation{what.suffix}",))
 
 
 def _training(selection: Selection) -> Iterator[Figure]:
@@ -51,8 +51,8 @@ def _training(selection: Selection) -> Iterator[Figure]:
                 yield name + suffix, data, grid, setting.title
 
 
-def _ablations(selection: Selection) -> Iterator[Figure]:
-    curves = read(selection.path / ablate.CURVES)
+def _ablations(selection: Selection, what: Ablation) -> Iterator[Figure]:
+    curves = read(selection.path / what.curves)
     if curves.empty:
         return
     for setting, suffix in _each_setting(selection):
@@ -62,7 +62,8 @@ def _ablations(selection: Selection) -> Iterator[Figure]:
             # The orders of one network are no independent repetitions of it: a run counts once.
             by = ["run", "seed", "baseline", "al2", "epoch", "protocol", "fraction"]
             data = data.groupby(by, sort=False)["accuracy"].mean().reset_index()
-            yield f"ablation{suffix}", data, _ablation(data), f"{setting.title}; after the last kept epoch"
+            title = f"{setting.title}; after the last kept epoch" + (f"\n{what.title}" if what.title else "")
+            yield f"ablation{what.suffix}{suffix}", data, _ablation(data, what), title
 
 
 def _each_setting(selection: Selection) -> list[tuple[Setting, str]]:
@@ -146,7 +147,7 @@ def _activation(setting: Setting) -> tuple[str, pd.DataFrame, sns.FacetGrid]:
     return "activation_loss", data, grid.set_axis_labels("epoch", "activation loss $L_r$, unscaled")
 
 
-def _ablation(data: pd.DataFrame) -> sns.FacetGrid:
+def _ablation(data: pd.DataFrame, what: Ablation) -> sns.FacetGrid:
     protocols = {"bernoulli": "Bernoulli masks", "units": "fixed orders"}
     data = data.assign(
         percent=100 * data["fraction"], accuracy=100 * data["accuracy"], masks=data["protocol"].map(protocols)
@@ -155,7 +156,8 @@ def _ablation(data: pd.DataFrame) -> sns.FacetGrid:
     if grid.legend is not None:
         for text in grid.legend.texts:
             text.set_text({"al2": "", "masks": ""}.get(text.get_text(), text.get_text()))
-    return grid.set_axis_labels("ablated activations, %", "accuracy on true labels, %")
+    units = "channels" if what.unit == "channel" else "activations"
+    return grid.set_axis_labels(f"ablated {units}, %", f"accuracy on {what.labels} labels, %")
 
 
 def written(selection: Selection, drawn: Iterable[Figure], names: Sequence[str]) -> list[Path]:

@@ -26,6 +26,7 @@ from memstudy.study.rows import read
 PUBLISHED = {"inception_v3": "InceptionV3", "vgg16": "VGG16", "resnet50": "ResNet50"}
 NAMED = ("center", "left-middle", "left-upper")
 EVERYWHERE = "all positions"
+FARTHEST = 2.83  # the corner of a 5×5 kernel: a table's columns end there
 HIDDEN = 0.002  # the share of weights that may lie left of a figure: log |w| has a long tail there
 WHAT = {
     "named": "The neighbor is the weight left of the center, the corner the left-upper one (inferred).",
@@ -46,12 +47,14 @@ def write(selection: Selection, found: Sequence[Sheet]) -> list[Path]:
 
 
 def sheets(selection: Selection) -> list[Sheet]:
-    """Both tables of every group of comparable networks, after their last kept epoch."""
-    fractions, rings = (_last(read(selection.path / name)) for name in (filters.FRACTIONS, filters.RINGS))
+    """The tables of every group of comparable networks, after their last kept epoch."""
+    makers = {filters.FRACTIONS: _fractions, filters.RINGS: _rings, filters.SIZES: _sizes}
+    tables = {name: read(selection.path / name) for name in makers}
     found = [
-        make(title, rows, suffix)
-        for table, make in ((fractions, _fractions), (rings, _rings))
-        for title, rows, suffix in _groups(selection, table)
+        makers[name](title, rows, suffix)
+        for name, table in tables.items()
+        if len(table)
+        for title, rows, suffix in _groups(selection, _last(table))
     ]
     return [sheet for sheet in found if len(sheet.cells)]
 
@@ -198,6 +201,52 @@ def _rings(title: str, rows: pd.DataFrame, suffix: str) -> Sheet:
     return Sheet(
         f"filters_rings{suffix}", f"Mean |w| by distance from the center: {title}", notes, _frame(cells), values
     )
+
+
+def _sizes(title: str, rows: pd.DataFrame, suffix: str) -> Sheet:
+    """LOCO-Reg's penalty by kernel size, means over networks, and the weights' size by distance."""
+    by = ["label", "kernel"]
+    values = rows.groupby([*by, "distance"], sort=False).agg(
+        layers=("layers", "first"), filters=("filters", "first"), weights=("weights", "first"),
+        ratio=("ratio", "first"), penalty=("penalty", "mean"), share=("share", "mean"),
+        rms=("rms", "mean"), rms_sd=("rms", "std"), networks=("rms", "size"),
+    ).reset_index()  # fmt: skip
+    each = rows.groupby([*by, "network"], as_index=False, sort=False)[["penalty", "share"]].sum()
+    cells = []
+    for (label, kernel), group in values.groupby(by, sort=False):
+        mine, first = each[(each["label"] == label) & (each["kernel"] == kernel)], group.iloc[0]
+        found = {"network": str(label), "kernels": str(kernel)}
+        found |= {name: f"{first[name]:,}" for name in ("layers", "filters")}
+        found |= {
+            "weights": f"{group['weights'].sum():,}",
+            "mean r": f"{np.average(group['ratio'], weights=group['weights']):.2f}",
+            "penalty": _large(mine["penalty"].mean()),
+            "its share, %": _percent(100 * mine["share"]),
+        }
+        shown = group[group["distance"] <= FARTHEST]
+        found |= {f"RMS at {row['distance']:.2f}": f"{row['rms']:#.3g}" for row in shown.to_dict("records")}
+        cells.append(found | {"n": f"{first['networks']}"})
+    notes = (
+        "Penalty: the sum of r·w² over the weights of kernels of that size, without λ. Depthwise: a kernel sees "
+        "one channel. RMS: root mean square of the weights at that distance from the center, in pixels"
+        f"{f'; larger ones: {filters.SIZES}' if values['distance'].max() > FARTHEST else ''}. {_epochs(rows)}"
+        "Means over n networks, of the share ± standard deviation.",
+    )
+    frame = _frame(cells)
+    names = list(map(str, frame.columns))
+    rings = sorted(name for name in names if name.startswith("RMS"))
+    ordered = [*(name for name in names if name not in [*rings, "n"]), *rings, "n"]
+    return Sheet(
+        f"filters_sizes{suffix}", f"LOCO-Reg's penalty by kernel size: {title}", notes, frame[ordered], values, 2
+    )
+
+
+def _large(value: float) -> str:
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.4g}"
+
+
+def _percent(values: pd.Series) -> str:
+    return f"{values.mean():.1f}" + (f" ± {values.std():.1f}" if len(values) > 1 else "")
 
 
 def draw(selection: Selection) -> list[Path]:

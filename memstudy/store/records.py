@@ -27,6 +27,8 @@ from numpy.typing import NDArray
 
 from memstudy import files
 
+HOW = "they are made while it trains: remove its directory and run it again with --dynamics"
+"""To have records of a run that has none."""
 KINDS = {"loss": "e", "margin": "e", "prediction": "Bh", "el2n": "e"}
 """The quantities, and numpy's characters of the types that they may have."""
 

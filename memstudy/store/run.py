@@ -33,7 +33,7 @@ from memstudy import recipe as recipes
 from memstudy.errors import Busy, MemstudyError
 from memstudy.recipe import Recipe
 from memstudy.regularizers import label
-from memstudy.store.records import Dynamics, Records
+from memstudy.store.records import HOW, Dynamics, Records
 
 
 class Status(StrEnum):
@@ -228,10 +228,7 @@ class RunDirectory:
     def dynamics(self, samples: int) -> Dynamics:
         """What was recorded of so many samples in the epochs done; a MemstudyError if it was not or is damaged."""
         if not self.recorded:
-            raise MemstudyError(
-                f"{self.name} has no records of its samples, which are made while it trains; remove its "
-                "directory and run it again with --dynamics."
-            )
+            raise MemstudyError(f"{self.name} has no records of its samples; {HOW}.")
         if self.state()["status"] == Status.FINISHED:
             for name, digest in self.records.digests().items():
                 if self.state()["checksums"].get(name) != digest:

@@ -16,13 +16,12 @@ from memstudy.data import artifact
 from memstudy.data.artifact import Artifact
 from memstudy.recipe import spread
 from memstudy.store import RunDirectory, Status
-from memstudy.store.records import Dynamics
+from memstudy.store.records import HOW, Dynamics
 from memstudy.store.run import LABELS
 from memstudy.store.store import Selection
 from memstudy.study.rows import Rows
 
 AUCS, COUNTS, LOSSES = "dynamics.csv", "dynamics_counts.csv", "dynamics_losses.csv"
-HOW = "they are made while it trains: remove its directory and run it again with --dynamics"
 KEY, VERSION = ("run", "records"), ("records",)
 CLEAN, CORRUPTED = "clean", "corrupted"
 MIXTURE = {CLEAN: "mixture, clean", CORRUPTED: "mixture, corrupted"}

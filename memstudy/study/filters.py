@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import torch
@@ -15,15 +16,18 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from memstudy import files
-from memstudy.analysis import filters
+from memstudy.analysis import filter_sizes, filters
 from memstudy.analysis.filters import Tally
 from memstudy.errors import MemstudyError
 from memstudy.randomness import torch_generator
+from memstudy.recipe import Recipe
+from memstudy.regularizers.loco import LocoReg
 from memstudy.store import Store
 from memstudy.store.store import STUDIES, Selection
 from memstudy.training.state import NETWORK
 
 FRACTIONS, RINGS, LOG_WEIGHTS = "filters.csv", "filters_rings.csv", "filters_log_weights.csv"
+SIZES = "filters_sizes.csv"
 TRAINED, SHUFFLED = "trained", "shuffled"
 DRAWS = 10
 """How often the kernels of a network's last kept epoch are shuffled."""
@@ -35,11 +39,12 @@ CONVERSION = (
 
 @dataclass(frozen=True)
 class Weights:
-    """A network to look at: a run's name and epoch, or a file's name and no epoch."""
+    """A network to look at: a run's name and epoch, or a file's name and no epoch; its LOCO-Reg, if it has any."""
 
     name: str
     epoch: int | None
     load: Callable[[], Mapping[str, Tensor]]
+    loco: LocoReg | None = None
 
     def __str__(self) -> str:
         return self.name if self.epoch is None else f"{self.name}, epoch {self.epoch}"
@@ -47,11 +52,12 @@ class Weights:
 
 @dataclass
 class _Table:
-    """Rows of the three CSV files, as they are found."""
+    """Rows of the CSV files, as they are found."""
 
     fractions: list[dict[str, object]] = field(default_factory=list)
     rings: list[dict[str, object]] = field(default_factory=list)
     log_weights: list[dict[str, object]] = field(default_factory=list)
+    sizes: list[dict[str, object]] = field(default_factory=list)
 
 
 def select(store: Store, runs: Sequence[str], study: str | None, weights: Sequence[Path]) -> Selection:
@@ -76,7 +82,7 @@ def measure(
     on_network: Callable[[int, int], None] = lambda done, total: None,
     on_left_out: Callable[[str], None] = lambda what: None,
 ) -> None:
-    """Write the three CSV files of a selection, of every kept network and every file.
+    """Write the CSV files of a selection, of every kept network and every file.
 
     filters.csv: one row per (network, epoch, size, weights, draw, part, comparison), see
         `analysis.filters.Tally`; `weights` are trained or, a negative control, shuffled within each kernel:
@@ -84,6 +90,8 @@ def measure(
     filters_rings.csv: mean |w| at each `distance` from the center, and `relative` to that of all positions.
     filters_log_weights.csv: of the last such epoch, weights per bin of log10 |w| (`low` is its left edge, -inf
         for zeros) at each place: a distance, or the positions of the paper's figure.
+    filters_sizes.csv, if a run uses LOCO-Reg: what its penalty is made of, one row per (network, epoch, kernel,
+        distance), see `analysis.filter_sizes.Ring`; `share` is that of the network's whole penalty.
 
     `on_left_out` is told which networks have no such kernels, or not in their files, or diverged. A
     MemstudyError if those are all.
@@ -98,11 +106,16 @@ def measure(
             on_left_out(left_out[-1])
         else:
             _measure(rows, network, layers, choice, seed, last=network.name not in seen)
+            rows.sizes += _sizes(network, tensors)
             seen.add(network.name)
         on_network(done + 1, len(wanted))
     if not rows.fractions:
         raise MemstudyError(f"there are no kernels to look at: {'; '.join(left_out)}.")
-    for name, found in ((FRACTIONS, rows.fractions), (RINGS, rows.rings), (LOG_WEIGHTS, rows.log_weights)):
+    tables = {FRACTIONS: rows.fractions, RINGS: rows.rings, LOG_WEIGHTS: rows.log_weights, SIZES: rows.sizes}
+    for name, found in tables.items():
+        if not found:
+            (selection.path / name).unlink(missing_ok=True)
+            continue
         table = pd.DataFrame(found).astype({"epoch": "Int64"}).sort_values(["network", "epoch"], kind="stable")
         files.write(selection.path / name, table.to_csv(index=False, lineterminator="\n"))
 
@@ -110,9 +123,14 @@ def measure(
 def _wanted(selection: Selection, weights: Sequence[Path]) -> Iterator[Weights]:
     for run in selection.runs:
         for epoch in run.checkpoints():
-            yield Weights(run.name, epoch, partial(run.load_checkpoint, epoch))
+            yield Weights(run.name, epoch, partial(run.load_checkpoint, epoch), _loco(run.recipe))
     for path, name in _names(weights).items():
         yield Weights(name, None, partial(read, path))
+
+
+def _loco(recipe: Recipe) -> LocoReg | None:
+    options: dict[str, Any] | None = recipe.options("loco")
+    return None if options is None else LocoReg(**options)
 
 
 def _names(paths: Sequence[Path]) -> dict[Path, str]:
@@ -224,3 +242,15 @@ def _log_weights(weights: Sequence[Tensor], size: int) -> Iterator[dict[str, obj
     for place, mask in places.items():
         counts = sum((filters.log_counts(weight[..., mask]) for weight in weights), Counter[float]())
         yield from ({"place": place, "low": low, "count": count} for low, count in sorted(counts.items()))
+
+
+def _sizes(network: Weights, tensors: Mapping[str, Tensor]) -> Iterator[dict[str, object]]:
+    """A network's penalty by kernel and distance; nothing without LOCO-Reg."""
+    if network.loco is None:
+        return
+    rings = filter_sizes.rings(tensors, network.loco)
+    whole = sum(ring.penalty for ring in rings)
+    for ring in rings:
+        derived = {"penalty": ring.penalty, "share": ring.penalty / whole if whole else float("nan")}
+        shown = asdict(ring) | {"distance": round(ring.distance, 4), "rms": ring.rms}
+        yield {"network": network.name, "epoch": network.epoch} | shown | derived

@@ -47,7 +47,7 @@ GRID = (
     "checkpoints", "epochs", "batch_size", "lr", "momentum", *presets.TRAINING_OPTIONS,
 )  # fmt: skip
 REPORT = ("epochs", "analyses", "tables")
-ANALYSES = ("svcca", "ablate", "filters", "landscape", "dynamics")
+ANALYSES = ("svcca", "ablate", "probe", "filters", "landscape", "dynamics")
 USUAL_ANALYSES = ("svcca", "ablate")
 WORD = "[A-Za-z0-9_-]+"
 TABLES = ("table1", "memorization", "ablation_area", "loco_reg", "norm_loss", "pilcro", "ranking")

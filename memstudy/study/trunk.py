@@ -7,11 +7,13 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
+from torch.optim.swa_utils import update_bn
 
 from memstudy.data import dataset, sources
 from memstudy.data.images import ImageSet
 from memstudy.errors import MemstudyError
 from memstudy.models import Network
+from memstudy.randomness import torch_generator
 from memstudy.recipe import Recipe
 from memstudy.store import RunDirectory
 from memstudy.training.batches import normalized, per_channel
@@ -63,6 +65,17 @@ class Workbench:
         load_network(network, run.load_checkpoint(epoch))
         if not all(value.isfinite().all() for value in network.state_dict().values()):
             raise NotFinite(run, epoch)
+        return network.eval()
+
+    def untrained(self, run: RunDirectory, images: Tensor) -> Network:
+        """The run's network before training, in evaluation mode.
+
+        Batch normalization gets the statistics of these normalized images (N, C, H, W): its own initial ones (0
+        and 1) are never used in training.
+        """
+        network = build_network(run.recipe, self._load(run)[1], self.device)
+        network.seed_dropout(torch_generator(run.recipe.seed, "untrained", device=self.device))
+        update_bn(images.chunk(max(1, len(images) // batch_size(self.device))), network)
         return network.eval()
 
     def features(self, run: RunDirectory, epoch: int) -> Tensor:
