@@ -525,7 +525,7 @@ class TestLayers:
         head, needs_images = behind(network, layer)
         found = curve(head, features, labels, orders=1, images=images if needs_images else None)
         assert torch.equal(found[0], torch.stack(expected))
-        assert len(found.unique()) > 3
+        assert len(found.unique()) > 1
 
     def test_a_name_that_is_none_is_answered_by_the_nearest(self, network: Network) -> None:
         with pytest.raises(MemstudyError, match=r"did you mean trunk\.1"):

@@ -20,6 +20,7 @@ from memstudy.analysis.landscape import correlation, max_over_min, measured, pre
 from memstudy.errors import MemstudyError
 from memstudy.randomness import torch_generator
 from memstudy.regularizers.pilcro import importance
+from memstudy.report import frames
 from memstudy.report import landscape as report
 from memstudy.store import Store
 from memstudy.study import landscape as study
@@ -538,9 +539,9 @@ def test_the_label_names_the_options_that_differ(tmp_path):
         for reg, share in [("bare", 0), ("pilcro", 0.1), ("pilcro", 0.02), ("do+pilcro", 0.1)]
     ]
     runs = [store.open(recipe) for recipe in recipes]
-    names = [report.named(run, runs) for run in runs]
+    names = [frames.named(run, runs) for run in runs]
     assert names == ["bare", "pilcro (share 0.1)", "pilcro (share 0.02)", "do+pilcro (share 0.1)"]
-    assert report.named(runs[1], runs[:2]) == "pilcro"
+    assert frames.named(runs[1], runs[:2]) == "pilcro"
 
 
 def test_few_images_are_a_sentence_and_nothing_is_written(command, store, tmp_path):

@@ -39,7 +39,7 @@ from memstudy.report.sheet import Sheet
 from memstudy.store.store import Selection
 from memstudy.study import ablate, compare, dynamics, filters, landscape, probe
 from memstudy.study.comparisons import What
-from memstudy.study.grid import TABLES, USUAL_ANALYSES
+from memstudy.study.grid import COUNTS, TABLES, USUAL_ANALYSES
 from memstudy.study.layers import TRUNK
 from memstudy.study.rows import read
 from memstudy.study.trunk import Workbench
@@ -68,14 +68,15 @@ name of a table is drawn with that table."""
 
 
 def derive_all(selection: Selection, device: torch.device, data_dir: Path | None, voice: Voice) -> dict[str, Any]:
-    """The study's analyses, each with its defaults; then tables and figures."""
-    bench = Workbench(device, data_dir)
+    """The study's analyses, each with its defaults where the study has no other; then tables and figures."""
+    bench, own = Workbench(device, data_dir), selection.settings()
+    counts: dict[str, dict[str, Any]] = {name: {name: own[name]} if name in own else {} for name in COUNTS}
     steps: dict[str, Callable[[], dict[str, Any]]] = {
         "svcca": lambda: svcca_step(selection, bench, voice),
-        "ablate": lambda: ablation_step(selection, bench, voice),
+        "ablate": lambda: ablation_step(selection, bench, voice, **counts["orders"]),
         "probe": lambda: probe_step(selection, bench, voice),
         "filters": lambda: filter_step(selection, voice),
-        "landscape": lambda: landscape_step(selection, bench, voice),
+        "landscape": lambda: landscape_step(selection, bench, voice, **counts["images"]),
         "dynamics": lambda: dynamics_step(selection, voice),
     }
     summary: dict[str, Any] = {}

@@ -10,8 +10,8 @@ import pandas as pd
 
 from memstudy import files
 from memstudy.analysis.dynamics import SCORES
-from memstudy.report.frames import Setting
-from memstudy.report.landscape import groups, merged, summary
+from memstudy.report.frames import Setting, groups
+from memstudy.report.landscape import merged, summary
 from memstudy.report.sheet import Sheet, cell
 from memstudy.store.store import Selection
 from memstudy.study.dynamics import AUCS, CLEAN, CORRUPTED, COUNTS

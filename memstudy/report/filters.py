@@ -16,7 +16,7 @@ import seaborn as sns
 from memstudy import files
 from memstudy.analysis.filters import BINS_PER_DECADE, COMPARISONS, Tally
 from memstudy.report import published
-from memstudy.report.frames import settings
+from memstudy.report.frames import groups
 from memstudy.report.saving import save
 from memstudy.report.sheet import Sheet
 from memstudy.store.store import Selection
@@ -69,8 +69,8 @@ def _groups(selection: Selection, table: pd.DataFrame) -> Iterator[tuple[str, pd
     """Title, rows with a `label`, and the suffix of file names: each setting of the runs, then all files."""
     names = [run.name for run in selection.runs]
     found = []
-    for setting in settings(selection.runs):
-        labels = setting.labels().rename(columns={"run": "network", "reg": "label"})[["network", "label"]]
+    for setting, members in groups(selection.runs):
+        labels = members.rename(columns={"run": "network"})[["network", "label"]]
         rows = labels.merge(table, on="network")  # in the order of the runs
         found.append((setting.title, rows))
     rows = table[~table["network"].isin(names)]

@@ -122,6 +122,25 @@ def _options(regularizer: Regularizer, versions: Sequence[Regularizer]) -> str:
     )
 
 
+def groups(runs: Iterable[RunDirectory]) -> list[tuple[Setting, pd.DataFrame]]:
+    """Runs that differ by their regularizers, these' options and their seeds alone.
+
+    With each the names of its runs: `run`, `seed`, and `label`, what `named` says.
+    """
+    found: dict[object, list[RunDirectory]] = {}
+    for run in runs:
+        found.setdefault(shared(run.recipe), []).append(run)
+    return [
+        (
+            Setting(shared(members[0].recipe), tuple(members), float(members[0].state()["floor"])),
+            pd.DataFrame(
+                {"run": run.name, "seed": run.recipe.seed, "label": named(run, members)} for run in members
+            ),
+        )
+        for members in found.values()
+    ]
+
+
 def named(run: RunDirectory, among: Iterable[RunDirectory]) -> str:
     """A run's regularizers, with the options in which others of these runs use them differently."""
     values: dict[tuple[str, str], set[object]] = {}

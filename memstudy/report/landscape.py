@@ -16,10 +16,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from memstudy import files
-from memstudy.report.frames import Setting, named, shared
+from memstudy.report.frames import Setting, groups
 from memstudy.report.saving import save
 from memstudy.report.sheet import Sheet, cell
-from memstudy.store import RunDirectory
 from memstudy.store.store import Selection
 from memstudy.study.landscape import FLATNESS, INITIAL, MEASURED, NOISE, PIXELS, PREDICTED
 from memstudy.study.rows import read
@@ -60,25 +59,6 @@ def sheets(selection: Selection) -> list[Sheet]:
         if len(rows := merged(noise, labels)):
             found.append(_noise(setting, rows, suffix))
     return found
-
-
-def groups(runs: Iterable[RunDirectory]) -> list[tuple[Setting, pd.DataFrame]]:
-    """Runs that differ by their regularizers, these' options and their seeds alone.
-
-    With each the names of its runs: `run`, `seed`, and `label`, what `named` says.
-    """
-    found: dict[object, list[RunDirectory]] = {}
-    for run in runs:
-        found.setdefault(shared(run.recipe), []).append(run)
-    return [
-        (
-            Setting(shared(members[0].recipe), tuple(members), float(members[0].state()["floor"])),
-            pd.DataFrame(
-                {"run": run.name, "seed": run.recipe.seed, "label": named(run, members)} for run in members
-            ),
-        )
-        for members in found.values()
-    ]
 
 
 def merged(table: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:

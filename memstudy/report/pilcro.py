@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 
 from memstudy.recipe import Regularizer
-from memstudy.report.frames import Setting
-from memstudy.report.landscape import AFTER, BEFORE, epochs, groups, merged, panels, summary
+from memstudy.report.frames import Setting, groups
+from memstudy.report.landscape import AFTER, BEFORE, epochs, merged, panels, summary
 from memstudy.report.sheet import Sheet, cell
 from memstudy.store import RunDirectory
 from memstudy.store.store import Selection

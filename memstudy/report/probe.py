@@ -12,8 +12,8 @@ import seaborn as sns
 from matplotlib.figure import Figure
 
 from memstudy import files
-from memstudy.report.frames import Setting
-from memstudy.report.landscape import groups, merged, summary
+from memstudy.report.frames import Setting, groups
+from memstudy.report.landscape import merged, summary
 from memstudy.report.saving import save
 from memstudy.report.sheet import Sheet, cell
 from memstudy.store.store import Selection
@@ -25,7 +25,7 @@ NAME = "probe"
 OWN, RAW = "network's own head", "probe, raw pixels"
 UNTRAINED, FIRST, BEST, LAST = "untrained", "first", "best", "last"
 QUANTITIES = {"accuracy": "probe", "head_accuracy": "own"}
-HEIGHT = 2.6  # inches, of one panel
+HEIGHT = 2.9  # inches, of one panel
 
 
 def write(selection: Selection, found: Sequence[Sheet]) -> list[Path]:
@@ -68,6 +68,7 @@ def _groups(selection: Selection) -> list[tuple[Setting, pd.DataFrame]]:
 def _sheet(setting: Setting, rows: pd.DataFrame, name: str) -> Sheet:
     before, after = rows[rows["epoch"] == INITIAL], rows[rows["epoch"] != INITIAL]
     pixels = before[before["layer"] == PIXELS].assign(label="none: raw pixels", layer="–")
+    pixels = pixels.drop_duplicates("accuracy")  # one measurement, repeated for each run on the same images
     parts = [_summed(before[before["layer"] != PIXELS], UNTRAINED)]
     parts += [_summed(chosen, at) for at, chosen in _chosen(after).items()]
     values = pd.concat([*parts, _summed(pixels, UNTRAINED)], ignore_index=True)
@@ -158,8 +159,8 @@ def _figure(data: pd.DataFrame, setting: Setting) -> Figure:
         grid = sns.relplot(
             data=data, kind="line", x="epoch", y="accuracy", hue="line", hue_order=order, palette=palette,
             style="line", style_order=order, dashes=dashes, errorbar="sd", col="label", col_order=labels,
-            col_wrap=min(4, len(labels)), height=HEIGHT, aspect=1.1,
-            facet_kws={"legend_out": True},
+            col_wrap=min(4, len(labels)), height=HEIGHT, aspect=1.05,
+            markers=dict.fromkeys(order, "o") if data["epoch"].nunique() == 1 else None,  # no line is seen there
         )  # fmt: skip
     for label, axis in grid.axes_dict.items():
         axis.set_title(textwrap.fill(str(label), 32))

@@ -19,6 +19,8 @@ advance = 5
 epochs = [4, 9, 24]          # rows of the tables; the checkpoints if left out
 analyses = ["svcca"]         # of ANALYSES, after training; svcca and ablate if left out
 tables = ["table1"]          # of TABLES; all that there are numbers for if left out
+orders = 5                   # how many random orders or masks are ablated
+images = 1000                # how many test images landscapes are measured on
 
 [scale.lite]                 # memstudy study FILE --scale lite: another size of the study, named quick_lite
 seeds = 1                    # any of the keys above but name: each stands instead of the study's own
@@ -46,7 +48,8 @@ GRID = (
     "dataset", "normalization", "train_size", "network", "reg", "noise", "corrupt", "corrupt_seed", "labels",
     "checkpoints", "epochs", "batch_size", "lr", "momentum", *presets.TRAINING_OPTIONS,
 )  # fmt: skip
-REPORT = ("epochs", "analyses", "tables")
+COUNTS = ("orders", "images")
+REPORT = ("epochs", "analyses", "tables", *COUNTS)
 ANALYSES = ("svcca", "ablate", "probe", "filters", "landscape", "dynamics")
 USUAL_ANALYSES = ("svcca", "ablate")
 WORD = "[A-Za-z0-9_-]+"
@@ -193,6 +196,12 @@ def _check_report(path: Path, report: dict[str, Any], recipes: Sequence[Recipe])
         wanted = report.get(key, [])
         if not (isinstance(wanted, list) and all(word in known for word in wanted)):
             raise MemstudyError(f"{key} in [report] of {path} must be a list of some of {', '.join(known)}.")
+    for key in COUNTS:
+        count = report.get(key, 1)
+        if type(count) is not int or count < 1:
+            raise MemstudyError(
+                f"{key} in [report] of {path} must be a whole number of at least 1, not {count!r}."
+            )
     epochs = report.get("epochs", [0])
     if not (isinstance(epochs, list) and epochs and all(type(e) is int and 0 <= e < shortest for e in epochs)):
         raise MemstudyError(
