@@ -509,15 +509,16 @@ class TestLayers:
     ) -> None:
         """The rest of the network written out, for a layer on the one way and for one in a block."""
         images, labels = self.digits(mnist5k), mnist5k.test_labels[::25]
-        (convolution, relu), block, pool = network.trunk  # type: ignore[misc]
-        before = relu(convolution(images))
+        part = network.get_submodule
+        convolution, block, pool, inner = (part(f"trunk.{name}") for name in ("0.0", "1", "2", "1.convolution"))
+        before = convolution(images).relu()
 
         def rest(activations: Tensor) -> Tensor:
             if layer == "trunk.0.0":
-                return network.head(pool(block(relu(activations))))
-            return network.head(pool(relu(before + activations)))
+                return network.head(pool(block(activations.relu())))
+            return network.head(pool((before + activations).relu()))
 
-        features = convolution(images) if layer == "trunk.0.0" else relu(block.convolution(before))
+        features = convolution(images) if layer == "trunk.0.0" else inner(before).relu()
         fall = falls("units", len(images), features[0].numel(), 0, 0).view(1, *features.shape[1:])
         expected = [
             (rest(features * (fall > fraction)).argmax(dim=1) == labels).double().mean() for fraction in FRACTIONS

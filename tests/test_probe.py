@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from click.testing import Result
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
-from torch import Tensor
+from torch import Tensor, nn
 
 from memstudy import presets
 from memstudy.analysis.probe import C, probe
@@ -201,15 +201,17 @@ def test_each_row_is_a_probe_of_what_it_says(selection: Selection, bench: Workbe
     assert set(table["samples"]) == {100}
     run = selection.runs[0]
     rows = table[table["run"] == run.name].set_index(["epoch", "layer"])
+    accuracy, own = rows["accuracy"].to_dict(), rows["head_accuracy"].to_dict()
     train, test = training_set(bench, run, 100), bench.test_set(run)
-    assert rows.loc[(-1, "pixels"), "accuracy"] == probe(train.images, train.true, test.images, test.labels)
+    assert accuracy[-1, "pixels"] == probe(train.images, train.true, test.images, test.labels)
+    network = bench.network(run, 2)
+    assert isinstance(network.head, nn.Sequential)
     with torch.no_grad():
-        network = bench.network(run, 2)
-        known, asked = (network.head[:2](network.trunk(images)) for images in (train.images, test.images))  # type: ignore[index]
-    assert rows.loc[(2, "head.1"), "accuracy"] == probe(known, train.true, asked, test.labels)
-    assert rows.loc[(2, "head.1"), "head_accuracy"] == run.metrics()["test_accuracy"][2]
-    assert math.isnan(rows.loc[(-1, "head.1"), "head_accuracy"])
-    assert 0.3 < rows.loc[(-1, "head.1"), "accuracy"] < 1
+        known, asked = (network.head[:2](network.trunk(images)) for images in (train.images, test.images))
+    assert accuracy[2, "head.1"] == probe(known, train.true, asked, test.labels)
+    assert own[2, "head.1"] == run.metrics()["test_accuracy"][2]
+    assert math.isnan(own[-1, "head.1"])
+    assert 0.3 < accuracy[-1, "head.1"] < 1
 
 
 def test_the_command_draws_and_computes_nothing_twice(

@@ -16,7 +16,7 @@ from memstudy.cli import options
     "layers",
     multiple=True,
     default=("trunk",),
-    show_default="trunk",
+    show_default=True,
     help="A module by its name: trunk.2, head.1, …; may be repeated.",
 )
 @click.option(

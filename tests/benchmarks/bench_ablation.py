@@ -10,6 +10,7 @@ logit, or the comparison means nothing; accuracies may then differ where two log
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from functools import partial
 
 import torch
@@ -81,7 +82,7 @@ def main() -> None:
         features = torch.rand(images, 50, 4, 4, generator=generator)
         labels = torch.randint(10, (images,), generator=generator)
         largest = check(network.head, features, labels)
-        sides = {
+        sides: dict[str, Callable[[], object]] = {
             "cumulative": partial(curve, network.head, features, labels, orders=chosen.orders),
             "a forward per fraction": partial(forwards, network.head, features, labels, chosen.orders),
         }
