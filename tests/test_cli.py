@@ -370,6 +370,19 @@ def test_signals_wait_for_the_end_of_a_bookkeeping_step():
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
+def test_a_signal_that_is_ignored_hides_no_other():
+    """In a worker: a terminal's Ctrl-C, which the parent passes on as SIGTERM, within one bookkeeping step."""
+    from memstudy.study.interruption import Terminated, deferred, stop_on_sigterm
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    stop_on_sigterm()
+    with pytest.raises(Terminated), deferred():
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGTERM)
+    with deferred():
+        signal.raise_signal(signal.SIGINT)
+
+
 def test_a_terminal_without_our_signs_gets_question_marks(trained, tmp_path):
     """Tables hold ± and –."""
     shutil.copytree(trained, tmp_path / "runs")

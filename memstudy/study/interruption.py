@@ -58,7 +58,7 @@ def deferred() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-        for arrival in arrived[:1]:
+        for arrival in arrived:  # up to the first that raises: one that is ignored must not hide another
             _deliver(before[signal.Signals(arrival)], arrival)
 
 
