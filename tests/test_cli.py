@@ -309,18 +309,18 @@ def test_finished_study_is_derived_again_without_training(memstudy, trained, tmp
     }
 
 
-def test_several_studies_share_the_time_and_finished_ones_are_passed_over(memstudy, tmp_path):
-    for name, epochs in {"a": 1, "b": 2, "c": 1}.items():
-        (tmp_path / f"{name}.toml").write_text(f"[scale.lite]\n[scale.lite.grid]\nepochs = {epochs}\n")
+def test_several_studies_share_the_time_and_finished_ones_are_passed_over(memstudy, trained, tmp_path):
+    shutil.copytree(trained, tmp_path / "runs")
+    for name, epochs in {"a": 3, "b": 1, "c": 3}.items():  # the trained store has a's run, which is c's too
+        (tmp_path / f"{name}.toml").write_text(f"[scale.lite.grid]\nepochs = {epochs}\n")
     words = ("study", "a.toml", "b.toml", "c.toml", "--scale", "lite", "--train-only", "--json", "--minutes")
-    memstudy("study", "a.toml", "--scale", "lite", "--train-only")
     first = memstudy(*words, "0.0001")
     assert first.exit_code == 0, first.output
+    assert "study a_lite is finished" in first.stderr
     assert [(s["study"], s["stopped"]) for s in json.loads(first.stdout)] == [("b_lite", 1)]
     second = memstudy(*words, "5")
-    assert "study a_lite is finished" in second.stderr
     assert [(s["study"], s["stopped"]) for s in json.loads(second.stdout)] == [("b_lite", 0)]
-    assert "study c_lite is finished" in second.stderr  # its run is a's
+    assert "study c_lite is finished" in second.stderr
     assert json.loads(memstudy(*words, "5").stdout) == []
 
 
