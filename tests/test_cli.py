@@ -376,9 +376,14 @@ def test_a_signal_that_is_ignored_hides_no_other():
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     stop_on_sigterm()
-    with pytest.raises(Terminated), deferred():
-        signal.raise_signal(signal.SIGINT)
-        signal.raise_signal(signal.SIGTERM)
+
+    def both():
+        with deferred():
+            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGTERM)
+
+    with pytest.raises(Terminated):
+        both()
     with deferred():
         signal.raise_signal(signal.SIGINT)
 
