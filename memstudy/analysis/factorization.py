@@ -178,14 +178,14 @@ class Stack:
         """The next samples of every representation, (m, p_i) each, in one order."""
         if not self.n:  # near the mean, so that little cancels when the exact one is taken off
             self._chunk_means = [part.double().mean(dim=0) for part in chunk]
-        parts = [
-            part.to(self.kind) - mean.to(self.kind) for part, mean in zip(chunk, self._chunk_means, strict=True)
-        ]
+        whole = torch.cat([part.to(self.kind) for part in chunk], dim=1)
+        whole -= torch.cat(self._chunk_means).to(self.kind)
+        parts = list(whole.split([part.shape[1] for part in chunk], dim=1))
         norms = torch.stack([part.square().sum(dim=1) for part in parts])
         blocks = {
             (i, j): block
             for i, partners in self._partners.items()
-            for j, block in zip(partners, _products(parts[i], [parts[j] for j in partners]), strict=True)
+            for j, block in zip(partners, _products(i, partners, parts, whole), strict=True)
         }
         by_norm = [(norms @ part).double() for part in parts]
         sums = [part.sum(dim=0, dtype=torch.float64) for part in parts]
@@ -244,10 +244,18 @@ class Stack:
         return Spectrum(self.n, singular_values[:rank], directions, self._quartic(index, index))
 
 
-def _products(part: Tensor, others: Sequence[Tensor]) -> list[Tensor]:
-    """`part`ᵀ with each of the others, in one multiplication, as float64 of their own."""
-    block = part.T @ torch.cat(list(others), dim=1)
-    return [product.double().clone() for product in block.split([other.shape[1] for other in others], dim=1)]
+def _products(i: int, partners: Sequence[int], parts: Sequence[Tensor], whole: Tensor) -> list[Tensor]:
+    """`parts[i]`ᵀ with each of its partners, in one multiplication, as float64 of their own.
+
+    `whole` is all parts side by side: partners that are neighbors in it are not copied.
+    """
+    widths = [parts[j].shape[1] for j in partners]
+    if list(partners) == list(range(partners[0], partners[-1] + 1)):
+        start = sum(part.shape[1] for part in parts[: partners[0]])
+        others = whole[:, start : start + sum(widths)]
+    else:
+        others = torch.cat([parts[j] for j in partners], dim=1)
+    return [product.double().clone() for product in (parts[i].T @ others).split(widths, dim=1)]
 
 
 def _whitened(spectrum: Spectrum) -> Tensor:
