@@ -131,7 +131,8 @@ REFUSED = [pair for pair in EVERY_PAIR if refused(*pair)]
 SMALL = [pair for pair in EVERY_PAIR if pair[0] in ("smallnet", USER_NETWORK) and pair not in REFUSED]
 LIGHT = [("smallnet", "bare"), *SMALL, ("mobilenet", "nobn")]
 LIGHT += [(network, PENALTIES) for network in EVERY_NETWORK]
-QUICK = [pair for pair in LIGHT if pair[0] not in (*HEAVY, "vgg16", "resnet18", "densenet121")]
+USUAL = [pair for pair in LIGHT if pair[0] not in HEAVY]
+QUICK = [pair for pair in USUAL if pair[0] not in ("vgg16", "resnet18", "densenet121")]
 SLOW = [pair for pair in EVERY_PAIR if pair not in [*REFUSED, *LIGHT, *TOO_LONG] and pair[1] not in USERS]
 
 
@@ -208,7 +209,7 @@ def named(pair):
     return f"{pair[0].rpartition(':')[2] if pair[0] == USER_NETWORK else pair[0]}-{pair[1]}"
 
 
-def cases(name, which=lambda network, names: True, always=LIGHT):
+def cases(name, which=lambda network, names: True, always=USUAL):
     """Parametrize a law by those pairs that satisfy `which`; all but some are slow."""
     found = [(network, reg) for network, reg in [*LIGHT, *SLOW] if which(network, regularizers.names(reg))]
     marks = [() if pair in always else pytest.mark.slow for pair in found]
