@@ -178,13 +178,12 @@ def probe_step(
             on_left_out=left_out.append,
         )
     sheets = probe_report.sheets(selection)
-    for sheet in sheets:
-        voice.say("\n" + sheet.markdown())
+    _say_sheets(voice, sheets)
     _say_left_out(voice, left_out)
     written = probe_report.write(selection, sheets)
     voice.say(f"tables: {selection.path / 'tables'}")
     voice.say(f"every probed epoch, and each single network: {selection.path / probe.PROBES}")
-    return {sheet.name: sheet.records() for sheet in sheets} | {"left_out": left_out, "written": _paths(*written)}
+    return _summary(sheets, left_out, written)
 
 
 def filter_step(
@@ -197,14 +196,13 @@ def filter_step(
             selection, weights, choice=choice, seed=seed, on_network=on_network, on_left_out=left_out.append
         )
     sheets = filter_report.sheets(selection)
-    for sheet in sheets:
-        voice.say("\n" + sheet.markdown())
+    _say_sheets(voice, sheets)
     for what in left_out:
         voice.say(f"left out: {what}.")
     written = filter_report.write(selection, sheets)
     voice.say(f"tables: {selection.path / 'tables'}\nfigures: {selection.path / 'figures'}")
     voice.say(f"every kept epoch, and each single network: {selection.path / filters.FRACTIONS}")
-    return {sheet.name: sheet.records() for sheet in sheets} | {"left_out": left_out, "written": _paths(*written)}
+    return _summary(sheets, left_out, written)
 
 
 def landscape_step(
@@ -222,13 +220,12 @@ def landscape_step(
             on_left_out=left_out.append,
         )
     sheets = landscape_report.sheets(selection)
-    for sheet in sheets:
-        voice.say("\n" + sheet.markdown())
+    _say_sheets(voice, sheets)
     _say_left_out(voice, left_out)
     written = landscape_report.write(selection, sheets)
     voice.say(f"tables: {selection.path / 'tables'}")
     voice.say(f"every kept epoch, and each single network: {selection.path / landscape.FLATNESS}")
-    return {sheet.name: sheet.records() for sheet in sheets} | {"left_out": left_out, "written": _paths(*written)}
+    return _summary(sheets, left_out, written)
 
 
 def dynamics_step(selection: Selection, voice: Voice) -> dict[str, Any]:
@@ -237,14 +234,13 @@ def dynamics_step(selection: Selection, voice: Voice) -> dict[str, Any]:
     with counted(voice, "reading records") as on_run:
         dynamics.measure(selection, on_run=on_run, on_left_out=left_out.append)
     sheets = dynamics_report.sheets(selection)
-    for sheet in sheets:
-        voice.say("\n" + sheet.markdown())
+    _say_sheets(voice, sheets)
     _say_left_out(voice, left_out)
     written = dynamics_report.write(selection, sheets)
     if sheets:
         voice.say(f"tables: {selection.path / 'tables'}")
         voice.say(f"every score at every epoch, of each single run: {selection.path / dynamics.AUCS}")
-    return {sheet.name: sheet.records() for sheet in sheets} | {"left_out": left_out, "written": _paths(*written)}
+    return _summary(sheets, left_out, written)
 
 
 def table_step(selection: Selection, voice: Voice, style: str = "markdown") -> dict[str, Any]:
@@ -314,6 +310,16 @@ def _say_digest(voice: Voice, digest: pd.DataFrame, rule: KeepRule) -> None:
         voice.say(f"\n{comparison.MEANING[str(relation)]} (SVCCA keeps {rule})")
         ranks = {side: rows[side].map("{:g}".format) for side in ("rank_a", "rank_b")}
         voice.frame(rows.drop(columns="relation").assign(**ranks), digits=3)
+
+
+def _say_sheets(voice: Voice, sheets: Sequence[Sheet]) -> None:
+    for sheet in sheets:
+        voice.say("\n" + sheet.markdown())
+
+
+def _summary(sheets: Sequence[Sheet], left_out: list[str], written: Sequence[Path]) -> dict[str, Any]:
+    """An analysis' tables by name, what it left out, and its files, for --json."""
+    return {sheet.name: sheet.records() for sheet in sheets} | {"left_out": left_out, "written": _paths(*written)}
 
 
 def _say_left_out(voice: Voice, left_out: Sequence[str]) -> None:
