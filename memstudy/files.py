@@ -8,7 +8,7 @@ import io
 import json
 import os
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +58,13 @@ def write(path: Path, content: bytes | str, how: str = ANOTHER_STORE) -> None:
         finally:
             with contextlib.suppress(OSError):
                 temporary.unlink(missing_ok=True)
+
+
+def remove(paths: Iterable[Path]) -> None:
+    """Remove files: those of an earlier derivation that the newest one did not write again."""
+    for path in paths:
+        with explained(path):
+            path.unlink()
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:

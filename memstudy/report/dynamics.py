@@ -35,9 +35,7 @@ def write(selection: Selection, found: Sequence[Sheet]) -> list[Path]:
     """Write tables as Markdown, LaTeX and CSV; those of an earlier selection go."""
     folder = selection.path / "tables"
     written = [path for sheet in found for path in sheet.write(folder)]
-    for path in set(folder.glob(f"{NAME}*")) - set(written):
-        with files.explained(path):
-            path.unlink()
+    files.remove(set(folder.glob(f"{NAME}*")) - set(written))
     return written
 
 

@@ -40,9 +40,7 @@ def write(selection: Selection, found: Sequence[Sheet]) -> list[Path]:
     folder = selection.path / "tables"
     written = [path for sheet in found for path in sheet.write(folder)]
     written += draw(selection)
-    for path in {*folder.glob("filters*"), *(selection.path / "figures").glob("filters*")} - set(written):
-        with files.explained(path):
-            path.unlink()
+    files.remove({*folder.glob("filters*"), *(selection.path / "figures").glob("filters*")} - set(written))
     return written
 
 

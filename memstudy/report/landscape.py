@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -44,7 +44,7 @@ def write(selection: Selection, found: Sequence[Sheet]) -> list[Path]:
     """Write tables as Markdown, LaTeX and CSV; those of an earlier selection go."""
     folder = selection.path / "tables"
     written = [path for sheet in found for path in sheet.write(folder)]
-    _remove(set(folder.glob(f"{NAME}*")) - set(written))
+    files.remove(set(folder.glob(f"{NAME}*")) - set(written))
     return written
 
 
@@ -164,7 +164,7 @@ def draw(selection: Selection) -> list[Path]:
         if len(rows := merged(noise, labels)):
             data = _percent(_last(rows))[["run", "seed", "label", "noise", "strength", "accuracy"]]
             written += save(folder, f"{NAME}_noise{suffix}", _lines(data, setting.title), data)
-    _remove(set(folder.glob(f"{NAME}*")) - set(written))
+    files.remove(set(folder.glob(f"{NAME}*")) - set(written))
     return written
 
 
@@ -231,9 +231,3 @@ def _lines(data: pd.DataFrame, title: str) -> Figure:
     grid.set_ylabels("accuracy on true labels, %")
     grid.figure.suptitle(textwrap.fill(title, 90), y=1.02, va="bottom", fontsize="medium")
     return grid.figure
-
-
-def _remove(paths: Iterable[Path]) -> None:
-    for path in paths:
-        with files.explained(path):
-            path.unlink()

@@ -38,9 +38,7 @@ def draw(selection: Selection) -> list[Path]:
         width = max(48, int(12 * grid.figure.get_figwidth()))
         grid.figure.suptitle(textwrap.fill(title, width), y=1.02, va="bottom", fontsize="medium")
         written += save(folder, name, grid.figure, data)
-    for path in set(folder.glob(f"{NAME}_*")) - set(written):
-        with files.explained(path):
-            path.unlink()
+    files.remove(set(folder.glob(f"{NAME}_*")) - set(written))
     return written
 
 

@@ -178,6 +178,4 @@ def _is_layer(line: str) -> bool:
 
 def _remove(folder: Path, written: Sequence[Path]) -> None:
     """Remove this module's files that were not written now."""
-    for path in set(folder.glob(f"{NAME}*")) - set(written):
-        with files.explained(path):
-            path.unlink()
+    files.remove(set(folder.glob(f"{NAME}*")) - set(written))

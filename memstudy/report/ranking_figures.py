@@ -33,9 +33,7 @@ def draw(selection: Selection) -> list[Path]:
             words = textwrap.fill(group.title, max(48, int(11 * figure.get_size_inches()[0])))
             figure.suptitle(TITLES.get(name, "") + words, y=1.01, va="bottom", fontsize="medium")
             written += save(folder, f"{NAME}_{name}{f'-{index + 1}' if index else ''}", figure, data)
-    for path in set(folder.glob(f"{NAME}_*")) - set(written):
-        with files.explained(path):
-            path.unlink()
+    files.remove(set(folder.glob(f"{NAME}_*")) - set(written))
     return written
 
 
