@@ -10,7 +10,6 @@ VENV := .venv
 # The interpreter that has memstudy's packages. Give another one (PY=python3) to use an environment of your own.
 PY ?= $(VENV)/bin/python
 MINUTES ?= 6
-JOBS ?= 8
 
 ifeq ($(PY),$(VENV)/bin/python)
 READY := $(VENV)/.installed
@@ -69,7 +68,7 @@ gpu: $(READY)
 	$(PY) -m tests.benchmarks.bench_training
 	$(PY) -m tests.benchmarks.bench_regularizers
 	$(PY) -m tests.benchmarks.bench_regularizers --network resnet18
-	$(PY) -m memstudy study $(STUDIES:%=studies/%.toml) --scale gpu --device cuda --jobs $(JOBS) --minutes $(MINUTES)
+	$(PY) -m memstudy study $(STUDIES:%=studies/%.toml) --scale gpu --device cuda --minutes $(MINUTES)
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache

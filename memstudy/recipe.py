@@ -127,7 +127,7 @@ CHOICES = {
     "optimizer": ("sgd", "adam", "adamw"),
     "schedule": ("constant", "step", "multistep", "cosine"),
     "augment": ("none", "flip-crop"),
-    "precision": ("fp32", "bf16"),
+    "precision": ("fp32", "tf32", "bf16"),
 }
 
 

@@ -6,6 +6,7 @@ import math
 from pathlib import Path
 
 import pytest
+import torch
 
 from memstudy.report.frames import WITH, WITHOUT, settings
 from memstudy.store import Store
@@ -22,7 +23,7 @@ def test_quick_preset_tells_bare_and_al2_apart_over_five_seeds(tmp_path):
     study = grid.read(CALIBRATION)
     store = Store(tmp_path / "runs")
     runs = [store.open(recipe) for recipe in study.recipes]
-    outcomes = carry_out_all(runs, Execution(device="cpu"), default_jobs("cpu", 1))
+    outcomes = carry_out_all(runs, Execution(device="cpu"), default_jobs(torch.device("cpu"), 1))
     assert [outcome.error for outcome in outcomes] == [None] * len(runs)
     (setting,) = settings(runs)
     metrics = setting.metrics()

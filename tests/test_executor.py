@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 
 from memstudy import presets
 from memstudy.errors import Busy, RunFailed
@@ -71,9 +72,9 @@ def test_finished_runs_start_no_process(trained):
 
 def test_jobs_fill_the_cores_and_one_gpu_takes_one():
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    assert default_jobs("cpu", 1) == cores
-    assert default_jobs("cpu", 10_000) == 1
-    assert default_jobs("cuda", 1) == 1
+    assert default_jobs(torch.device("cpu"), 1) == cores
+    assert default_jobs(torch.device("cpu"), 10_000) == 1
+    assert default_jobs(torch.device("cuda", 0), 1) == 1
 
 
 def test_a_run_in_another_process_s_hands_is_busy_not_failed(tmp_path):

@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import pytest
 import torch
 
 from memstudy import presets
+from memstudy.analysis import similarity
+from memstudy.analysis.factorization import Stack
+from memstudy.analysis.keep import KeepRule
+from memstudy.errors import MemstudyError
 from memstudy.randomness import torch_generator
-from memstudy.regularizers import Step
+from memstudy.regularizers import REGULARIZERS, Regularizer, Step
 from memstudy.store import Store
 from memstudy.study.carry_out import Execution, Watcher, carry_out
-from memstudy.training import DeviceData, TrainingState, evaluate, numerics, train_epoch
+from memstudy.study.fleet import Fleet
+from memstudy.training import (
+    CapturedSteps,
+    DeviceData,
+    Evaluation,
+    Trainer,
+    TrainingState,
+    evaluate,
+    numerics,
+    train_epoch,
+)
 
 pytestmark = [
     pytest.mark.gpu,
@@ -112,6 +128,113 @@ def test_at_strength_0_it_trains_the_bits_of_bare(corrupted, reg, weakest):
             train_epoch(state, DeviceData.of(corrupted, torch.device("cuda")), recipe)
         found.append(state.network.state_dict())
     assert all(torch.equal(one, other) for one, other in zip(*(f.values() for f in found), strict=True))
+
+
+METHODS = sorted(set(REGULARIZERS.names()) - {"nobn"})
+
+
+def epochs(corrupted, capture, count=3, **choices):
+    """Metrics of every epoch and the final state, by replay or eagerly, on a stream as a run has one."""
+    device = torch.device("cuda")
+    recipe = presets.build(epochs=count, batch_size=39, **choices)  # 400 images: ten whole batches and one of 10
+    with numerics(1, recipe.training.precision), torch.cuda.stream(torch.cuda.Stream()):
+        state = TrainingState.initial(recipe, corrupted.images, device)
+        data = DeviceData.of(corrupted, device)
+        trainer = Trainer(state, data, recipe)
+        steps = CapturedSteps(trainer, block=4) if capture else trainer
+        evaluation = Evaluation(state.network, data, capture)
+        found = []
+        for _ in range(count):
+            trainer.begin()
+            steps.run()
+            evaluation.begin()
+            found.append(trainer.end() | evaluation.end())
+        return found, state.tensors()
+
+
+@pytest.mark.parametrize(
+    "choices",
+    [{"reg": reg} for reg in [*METHODS, "bn+do+wd+al2", "do+loco+normloss+pilcro"]]
+    + [
+        {"reg": "do+al2", "optimizer": "adamw", "schedule": "cosine", "warmup": 1},
+        {"reg": "do", "optimizer": "adam", "clip": 1.0},
+        {"augment": "flip-crop", "mixup": 0.2, "label_smoothing": 0.1},
+        {"precision": "bf16"},
+        {"precision": "tf32"},
+        {"network": "resnet18"},
+        {"network": "mobilenet", "precision": "bf16"},
+    ],
+    ids=str,
+)
+def test_captured_epochs_are_the_eager_ones_bit_for_bit(corrupted, choices):
+    eager, captured = (epochs(corrupted, capture, **choices) for capture in (False, True))
+    assert captured[0] == eager[0]
+    assert captured[1].keys() == eager[1].keys()
+    assert all(torch.equal(captured[1][name], value) for name, value in eager[1].items())
+
+
+def test_a_fleet_s_members_are_what_they_are_alone_bit_for_bit(tmp_path):
+    recipes = [presets.build(reg=reg, epochs=3, train_size=400) for reg in METHODS]
+    recipes += [presets.build(seed=1, epochs=3, train_size=400), presets.build(epochs=5, train_size=400, lr=0.01)]
+    execution = Execution(device="cuda")
+    fleet, ended = Fleet(execution, len(recipes)), []
+    for recipe in recipes:
+        fleet.add(Store(tmp_path / "together").open(recipe))
+    while fleet.busy:
+        ended += fleet.turn()
+    assert [outcome.error for outcome in ended] == [None] * len(recipes)
+    for outcome in ended:
+        alone = carry_out(Store(tmp_path / "alone").open(outcome.run.recipe), execution)
+        assert (outcome.run.path / "metrics.csv").read_bytes() == (alone.path / "metrics.csv").read_bytes()
+        assert [outcome.run.checkpoint_digest(e) for e in alone.checkpoints()] == [
+            alone.checkpoint_digest(e) for e in alone.checkpoints()
+        ]
+
+
+def test_a_run_may_change_between_capture_and_none(tmp_path):
+    """Interrupted while captured, continued eagerly: still the same bits."""
+    recipe = presets.build(reg="do+al2", epochs=4, train_size=400)
+    whole = carry_out(Store(tmp_path / "whole").open(recipe), Execution(device="cuda"))
+    part = Store(tmp_path / "part").open(recipe)
+    with pytest.raises(Exception, match="continues"):
+        carry_out(part, Execution(device="cuda"), Stop(2))
+    carry_out(part, Execution(device="cuda", capture=False))
+    assert (part.path / "metrics.csv").read_bytes() == (whole.path / "metrics.csv").read_bytes()
+
+
+def test_what_waits_for_the_gpu_is_named_when_captured(corrupted):
+    @dataclass(frozen=True)
+    class Waits(Regularizer):
+        def strength(self, epoch):
+            return 1.0
+
+        def penalty(self, step):
+            return step.features.square().mean() * min(1.0, step.features.abs().mean().item())
+
+    device = torch.device("cuda")
+    recipe = presets.build(epochs=1, batch_size=39)
+    with numerics(), torch.cuda.stream(torch.cuda.Stream()):
+        state = TrainingState.initial(recipe, corrupted.images, device)
+        state.regularizers["waits"] = Waits()
+        trainer = Trainer(state, DeviceData.of(corrupted, device), recipe)
+        trainer.begin()
+        with pytest.raises(MemstudyError, match="--no-capture"):
+            CapturedSteps(trainer, block=4).run()
+
+
+def test_analyses_on_the_gpu_agree_with_the_cpu(corrupted):
+    """CCA, SVCCA, PWCCA, CKA, Procrustes from a stack of chunks; float64."""
+    images = corrupted.images.test_images.double().flatten(1)
+    x, y = images[:, 200:240], images[:, 220:270] * 2 + images[:, 300:350]
+    found = {}
+    for name in ("cpu", "cuda"):
+        stack = Stack.of([x.to(name), y.to(name)], [(0, 1)], chunk=50)
+        pair = stack.pair(0, 1)
+        numbers = [similarity.pwcca(pair), similarity.cka(pair), similarity.unbiased_cka(pair)]
+        numbers += [similarity.procrustes(pair), similarity.svcca(pair, KeepRule("fixed", 10))]
+        found[name] = similarity.coefficients(pair).cpu().tolist(), numbers
+    assert found["cuda"][0] == pytest.approx(found["cpu"][0], abs=1e-9)
+    assert found["cuda"][1] == pytest.approx(found["cpu"][1], abs=1e-9)
 
 
 def test_no_memory_is_left_on_another_device(corrupted):

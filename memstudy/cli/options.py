@@ -61,13 +61,24 @@ training = composed(
         help="none, or flip-crop. None by default: a network that has memorized a sample has not memorized its "
         "mirrored and shifted copies, so augmentation hides what is studied.",
     ),
-    click.option("--precision", help="fp32, or bf16 (mixed). [default: fp32]"),
+    click.option("--precision", help="fp32, tf32 (GPU), or bf16 (mixed). [default: fp32]"),
     click.option("--clip", type=float, help="Largest norm of the gradient; 0 is without."),
 )
 device = composed(
     click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, or cuda:N."),
     click.option(
         "--threads", default=1, show_default=True, type=click.IntRange(1), help="CPU threads of one run."
+    ),
+)
+training_device = composed(
+    click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, or cuda:N."),
+    click.option(
+        "--threads",
+        type=click.IntRange(1),
+        help="CPU threads of one run. [default: as begun, or as is fastest here; in a study 1]",
+    ),
+    click.option(
+        "--capture/--no-capture", default=True, help="On a GPU: replay CUDA graphs, or launch each kernel."
     ),
 )
 dynamics = click.option(

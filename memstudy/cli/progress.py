@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from memstudy.data.dataset import CorruptedDataset
     from memstudy.store import RunDirectory
-    from memstudy.study.executor import Outcome
+    from memstudy.study.fleet import Outcome
 
 LINES_PER_RUN = 10
 

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 @click.option("--checkpoints", help="How many to keep (10), or which epochs, counted from 0 (0,50,99).")
 @click.option("--recipe", "file", type=click.Path(path_type=Path), help="Run this recipe's TOML.")
 @options.dynamics
-@options.device
+@options.training_device
 @options.data
 @options.runs_dir
 @options.as_json
@@ -54,7 +54,8 @@ def run(
     file: Path | None,
     dynamics: bool | None,
     device: str,
-    threads: int,
+    threads: int | None,
+    capture: bool,
     data_dir: Path | None,
     download: bool,
     runs_dir: Path,
@@ -71,15 +72,23 @@ def run(
     from memstudy.store.records import HOW
     from memstudy.study.carry_out import Execution, carry_out
     from memstudy.study.interruption import stop_on_sigterm
+    from memstudy.training import Ranks
 
     stop_on_sigterm()
     recipe, origin, needed = _recipe(context, file, chosen)
+    leads = Ranks.from_environment().leads  # under torchrun, one process speaks for all
     progress = RunProgress(quiet=as_json)
-    progress.say(origin)
+    if leads:
+        progress.say(origin)
     directory = Store(runs_dir).open(recipe)
-    execution = Execution(device, threads, data_dir, download, dynamics=dynamics, **needed)
+    execution = Execution(
+        device, threads, calibrate=True, capture=capture, data_dir=data_dir, download=download, dynamics=dynamics,
+        **needed,
+    )  # fmt: skip
     with progress.bar:
         carry_out(directory, execution, progress)
+    if not leads:
+        return
     if dynamics and not directory.recorded:
         progress.say(f"there are no records of its samples: {HOW}.")
     if as_json:

@@ -13,10 +13,12 @@ from memstudy.cli import options
 from memstudy.errors import Busy, Interrupted, MemstudyError, RunFailed
 
 if TYPE_CHECKING:
+    import torch
+
     from memstudy.data.images import ImageSet
     from memstudy.store import Store
     from memstudy.study.carry_out import Execution
-    from memstudy.study.executor import Outcome
+    from memstudy.study.fleet import Outcome
     from memstudy.study.grid import Study
 
 
@@ -24,11 +26,16 @@ if TYPE_CHECKING:
 @click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--scale", metavar="NAME", help="Another size of the study that its FILE describes: lite, gpu.")
 @click.option("--seeds", help="Seeds instead of the file's own: a number of them (5), or which (0,3,7).")
-@click.option("--jobs", type=click.IntRange(1), help="Runs at once. [default: cores / threads; 1 on a GPU]")
+@click.option("--jobs", type=click.IntRange(1), help="Processes. [default: cores / threads; one for each GPU]")
+@click.option(
+    "--fleet",
+    type=click.IntRange(1),
+    help="Runs that take turns in each process. [default: 1; on a GPU 8, if their networks are small]",
+)
 @click.option("--minutes", type=float, help="Stop and save after so long; the same command continues.")
 @click.option("--train-only", is_flag=True, help="No comparison, ablation, tables or figures.")
 @options.dynamics
-@options.device
+@options.training_device
 @options.data
 @options.runs_dir
 @options.as_json
@@ -37,11 +44,13 @@ def study(
     scale: str | None,
     seeds: str | None,
     jobs: int | None,
+    fleet: int | None,
     minutes: float | None,
     train_only: bool,
     dynamics: bool | None,
     device: str,
-    threads: int,
+    threads: int | None,
+    capture: bool,
     data_dir: Path | None,
     download: bool,
     runs_dir: Path,
@@ -57,11 +66,17 @@ def study(
     from memstudy.study import grid
     from memstudy.study.carry_out import Execution
     from memstudy.study.interruption import stop_on_sigterm
+    from memstudy.training import Ranks
 
     stop_on_sigterm()
+    if Ranks.from_environment().size > 1:
+        raise MemstudyError("torchrun is for 'memstudy run'; a study takes one GPU for each of its processes.")
     deadline = None if minutes is None else time.monotonic() + 60 * options.positive("--minutes", minutes)
-    execution = Execution(device, threads, data_dir, download, dynamics=dynamics, deadline=deadline)
-    work = _Work(Store(runs_dir), execution, jobs, train_only, as_json)
+    execution = Execution(
+        device, threads or 1, calibrate=True, capture=capture, data_dir=data_dir, download=download,
+        dynamics=dynamics, deadline=deadline,
+    )  # fmt: skip
+    work = _Work(Store(runs_dir), execution, jobs, fleet, train_only, as_json)
     found = [grid.read(file, options.seeds(seeds), scale) for file in files]  # a mistake in one starts none
     summaries: list[dict[str, Any]] = []
     failed: list[MemstudyError] = []
@@ -87,6 +102,7 @@ class _Work:
     store: Store
     execution: Execution
     jobs: int | None
+    fleet: int | None
     train_only: bool
     quiet: bool
 
@@ -102,19 +118,22 @@ class _Work:
         """Train, and derive if every run has ended. The summary, and the errors of runs that failed."""
         from memstudy.cli.pipeline import derive_all
         from memstudy.cli.progress import StudyProgress
-        from memstudy.study.executor import carry_out_all, default_jobs
+        from memstudy.study.executor import carry_out_all, default_fleet, default_jobs
         from memstudy.training import numerics, resolve_device
 
         where = resolve_device(self.execution.device)
         execution = replace(self.execution, label_files=study.label_files)
-        _check_data(study, execution)
+        _check_data(study, execution, where)
         directories = [self.store.open(recipe) for recipe in study.recipes]
-        jobs = self.jobs or default_jobs(where.type, execution.threads)
+        jobs = self.jobs or default_jobs(where, execution.threads or 1)
+        fleet = self.fleet or default_fleet(where, study.recipes)
         progress = StudyProgress(directories, quiet=self.quiet)
-        progress.say(f"study {study.name}: {study.about}; {len(directories)} runs, {jobs} at a time, on {where}")
+        progress.say(
+            f"study {study.name}: {study.about}; {len(directories)} runs, {jobs * fleet} at a time, on {where}"
+        )
         self.store.record_study(study.name, directories, study.report)
         with progress.bar:
-            outcomes = carry_out_all(directories, execution, jobs, progress.tick, progress.ended)
+            outcomes = carry_out_all(directories, execution, jobs, progress.tick, progress.ended, fleet)
         stopped = sum(isinstance(outcome.error, Interrupted | Busy) for outcome in outcomes)
         if stopped:
             progress.say(
@@ -124,21 +143,27 @@ class _Work:
         names = [run.name for run in directories]
         summary: dict[str, Any] = {"study": study.name, "runs": names, "stopped": stopped}
         if any(outcome.error is None for outcome in outcomes) and not (self.train_only or stopped):
-            with numerics(execution.threads):
+            with numerics(execution.threads or 1):
                 summary |= derive_all(self.store.select(study=study.name), where, execution.data_dir, progress)
             self.store.record_derived(study.name)
         return summary, _failures(outcomes)
 
 
-def _check_data(study: Study, execution: Execution) -> None:
-    """What is missing is one sentence here, before anything is trained, and not one a run."""
+def _check_data(study: Study, execution: Execution, device: torch.device) -> None:
+    """What is missing is one sentence here, before anything is trained, and not one a run.
+
+    The machine is still quiet here, too: what is fastest is found now, and not by all runs at once.
+    """
     from memstudy.data import dataset, sources
+    from memstudy.training.calibration import calibrated
 
     loaded: dict[str, ImageSet] = {}
     for recipe in study.data_recipes():
         if recipe.dataset not in loaded:
             loaded[recipe.dataset] = sources.load(recipe.dataset, execution.data_dir, execution.download)
         dataset.prepare(loaded[recipe.dataset], recipe, execution.data_dir, study.label_files)
+    for recipe in study.recipes:
+        calibrated(recipe, loaded[recipe.dataset], device, execution.threads)
 
 
 def _failures(outcomes: list[Outcome]) -> list[MemstudyError]:

@@ -1,16 +1,20 @@
 """Carry out a recipe in its run directory: start, continue, or find it finished.
 
 Whatever stops it, at whatever moment, the same command continues: from the newest finished epoch after Ctrl-C,
-SIGTERM or an error, from at most `SAVE_EVERY_SECONDS` (and an epoch) before after a kill. On the same device with
-as many threads, the whole is bit for bit what it would have been in one go.
+SIGTERM or an error, from at most `SAVE_EVERY_SECONDS` (and an epoch) before after a kill. On the same device, with
+as many threads and the same layout, the whole is bit for bit what it would have been in one go; a run keeps its
+number of threads and its layout unless it is told another number.
 """
 
 from __future__ import annotations
 
 import contextlib
+import inspect
 import math
 import time
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,15 +31,18 @@ from memstudy.store.run import DYNAMICS, LABELS
 from memstudy.study.environment import environment
 from memstudy.study.interruption import Terminated, deferred
 from memstudy.training import (
+    CapturedSteps,
     DeviceData,
+    Evaluation,
     NonFiniteLoss,
+    Placement,
+    Ranks,
+    Trainer,
     TrainingState,
-    evaluate,
     numerics,
-    predict,
     resolve_device,
-    train_epoch,
 )
+from memstudy.training.calibration import calibrated
 from memstudy.training.state import NETWORK
 
 SAVE_EVERY_SECONDS = 10.0
@@ -49,7 +56,9 @@ class Execution:
     """With what a run is carried out; none of it is part of the recipe."""
 
     device: str = "auto"
-    threads: int = 1
+    threads: int | None = 1  # None: as it was begun with, or, with `calibrate`, as many as are fastest
+    calibrate: bool = False  # find the fastest layout; once for a network and machine
+    capture: bool = True  # on a GPU: replay steps instead of launching their kernels one by one
     data_dir: Path | None = None
     download: bool = False
     label_files: tuple[Path, ...] = ()  # where a recipe that trains on given labels finds them
@@ -77,31 +86,95 @@ def carry_out(run: RunDirectory, execution: Execution, watcher: Watcher | None =
     Raises Interrupted after saving (Ctrl-C, SIGTERM, the deadline), RunFailed for a non-finite loss, and
     MemstudyError, before anything is written, for a device or data set that is not there.
     """
-    watcher = watcher or Watcher()
-    if run.exists and run.status is Status.FINISHED:
-        return run
-    presets.check(run.recipe)
-    device = resolve_device(execution.device)
-    label_files = (*execution.label_files, run.path / LABELS)
-    data = dataset.build(run.recipe, execution.data_dir, execution.download, label_files)
-    if execution.data_sha256 not in (None, data.source.content_hash()):
-        raise MemstudyError(
-            f"the recipe was recorded on other images of {run.recipe.dataset!r} than those found now; point "
-            "--data-dir at those, or remove [recorded] from a copy of the recipe."
-        )
-    with numerics(execution.threads):
-        state = TrainingState.initial(run.recipe, data.images, device)
-        with run.lock():
-            if run.exists and run.status is Status.FINISHED:  # by another process, while we waited
-                return run
-            _prepare(run, data, state, device, execution)
-            watcher.started(run, data, device)
-            _train(run, state, DeviceData.of(data, device), execution, watcher)
+    for _ in turns(run, execution, watcher):
+        pass
     return run
 
 
+def turns(run: RunDirectory, execution: Execution, watcher: Watcher | None = None) -> Generator[None]:
+    """The same with a pause whenever an epoch's work is queued on the device, so that runs can take turns.
+
+    Each turn has its own numerics, and on a GPU all of a run's turns are on one stream of its own.
+    """
+    if run.exists and run.status is Status.FINISHED:
+        return
+    work = Work.of(run, execution)
+    epochs = work.epochs(watcher or Watcher())
+    stream = torch.cuda.Stream(work.place.device) if work.place.device.type == "cuda" else None
+    step: Callable[[], None] = partial(next, epochs)
+    while True:
+        try:
+            with numerics(work.place.threads, run.recipe.training.precision), torch.cuda.stream(stream):
+                step()
+            yield
+            step = partial(next, epochs)
+        except StopIteration:
+            return
+        except BaseException as stop:
+            if inspect.getgeneratorstate(epochs) == inspect.GEN_CLOSED:  # it has ended with this
+                raise
+            step = partial(epochs.throw, stop)  # what came between its turns is for it to handle: it saves
+
+
+@dataclass(frozen=True)
+class Work:
+    """A run that is about to be trained, with all that it needs."""
+
+    run: RunDirectory
+    execution: Execution
+    data: CorruptedDataset
+    place: Placement
+    ranks: Ranks
+
+    @classmethod
+    def of(cls, run: RunDirectory, execution: Execution) -> Work:
+        """Check and load; nothing is written. A MemstudyError for a device or data set that is not there."""
+        presets.check(run.recipe)
+        ranks = Ranks.from_environment()
+        device = ranks.join(resolve_device(execution.device))
+        label_files = (*execution.label_files, run.path / LABELS)
+        data = dataset.build(run.recipe, execution.data_dir, execution.download, label_files)
+        if execution.data_sha256 not in (None, data.source.content_hash()):
+            raise MemstudyError(
+                f"the recipe was recorded on other images of {run.recipe.dataset!r} than those found now; point "
+                "--data-dir at those, or remove [recorded] from a copy of the recipe."
+            )
+        return cls(run, execution, data, _place(run, execution, data, device), ranks)
+
+    def epochs(self, watcher: Watcher) -> Generator[None]:
+        """Train to the end, and save on the way; pause whenever an epoch's work is queued on the device."""
+        run, place = self.run, self.place
+        state = TrainingState.initial(run.recipe, self.data.images, place)
+        if not self.ranks.leads:
+            _follow(run, Trainer(state, DeviceData.of(self.data, place), run.recipe, self.ranks))
+            return
+        with run.lock():
+            if run.exists and run.status is Status.FINISHED:  # by another process, while we waited
+                return
+            _prepare(run, self.data, state, place, self.execution, self.ranks.size)
+            watcher.started(run, self.data, place.device)
+            trainer = Trainer(state, DeviceData.of(self.data, place), run.recipe, self.ranks)
+            yield from _train(run, trainer, self.execution, watcher)
+
+
+def _place(run: RunDirectory, execution: Execution, data: CorruptedDataset, device: torch.device) -> Placement:
+    """Where and how to train: as the run was begun, else as calibrated, else as usual."""
+    sessions = run.state().get("sessions", [])
+    begun = sessions[-1] if sessions else {}
+    if begun.get("device") == str(device) and "layout" in begun:
+        return Placement(device, begun["layout"], execution.threads or begun["threads"])
+    if execution.calibrate:
+        return calibrated(run.recipe, data.images, device, execution.threads)
+    return Placement.usual(device, execution.threads or 1)
+
+
 def _prepare(
-    run: RunDirectory, data: CorruptedDataset, state: TrainingState, device: torch.device, execution: Execution
+    run: RunDirectory,
+    data: CorruptedDataset,
+    state: TrainingState,
+    place: Placement,
+    execution: Execution,
+    processes: int,
 ) -> None:
     """Write what is known before training, or restore what was saved by an earlier process."""
     source_hash = data.source.content_hash()
@@ -129,7 +202,7 @@ def _prepare(
         realized_floor=data.realized_floor,
         sessions=[
             *earlier.get("sessions", []),
-            {"from_epoch": state.epochs_done, **environment(device, execution.threads)},
+            {"from_epoch": state.epochs_done, **environment(place), "processes": processes},
         ],
         epochs=run.recipe.training.epochs,
         corrupted_share=data.corrupted_share,
@@ -139,7 +212,7 @@ def _prepare(
         **{DYNAMICS: recorded},
     )
     run.save_labels(artifact.content(data))
-    run.log(f"{'continued' if saved else 'started'} at epoch {state.epochs_done} on {device}")
+    run.log(f"{'continued' if saved else 'started'} at epoch {state.epochs_done} on {place.device}")
 
 
 def _recorded(earlier: dict[str, Any], epochs_done: int, size: int, execution: Execution) -> bool:
@@ -164,25 +237,48 @@ class _Snapshot:
         return {name: value for name, value in self.tensors.items() if name.startswith(NETWORK)}
 
 
-def _train(
-    run: RunDirectory, state: TrainingState, data: DeviceData, execution: Execution, watcher: Watcher
-) -> None:
+def _follow(run: RunDirectory, trainer: Trainer) -> None:
+    """Train the same epochs as the first process, from where that one begins, for as long as it goes on."""
+    begun = trainer.ranks.agree(0)
+    if begun:
+        saved = run.load_resume()
+        if saved is None or saved[0] != begun:
+            raise MemstudyError(f"{run.name}: this process does not see what the first one continues from.")
+        trainer.state.restore(saved[1], begun)
+    while trainer.ranks.agree(0):
+        trainer.begin()
+        trainer.run()
+        with contextlib.suppress(NonFiniteLoss):  # the first process says so, and stops all
+            trainer.end()
+
+
+def _train(run: RunDirectory, trainer: Trainer, execution: Execution, watcher: Watcher) -> Generator[None]:
     """Train epoch by epoch, saving as it goes; end finished, or saved and raising."""
+    state, data, ranks = trainer.state, trainer.data, trainer.ranks
     good, recorded = _Snapshot.of(state), run.recorded
     saved_at = began = time.monotonic()
+    capture = execution.capture and data.device.type == "cuda" and ranks.size == 1
+    evaluation = Evaluation(state.network, data, capture)
+    steps = CapturedSteps(trainer) if capture else trainer
+    ranks.agree(state.epochs_done)
     try:
         while state.epochs_done < run.recipe.training.epochs:
             if execution.deadline is not None and time.monotonic() > execution.deadline:
+                ranks.agree(0)
                 raise KeyboardInterrupt
-            metrics = train_epoch(state, data, run.recipe, watcher.stepped)
-            logits = predict(state.network, data, data.train_images)
-            metrics = evaluate(state.network, data, logits) | metrics
+            ranks.agree(1)
+            trainer.begin()
+            steps.run(watcher.stepped)
+            evaluation.begin()
+            yield
+            metrics = trainer.end()
+            metrics = evaluation.end() | metrics
             epoch = state.epochs_done - 1
             if not math.isfinite(metrics["test_cross_entropy"]):  # the last step's own damage shows only now
                 raise NonFiniteLoss(epoch, -(-len(data.noisy) // run.recipe.training.batch_size) - 1)
             with deferred():
                 if recorded:
-                    found = record(logits, data.noisy)
+                    found = record(evaluation.train_logits, data.noisy)
                     run.records.write(epoch, {name: values.cpu().numpy() for name, values in found.items()})
                 run.append_metrics(epoch, metrics)
                 snapshot = _Snapshot.of(state)
@@ -194,6 +290,7 @@ def _train(
                     saved_at = time.monotonic()
             watcher.epoch_done(epoch, metrics)
     except NonFiniteLoss as failure:
+        ranks.agree(0)
         raise _failed(run, good, failure) from failure
     except KeyboardInterrupt as stop:
         raise _stopped(run, good, 15 if isinstance(stop, Terminated) else 2) from stop
@@ -201,6 +298,7 @@ def _train(
         with contextlib.suppress(Exception):
             _stopped(run, good, 2)
         raise
+    ranks.agree(0)
     run.finish()
     run.log(f"finished after {time.monotonic() - began:.1f} s")
 

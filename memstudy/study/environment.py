@@ -8,10 +8,8 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-import torch
-
 import memstudy
-from memstudy.training.device import device_name
+from memstudy.training.device import Placement, device_name
 
 PACKAGES = ("torch", "numpy", "safetensors", "mlxtend", "torchvision")
 
@@ -41,7 +39,7 @@ def installed(package: str) -> str | None:
         return None
 
 
-def environment(device: torch.device, threads: int) -> dict[str, object]:
+def environment(place: Placement) -> dict[str, object]:
     """Everything outside the recipe that may move a result in its last digits."""
     return {
         "memstudy": memstudy.__version__,
@@ -49,7 +47,8 @@ def environment(device: torch.device, threads: int) -> dict[str, object]:
         "python": platform.python_version(),
         "packages": {name: installed(name) for name in PACKAGES},
         "system": f"{platform.system()} {platform.machine()}",
-        "device": str(device),
-        "device_name": device_name(device),
-        "threads": threads,
+        "device": str(place.device),
+        "device_name": device_name(place.device),
+        "layout": place.layout,
+        "threads": place.threads,
     }

@@ -1,8 +1,9 @@
 """Carry out many runs in local processes, each on its own run directory.
 
 The directories are the only channel of progress, so anything that can read them can watch, and a cluster's
-executor has nothing more to offer than this one. Nothing is queued: a worker process is handed its next run
-when its last one has ended, so stopping never starts another run, and a worker that dies takes one run along.
+executor has nothing more to offer than this one. Nothing is queued: a worker process is handed a run when one of
+its own has ended, so stopping never starts another run, and a worker that dies takes no more along than it had. A
+worker has one run at a time, or a fleet of them that trains in turns; on several GPUs, each has one to itself.
 """
 
 from __future__ import annotations
@@ -13,33 +14,39 @@ import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from types import FrameType
+from typing import NoReturn
+
+import torch
 
 from memstudy.errors import Interrupted, MemstudyError, RunFailed
+from memstudy.recipe import Recipe
 from memstudy.store import RunDirectory, Status
-from memstudy.study.carry_out import Execution, carry_out
+from memstudy.study.carry_out import Execution
+from memstudy.study.fleet import Fleet, Outcome
 from memstudy.study.interruption import Terminated, blocked, unblock
+from memstudy.training.device import cores, resolve_device
 
 TICK_SECONDS = 0.5
+FLEET = 8
+SMALL = ("smallnet",)
+"""Networks of which one leaves most of a GPU idle."""
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """How one run ended: `error` is None if it is finished."""
+def default_jobs(device: torch.device, threads: int) -> int:
+    """As many processes as the processor has room for; one for each GPU, or for the one that is named."""
+    if device.type == "cuda":
+        return torch.cuda.device_count() if str(device) == "cuda" else 1
+    return max(1, cores() // threads)
 
-    run: RunDirectory
-    error: MemstudyError | None = None
 
-
-def default_jobs(device: str, threads: int) -> int:
-    """As many single runs as the processor has room for; one at a time on a GPU."""
-    if device.startswith("cuda"):
-        return 1
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, cores // threads)
+def default_fleet(device: torch.device, recipes: Sequence[Recipe]) -> int:
+    """FLEET on a GPU, if all networks are small; else one."""
+    small = all(recipe.network in SMALL for recipe in recipes)
+    return FLEET if device.type == "cuda" and small else 1
 
 
 def carry_out_all(
@@ -48,12 +55,13 @@ def carry_out_all(
     jobs: int,
     on_tick: Callable[[], None] = lambda: None,
     on_outcome: Callable[[Outcome], None] = lambda outcome: None,
+    fleet: int = 1,
 ) -> list[Outcome]:
-    """Carry out all runs, at most `jobs` at a time; one that fails does not stop the others.
+    """Carry out all runs in at most `jobs` processes, each with up to `fleet` of them in turns.
 
-    `on_tick` is called about twice a second, `on_outcome` as each run ends; finished runs are reported at
-    once and cost nothing. Raises Interrupted on Ctrl-C and SIGTERM, after every running run has saved; a run
-    that the deadline stopped has an Interrupted as its outcome's error.
+    One that fails does not stop the others. `on_tick` is called about twice a second, `on_outcome` as each run
+    ends; finished runs are reported at once and cost nothing. Raises Interrupted on Ctrl-C and SIGTERM, after
+    every running run has saved; a run that the deadline stopped has an Interrupted as its outcome's error.
     """
     outcomes: list[Outcome] = []
     waiting: deque[RunDirectory] = deque()
@@ -70,17 +78,14 @@ def carry_out_all(
             waiting.append(run)
     try:
         while waiting or workers:
-            while waiting and len(workers) < jobs:
-                workers.append(_Worker(execution, waiting.popleft()))
+            _hand_out(waiting, workers, execution, jobs, fleet)
             wait([worker.pipe for worker in workers], timeout=TICK_SECONDS)
             for worker in [worker for worker in workers if worker.pipe.poll()]:
-                outcome = worker.outcome()
-                if worker.process.is_alive() and waiting:
-                    worker.hand(waiting.popleft())
-                else:
+                for outcome in worker.outcomes():
+                    ended(outcome)
+                if not worker.process.is_alive() or not (worker.runs or waiting):
                     worker.dismiss()
                     workers.remove(worker)
-                ended(outcome)
             on_tick()
     except KeyboardInterrupt as stop:
         for worker in workers:
@@ -92,33 +97,53 @@ def carry_out_all(
     return outcomes
 
 
-class _Worker:
-    """A process that carries out one run after another, and the pipe to it."""
+def _hand_out(
+    waiting: deque[RunDirectory], workers: list[_Worker], execution: Execution, jobs: int, fleet: int
+) -> None:
+    """Give runs to new processes as long as there may be more, then to those that have the fewest."""
+    while waiting:
+        if len(workers) < jobs:
+            slot = min(set(range(jobs)) - {worker.slot for worker in workers})
+            workers.append(_Worker(slot, on_gpu(execution, slot), fleet))
+        worker = min(workers, key=lambda worker: len(worker.runs))
+        if len(worker.runs) == fleet:
+            return
+        worker.hand(waiting.popleft())
 
-    def __init__(self, execution: Execution, run: RunDirectory) -> None:
+
+def on_gpu(execution: Execution, slot: int) -> Execution:
+    """The same on the GPU of a process by its number, if any GPU would do."""
+    device = resolve_device(execution.device)
+    if str(device) != "cuda":
+        return execution
+    return replace(execution, device=f"cuda:{slot % torch.cuda.device_count()}")
+
+
+class _Worker:
+    """A process that carries out the runs in its hands, and the pipe to it."""
+
+    def __init__(self, slot: int, execution: Execution, fleet: int) -> None:
+        self.slot = slot
+        self.runs: dict[str, RunDirectory] = {}
         context = multiprocessing.get_context("spawn")
         self.pipe, theirs = context.Pipe()
-        self.process: BaseProcess = context.Process(target=_work, args=(theirs, execution), daemon=True)
+        self.process: BaseProcess = context.Process(target=_work, args=(theirs, execution, fleet), daemon=True)
         with blocked():
             self.process.start()
         theirs.close()
-        self.hand(run)
 
     def hand(self, run: RunDirectory) -> None:
-        self.run = run
+        self.runs[run.name] = run
         self.pipe.send(run)
 
-    def outcome(self) -> Outcome:
-        """How the run in hand ended; a pipe that closes instead means that the process died with it."""
+    def outcomes(self) -> list[Outcome]:
+        """Those of its runs that ended; a pipe that closes instead means that the process died with all."""
         try:
-            error: MemstudyError | None = self.pipe.recv()
+            ended: list[tuple[str, MemstudyError | None]] = self.pipe.recv()
         except (EOFError, OSError):
             self.process.join()
-            error = RunFailed(
-                f"{self.run.name}: its process died (killed, or out of memory); the same command continues it, "
-                "with fewer --jobs if memory was short."
-            )
-        return Outcome(self.run, error)
+            ended = [(name, _died(name)) for name in self.runs]
+        return [Outcome(self.runs.pop(name), error) for name, error in ended]
 
     def dismiss(self) -> None:
         self.pipe.close()
@@ -130,29 +155,32 @@ class _Worker:
             os.kill(self.process.pid, signal.SIGTERM)
 
 
-def _work(pipe: Connection, execution: Execution) -> None:
+def _died(name: str) -> RunFailed:
+    return RunFailed(
+        f"{name}: its process died (killed, or out of memory); the same command continues it, with fewer --jobs "
+        "if memory was short."
+    )
+
+
+def _work(pipe: Connection, execution: Execution, size: int) -> None:
     """In a worker: carry out the runs that come through the pipe until it closes."""
     threading.Thread(target=_follow_parent, daemon=True).start()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all; the parent passes it on as SIGTERM
     signal.signal(signal.SIGTERM, _interrupt_once)
+    fleet = Fleet(execution, size)
     try:
         unblock()
-        while True:
-            run: RunDirectory = pipe.recv()
-            pipe.send(_error(run, execution))
+        _serve(pipe, fleet)
     except (EOFError, OSError, KeyboardInterrupt):  # the parent wants no more, or is no more
-        return
+        fleet.stop()
 
 
-def _error(run: RunDirectory, execution: Execution) -> MemstudyError | None:
-    """A user's mistake as it is; anything else is told as a failure of its run."""
-    try:
-        carry_out(run, execution)
-    except MemstudyError as error:
-        return error
-    except Exception as error:
-        return RunFailed(f"{run.name} broke: {type(error).__name__}: {error}")
-    return None
+def _serve(pipe: Connection, fleet: Fleet) -> NoReturn:
+    while True:
+        while not fleet.busy or pipe.poll():
+            fleet.add(pipe.recv())
+        if ended := fleet.turn():
+            pipe.send([(outcome.run.name, outcome.error) for outcome in ended])
 
 
 def _interrupt_once(number: int, frame: FrameType | None) -> None:

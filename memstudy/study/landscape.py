@@ -21,7 +21,7 @@ from memstudy.study.ablate import nearest
 from memstudy.study.rows import Rows
 from memstudy.study.trunk import NotFinite, Workbench
 from memstudy.training.batches import per_channel
-from memstudy.training.device import memory_format
+from memstudy.training.device import Placement
 from memstudy.training.evaluation import batch_size
 from memstudy.training.state import build_network
 
@@ -154,7 +154,7 @@ def _noise(network: Network, images: ImageSet, positions: Tensor, device: torch.
     for noise, strengths in perturbation.STRENGTHS.items():
         for strength in strengths:
             pixels = (perturbation.perturbed(intensities, noise, strength) - mean) / std
-            pixels = pixels.to(device, memory_format=memory_format(device))
+            pixels = pixels.to(device, memory_format=Placement.usual(device).memory_format)
             answers = torch.cat([network(chunk)[1].argmax(dim=1) for chunk in pixels.split(batch_size(device))])
             accuracy = float((answers == labels).double().mean())
             found.append({"noise": noise, "strength": strength, "accuracy": accuracy})

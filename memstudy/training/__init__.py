@@ -1,14 +1,21 @@
 """The engine: data on the device, one step, one epoch, one evaluation. It knows nothing of directories."""
 
 from memstudy.training.batches import DeviceData
-from memstudy.training.device import numerics, resolve_device
-from memstudy.training.epoch import NonFiniteLoss, train_epoch
-from memstudy.training.evaluation import evaluate, predict
+from memstudy.training.captured import CapturedSteps
+from memstudy.training.device import Placement, numerics, resolve_device
+from memstudy.training.epoch import NonFiniteLoss, Trainer, train_epoch
+from memstudy.training.evaluation import Evaluation, evaluate, predict
+from memstudy.training.parallel import Ranks
 from memstudy.training.state import TrainingState
 
 __all__ = [
+    "CapturedSteps",
     "DeviceData",
+    "Evaluation",
     "NonFiniteLoss",
+    "Placement",
+    "Ranks",
+    "Trainer",
     "TrainingState",
     "evaluate",
     "numerics",

@@ -39,12 +39,10 @@ def _reflected(positions: Tensor, size: int) -> Tensor:
     return torch.where(positions >= size, 2 * (size - 1) - positions, positions)
 
 
-def mixup_shares(alpha: float, steps: int, seed: int, epoch: int, device: torch.device) -> Tensor | None:
-    """The share of its own image in each step of an epoch, (steps,), Beta(α, α) (Zhang et al. 2018); or None."""
-    if alpha == 0:
-        return None
+def mixup_shares(alpha: float, steps: int, seed: int, epoch: int) -> Tensor:
+    """The share of its own image in each step of an epoch, (steps,) float32, Beta(α, α) (Zhang et al. 2018)."""
     drawn = numpy_generator(seed, "mixup", epoch).beta(alpha, alpha, steps)
-    return torch.from_numpy(drawn.astype(np.float32)).to(device)
+    return torch.from_numpy(drawn.astype(np.float32))
 
 
 def mixed(images: Tensor, share: Tensor) -> Tensor:

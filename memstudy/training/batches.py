@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from memstudy.data.dataset import CorruptedDataset
-from memstudy.training.device import memory_format
+from memstudy.training.device import Placement
 
 
 @dataclass(frozen=True)
@@ -18,6 +18,7 @@ class DeviceData:
     train_images, test_images: (N, C, H, W) uint8.
     clean, noisy, test_labels: (N,) int64. mask: (N,) bool, True where corrupted.
     mean, std: (C, 1, 1) float32.
+    memory_format: of normalized images.
     """
 
     train_images: Tensor
@@ -28,11 +29,13 @@ class DeviceData:
     test_labels: Tensor
     mean: Tensor
     std: Tensor
+    memory_format: torch.memory_format
 
     @classmethod
-    def of(cls, data: CorruptedDataset, device: torch.device) -> DeviceData:
-        """Move a corrupted data set to a device."""
-        images = data.images
+    def of(cls, data: CorruptedDataset, place: torch.device | Placement) -> DeviceData:
+        """Move a corrupted data set to a device; `Placement.usual` there, if no other is given."""
+        images, place = data.images, place if isinstance(place, Placement) else Placement.usual(place)
+        device = place.device
         return cls(
             train_images=images.train_images.to(device),
             clean=images.train_labels.to(device),
@@ -42,6 +45,7 @@ class DeviceData:
             test_labels=images.test_labels.to(device),
             mean=per_channel(images.mean, device),
             std=per_channel(images.std, device),
+            memory_format=place.memory_format,
         )
 
     @property
@@ -50,14 +54,16 @@ class DeviceData:
         return self.train_images.device
 
     def normalize(self, images: Tensor) -> Tensor:
-        """`normalized` with this set's mean and std."""
-        return normalized(images, self.mean, self.std)
+        """`normalized` with this set's mean and std, in its layout."""
+        return normalized(images, self.mean, self.std, self.memory_format)
 
 
-def normalized(images: Tensor, mean: Tensor, std: Tensor) -> Tensor:
-    """(B, C, H, W) uint8 → float32, scaled to [0, 1], minus mean, over std; laid out for their device."""
+def normalized(
+    images: Tensor, mean: Tensor, std: Tensor, memory_format: torch.memory_format | None = None
+) -> Tensor:
+    """(B, C, H, W) uint8 → float32, scaled to [0, 1], minus mean, over std; the layout is `Placement.usual`'s."""
     scaled = (images.float().div_(255) - mean) / std
-    return scaled.contiguous(memory_format=memory_format(images.device))
+    return scaled.contiguous(memory_format=memory_format or Placement.usual(images.device).memory_format)
 
 
 def per_channel(values: tuple[float, ...], device: torch.device) -> Tensor:

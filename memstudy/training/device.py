@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import platform
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import torch
 
 from memstudy.errors import MemstudyError
+from memstudy.training.memory import keep_freed
 
 
 def resolve_device(name: str) -> torch.device:
@@ -29,6 +32,11 @@ def resolve_device(name: str) -> torch.device:
     return torch.device(name)
 
 
+def cores() -> int:
+    """CPU cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def device_name(device: torch.device) -> str:
     """The hardware's name, for the record."""
     if device.type == "cuda":
@@ -37,27 +45,59 @@ def device_name(device: torch.device) -> str:
 
 
 @contextlib.contextmanager
-def numerics(threads: int = 1) -> Iterator[None]:
-    """Reproducible float32: deterministic cuDNN kernels, no TF32, a fixed number of CPU threads.
+def numerics(threads: int = 1, precision: str = "fp32") -> Iterator[None]:
+    """Reproducible numbers: deterministic cuDNN kernels, TF32 only if asked for, a fixed number of CPU threads.
 
-    The number of threads changes the order of sums, so bit-for-bit repetition needs the same one.
+    The number of threads changes the order of sums, so bit-for-bit repetition needs the same one. `tf32` rounds
+    the factors of a GPU's products to 10 bits, and sums them in float32; on a CPU it is `fp32`.
     """
-    before = torch.get_num_threads()
+    keep_freed()
+    tf32 = precision == "tf32"
+    before = torch.get_num_threads(), torch.backends.cuda.matmul.allow_tf32
     torch.set_num_threads(threads)
+    torch.backends.cuda.matmul.allow_tf32 = tf32
     try:
-        with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
+        with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=tf32):
             yield
     finally:
-        torch.set_num_threads(before)
+        torch.set_num_threads(before[0])
+        torch.backends.cuda.matmul.allow_tf32 = before[1]
 
 
-def precision(name: str, device: torch.device) -> contextlib.AbstractContextManager[object]:
-    """A context for a network's forward pass: `fp32` as it is, `bf16` mixed (weights stay float32)."""
-    if name == "fp32":
+def mixed_precision(name: str, device: torch.device) -> contextlib.AbstractContextManager[object]:
+    """A context for a network's forward pass: `bf16` mixed (weights stay float32), any other as it is."""
+    if name != "bf16":
         return contextlib.nullcontext()
     return torch.autocast(device.type, dtype=torch.bfloat16)
 
 
-def memory_format(device: torch.device) -> torch.memory_format:
-    """The faster layout for float32 convolutions: channels last on a CPU (see tests/benchmarks)."""
-    return torch.channels_last if device.type == "cpu" else torch.contiguous_format
+def wait(device: torch.device) -> None:
+    """Return once all that was queued on a device is done."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+LAYOUTS = {"channels_last": torch.channels_last, "contiguous": torch.contiguous_format}
+"""How images and weights of convolutions may lie in memory."""
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where and how a run is trained: its device, layout (of LAYOUTS) and CPU threads.
+
+    The same placement gives the same bits again; another one changes the order of sums.
+    """
+
+    device: torch.device
+    layout: str
+    threads: int = 1
+
+    @classmethod
+    def usual(cls, device: torch.device, threads: int = 1) -> Placement:
+        """The layout that is most often the faster one for float32: channels last on a CPU (tests/benchmarks)."""
+        return cls(device, "channels_last" if device.type == "cpu" else "contiguous", threads)
+
+    @property
+    def memory_format(self) -> torch.memory_format:
+        """The layout, for PyTorch."""
+        return LAYOUTS[self.layout]

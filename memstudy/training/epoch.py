@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from memstudy.randomness import torch_generator
+from memstudy.randomness import key, torch_generator
 from memstudy.recipe import Recipe
 from memstudy.regularizers import Step
 from memstudy.regularizers.al2 import activation_loss
 from memstudy.training.augmentation import cross_entropy, flip_crop, mixed, mixup_shares
 from memstudy.training.batches import DeviceData
-from memstudy.training.device import precision
+from memstudy.training.device import mixed_precision
 from memstudy.training.optimization import learning_rate
+from memstudy.training.parallel import ALONE, Ranks
 from memstudy.training.state import TrainingState
 
 OnStep = Callable[[int, int], None]
+DRAWS = ("dropout", "penalty", "augmentation")
+"""What is drawn on the device in the course of an epoch, each from a generator of its own."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,7 @@ class Batch:
         strengths: λ of each regularizer that has a penalty, by name, 0-d tensors.
         generator: for the penalties' own draws.
         share: 0-d, mixup's share of each image's own; None without mixup.
+        weight: what the objective counts among those of other processes; the mean of all is 1.
 
     """
 
@@ -39,6 +43,7 @@ class Batch:
     strengths: dict[str, Tensor]
     generator: torch.Generator
     share: Tensor | None = None
+    weight: float = 1.0
 
 
 class NonFiniteLoss(ArithmeticError):
@@ -50,8 +55,8 @@ class NonFiniteLoss(ArithmeticError):
         self.step = step
 
 
-def train_step(state: TrainingState, batch: Batch) -> tuple[Tensor, Tensor]:
-    """Descend the objective on one batch; the network is in training mode.
+def train_step(state: TrainingState, batch: Batch, ranks: Ranks = ALONE) -> tuple[Tensor, Tensor]:
+    """Descend the objective on one batch, or one process's part of it; the network is in training mode.
 
     Returns:
         The objective (0-d), and a vector of what is measured, all means over the batch: cross-entropy L_c (without
@@ -63,9 +68,9 @@ def train_step(state: TrainingState, batch: Batch) -> tuple[Tensor, Tensor]:
         images = mixed(images, batch.share)
     if any(method.needs_image_gradients() for method in state.regularizers.values()):
         images.requires_grad_()
-    with precision(training.precision, images.device):
+    with mixed_precision(training.precision, images.device):
         features, logits = state.network(images)
-    if training.precision != "fp32":
+    if training.precision == "bf16":
         features, logits = features.float(), logits.float()
     loss = cross_entropy(logits, batch.labels, batch.share, training.label_smoothing)
     step = Step(state.network, images, features, logits, batch.labels, loss, batch.generator)
@@ -76,7 +81,8 @@ def train_step(state: TrainingState, batch: Batch) -> tuple[Tensor, Tensor]:
         penalties.append(method.penalty(step))
         objective = objective + strength * method.scale(step, penalties[-1]) * penalties[-1]
     state.optimizer.zero_grad(set_to_none=True)
-    objective.backward()
+    (objective if batch.weight == 1 else batch.weight * objective).backward()
+    ranks.average_gradients(state.network)
     if training.clip:
         torch.nn.utils.clip_grad_norm_(state.network.parameters(), training.clip)
     state.optimizer.step()
@@ -89,57 +95,111 @@ def train_step(state: TrainingState, batch: Batch) -> tuple[Tensor, Tensor]:
     return objective.detach(), measured
 
 
+class Trainer:
+    """One run's epochs on its device.
+
+    What a step reads and writes is in tensors that stay where they are, so that steps can be captured once and
+    replayed (`training.captured`); `run`, one eager step after the other, is what that must equal.
+    """
+
+    def __init__(self, state: TrainingState, data: DeviceData, recipe: Recipe, ranks: Ranks = ALONE) -> None:
+        training, device = recipe.training, data.device
+        self.state, self.data, self.recipe, self.ranks = state, data, recipe, ranks
+        self.samples = len(data.noisy)
+        self.batch = training.batch_size
+        self.steps = -(-self.samples // self.batch)
+        self.draws = {purpose: torch.Generator(device) for purpose in DRAWS}
+        self.order = torch.zeros(self.samples, dtype=torch.int64, device=device)
+        self.shares = torch.zeros(self.steps, device=device) if training.mixup else None
+        self.index = torch.zeros((), dtype=torch.int64, device=device)
+        self.first_bad = torch.zeros((), dtype=torch.int64, device=device)
+        self.lambdas: dict[str, float] = {}
+        self.strengths: dict[str, Tensor] = {}
+        self.sums = torch.zeros(0, dtype=torch.float64, device=device)
+
+    @property
+    def whole(self) -> int:
+        """Steps of an epoch with a whole batch; what is left makes one smaller step."""
+        return self.samples // self.batch
+
+    def begin(self) -> None:
+        """Prepare the next epoch; every draw in it depends on the recipe's seed and the epoch alone."""
+        state, recipe, epoch = self.state, self.recipe, self.state.epochs_done
+        for purpose, generator in self.draws.items():
+            generator.manual_seed(key(recipe.seed, self.ranks.purpose(purpose), epoch))
+        state.network.train()
+        state.network.seed_dropout(self.draws["dropout"])
+        for group in state.optimizer.param_groups:
+            group["lr"] = learning_rate(recipe.training, epoch)
+        self.order.copy_(torch.randperm(self.samples, generator=torch_generator(recipe.seed, "order", epoch)))
+        if self.shares is not None:
+            self.shares.copy_(mixup_shares(recipe.training.mixup, self.steps, recipe.seed, epoch))
+        found = {name: method.strength(epoch) for name, method in state.regularizers.items()}
+        self.lambdas = {name: value for name, value in found.items() if value is not None}
+        if self.strengths.keys() != self.lambdas.keys() or not len(self.sums):
+            self.strengths = {name: torch.zeros((), device=self.order.device) for name in self.lambdas}
+            self.sums = self.sums.new_zeros(2 + len(self.lambdas))
+        for name, value in self.lambdas.items():
+            # beyond float32 it is infinite, which fill_ would refuse
+            self.strengths[name].copy_(torch.tensor(value))
+        self.sums.zero_()
+        self.first_bad.fill_(-1)
+
+    def run(self, on_step: OnStep | None = None) -> None:
+        """All steps of the epoch that was begun, each sample once, the last batch smaller if need be."""
+        for number in range(self.steps):
+            self.step(number)
+            if on_step is not None:
+                on_step(number + 1, self.steps)
+
+    def step(self, number: int) -> None:
+        """One step of the epoch by its number."""
+        part = self.order[number * self.batch : (number + 1) * self.batch]
+        self._step(part, None if self.shares is None else self.shares[number], number)
+
+    def step_at_index(self) -> None:
+        """The whole step whose number is in `index`, on the device; it counts on."""
+        row = self.index.reshape(1)
+        batches = self.order[: self.whole * self.batch].view(self.whole, self.batch)
+        share = None if self.shares is None else self.shares.index_select(0, row).squeeze(0)
+        self._step(batches.index_select(0, row).squeeze(0), share, self.index)
+        self.index += 1
+
+    def _step(self, whole: Tensor, share: Tensor | None, number: int | Tensor) -> None:
+        part, weight = self.ranks.part(whole)
+        pixels = self.data.train_images[part]
+        if self.recipe.training.augment == "flip-crop":
+            pixels = flip_crop(pixels, self.draws["augmentation"])
+        images, labels = self.data.normalize(pixels), self.data.noisy[part]
+        batch = Batch(images, labels, self.strengths, self.draws["penalty"], share, weight)
+        objective, measured = train_step(self.state, batch, self.ranks)
+        self.sums += measured.double() * self.ranks.samples(whole, weight)
+        self.first_bad.copy_(torch.where((self.first_bad < 0) & ~objective.isfinite(), number, self.first_bad))
+
+    def end(self) -> dict[str, float]:
+        """Count the epoch, and say what was measured in it: sums stay on the device, and cross here, once.
+
+        What AL2 reports of the training batches, means over all samples, as the network was when each batch
+        passed: `train_cross_entropy` (L_c, nats), `train_activation_loss` (L_r, unscaled), and for each penalizing
+        regularizer `lambda_<name>` and `penalty_<name>` (unscaled).
+
+        Raises NonFiniteLoss with the first step whose objective was not finite.
+        """
+        if (bad := int(self.ranks.greatest(self.first_bad))) >= 0:
+            raise NonFiniteLoss(self.state.epochs_done, bad)
+        self.state.epochs_done += 1
+        cross_entropy_, activation, *penalties = (self.ranks.total(self.sums) / self.samples).tolist()
+        metrics = {"train_cross_entropy": cross_entropy_, "train_activation_loss": activation}
+        for (name, strength), penalty in zip(self.lambdas.items(), penalties, strict=True):
+            metrics |= {f"lambda_{name}": strength, f"penalty_{name}": penalty}
+        return metrics
+
+
 def train_epoch(
     state: TrainingState, data: DeviceData, recipe: Recipe, on_step: OnStep | None = None
 ) -> dict[str, float]:
-    """Train the next epoch; every draw in it depends on the recipe's seed and the epoch alone.
-
-    Returns what AL2 reports of the training batches, means over all samples, as the network was when each
-    batch passed: `train_cross_entropy` (L_c, nats), `train_activation_loss` (L_r, unscaled), and for each
-    penalizing regularizer `lambda_<name>` and `penalty_<name>` (unscaled).
-
-    Raises NonFiniteLoss, after the epoch, with the first step whose objective was not finite: sums stay on
-    the device and cross once an epoch.
-    """
-    epoch, device, count = state.epochs_done, data.device, len(data.noisy)
-    state.network.train()
-    state.network.seed_dropout(torch_generator(recipe.seed, "dropout", epoch, device))
-    for group in state.optimizer.param_groups:
-        group["lr"] = learning_rate(recipe.training, epoch)
-    lambdas = {name: method.strength(epoch) for name, method in state.regularizers.items()}
-    strengths = {name: torch.tensor(v, device=device) for name, v in lambdas.items() if v is not None}
-
-    sums = torch.zeros(2 + len(strengths), dtype=torch.float64, device=device)
-    first_bad = torch.tensor(-1, device=device)
-    steps = -(-count // recipe.training.batch_size)
-    for index, batch in enumerate(_batches(data, recipe, epoch, strengths)):
-        objective, measured = train_step(state, batch)
-        sums += measured.double() * len(batch.labels)
-        first_bad = torch.where((first_bad < 0) & ~objective.isfinite(), index, first_bad)
-        if on_step is not None:
-            on_step(index + 1, steps)
-
-    if (bad := int(first_bad)) >= 0:
-        raise NonFiniteLoss(epoch, bad)
-    state.epochs_done += 1
-    cross_entropy_, activation, *penalties = (sums / count).tolist()
-    metrics = {"train_cross_entropy": cross_entropy_, "train_activation_loss": activation}
-    for name, penalty in zip(strengths, penalties, strict=True):
-        metrics |= {f"lambda_{name}": lambdas[name], f"penalty_{name}": penalty}
-    return metrics
-
-
-def _batches(data: DeviceData, recipe: Recipe, epoch: int, strengths: dict[str, Tensor]) -> Iterator[Batch]:
-    """An epoch's batches in their order, each sample once, the last one smaller if need be."""
-    training, seed, device = recipe.training, recipe.seed, data.device
-    order = torch.randperm(len(data.noisy), generator=torch_generator(seed, "order", epoch)).to(device)
-    parts = order.split(training.batch_size)
-    shares = mixup_shares(training.mixup, len(parts), seed, epoch, device)
-    penalty_draws = torch_generator(seed, "penalty", epoch, device)
-    crop_draws = torch_generator(seed, "augmentation", epoch, device)
-    for index, part in enumerate(parts):
-        pixels = data.train_images[part]
-        if training.augment == "flip-crop":
-            pixels = flip_crop(pixels, crop_draws)
-        share = None if shares is None else shares[index]
-        yield Batch(data.normalize(pixels), data.noisy[part], strengths, penalty_draws, share)
+    """Train the next epoch, step by step, and say what `Trainer.end` says. Raises NonFiniteLoss."""
+    trainer = Trainer(state, data, recipe)
+    trainer.begin()
+    trainer.run(on_step)
+    return trainer.end()

@@ -9,6 +9,9 @@ from torch import Tensor
 from memstudy.analysis.memorization import shares
 from memstudy.models import Network
 from memstudy.training.batches import DeviceData
+from memstudy.training.replay import Replay
+
+MEASURED = ("test_accuracy", "test_cross_entropy", "clean_accuracy", "memorized", "recovered", "other")
 
 
 def batch_size(device: torch.device) -> int:
@@ -28,19 +31,43 @@ def predict(network: Network, data: DeviceData, images: Tensor) -> Tensor:
         network.train(training)
 
 
-def evaluate(network: Network, data: DeviceData, train_logits: Tensor | None = None) -> dict[str, float]:
-    """All fractions are of samples; `test_cross_entropy` is in nats, on clean labels.
+class Evaluation:
+    """What a network knows of a data set, after each epoch: on a GPU captured once, and replayed.
 
-    `train_logits` are what `predict` answers on the training images, if the caller needs them too.
-    `clean_accuracy`, `memorized`, `recovered` and `other` are defined in `analysis.memorization.shares`.
+    `begin` queues the work on the device, `end` waits for it.
     """
-    test = predict(network, data, data.test_images)
-    if train_logits is None:
-        train_logits = predict(network, data, data.train_images)
-    measured = {
-        "test_accuracy": (test.argmax(dim=1) == data.test_labels).double().mean(),
-        "test_cross_entropy": F.cross_entropy(test, data.test_labels).double(),
-        **shares(train_logits.argmax(dim=1), data.clean, data.noisy, data.mask),
-    }
-    values = torch.stack(list(measured.values())).tolist()
-    return dict(zip(measured, values, strict=True))
+
+    def __init__(self, network: Network, data: DeviceData, capture: bool = False) -> None:
+        self.network, self.data = network, data
+        self._work = Replay(self._measure, data.device) if capture else self._measure
+        self.train_logits: Tensor
+        self._values: Tensor
+
+    def begin(self) -> None:
+        """Measure."""
+        self._values, self.train_logits = self._work()
+
+    def end(self) -> dict[str, float]:
+        """All fractions are of samples; `test_cross_entropy` is in nats, on clean labels.
+
+        `clean_accuracy`, `memorized`, `recovered` and `other` are defined in `analysis.memorization.shares`.
+        """
+        return dict(zip(MEASURED, self._values.tolist(), strict=True))
+
+    @torch.no_grad()
+    def _measure(self) -> tuple[Tensor, Tensor]:
+        data = self.data
+        test, train = (predict(self.network, data, images) for images in (data.test_images, data.train_images))
+        found = {
+            "test_accuracy": (test.argmax(dim=1) == data.test_labels).double().mean(),
+            "test_cross_entropy": F.cross_entropy(test, data.test_labels).double(),
+            **shares(train.argmax(dim=1), data.clean, data.noisy, data.mask),
+        }
+        return torch.stack([found[name] for name in MEASURED]), train
+
+
+def evaluate(network: Network, data: DeviceData) -> dict[str, float]:
+    """What `Evaluation.end` says, at once."""
+    evaluation = Evaluation(network, data)
+    evaluation.begin()
+    return evaluation.end()

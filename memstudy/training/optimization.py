@@ -23,9 +23,21 @@ def build_optimizer(training: Training, groups: Iterable[dict[str, Any]], **opti
             groups, lr=training.learning_rate, momentum=training.momentum, nesterov=training.nesterov, **options
         )
     kind = torch.optim.AdamW if training.optimizer == "adamw" else torch.optim.Adam
+    groups = list(groups)
+    on_gpu = any(parameter.is_cuda for group in groups for parameter in group["params"])
     return kind(
-        groups, lr=training.learning_rate, betas=(training.momentum, BETA2), **({"weight_decay": 0.0} | options)
+        groups,
+        lr=training.learning_rate,
+        betas=(training.momentum, BETA2),
+        capturable=on_gpu,  # its count of steps is then on the GPU, too, and a step can be captured
+        **({"weight_decay": 0.0} | options),
     )
+
+
+def counters(optimizer: torch.optim.Optimizer) -> torch.device:
+    """Where an optimizer's counts of steps are."""
+    capturable = optimizer.defaults.get("capturable", False)
+    return optimizer.param_groups[0]["params"][0].device if capturable else torch.device("cpu")
 
 
 def learning_rate(training: Training, epoch: int) -> float:

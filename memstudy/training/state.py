@@ -16,14 +16,15 @@ from memstudy.models import Network
 from memstudy.randomness import torch_generator
 from memstudy.recipe import Recipe, Training
 from memstudy.regularizers import Regularizer
-from memstudy.training.device import memory_format
-from memstudy.training.optimization import build_optimizer
+from memstudy.training.device import Placement
+from memstudy.training.optimization import build_optimizer, counters
 
 NETWORK, OPTIMIZER = "network.", "optimizer."
 
 
-def build_network(recipe: Recipe, images: ImageSet, device: torch.device) -> Network:
-    """The recipe's network with its initial weights."""
+def build_network(recipe: Recipe, images: ImageSet, place: torch.device | Placement) -> Network:
+    """The recipe's network with its initial weights; on a device, that is `Placement.usual` there."""
+    place = place if isinstance(place, Placement) else Placement.usual(place)
     own = {"channels": images.channels, "size": images.size, "classes": images.classes}
     methods = regularizers.build(recipe.regularizers)
     options = {name: method.network_options() for name, method in methods.items()}
@@ -34,7 +35,7 @@ def build_network(recipe: Recipe, images: ImageSet, device: torch.device) -> Net
     )
     for method in methods.values():
         method.reparametrize(network)
-    return network.to(device, memory_format=memory_format(device))  # type: ignore[call-overload]
+    return network.to(place.device, memory_format=place.memory_format)  # type: ignore[call-overload]
 
 
 def _merged(options: dict[str, dict[str, Any]]) -> dict[str, Any]:
@@ -61,9 +62,9 @@ class TrainingState:
     epochs_done: int = 0
 
     @classmethod
-    def initial(cls, recipe: Recipe, images: ImageSet, device: torch.device) -> TrainingState:
+    def initial(cls, recipe: Recipe, images: ImageSet, place: torch.device | Placement) -> TrainingState:
         """The state before the first epoch."""
-        network = build_network(recipe, images, device)
+        network = build_network(recipe, images, place)
         built = regularizers.build(recipe.regularizers)
         own = dict.fromkeys(("lr", "momentum", "betas", "nesterov"))  # the recipe's, whatever the optimizer
         options = {name: method.optimizer_options() for name, method in built.items()}
@@ -87,13 +88,16 @@ class TrainingState:
         for key, buffer in tensors.items():
             if key.startswith(OPTIMIZER):
                 kind, name = key.removeprefix(OPTIMIZER).split(".", 1)
-                self.optimizer.state[parameters[name]][kind] = _like(parameters[name], buffer)
+                parameter = parameters[name]
+                self.optimizer.state[parameter][kind] = _like(parameter, buffer, counters(self.optimizer))
         self.epochs_done = epochs_done
 
 
-def _like(parameter: nn.Parameter, buffer: Tensor) -> Tensor:
-    """A buffer as the optimizer had it: laid out as its parameter; a counter stays on the CPU."""
-    return torch.empty_like(parameter).copy_(buffer) if buffer.shape == parameter.shape else buffer.clone()
+def _like(parameter: nn.Parameter, buffer: Tensor, counters: torch.device) -> Tensor:
+    """A buffer as the optimizer had it: laid out as its parameter, or a counter."""
+    if buffer.shape == parameter.shape:
+        return torch.empty_like(parameter).copy_(buffer)
+    return buffer.to(counters, copy=True)
 
 
 def _groups(network: Network, methods: Iterable[Regularizer]) -> list[dict[str, Any]]:

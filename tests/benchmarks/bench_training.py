@@ -1,73 +1,155 @@
-"""What the engine's choices save, in one epoch of the quick preset (4,000 images, batches of 64).
+"""Steps a second of the quick preset (4,000 images, batches of 64), and what the engine's choices save.
 
-    python -m tests.benchmarks.bench_training [--rounds 5] [--threads 1] [--device cpu]
+    python -m tests.benchmarks.bench_training [--rounds 5] [--threads 1] [--device cpu] [--reg al2] [--fleet 8]
 
-- the engine's epoch against the usual loop: DataLoader, `.item()` every step;
-- channels-last against contiguous convolutions (CPU).
+One epoch a side, in turns, each in a process of its own; medians. The sides are
+
+- the engine: as `memstudy run` trains, calibrated; on a GPU replayed from CUDA graphs;
+- eager: the same steps, each kernel launched by itself, in the usual layout;
+- bf16: the engine in mixed precision;
+- fleet: that many runs in turns (GPU);
+- plain loop: torchvision's transforms on each image, DataLoader, `.item()` every step, as most code does.
+
+The arithmetic floor is 0.88 GFLOP a step (three times the multiplications and additions of a forward pass), by the
+rate of one large product of matrices on the same device.
 """
 
 from __future__ import annotations
 
 import argparse
+import time
 from collections.abc import Callable
+from functools import partial
 
 import torch
 import torch.nn.functional as F
-from torch.utils.data import DataLoader, TensorDataset
+from PIL import Image
+from torch import nn
+from torch.utils.data import DataLoader, Dataset
+from torchvision import transforms
 
 from memstudy import presets
 from memstudy.data import dataset, sources
 from memstudy.data.dataset import CorruptedDataset
 from memstudy.randomness import torch_generator
 from memstudy.recipe import Recipe
-from memstudy.training import DeviceData, TrainingState, train_epoch
-from memstudy.training.state import build_network
-from tests.benchmarks.alternate import alternate, report
+from memstudy.regularizers.al2 import activation_loss
+from memstudy.training import CapturedSteps, DeviceData, Placement, Trainer, TrainingState, numerics
+from memstudy.training.calibration import calibrated
+from memstudy.training.device import wait
+from tests.benchmarks.alternate import apart
+
+FORWARD = 2 * 64 * (24 * 24 * 25 * 20 + 8 * 8 * 500 * 50 + 800 * 500 + 500 * 10)
+"""Floating-point operations of smallNet on a batch of MNIST images."""
+
+Epoch = Callable[[], object]
 
 
-def engine(recipe: Recipe, data: CorruptedDataset, device: torch.device) -> Callable[[], object]:
-    state = TrainingState.initial(recipe, data.images, device)
-    on_device = DeviceData.of(data, device)
-    return lambda: train_epoch(state, on_device, recipe)
-
-
-def usual_loop(recipe: Recipe, data: CorruptedDataset, device: torch.device) -> Callable[[], object]:
-    network = build_network(recipe, data.images, device).to(memory_format=torch.contiguous_format)
-    network.train()
-    optimizer = torch.optim.SGD(network.parameters(), lr=0.03, momentum=0.5)
-    images = (data.images.train_images.float() / 255 - 0.1307) / 0.3081
-    loader = DataLoader(
-        TensorDataset(images, data.noisy_labels),
-        batch_size=64,
-        shuffle=True,
-        generator=torch_generator(0, "bench"),
-    )
+def engine(recipe: Recipe, data: CorruptedDataset, place: Placement, capture: bool) -> Epoch:
+    trainer = Trainer(TrainingState.initial(recipe, data.images, place), DeviceData.of(data, place), recipe)
+    steps = CapturedSteps(trainer) if capture else trainer
 
     def epoch() -> None:
-        for batch, labels in loader:
-            features, logits = network(batch.to(device))
-            loss = F.cross_entropy(logits, labels.to(device))
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            _ = loss.item(), features.square().mean().item()
+        with numerics(place.threads, recipe.training.precision):
+            trainer.begin()
+            steps.run()
+            trainer.end()
 
     return epoch
 
 
-def layout(channels_last: bool) -> Callable[[], object]:
-    network = torch.nn.Sequential(
-        torch.nn.Conv2d(1, 20, 5), torch.nn.ReLU(), torch.nn.MaxPool2d(2), torch.nn.Conv2d(20, 50, 5)
-    )
-    kept = torch.channels_last if channels_last else torch.contiguous_format
-    network = network.to(memory_format=kept)
-    images = torch.rand(64, 1, 28, 28, generator=torch_generator(0, "bench")).contiguous(memory_format=kept)
+def fleet(recipes: list[Recipe], data: CorruptedDataset, place: Placement) -> Epoch:
+    """One epoch of each, all queued before any is waited for."""
+    streams = [torch.cuda.Stream() for _ in recipes]
+    members = []
+    for stream, recipe in zip(streams, recipes, strict=True):
+        with torch.cuda.stream(stream):
+            state = TrainingState.initial(recipe, data.images, place)
+            members.append(CapturedSteps(Trainer(state, DeviceData.of(data, place), recipe)))
 
-    def steps() -> None:
-        for _ in range(20):
-            network(images).square().mean().backward()
+    def epoch() -> None:
+        with numerics():
+            for stream, member in zip(streams, members, strict=True):
+                with torch.cuda.stream(stream):
+                    member.trainer.begin()
+                    member.run()
+            for stream, member in zip(streams, members, strict=True):
+                with torch.cuda.stream(stream):
+                    member.trainer.end()
 
-    return steps
+    return epoch
+
+
+class Images(Dataset[tuple[torch.Tensor, int]]):
+    """As torchvision's MNIST: a PIL image, transformed, and its label."""
+
+    def __init__(self, data: CorruptedDataset) -> None:
+        self.pixels, self.labels = data.images.train_images[:, 0].numpy(), data.noisy_labels.tolist()
+        self.transform = transforms.Compose([transforms.ToTensor(), transforms.Normalize((0.1307,), (0.3081,))])
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
+        return self.transform(Image.fromarray(self.pixels[index])), self.labels[index]
+
+
+def plain_loop(recipe: Recipe, data: CorruptedDataset, device: torch.device) -> Epoch:
+    """smallNet and its losses written out, nothing of ours but the activation loss and its schedule."""
+    trunk = nn.Sequential(
+        nn.Conv2d(1, 20, 5), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(20, 50, 5), nn.ReLU(), nn.MaxPool2d(2)
+    ).to(device)
+    head = nn.Sequential(nn.Flatten(), nn.Linear(800, 500), nn.ReLU(), nn.Linear(500, 10)).to(device)
+    rate, momentum = recipe.training.learning_rate, recipe.training.momentum
+    optimizer = torch.optim.SGD([*trunk.parameters(), *head.parameters()], lr=rate, momentum=momentum)
+    loader = DataLoader(Images(data), batch_size=64, shuffle=True, generator=torch_generator(0, "bench"))
+    strength = 0.01 if recipe.options("al2") is not None else 0.0
+
+    def epoch() -> None:
+        cross_entropies, activations = 0.0, 0.0
+        for batch, labels in loader:
+            features = trunk(batch.to(device))
+            loss, activation = F.cross_entropy(head(features), labels.to(device)), activation_loss(features)
+            optimizer.zero_grad()
+            (loss + strength * activation).backward()
+            optimizer.step()
+            cross_entropies += loss.item()
+            activations += activation.item()
+
+    return epoch
+
+
+def flops(device: torch.device) -> float:
+    """Operations a second of a product of two large matrices, float32."""
+    size = 8192 if device.type == "cuda" else 1024
+    x = torch.randn(size, size, device=device, generator=torch_generator(0, "bench", device=device))
+    times = []
+    for _ in range(4):
+        wait(device)
+        start = time.perf_counter()
+        x @ x
+        wait(device)
+        times.append(time.perf_counter() - start)
+    return 2 * size**3 / min(times)
+
+
+def side(name: str, reg: str, device: str, threads: int, members: int) -> Epoch:
+    """What a side does, made ready in its own process."""
+    recipe = presets.build(reg=reg)
+    data = dataset.corrupt(sources.load(recipe.dataset), recipe.corruption)
+    where, on_gpu = torch.device(device), torch.device(device).type == "cuda"
+    torch.set_num_threads(threads)
+    usual = Placement.usual(where, threads)
+    match name:
+        case "engine":
+            return engine(recipe, data, calibrated(recipe, data.images, where, threads), capture=on_gpu)
+        case "eager":
+            return engine(recipe, data, usual, capture=False)
+        case "bf16":
+            return engine(presets.build(reg=reg, precision="bf16"), data, usual, capture=on_gpu)
+        case "fleet":
+            return fleet([presets.build(reg=reg, seed=seed) for seed in range(members)], data, usual)
+    return plain_loop(recipe, data, where)
 
 
 def main() -> None:
@@ -75,16 +157,20 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--reg", default="bare")
+    parser.add_argument("--fleet", type=int, default=8)
     chosen = parser.parse_args()
+    names = ["engine", "eager", "bf16", "plain loop"] + ["fleet"] * chosen.device.startswith("cuda")
+    given = chosen.reg, chosen.device, chosen.threads, chosen.fleet
+    medians = apart({name: partial(side, name, *given) for name in names}, chosen.rounds)
+    steps = 63  # of 4,000 images
+    rates = {name: steps * (chosen.fleet if name == "fleet" else 1) / took for name, took in medians.items()}
     torch.set_num_threads(chosen.threads)
-    device = torch.device(chosen.device)
-    recipe = presets.build()
-    data = dataset.corrupt(sources.load(recipe.dataset), recipe.corruption)
-    sides = {"engine": engine(recipe, data, device), "usual loop": usual_loop(recipe, data, device)}
-    report(f"one epoch on {device}", alternate(sides, chosen.rounds), chosen.rounds)
-    if device.type == "cpu":
-        layouts = {"channels last": layout(True), "contiguous": layout(False)}
-        report("20 steps of smallNet's convolutions", alternate(layouts, chosen.rounds), chosen.rounds)
+    floor = flops(torch.device(chosen.device)) / (3 * FORWARD)
+    print(f"{chosen.reg} on {chosen.device}, {chosen.threads} thread(s), medians of {chosen.rounds} epochs:")
+    for name, rate in rates.items():
+        print(f"  {name:12s} {rate:9.1f} steps/s   {rate / rates['plain loop']:5.2f} × the plain loop")
+    print(f"  arithmetic   {floor:9.1f} steps/s at the rate of a large float32 product")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,62 @@
+"""A trainer's epochs by replay: several steps a launch, and nothing that waits for the device."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from functools import partial
+
+from memstudy.regularizers import Regularizer
+from memstudy.training.epoch import OnStep, Trainer
+from memstudy.training.replay import Replay
+
+BLOCK = 16
+"""Steps a launch. More take longer to capture and gain little: a launch is then a small part of its work."""
+
+
+class CapturedSteps:
+    """Runs the steps of a trainer's epochs, equal to `Trainer.run` bit for bit.
+
+    What Python decides in a step is captured with it: the learning rate, and the epoch for a regularizer that is
+    told of it. When one of these changes, steps are captured anew.
+    """
+
+    def __init__(self, trainer: Trainer, block: int = BLOCK) -> None:
+        self.trainer = trainer
+        self.block = block
+        self._valid_for: Hashable = None
+        self._replays: dict[int, Replay[None]] = {}
+
+    def run(self, on_step: OnStep | None = None) -> None:
+        """All steps of the epoch that was begun; `on_step` is told after each launch."""
+        trainer, done = self.trainer, 0
+        self._renew()
+        trainer.index.zero_()
+        while done < trainer.whole:
+            size = self.block if trainer.whole - done >= self.block else 1
+            self._replays[size]()
+            done += size
+            if on_step is not None:
+                on_step(done, trainer.steps)
+        if done < trainer.steps:
+            trainer.step(done)
+            if on_step is not None:
+                on_step(trainer.steps, trainer.steps)
+
+    def _renew(self) -> None:
+        """Forget what was captured if it no longer is what a step would do."""
+        now = self._decided()
+        if now != self._valid_for:
+            device, draws = self.trainer.data.device, self.trainer.draws.values()
+            self._replays = {size: Replay(partial(self._steps, size), device, draws) for size in (self.block, 1)}
+            self._valid_for = now
+
+    def _steps(self, count: int) -> None:
+        for _ in range(count):
+            self.trainer.step_at_index()
+
+    def _decided(self) -> Hashable:
+        """All that a step's kernels follow from, beside what is on the device."""
+        state = self.trainer.state
+        told = any(type(m).after_step is not Regularizer.after_step for m in state.regularizers.values())
+        rates = tuple(group["lr"] for group in state.optimizer.param_groups)
+        return rates, tuple(self.trainer.lambdas), state.epochs_done if told else None
