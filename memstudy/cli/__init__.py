@@ -16,6 +16,7 @@ from memstudy.cli.export import export
 from memstudy.cli.figures import figures
 from memstudy.cli.filters import filters
 from memstudy.cli.landscape import landscape
+from memstudy.cli.pack import pack
 from memstudy.cli.probe import probe
 from memstudy.cli.run import run
 from memstudy.cli.runs import runs
@@ -82,6 +83,6 @@ def main() -> None:
 
 
 for _command in (
-    data, run, runs, study, svcca, ablate, probe, filters, landscape, dynamics, table, figures, export,
+    data, run, runs, study, svcca, ablate, probe, filters, landscape, dynamics, table, figures, export, pack,
 ):  # fmt: skip
     main.add_command(_command)

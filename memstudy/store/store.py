@@ -66,16 +66,20 @@ class Store:
 
     # Studies
 
+    def folder(self, study: str) -> Path:
+        """Where a study is recorded, and what is derived from its runs goes."""
+        return self.root / STUDIES / study
+
     def record_study(self, name: str, members: Sequence[RunDirectory], report: dict[str, object]) -> None:
         """Remember which runs a study consists of; it becomes the newest one."""
         files.write_json(
-            self.root / STUDIES / name / "study.json",
+            self.folder(name) / "study.json",
             {"updated": time.time(), "runs": [run.name for run in members], "report": report},
         )
 
     def record_derived(self, name: str) -> None:
         """Remember that everything was derived from a study's runs as they are now."""
-        files.write_json(self.root / STUDIES / name / "study.json", self._study(name) | {"derived": True})
+        files.write_json(self.folder(name) / "study.json", self._study(name) | {"derived": True})
 
     def is_derived(self, name: str) -> bool:
         """Whether that was remembered since the study was last recorded."""
@@ -94,7 +98,7 @@ class Store:
 
     def _study(self, name: str) -> dict[str, Any]:
         """What was recorded of a study; a MemstudyError if that cannot be trusted."""
-        path, cure = self.root / STUDIES / name / "study.json", "remove it; the study's command makes it anew"
+        path, cure = self.folder(name) / "study.json", "remove it; the study's command makes it anew"
         record = files.read_json(path, cure)
         for key, kind in (("updated", float), ("runs", list), ("report", dict)):
             if not isinstance(record.get(key), kind):
@@ -124,7 +128,7 @@ class Store:
             study = next(iter(self.studies()), WHOLE_STORE)
         if study == WHOLE_STORE:
             return self._selection(WHOLE_STORE, list(available.values()))
-        if not (self.root / STUDIES / study / "study.json").is_file():
+        if not (self.folder(study) / "study.json").is_file():
             raise unknown("study", study, [*self.studies(), WHOLE_STORE])
         members = self._study(study)["runs"]
         present = [available[name] for name in members if name in available]
@@ -137,7 +141,7 @@ class Store:
                 f"{name} has no network to look at: of its {len(runs) + len(missing)} runs {len(missing)} are not "
                 f"in {self.root}, and the others have no finished epoch; run its command again."
             )
-        return Selection(name, trained, self.root / STUDIES / name, missing)
+        return Selection(name, trained, self.folder(name), missing)
 
 
 def matches(name: str, pattern: str) -> bool:
