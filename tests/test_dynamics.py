@@ -9,6 +9,7 @@ import shutil
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -29,6 +30,7 @@ from memstudy.analysis.dynamics import (
     learned_for_good,
     mixture,
     scores_over_epochs,
+    shares,
 )
 from memstudy.analysis.records import LARGEST, record
 from memstudy.cli import main
@@ -272,9 +274,8 @@ def test_the_records_agree_with_the_metrics(selection):
         made, found, metrics = artifact.read(run.path / "labels.npz"), run.dynamics(400), run.metrics()
         memorized = (found.prediction == made.noisy)[:, made.mask].mean(axis=1)
         assert memorized == pytest.approx(metrics["memorized"].to_numpy())
-        assert (found.prediction == made.clean)[:, ~made.mask].mean(axis=1) == pytest.approx(
-            metrics["clean_accuracy"].to_numpy()
-        )
+        for name, values in shares(found.prediction, made.clean, made.noisy).items():
+            assert values == pytest.approx(metrics[name].to_numpy(), abs=1e-12)
 
 
 class Stop(Watcher):
@@ -439,6 +440,13 @@ def test_tables_and_figures(selection):
     best = aucs.values[aucs.values["at"] == report.BEST].set_index(["label", "score"])["mean"]
     assert (best >= last.reindex(best.index)).all()
     assert learned.cells["corrupted, %"].str.startswith("7").all()
+    for sheet, keys in ((aucs, ["score", "at"]), (learned, ["quantity", "group"])):
+        means = sheet.values.set_index(["label", *keys])["mean"]
+        held: Any = sheet.values.dropna(subset="difference").set_index(["label", *keys])
+        assert set(held.index.get_level_values("label")) == {"al2", "do", "do+al2"}
+        bare = means["bare"].reindex(held.index.droplevel("label")).to_numpy()
+        assert held["difference"].to_numpy() == pytest.approx(held["mean"].to_numpy() - bare)
+        assert f"for {sheet.values['p'].count()} tests." in sheet.notes[2]
     written = report.write(selection, [aucs, learned])
     assert all(path.is_file() for path in written)
     names = {path.name for path in dynamics_figures.draw(selection)}

@@ -337,6 +337,13 @@ def test_every_kept_network_of_a_study(memstudy, store):
     assert set(shuffled["draw"]) == set(range(study.DRAWS))
     bare = next(r for r in summary["filters"] if r["label"] == "bare" and r["weights"] == study.TRAINED)
     assert (bare["networks"], bare["kernels"]) == (2, 2 * 1020)
+    held = [row for row in summary["filters"] if row["against"]]
+    assert {row["label"] for row in held} == {"al2", "do", "do+al2"}
+    assert {row["weights"] for row in held} == {study.TRAINED}
+    (row,) = (r for r in held if (r["label"], r["part"], r["comparison"]) == ("al2", "all", CENTER))
+    assert row["difference"] == pytest.approx(row["fraction"] - bare["fraction"])
+    assert row["p_filters_holm"] >= row["p_filters"]
+    assert {row["label"] for row in summary["filters_rings"] if row["against"]} == {"al2", "do", "do+al2"}
 
 
 def test_rings_in_the_file(store):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import shutil
@@ -405,17 +406,20 @@ def _small_source(small):
         yield
 
 
-def test_every_run_at_initialization_and_the_study_s_epochs(looked_at):
+def test_every_run_before_training_and_at_every_kept_epoch(looked_at):
+    """Not only at the study's epochs, 0 and 2: the command was called on its own."""
     selection, _ = looked_at
     flat = pd.read_csv(selection.path / study.FLATNESS)
-    assert len(flat) == len(selection.runs) * 3 * 2
-    assert set(flat["epoch"]) == {study.INITIAL, 0, 2}
+    assert len(flat) == len(selection.runs) * 4 * 2
+    assert set(flat["epoch"]) == {study.INITIAL, 0, 1, 2}
     assert set(flat["kind"]) == {study.MEASURED, study.PREDICTED}
     assert set(flat.loc[flat["epoch"] == study.INITIAL, "checkpoint"]) == {study.UNTRAINED}
     assert flat["correlation"].between(0.5, 1).sum() > 0
     pixels = pd.read_csv(selection.path / study.PIXELS)
     assert len(pixels) == len(flat) * 28 * 28
     by = ["run", "epoch", "kind"]
+    assert set(pixels[by].itertuples(index=False)) == set(flat[by].itertuples(index=False))
+    assert (pixels.groupby(by)[["row", "column"]].max() == 27).all(axis=None)
     means = pixels.groupby(by)["value"].mean()
     assert means.to_numpy() == pytest.approx(1, abs=1e-5)
     cv = pixels.groupby(by)["value"].std(ddof=0).sort_index()
@@ -445,7 +449,9 @@ def test_a_row_is_what_the_network_measures(looked_at, small):
 def test_everything_is_written_and_said(looked_at):
     selection, summary = looked_at
     names = {path.name for path in (selection.path / "figures").iterdir()}
-    assert {f"landscape{part}.{end}" for part in ("", "_noise") for end in ("svg", "pdf", "png", "csv")} <= names
+    assert {
+        f"landscape{part}.{end}" for part in ("", "_flatness", "_noise") for end in ("svg", "pdf", "png", "csv")
+    } <= names
     tables = {path.name for path in (selection.path / "tables").iterdir()}
     assert tables == {f"landscape_{part}.{end}" for part in ("flatness", "noise") for end in ("md", "tex", "csv")}
     text = (selection.path / "tables" / "landscape_flatness.md").read_text()
@@ -475,10 +481,9 @@ def test_a_second_time_computes_nothing_and_changes_nothing(looked_at, monkeypat
         selection,
         Workbench(CPU),
         images=40,
-        epochs=[0, 2],
         on_network=lambda done, total: told.append((done, total)),
     )
-    assert told[-1] == (24, 24)
+    assert told[-1] == (32, 32)
     assert {name: (selection.path / name).read_bytes() for name in before} == before
     with pytest.raises(TypeError):  # other images are another landscape
         study.landscapes(selection, Workbench(CPU), images=50, epochs=[0, 2])
@@ -502,7 +507,7 @@ def test_a_diverged_network_is_left_out_and_named(store, monkeypatch):
     assert not (selection.path / study.NOISE).exists()
     assert [sheet.name for sheet in report.sheets(selection)] == ["landscape_flatness"]
     assert "(1, counted from 0)" in report.sheets(selection)[0].markdown()
-    assert {path.stem for path in report.draw(selection)} == {"landscape"}
+    assert {path.stem for path in report.draw(selection)} == {"landscape", "landscape_flatness"}
 
 
 def test_what_cannot_be_predicted_is_measured_and_named(store, monkeypatch):
@@ -544,6 +549,81 @@ def test_the_label_names_the_options_that_differ(tmp_path):
     assert frames.named(runs[1], runs[:2]) == "pilcro"
 
 
+def test_some_epochs_are_chosen_and_the_last_is_always_among_them(command, store):
+    name = store.select().runs[0].name
+    done = command("landscape", name, "--images", "10", "--epochs", "0")
+    assert done.exit_code == 0, done.output
+    flat = pd.read_csv(store.select([name]).path / study.FLATNESS)
+    assert set(flat["epoch"]) == {study.INITIAL, 0, 2}
+    done = command("landscape", name, "--epochs", "first")
+    assert done.exit_code == 2
+    assert "--epochs takes epochs" in done.stderr
+
+
+# The figure of flatness over training
+
+
+def flatness(labels, epochs=(study.INITIAL, 0, 4), seeds=2):
+    """Numbers made up: cv grows with epoch and seed, max/min is 10 to the power of cv, predicted is cv 0.5."""
+    rows = itertools.product(enumerate(labels), epochs, range(seeds), [study.MEASURED, study.PREDICTED])
+    cv = [1 + epoch / 10 + seed if kind == study.MEASURED else 0.5 for _, epoch, seed, kind in rows]
+    rows = itertools.product(enumerate(labels), epochs, range(seeds), [study.MEASURED, study.PREDICTED])
+    table = pd.DataFrame(
+        [(f"{label}{seed}", seed, label, epoch, kind) for (_, label), epoch, seed, kind in rows],
+        columns=["run", "seed", "label", "epoch", "kind"],
+    )
+    return table.assign(cv=cv, max_over_min=[10**value for value in cv])
+
+
+def drawn_lines(figure, axis):
+    """Of each solid line of a panel its points; and the heights of dotted ones."""
+    lines = [line for line in figure.axes[axis].lines if len(line.get_xdata())]
+    solid = [line.get_xydata() for line in lines if line.get_linestyle() == "-"]
+    return solid, {round(float(line.get_ydata()[0]), 6) for line in lines if line.get_linestyle() == ":"}
+
+
+def test_lines_are_means_over_seeds_from_before_training_on_and_the_prediction_is_dotted():
+    """Of max/min the geometric mean, as its axis is logarithmic."""
+    figure = report._over_training(flatness(["bare", "al2"]), "title")
+    solid, dotted = drawn_lines(figure, 0)
+    assert [line.tolist() for line in solid] == [[[0, pytest.approx(1.4)], [1, 1.5], [5, pytest.approx(1.9)]]] * 2
+    assert dotted == {0.5}
+    solid, dotted = drawn_lines(figure, 1)
+    assert figure.axes[1].get_yscale() == "log"
+    assert np.log10(solid[0][:, 1]) == pytest.approx([1.4, 1.5, 1.9])
+    assert dotted == {round(10**0.5, 6)}
+
+
+def test_an_epoch_where_one_seed_has_an_infinite_ratio_has_no_mean():
+    data = flatness(["bare"])
+    data.loc[(data["epoch"] == 0) & (data["seed"] == 1), "max_over_min"] = math.inf
+    figure = report._over_training(data, "title")
+    assert drawn_lines(figure, 1)[0][0][:, 0].tolist() == [0, 5]
+    assert drawn_lines(figure, 0)[0][0][:, 0].tolist() == [0, 1, 5]
+
+
+def test_ratios_that_are_infinite_everywhere_leave_their_panel_empty():
+    data = flatness(["bare"]).assign(max_over_min=math.inf)
+    figure = report._over_training(data[data["kind"] == study.MEASURED], "title")
+    assert [len(drawn_lines(figure, axis)[0]) for axis in (0, 1)] == [1, 0]
+
+
+def test_predictions_that_differ_have_a_line_each():
+    data = flatness(["bare", "bn"])
+    data.loc[(data["label"] == "bn") & (data["kind"] == study.PREDICTED), "cv"] = 0.7
+    assert drawn_lines(report._over_training(data, "title"), 0)[1] == {0.5, 0.7}
+
+
+def test_many_labels_have_panels_of_their_own_with_bare_in_all():
+    labels = ["bare", *(f"pilcro (share {share})" for share in range(report.MOST))]
+    figure = report._over_training(flatness(labels, seeds=1), "title")
+    shown = [axis for axis in figure.axes if axis.get_visible()]
+    assert len(shown) == 2 * len(labels)
+    assert len({axis.get_ylim() for axis in shown}) == 2  # one scale a quantity
+    assert all(len([line for line in axis.lines if line.get_linestyle() == "-"]) == 2 for axis in shown)
+    assert "gray: bare" in " ".join(figure.get_suptitle().split())
+
+
 def test_few_images_are_a_sentence_and_nothing_is_written(command, store, tmp_path):
     before = sorted(tmp_path.rglob("*"))
     done = command("landscape", "--images", "9")
@@ -569,3 +649,16 @@ def test_a_noise_s_mean_accuracy_in_the_table(looked_at):
         if (row["label"], row["noise"], row["strength"]) == ("bare", "gaussian", 0.4)
     )  # fmt: skip
     assert found["mean"] == pytest.approx(100 * np.mean(rows["accuracy"]))
+
+
+def test_each_is_held_against_bare(looked_at):
+    _, summary = looked_at
+    for name, keys in (("landscape_flatness", ("panel", "quantity")), ("landscape_noise", ("noise", "strength"))):
+        means = {(row["label"], *(row[key] for key in keys)): row["mean"] for row in summary[name]}
+        held = [row for row in summary[name] if row["difference"] is not None]
+        assert {row["label"] for row in held} == {"al2", "do", "do+al2"}
+        for row in held:
+            expected = row["mean"] - means["bare", *(row[key] for key in keys)]
+            assert (row["difference"], row["pairs"]) == (pytest.approx(expected, abs=1e-9), 2)
+    clean = [row for row in summary["landscape_noise"] if row["strength"] == 0 and row["against"]]
+    assert len(clean) == 3  # one accuracy, tested once

@@ -19,6 +19,18 @@ ACCURACY = {1.0: (0.80, 0.81, 0.82), 1.4: (0.900, 0.911, 0.919), 1.8: (0.80, 0.8
 LAMBDA = 0.0005
 
 
+def write(root, recipe, accuracy):
+    """A run with this test accuracy after each epoch."""
+    run = Store(root).open(recipe)
+    others = ("train_cross_entropy", "train_activation_loss", "clean_accuracy", "memorized", "recovered")
+    with run.lock():
+        run.write_recipe()
+        run.update(status=Status.RUNNING, floor=0.0)
+        for epoch in range(2):
+            run.append_metrics(epoch, dict.fromkeys(others, 0.5) | {"test_accuracy": accuracy})
+    return run
+
+
 @pytest.fixture
 def selection(tmp_path):
     """Runs whose metrics are written by hand: the table does not ask how they came about."""
@@ -28,23 +40,8 @@ def selection(tmp_path):
         for eta, values in accuracies.items():
             for seed, value in enumerate(values):
                 own = {"eta": eta, "weight": weight}
-                recipe = presets.build(reg=reg, options={"loco": own}, seed=seed, epochs=1, **options)
-                run = Store(tmp_path).open(recipe)
-                with run.lock():
-                    run.write_recipe()
-                    run.update(status=Status.RUNNING, floor=0.0)
-                    run.append_metrics(
-                        0,
-                        {
-                            "train_cross_entropy": 1.0,
-                            "train_activation_loss": 1.0,
-                            "test_accuracy": value,
-                            "clean_accuracy": 0.9,
-                            "memorized": 0.0,
-                            "recovered": 0.0,
-                        },
-                    )
-                runs.append(run)
+                recipe = presets.build(reg=reg, options={"loco": own}, seed=seed, epochs=2, **options)
+                runs.append(write(tmp_path, recipe, value))
         return Selection("some", tuple(runs), tmp_path / "studies" / "some")
 
     return make
@@ -95,6 +92,20 @@ def test_one_seed_has_no_spread_and_no_star(selection):
     (sheet,) = loco.sheets(selection({1.0: (0.8,), 1.4: (0.9,)}))
     assert sheet is not None
     assert sheet.cells["λ = 0.0005"].tolist() == ["80.00", "90.00"]
+    assert sheet.values["test"].dropna().tolist() == ["fewer than two values"]
+    assert "Stars" not in sheet.markdown()
+
+
+def test_a_run_that_stopped_early_is_shown_and_not_compared(selection):
+    """Its accuracy is that of another epoch."""
+    made = selection()
+    for run in made.runs:
+        if run.recipe.seed == 2 and run.recipe.options("loco")["eta"] == 1.4:
+            run.keep_metrics(1)
+    (sheet,) = loco.sheets(made)
+    row: Any = sheet.values.set_index("eta").loc[1.4]
+    assert (row["n"], row["pairs"]) == (3, 2)
+    assert row["difference"] == pytest.approx(100 * ((0.900 - 0.80) + (0.911 - 0.81)) / 2)
 
 
 def test_other_settings_are_not_compared(selection):

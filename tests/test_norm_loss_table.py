@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import ttest_rel
 
 from memstudy import presets
 from memstudy.report import norm_loss, norm_loss_figures, published
@@ -121,6 +122,50 @@ def test_unfinished_runs_are_left_out_and_counted(add):
     assert "left out: 3." in sheet.notes[-1]
 
 
+# Differences
+
+
+def against(sheet):
+    """By method, what it is compared with; "" for nothing."""
+    return dict(zip(sheet.values["method"], sheet.values["against"].fillna(""), strict=True))
+
+
+def test_methods_are_held_against_weight_decay(add):
+    worse = (0.80, 0.83, 0.81)
+    (sheet,) = norm_loss.sheets(select(add("bare"), add("wd", worse), add("normloss"), add("wd+wn", worse)))
+    assert against(sheet) == {"bare": "wd", "wd": "", "normloss": "wd", "wd+wn": "wd"}
+    values = sheet.values.set_index("method")
+    expected = ttest_rel(ACCURACIES, worse)
+    assert values["difference"]["normloss"] == pytest.approx(100 * (np.mean(worse) - np.mean(ACCURACIES)))
+    assert values["p"]["normloss"] == pytest.approx(expected.pvalue)
+    assert values["p_holm"]["normloss"] == pytest.approx(2 * expected.pvalue)  # wd+wn ties, and has no test
+    cells = sheet.cells.set_index("regularizers")["best (mean), %"]
+    assert cells["normloss"] == "8.00 (9.00 ± 1.00**)"
+    assert cells["wd"] == "17.00 (18.67 ± 1.53)"
+    assert "against wd in the same setting" in sheet.notes[-1]
+
+
+@pytest.mark.parametrize(
+    ("regs", "expected"),
+    [
+        (("bare", "normloss", "wn"), {"bare": "", "normloss": "bare", "wn": "bare"}),
+        (("do+wd", "do+normloss", "wd"), {"do+wd": "", "do+normloss": "do+wd", "wd": ""}),
+        (("do", "wd", "do+normloss"), {"do": "", "wd": "", "do+normloss": "do"}),
+        (("normloss", "wn"), {"normloss": "", "wn": ""}),
+    ],
+)
+def test_other_regularizers_are_on_both_sides(add, regs, expected):
+    (sheet,) = norm_loss.sheets(select(*(add(reg) for reg in regs)))
+    assert against(sheet) == expected
+    assert ("Stars" in sheet.markdown()) == bool(sheet.values["p"].notna().any())
+
+
+def test_of_several_weight_decays_none_is_the_reference(add):
+    decays = [add("wd", **of("wd", decay=decay)) for decay in (0.001, 0.01)]
+    main, _ = norm_loss.sheets(select(add("normloss"), add("bare"), *decays))
+    assert set(against(main).values()) == {""}
+
+
 # Published numbers
 
 
@@ -194,6 +239,7 @@ def test_the_main_table_has_what_most_runs_have_and_not_the_best(swept):
     assert main.cells["regularizers"].tolist() == ["wd (decay 0.01)", "normloss (weight 0.01)", "wn"]
     assert set(main.cells["setting"]) == {"2 epochs, batch 64"}
     assert "norm_loss_lambda and norm_loss_batch_size" in main.notes[1]
+    assert "Stars" in main.notes[2]
     lowest = by_lambda.values.groupby("series")["mean"].min()
     assert (lowest < main.values.set_index("method")["mean"]["wd (decay 0.01)"]).all()
     assert [sheet.name for sheet in (by_lambda, by_batch)] == ["norm_loss_lambda", "norm_loss_batch_size"]
@@ -218,6 +264,17 @@ def test_sweeps_have_a_row_a_method_and_a_column_a_value(swept):
     assert by_batch.cells.columns.tolist()[-4:] == ["n", "32", "64", "128"]
     assert by_batch.cells["regularizers"].tolist() == ["wd (decay 0.01)", "normloss (weight 0.01)"]
     assert by_batch.cells["n"].tolist() == ["2–3"] * 2
+
+
+def test_sweeps_are_held_against_weight_decay_at_the_same_value(add):
+    better = (0.95, 0.98, 0.99)
+    runs = [add("normloss", batch_size=size) for size in (32, 64)]
+    runs += [add("wd", better if size == 64 else ACCURACIES, batch_size=size) for size in (32, 64)]
+    _, sheet = norm_loss.sheets(select(*runs))
+    values = sheet.values.set_index(["series", "value"])
+    assert values["difference"]["normloss"].tolist() == pytest.approx([0, 100 * (np.mean(better) - 0.91)])
+    assert values["against"].fillna("").tolist() == ["", "", "wd", "wd"]
+    assert values["test"]["normloss"].tolist() == ["no spread", "paired"]
 
 
 # Figures

@@ -90,6 +90,40 @@ def test_speed_counts_epochs_and_those_that_never_arrive(make):
     assert math.isnan(values.loc[("bare", 90), "mean"])
 
 
+def test_each_is_held_against_the_same_without_pilcro(make):
+    regs = [("pilcro", 0.1), ("bn+pilcro", 0.1), ("bare", None), ("pilcro", 0.02)]
+    better = {"pilcro": 0.2, "bn+pilcro": 0.1}
+    runs = [
+        (reg, share, seed, (0.1, 0.5, 0.6 + seed / 100 + better.get(reg, 0) * (1 + seed / 50)))
+        for reg, share in regs
+        for seed in range(3)
+    ]
+    robust, _ = pilcro.sheets(looked_at(make(*runs)))
+    values: Any = robust.values.set_index(["label", "quantity"])
+    against = values["against"].xs("test accuracy, %", level="quantity")
+    assert against.fillna("").to_dict() == {
+        "bare": "", "pilcro (share 0.1)": "bare", "pilcro (share 0.02)": "bare", "bn+pilcro (share 0.1)": "",
+    }  # fmt: skip
+    row = values.loc[("pilcro (share 0.1)", "test accuracy, %")]
+    assert row["difference"] == pytest.approx(100 * np.mean([0.2, 0.204, 0.208]))
+    assert row["p"] < row["p_holm"] < 0.05
+    assert robust.cells["test accuracy, %"].str.endswith("*").tolist() == [False, True, True, False]
+    assert "against the same without PILCRO" in robust.notes[-1]
+    assert values.loc[("pilcro (share 0.1)", "cv before training"), "test"] == "no spread"
+
+
+def test_a_value_that_some_never_reach_is_not_tested(make):
+    late = (0.1, 0.3, 0.62, 0.9)
+    (speed,) = pilcro.sheets(make(*BOTH[:2], ("pilcro", 0.1, 2, late), *BOTH[2:4], ("bare", None, 2, FAST)))
+    values: Any = speed.values.set_index(["label", "accuracy"])
+    assert set(values.loc["pilcro", "test"]) == {"a value that is not finite"}
+    (all_do,) = pilcro.sheets(make(*[(reg, share, seed, accuracies) for reg, share, runs in (
+        ("pilcro", 0.1, (FAST, FAST, FAST)), ("bare", None, (late, late, FAST)),
+    ) for seed, accuracies in enumerate(runs)], lr=0.5))  # fmt: skip
+    row: Any = all_do.values.set_index(["label", "accuracy"]).loc[("pilcro", 60)]
+    assert (row["difference"], row["test"], row["pairs"]) == (pytest.approx(-2 / 3), "paired", 3)
+
+
 def test_an_accuracy_that_is_lost_again_was_reached(make):
     (speed,) = pilcro.sheets(make(("pilcro", 0.1, 0, (0.3, 0.97, 0.2)), ("bare", None, 0, (0.1, 0.2, 0.3))))
     assert speed.values.set_index(["label", "accuracy"]).loc[("pilcro", 97), "mean"] == 2

@@ -251,6 +251,10 @@ def test_the_table_and_the_figure_hold_the_means(selection: Selection) -> None:
         "probe, last": "70.0", "own, last": "35.0",
     }  # fmt: skip
     assert sheet.cells.iloc[-1].to_dict()["probe, untrained"] == "80.0"
+    held = sheet.values.dropna(subset="against")
+    assert set(held["label"]) == {"al2"}
+    assert held["difference"].to_numpy() == pytest.approx(held["of"].map({"probe": -1, "own": 0}).to_numpy())
+    assert "Stars" not in sheet.markdown()  # one seed
     report.draw(selection)
     drawn = pd.read_csv(selection.path / "figures" / "probe.csv")
     assert len(drawn) == 2 * 3 * 3 + 3  # probe, own and untrained, and raw pixels of the first run
@@ -262,6 +266,7 @@ def test_the_table_and_the_figure_hold_the_means(selection: Selection) -> None:
     [
         (("--samples", "9"), "--samples must be at least 10, one of each class of 'mnist5k', not 9"),
         (("--layer", "trunk.9"), "did you mean trunk"),
+        (("--layer", "pixels"), "raw pixels are probed anyway"),
         (("--epochs", "last"), "--epochs takes epochs"),
     ],
 )

@@ -23,6 +23,7 @@ from memstudy.data import sources
 from memstudy.recipe import Regularizer
 from memstudy.report import comparison, figures, frames, published, similarity, tables
 from memstudy.report.frames import differences_from_paper, settings
+from memstudy.report.sheet import markdown_row, tex
 from memstudy.report.summary import run_summary, verdict
 from memstudy.store import Store
 from memstudy.store.run import RunDirectory, run_name
@@ -88,6 +89,34 @@ def test_table1_is_the_mean_over_seeds_of_the_metrics_files(store, setting):
             assert row["n"].item() == 2
 
 
+@pytest.mark.parametrize("make", [tables.table1, tables.memorization])
+def test_al2_is_held_against_the_same_runs_without_it(setting, make):
+    table = make(setting, [0, 2])
+    columns = table.values.set_index(["baseline", "metric", "epoch", "al2"])
+    means = columns["mean"].unstack()
+    with_al2 = columns.xs("with AL2", level="al2")
+    assert with_al2["difference"].to_numpy() == pytest.approx(
+        (means["with AL2"] - means["without AL2"])[with_al2.index].to_numpy(), abs=1e-12
+    )
+    assert set(with_al2["pairs"]) == {2}
+    assert columns.xs("without AL2", level="al2")[["against", "difference", "p"]].isna().all(axis=None)
+    count = with_al2["p"].notna().sum()
+    assert (
+        f"against the same without AL2; * p < .05, ** .01, *** .001, adjusted by Holm's method for {count} t"
+        in (table.markdown())
+    )
+
+
+def test_stars_stand_by_the_adjusted_p_value_before_the_published_number(setting, paper_store):
+    (paper,) = settings(paper_store.select().runs)
+    table = tables.table1(paper, [700])
+    assert "Stars" not in table.markdown()  # one seed
+    values = table.values.assign(p=0.001, p_holm=table.values["al2"].map({"with AL2": 0.03, "without AL2": 0.06}))
+    shown = replace(table, values=values).layout()
+    assert shown["L_r", "with AL2"].str.contains(r"^[\d.]+\* \([\d.]+\)$").all()
+    assert not shown["L_r", "without AL2"].str.contains("*", regex=False).any()
+
+
 def test_another_protocol_says_so_and_shows_no_published_number(setting):
     table = tables.table1(setting)
     assert table.values["published"].isna().all()
@@ -136,6 +165,24 @@ def test_latex_is_booktabs_with_nothing_left_unescaped(setting):
     assert not re.search(r"(?<![\\$L])_", text)
     rows = [line for line in text.splitlines() if line.endswith(r"\\")]
     assert len({line.count("&") for line in rows[1:]}) == 1
+
+
+@pytest.mark.parametrize(
+    "text", ["100 % of a_b & #3 for $5", r"~/{x}\y^2", "λ²·|w| ≤ σ – L_c, not L_cat", "a > b"]
+)
+def test_latex_escapes_everything_once(text):
+    made = tex(text)
+    assert made.isascii()
+    math = re.sub(r"\\.", "", made)
+    assert math.count("$") % 2 == 0
+    words = "".join(re.sub(r"\\text\w+\{\}", "", re.sub(r"(?<!\\)\$.*?(?<!\\)\$", "", made)))
+    assert not re.search(r"(?<!\\)[%&#_{}$^~<>|]", words)
+
+
+def test_latex_by_hand():
+    assert tex("λ²·|w|² of L_c") == r"$\lambda ^2 \cdot |w| ^2$ of $L_c$"
+    assert tex(r"50 % {a_b} 5 ± 1* – \x") == r"50 \% \{a\_b\} 5 $\pm$ 1* -- \textbackslash{}x"
+    assert markdown_row(["a|b", "c"]) == r"| a\|b | c |"
 
 
 def test_ablation_table(store, setting, small_source):

@@ -30,7 +30,7 @@ def test_it_is_scipys_paired_test_where_seeds_are_shared():
     a, b = normal(2, 6)
     found = compare(a, b, seeds_a=range(6), seeds_b=range(6))
     expected = stats.ttest_rel(a, b)
-    assert (found.test, found.n_a, found.n_b) == (PAIRED, 6, 6)
+    assert (found.test, found.n_a, found.n_b, found.pairs) == (PAIRED, 6, 6, 6)
     assert found.p == pytest.approx(expected.pvalue)
     assert found.difference == pytest.approx((a - b).mean())
     half = stats.t.ppf(0.975, 5) * (a - b).std(ddof=1) / math.sqrt(6)
@@ -50,7 +50,7 @@ def test_it_is_welchs_test_without_seeds_in_common():
     expected = stats.ttest_ind(a, b, equal_var=False)
     apart = compare(a, b, seeds_a=range(4), seeds_b=range(10, 17))
     for found in (apart, compare(a, b), compare(a, b, seeds_a=range(4))):
-        assert (found.test, found.n_a, found.n_b) == (WELCH, 4, 7)
+        assert (found.test, found.n_a, found.n_b, found.pairs) == (WELCH, 4, 7, 0)
         assert found.p == pytest.approx(expected.pvalue)
         assert (found.low, found.high) == pytest.approx(tuple(expected.confidence_interval()))
 
@@ -96,6 +96,7 @@ def test_exchange_shift_and_scale(n, seed, shift, scale):
         ([1.0], [1.0, 2.0], "fewer than two values"),
         ([1.0, math.nan], [1.0, 2.0], "not finite"),
         ([1.0, math.inf], [1.0, 2.0], "not finite"),
+        ([math.inf, math.inf], [math.inf, 2.0], "not finite"),
         ([1.0, 1.0], [2.0, 2.0], "no spread"),
     ],
 )
@@ -110,7 +111,7 @@ def test_differences_that_are_equal_up_to_rounding_have_no_spread():
     a, b = np.array([0.90, 0.91, 0.92]), np.array([0.80, 0.81, 0.82])
     assert np.ptp(a - b) > 0
     found = compare(a, b, seeds_a=range(3), seeds_b=range(3))
-    assert (found.reason, found.difference) == ("no spread", pytest.approx(0.1))
+    assert (found.reason, found.difference, found.pairs) == ("no spread", pytest.approx(0.1), 3)
     assert compare(a, b).p < 0.001  # as independent samples they have one
 
 

@@ -26,9 +26,11 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from memstudy.analysis.inputs import Array, labeled, numbers, understood, within
 from memstudy.errors import MemstudyError, unknown
 from memstudy.randomness import torch_generator
 
@@ -56,8 +58,8 @@ def falls(protocol: str, images: int, units: int, seed: int, order: int) -> Tens
 @torch.no_grad()
 def curve(
     head: nn.Module,
-    features: Tensor,
-    labels: Tensor,
+    features: Array,
+    labels: Array,
     protocol: str = "units",
     orders: int = 5,
     seed: int = 0,
@@ -68,21 +70,27 @@ def curve(
     clamp: str = "zero",
     images: Tensor | None = None,
 ) -> Tensor:
-    """Accuracy under growing ablation: (orders, len(fractions)) float64 on the CPU, as fractions of 1.
+    """Accuracy under growing ablation: (orders, len(fractions)) float64 on the CPU, as fractions of 1 (AL2; Morcos
+    et al. 2018).
 
     head: features → logits (N, K); run in evaluation mode, its own mode is kept.
-    features: (N, C, H, W) or (N, p), a layer's output in evaluation mode, on the head's device.
-    labels: (N,) what counts as right, usually the true labels, on that device.
+    features: (N, C, H, W) or (N, p), a layer's output in evaluation mode: a tensor on the head's device, or an
+        array, which becomes float32.
+    labels: (N,) what counts as right, usually the true labels.
     fractions: within [0, 1], in any order. unit, clamp: of UNITS and CLAMPS.
     chunk: images at a time; by default what a CPU's cache holds, elsewhere 5,000.
     images: (N, …), for a head that is called as head(features, images), because a way from the images to the
         logits leads past the layer.
 
+    Cost: a forward pass of the head for each order and fraction; for fixed orders of a head that starts with a
+    linear layer, that layer once an order.
+
     Raises a MemstudyError for an unknown protocol, unit or clamp, a fraction outside [0, 1], less than one order,
-    no image, labels that are not one an image, features that are not finite, and channels of features that are
-    not (N, C, H, W).
+    no image, labels that are not one an image or none of the head's classes, features that are not finite or not
+    what the head takes, and channels of features that are not (N, C, H, W).
     """
-    _check(features, labels, orders, fractions, unit, clamp)
+    features, labels = labeled(features, labels, "features")
+    _check(features, orders, fractions, unit, clamp)
     positions = features[0, 0].numel() if unit == "channel" else 1
     layer = _Layer(head, features, images, _fixed(features, clamp, positions))
     linear_first = _linear_first(head, layer.flat.shape[1]) if protocol == "units" and images is None else None
@@ -92,8 +100,7 @@ def curve(
     training = head.training
     head.eval()
     try:
-        # Nothing ablated is the plain network, bit for bit, and the same for every order.
-        plain = torch.stack([_right(layer.logits(layer.flat[part], part), labels[part]) for part in parts]).sum()
+        plain = _plain(layer, labels, parts)
         for order in range(orders):
             fall = falls(protocol, len(features), layer.flat.shape[1] // positions, seed, order)
             touched = [index for index, fraction in enumerate(fractions) if fraction >= fall.min()]
@@ -109,17 +116,12 @@ def curve(
     return hits.cpu().double() / len(features)
 
 
-def _check(
-    features: Tensor, labels: Tensor, orders: int, fractions: Sequence[float], unit: str, clamp: str
-) -> None:
-    if len(features) == 0 or len(features) != len(labels):
-        raise MemstudyError(
-            f"ablation needs one label an image and at least one image, not {len(features)} images and "
-            f"{len(labels)} labels."
-        )
+def _check(features: Tensor, orders: int, fractions: Sequence[float], unit: str, clamp: str) -> None:
+    if features.ndim < 2 or features[0].numel() == 0:
+        raise MemstudyError(f"features must have shape (N, p) or (N, C, H, W), not {tuple(features.shape)}.")
     if orders < 1:
         raise MemstudyError(f"ablation needs at least one order, not {orders}.")
-    if not fractions or not all(0 <= fraction <= 1 for fraction in fractions):
+    if len(fractions) == 0 or not all(0 <= fraction <= 1 for fraction in fractions):
         raise MemstudyError(f"ablation needs at least one fraction, all within [0, 1], not {list(fractions)}.")
     check_choice(unit, clamp)
     if unit == "channel" and features.ndim != 4:
@@ -127,8 +129,6 @@ def _check(
             f"activations of shape {tuple(features.shape)} have no channels, as (N, C, H, W) have; take "
             "single activations for units."
         )
-    if not features.isfinite().all():
-        raise MemstudyError("the features hold NaN or infinite values, as a network that diverged gives.")
 
 
 def check_choice(unit: str, clamp: str) -> None:
@@ -144,6 +144,18 @@ def _fixed(features: Tensor, clamp: str, positions: int) -> Tensor:
         return features.new_zeros(features[0].numel())
     units = features.reshape(len(features), -1, positions)
     return units.mean(dim=(0, 2), dtype=torch.float64).to(features.dtype).repeat_interleave(positions)
+
+
+def _plain(layer: _Layer, labels: Tensor, parts: Sequence[slice]) -> Tensor:
+    """Hits with nothing ablated: the plain network, bit for bit, and the same for every order."""
+    hits = torch.zeros((), dtype=torch.int64, device=labels.device)
+    for part in parts:
+        activations = layer.flat[part]
+        with understood("head", "features", layer.features.shape):
+            logits = layer.logits(activations, part)
+        within(labels, logits.shape[1])
+        hits += _right(logits, labels[part])
+    return hits
 
 
 def _right(logits: Tensor, labels: Tensor) -> Tensor:
@@ -218,12 +230,24 @@ def _cumulative(layer: _Layer, fall: Tensor, head: nn.Sequential) -> Answers:
     return answers
 
 
-def area(curves: Tensor, fractions: Sequence[float] = FRACTIONS) -> Tensor:
-    """Area under accuracy curves (..., len(fractions)) by the trapezoid rule, in percent: (...,).
+def area(curves: Array, fractions: Sequence[float] = FRACTIONS) -> Tensor:
+    """Area under accuracy curves (..., len(fractions)), an array or a tensor, in percent: (...,) (AL2; stated).
 
-    Over fractions from 0 to 1 this is the mean accuracy; 10 classes at chance throughout give 10.
+    By the trapezoid rule (ours), O(1) a point. Over fractions from 0 to 1 this is the mean accuracy; 10 classes at
+    chance throughout give 10. Raises a MemstudyError for another shape, accuracies that are no fractions of 1, and
+    fractions that do not ascend.
     """
-    return 100 * torch.trapezoid(curves, torch.tensor(fractions, dtype=curves.dtype))
+    found, places = numbers(curves, "curves", np.float64), numbers(fractions, "fractions", np.float64)
+    if found.ndim == 0 or found.shape[-1:] != places.shape or len(places) < 2:
+        raise MemstudyError(
+            f"curves must have one accuracy for each of two fractions or more, not shape {tuple(found.shape)} for "
+            f"{len(fractions)} fractions."
+        )
+    if not ((found >= 0) & (found <= 1)).all():
+        raise MemstudyError("accuracies must be fractions, from 0 to 1.")
+    if not (places.diff() > 0).all():
+        raise MemstudyError("the fractions must ascend, as the area between them is summed up.")
+    return 100 * torch.trapezoid(found, places.to(found))
 
 
 def interval(areas: Tensor, confidence: float = 0.95) -> tuple[float, float]:

@@ -1,6 +1,7 @@
 """Per-sample training dynamics: what the records of an epoch after another say of each sample.
 
-Records are arrays (E, N): epochs × samples, from `analysis.records`. Labels are (N,).
+Records are (E, N): epochs × samples, a run's or your own, as arrays, memory maps or tensors; `analysis.records`
+says what is recorded. Labels are (N,).
 
 AUM is Pleiss et al.'s (2020), forgetting events are Toneva et al.'s (2019), the mixture is DivideMix' (Li et al.
 2020). Ours: each sees one record an epoch, in evaluation mode, where the first two see the batches as they pass.
@@ -15,13 +16,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
-from scipy.stats import norm
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.metrics import roc_auc_score
-from sklearn.mixture import GaussianMixture
+from torch import Tensor
 
-Array = NDArray[np.float64]
+from memstudy.analysis import memorization
+from memstudy.analysis.inputs import Array, classes
+from memstudy.errors import MemstudyError
+
+Numbers = NDArray[np.float64]
 Counts = NDArray[np.int64]
 SCORES = {
     "loss": "loss",
@@ -39,44 +42,93 @@ SCORES = {
 # What becomes of a sample
 
 
-def first_learned(prediction: NDArray[Any], labels: NDArray[Any]) -> Counts:
-    """The first epoch (from 0) whose prediction is the label, (N,); the number of epochs where there is none."""
-    hits = prediction == labels
+def first_learned(prediction: Array, labels: Array) -> Counts:
+    """The first epoch (from 0) whose prediction is the label, (N,) int64; E where there is none (ours).
+
+    prediction (E, N) and labels (N,) are classes; the noisy labels tell when a sample is memorized, the true ones
+    when it is recovered. Toneva et al. (2019) count it on the batches as they pass. O(E·N). Raises a MemstudyError
+    for other shapes, predictions that are no whole numbers, and labels that are not whole numbers from 0 on.
+    """
+    hits = _hits(prediction, labels)
     return np.where(hits.any(axis=0), hits.argmax(axis=0), len(hits))
 
 
-def learned_for_good(prediction: NDArray[Any], labels: NDArray[Any]) -> Counts:
-    """The first epoch from which on the prediction stays the label, (N,); the number of epochs if it does not."""
-    misses = (prediction != labels)[::-1]
+def learned_for_good(prediction: Array, labels: Array) -> Counts:
+    """The first epoch from which on the prediction stays the label, (N,) int64; E if it does not (ours).
+
+    prediction (E, N) and labels (N,) are classes. O(E·N). Raises as `first_learned` does.
+    """
+    misses = ~_hits(prediction, labels)[::-1]
     return len(misses) - np.where(misses.any(axis=0), misses.argmax(axis=0), len(misses))
 
 
-def forgetting_events(prediction: NDArray[Any], labels: NDArray[Any]) -> Counts:
-    """How often a prediction that was the label is another in the next epoch, (N,); 0 if never learned."""
-    hits = prediction == labels
+def forgetting_events(prediction: Array, labels: Array) -> Counts:
+    """How often a prediction that was the label is another in the next epoch, (N,) int64; 0 if never learned.
+
+    prediction (E, N) and labels (N,) are classes. The event is Toneva et al.'s (2019; stated), who
+    look at each sample when it is trained on, and count one that is never learned as forgotten infinitely often; 0
+    is ours. O(E·N). Raises as `first_learned` does.
+    """
+    hits = _hits(prediction, labels)
     return (hits[:-1] & ~hits[1:]).sum(axis=0)
 
 
-def area_under_margin(margin: NDArray[Any]) -> Array:
-    """The mean margin over epochs, (N,)."""
-    return np.asarray(margin).mean(axis=0, dtype=np.float64)
+def area_under_margin(margin: Array) -> Numbers:
+    """AUM: the mean over epochs of margins (E, N), the label's logit minus the largest other one; (N,).
+
+    Low for labels that the others speak against (Pleiss et al. 2020; stated). O(E·N). Raises a
+    MemstudyError for another shape, and margins that are not finite.
+    """
+    return _finite(_table(margin, "margins"), "margins").mean(axis=0, dtype=np.float64)
+
+
+def shares(prediction: Array, clean: Array, noisy: Array) -> dict[str, Numbers]:
+    """What a network takes its training samples for, after each epoch: fractions (E,) by name, `clean_accuracy` of
+    the samples whose label is intact; `memorized`, `recovered` and `other` of the corrupted ones.
+
+    prediction (E, N), clean (true) and noisy labels (N,); a sample is corrupted where these differ. Memorized: it
+    is predicted as its noisy label; recovered: as its true one. The split is Liu et al.'s (2020, ELR, figure 1;
+    stated). A share of no samples at all is NaN. O(E·N). Raises as `first_learned` does.
+    """
+    predicted = _table(prediction, "predictions", whole=True)
+    true, given = (torch.from_numpy(_labels(own, predicted.shape[1])) for own in (clean, noisy))
+    mask = true != given
+    each = [memorization.shares(torch.from_numpy(row.astype(np.int64)), true, given, mask) for row in predicted]
+    return {name: np.array([float(found[name]) for found in each]) for name in each[0]}
 
 
 # What tells corrupted samples from clean ones
 
 
 def scores_over_epochs(
-    loss: NDArray[Any], margin: NDArray[Any], prediction: NDArray[Any], noisy: NDArray[Any]
-) -> Iterator[dict[str, Array]]:
-    """After each epoch, scores (N,) from the records up to it; the higher, the more likely corrupted.
+    loss: Array, margin: Array, prediction: Array, noisy: Array
+) -> Iterator[dict[str, Numbers]]:
+    """After each epoch, scores (N,) from the records (E, N) up to it; the higher, the more likely corrupted.
 
-    loss, margin (negated): of that epoch. mean_loss, aum (negated), forgetting, first_learned: over all up to it.
-    No score looks at a true label. One pass, so that the records need not fit into memory.
+    loss, margin (negated): of that epoch. mean_loss, aum (negated; Pleiss et al. 2020), forgetting (Toneva et al.
+    2019), first_learned: over all up to it; that these are taken again after each epoch is ours. No score looks at
+    a true label. One pass, O(N) an epoch, so that the records need not fit into memory. Raises a MemstudyError for
+    records of unlike shapes, and, at its epoch, for one that is not finite.
     """
+    losses, margins = (_table(own, name) for own, name in ((loss, "losses"), (margin, "margins")))
+    predictions = _table(prediction, "predictions", whole=True)
+    if not losses.shape == margins.shape == predictions.shape:
+        raise MemstudyError(
+            "losses, margins and predictions must be of the same epochs and samples, not "
+            f"{losses.shape}, {margins.shape} and {predictions.shape}."
+        )
+    return _scores(losses, margins, predictions, _labels(noisy, losses.shape[1]))
+
+
+def _scores(
+    loss: NDArray[Any], margin: NDArray[Any], prediction: NDArray[Any], noisy: Counts
+) -> Iterator[dict[str, Numbers]]:
     losses, margins, forgetting = (np.zeros(len(noisy)) for _ in range(3))
     learned = np.full(len(noisy), np.inf)
     before = np.zeros(len(noisy), dtype=bool)
     for epoch, (one_loss, one_margin, predicted) in enumerate(zip(loss, margin, prediction, strict=True)):
+        _finite(one_loss, "losses")
+        _finite(one_margin, "margins")
         hits = predicted == noisy
         losses += one_loss
         margins += one_margin
@@ -93,14 +145,20 @@ def scores_over_epochs(
         }
 
 
-def auc(score: NDArray[Any], corrupted: NDArray[np.bool_]) -> float:
-    """ROC AUC of a score at telling corrupted samples: the chance that one has a higher score than a clean one.
+def auc(score: Array, corrupted: Array) -> float:
+    """ROC AUC of a score (N,) at telling corrupted samples, a mask (N,): the chance that one of them has a higher
+    score than a clean one, ties half (Fawcett 2006; scikit-learn's).
 
-    Above .5: higher is more likely corrupted. NaN if all samples are corrupted, or none.
+    Above .5: higher is more likely corrupted. NaN if all samples are corrupted, or none. O(N log N). Raises a
+    MemstudyError for other shapes, scores that are not finite, and a mask that is not of booleans.
     """
-    if corrupted.all() or not corrupted.any():
+    from sklearn.metrics import roc_auc_score
+
+    values = _samples(score, "scores")
+    mask = _mask(corrupted, len(values))
+    if mask.all() or not mask.any():
         return float("nan")
-    return float(roc_auc_score(corrupted, score))
+    return float(roc_auc_score(mask, values))
 
 
 # Two components
@@ -113,29 +171,37 @@ class Mixture:
     clean: (N,) each sample's posterior of being clean. means, deviations, weights: (2,).
     """
 
-    clean: Array
-    means: Array
-    deviations: Array
-    weights: Array
+    clean: Numbers
+    means: Numbers
+    deviations: Numbers
+    weights: Numbers
 
-    def densities(self, losses: NDArray[Any]) -> Array:
+    def densities(self, losses: NDArray[Any]) -> Numbers:
         """Of each component at some losses (M,), weighted: (2, M), per nat."""
+        from scipy.stats import norm
+
         columns = (values[:, None] for values in (self.weights, self.means, self.deviations))
         weights, means, deviations = columns
         return weights * norm.pdf(losses, means, deviations)
 
-    def accuracy(self, corrupted: NDArray[np.bool_]) -> float:
-        """The share of samples that are told right when a posterior above .5 means clean."""
-        return float(((self.clean > 0.5) != corrupted).mean())
+    def accuracy(self, corrupted: Array) -> float:
+        """The share of samples that are told right, a mask (N,) being the truth, when a posterior above .5 means
+        clean.
+        """
+        return float(((self.clean > 0.5) != _mask(corrupted, len(self.clean))).mean())
 
 
-def mixture(loss: NDArray[Any]) -> Mixture | None:
+def mixture(loss: Array) -> Mixture | None:
     """Fit two Gaussians to the losses (N,) of an epoch, scaled to [0, 1] as in DivideMix; None if all are equal.
 
-    DivideMix' numbers (stated): variances at least 5e-4, tolerance 1e-2. Ours: it starts from the losses below and
-    above their mean, not from a random k-means, so that equal losses give equal posteriors; it may take 100 steps.
+    DivideMix' (Li et al. 2020) numbers (stated): variances at least 5e-4, tolerance 1e-2. Ours: it starts from the
+    losses below and above their mean, not from a random k-means, so that equal losses give equal posteriors. It
+    may take 100 steps, O(N) each. Raises a MemstudyError for another shape, and losses that are not finite.
     """
-    values = loss.astype(np.float64)
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.mixture import GaussianMixture
+
+    values = _samples(loss, "losses").astype(np.float64)
     low, span = values.min(), np.ptp(values)
     if not span:
         return None
@@ -158,3 +224,63 @@ def mixture(loss: NDArray[Any]) -> Mixture | None:
         deviations=span * np.sqrt(model.covariances_[order, 0, 0]),
         weights=model.weights_[order],
     )
+
+
+# What a user's own arrays must be
+
+
+def _hits(prediction: Array, labels: Array) -> NDArray[np.bool_]:
+    """Where predictions (E, N) are the labels (N,)."""
+    predicted = _table(prediction, "predictions", whole=True)
+    return np.asarray(predicted == _labels(labels, predicted.shape[1]))
+
+
+def _array(values: Array) -> NDArray[Any]:
+    """On the CPU; a memory map stays one."""
+    return values.detach().cpu().numpy() if isinstance(values, Tensor) else np.asanyarray(values)
+
+
+def _table(values: Array, name: str, *, whole: bool = False) -> NDArray[Any]:
+    """Records (E, N) of at least one epoch and sample; not read yet, if they are a memory map."""
+    found = _array(values)
+    if found.ndim != 2 or 0 in found.shape:
+        raise MemstudyError(
+            f"{name} must have shape (E, N), at least one epoch × at least one sample, not {found.shape}."
+        )
+    if found.dtype.kind not in ("iu" if whole else "iuf"):
+        raise MemstudyError(f"{name} must be {'whole ' * whole}numbers, not {found.dtype}.")
+    return found
+
+
+def _samples(values: Array, name: str) -> NDArray[Any]:
+    """Numbers (N,), finite."""
+    found = _array(values)
+    if found.ndim != 1 or len(found) == 0:
+        raise MemstudyError(f"{name} must have shape (N,), at least one sample, not {found.shape}.")
+    if found.dtype.kind not in "iuf":
+        raise MemstudyError(f"{name} must be numbers, not {found.dtype}.")
+    return _finite(found, name)
+
+
+def _finite(values: NDArray[Any], name: str) -> NDArray[Any]:
+    if not np.isfinite(values).all():
+        raise MemstudyError(f"the {name} hold NaN or infinite values, as a network that diverged gives.")
+    return values
+
+
+def _labels(labels: Array, samples: int) -> Counts:
+    """Classes (N,), one for each of so many samples."""
+    found: Counts = classes(labels).cpu().numpy()
+    if len(found) != samples:
+        raise MemstudyError(f"there must be one label a sample, not {len(found)} labels for {samples} samples.")
+    return found
+
+
+def _mask(corrupted: Array, samples: int) -> NDArray[np.bool_]:
+    """Which of so many samples are corrupted, (N,)."""
+    found = _array(corrupted)
+    if found.shape != (samples,) or found.dtype != bool:
+        raise MemstudyError(
+            f"the mask must be one boolean a sample, ({samples},), not {found.dtype} of shape {found.shape}."
+        )
+    return found

@@ -36,6 +36,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from memstudy.analysis.inputs import Array, labeled, numbers, understood, within
 from memstudy.errors import MemstudyError
 from memstudy.regularizers.pilcro import importance
 
@@ -45,36 +46,55 @@ CHUNK = 50
 Answer = Tensor | tuple[Tensor, Tensor]
 
 
-def measured(network: Callable[[Tensor], Answer], images: Tensor, labels: Tensor, chunk: int = CHUNK) -> Tensor:
-    """Ĩ of images (N, C, H, W), normalized, and labels (N,): (H, W) float64 on the CPU, its mean 1.
+def measured(network: Callable[[Tensor], Answer], images: Array, labels: Array, chunk: int = CHUNK) -> Tensor:
+    """Ĩ of images (N, C, H, W), normalized, and labels (N,): (H, W) float64 on the CPU, its mean 1 (ours).
 
-    `network` is a Network, or answers logits alone; it must treat each image on its own (evaluation mode). It is 0
-    everywhere if no gradient is left, as in a network that is sure of every label. Raises a MemstudyError without
-    images, or if there is not one label an image.
+    images and labels are arrays, which become float32, or tensors on the network's device. `network` is a Network,
+    or answers logits (N, K) alone; it must treat each image on its own (evaluation mode). It is 0 everywhere if no
+    gradient is left, as in a network that is sure of every label, and NaN if a gradient is not finite. Cost: one
+    forward and one backward pass an image, and the memory of `chunk` images' activations.
+
+    Raises a MemstudyError without images, for images of another shape or that are not finite, and for labels that
+    are not one an image or none of the network's classes.
     """
-    if len(images) == 0 or len(images) != len(labels):
-        raise MemstudyError(
-            f"a landscape needs one label an image, and one image at least, not {len(images)} images and "
-            f"{len(labels)} labels."
-        )
-    squares = torch.zeros(images.shape[2:], dtype=torch.float64)
-    for pixels, targets in zip(images.split(chunk), labels.split(chunk), strict=True):
-        pixels = pixels.detach().requires_grad_()
-        loss = F.cross_entropy(
-            _logits(network(pixels)), targets, reduction="sum"
-        )  # each image's own, side by side
-        (gradients,) = torch.autograd.grad(loss, pixels)
+    pixels, targets = labeled(images, labels, "images")
+    _check_shape(pixels, "images")
+    squares = torch.zeros(pixels.shape[2:], dtype=torch.float64)
+    for some, classes in zip(pixels.split(chunk), targets.split(chunk), strict=True):
+        some = some.detach().requires_grad_()
+        with understood("network", "images", pixels.shape):
+            logits = _logits(network(some))
+        within(targets, logits.shape[1])
+        loss = F.cross_entropy(logits, classes, reduction="sum")  # each image's own, side by side
+        (gradients,) = torch.autograd.grad(loss, some)
         squares += gradients.double().square().sum(dim=(0, 1)).cpu()
     return _relative(squares)
 
 
+def of_gradients(gradients: Array) -> Tensor:
+    """Ĩ of gradients (N, C, H, W) that you have: (H, W) float64 on the CPU, its mean 1; zeros stay zeros (ours).
+
+    Each is an image's own: the derivative of its loss (or another number) by its pixels, an array or a tensor.
+    Their common scale does not matter. O(N·C·H·W). Raises a MemstudyError for another shape, and gradients that
+    are not finite.
+    """
+    found = numbers(gradients, "gradients")
+    _check_shape(found, "gradients")
+    if not found.isfinite().all():
+        raise MemstudyError("the gradients hold NaN or infinite values, as a network that diverged gives.")
+    return _relative(found.double().square().sum(dim=(0, 1)).cpu())
+
+
 def predicted(network: torch.nn.Module, shape: Sequence[int]) -> Tensor:
-    """What theory expects of a network's Ĩ for images (C, H, W): (H, W) float64 on the CPU, its mean 1.
+    """What theory (ours) expects of a network's Ĩ for images (C, H, W): (H, W) float64 on the CPU, its mean 1.
 
     `network` is a Network, or any module that answers logits; its mode is kept. The prediction looks at its
-    architecture, each layer's mean squared weight, and batch normalization's statistics, not at images. Raises a
-    MemstudyError that names the first operation without a counterpart.
+    architecture, each layer's mean squared weight, and batch normalization's statistics, not at images. Cost: one
+    forward and one backward pass of one image in float64. Raises a MemstudyError for another shape, for weights
+    too large to be squared, and one that names the first operation without a counterpart.
     """
+    if len(shape) != 3 or min(shape) < 1:
+        raise MemstudyError(f"the shape of an image is (C, H, W), not {tuple(shape)}.")
     device = next((parameter.device for parameter in network.parameters()), torch.device("cpu"))
     images = torch.zeros(1, *shape, dtype=torch.float64, device=device, requires_grad=True)
     training = network.training
@@ -84,24 +104,57 @@ def predicted(network: torch.nn.Module, shape: Sequence[int]) -> Tensor:
         (squares,) = torch.autograd.grad(answer.as_subclass(Tensor).sum(), images)
     finally:
         network.train(training)
+    if not squares.isfinite().all():
+        raise MemstudyError(
+            "the predicted landscape is not finite, as weights of a network that diverged make it."
+        )
     return _relative(squares[0].sum(dim=0).cpu())
 
 
-def variation(landscape: Tensor) -> float:
-    """The coefficient of variation, standard deviation over mean: 0 if flat. NaN for zeros everywhere."""
-    return float(landscape.std(correction=0) / landscape.mean())
+def variation(landscape: Array) -> float:
+    """The coefficient of variation of a landscape (H, W), standard deviation over mean: 0 if flat (ours).
+
+    NaN for zeros everywhere. O(H·W). Raises a MemstudyError for another shape, and importance that is negative or
+    not finite.
+    """
+    found = _landscape(landscape)
+    return float(found.std(correction=0) / found.mean())
 
 
-def max_over_min(landscape: Tensor) -> float:
-    """The most important location over the least; infinite if that has no importance. NaN for zeros everywhere."""
-    return float(landscape.max() / landscape.min())
+def max_over_min(landscape: Array) -> float:
+    """The most important location of a landscape (H, W) over the least: 1 if flat (ours).
+
+    Infinite if the least has no importance, NaN for zeros everywhere. O(H·W). Raises as `variation` does.
+    """
+    found = _landscape(landscape)
+    return float(found.max() / found.min())
 
 
-def correlation(one: Tensor, other: Tensor) -> float:
-    """Pearson's correlation of two landscapes over locations; NaN if one of them is flat, or zeros everywhere."""
-    if not (variation(one) > 1e-12 and variation(other) > 1e-12):
+def correlation(one: Array, other: Array) -> float:
+    """Pearson's correlation of two landscapes (H, W) over locations; that they are compared so is ours.
+
+    NaN if one of them is flat, or zeros everywhere. O(H·W). Raises as `variation` does, and for unlike shapes.
+    """
+    first, second = _landscape(one), _landscape(other)
+    if first.shape != second.shape:
+        raise MemstudyError(f"landscapes must have one shape, not {tuple(first.shape)} and {tuple(second.shape)}.")
+    if not (variation(first) > 1e-12 and variation(second) > 1e-12):
         return float("nan")
-    return float(np.corrcoef(one.flatten().numpy(), other.flatten().numpy())[0, 1])
+    return float(np.corrcoef(first.flatten().numpy(), second.flatten().numpy())[0, 1])
+
+
+def _check_shape(found: Tensor, name: str) -> None:
+    if found.ndim != 4 or found.numel() == 0:
+        raise MemstudyError(f"{name} must have shape (N, C, H, W), none of them 0, not {tuple(found.shape)}.")
+
+
+def _landscape(landscape: Array) -> Tensor:
+    found = numbers(landscape, "landscapes", np.float64).detach().double().cpu()
+    if found.ndim != 2 or found.numel() == 0:
+        raise MemstudyError(f"a landscape must have shape (H, W), neither of them 0, not {tuple(found.shape)}.")
+    if not (found.isfinite() & (found >= 0)).all():
+        raise MemstudyError("a landscape must be finite and nowhere negative, as squared gradients are.")
+    return found
 
 
 def _logits(answer: Answer) -> Tensor:

@@ -17,6 +17,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from memstudy.analysis.inputs import Array, numbers
 from memstudy.errors import MemstudyError, unknown
 from memstudy.randomness import torch_generator
 
@@ -27,11 +28,20 @@ STRENGTHS = {
 """The kinds of noise; σ of the one and the rate of the other, where accuracy is measured."""
 
 
-def perturbed(images: Tensor, kind: str, strength: float, seed: int = 0) -> Tensor:
-    """Intensities (N, C, H, W) in [0, 1], a float tensor on any device → the same with noise, in [0, 1].
+def perturbed(images: Array, kind: str, strength: float, seed: int = 0) -> Tensor:
+    """Intensities (N, C, H, W) in [0, 1], an array or a tensor on any device → the same with noise (ours).
 
-    A MemstudyError for an unknown kind, a negative σ, or a rate outside [0, 1].
+    kind and strength: of STRENGTHS, which also has what is usual. An array becomes float32. O(N·C·H·W). A
+    MemstudyError for an unknown kind, a negative σ, a rate outside [0, 1], another shape, and intensities outside
+    [0, 1].
     """
+    images = numbers(images, "images")
+    if images.ndim != 4 or images.numel() == 0:
+        raise MemstudyError(f"images must have shape (N, C, H, W), none of them 0, not {tuple(images.shape)}.")
+    if not ((images >= 0) & (images <= 1)).all():
+        raise MemstudyError(
+            "intensities must be from 0 to 1; divide 8-bit images by 255, and normalize after the noise."
+        )
     if kind not in STRENGTHS:
         raise unknown("kind of noise", kind, STRENGTHS)
     if not 0 <= strength <= (1 if kind == "salt-and-pepper" else float("inf")):

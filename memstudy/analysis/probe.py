@@ -15,10 +15,13 @@ from __future__ import annotations
 
 import warnings
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from torch import Tensor
 
+from memstudy.analysis.inputs import Array, labeled
 from memstudy.errors import MemstudyError
 
 C = 0.1
@@ -27,42 +30,42 @@ STEPS = 1000
 """of L-BFGS, at most."""
 
 
-def probe(train: Tensor, train_labels: Tensor, test: Tensor, test_labels: Tensor) -> float:
-    """Test accuracy of the probe, a fraction.
+def probe(train: Array, train_labels: Array, test: Array, test_labels: Array) -> float:
+    """Test accuracy of a linear probe, a fraction (Alain and Bengio 2016; the way to fit is ours).
 
-    train (N, …) and test (M, …): activations of as many units, those of a convolutional layer flattened; labels
-    (N,) and (M,) int64. Computed in float32 on the CPU, on PyTorch's number of threads; nothing in it is random.
+    train (N, …) and test (M, …): activations of as many units, arrays or tensors, those of a convolutional layer
+    flattened; labels (N,) and (M,). Computed in float32 on the CPU, on PyTorch's number of threads; nothing in it
+    is random. Cost: at most 1,000 steps of O(N·p·K) for p units and K classes; smallNet's trunk before
+    training (p = 800) with 2,000 images takes .16 s on one CPU thread (median of 5).
 
-    Raises a MemstudyError for labels that are not one an image, for sides with unlike units, for training labels
-    of one class alone, and for activations that are not finite.
+    Raises a MemstudyError for labels that are not one an image and whole numbers from 0 on, for sides with unlike
+    units, for training labels of one class alone, and for activations that are not finite.
     """
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    _check(train, train_labels, test, test_labels)
+    known, classes = labeled(train, train_labels, "training activations")
+    asked, right = labeled(test, test_labels, "test activations")
+    _check(known, classes, asked)
     classifier = make_pipeline(StandardScaler(), LogisticRegression(C=C, max_iter=STEPS))
-    known, asked = (features.flatten(1).float().cpu().numpy() for features in (train, test))
     with threadpool_limits(torch.get_num_threads()), warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # the last step's probe is one, too
-        classifier.fit(known, train_labels.cpu().numpy())
-        return float((classifier.predict(asked) == test_labels.cpu().numpy()).mean())
+        classifier.fit(_flat(known), classes.cpu().numpy())
+        return float((classifier.predict(_flat(asked)) == right.cpu().numpy()).mean())
 
 
-def _check(train: Tensor, train_labels: Tensor, test: Tensor, test_labels: Tensor) -> None:
-    for features, labels in ((train, train_labels), (test, test_labels)):
-        if len(features) == 0 or len(features) != len(labels):
-            raise MemstudyError(
-                f"a probe needs one label an image and at least one image, not {len(features)} images and "
-                f"{len(labels)} labels."
-            )
-        if not features.isfinite().all():
-            raise MemstudyError("the activations hold NaN or infinite values, as a network that diverged gives.")
-    if train.shape[1:] != test.shape[1:]:
+def _flat(activations: Tensor) -> NDArray[np.float32]:
+    found: NDArray[np.float32] = activations.detach().flatten(1).float().cpu().numpy()
+    return found
+
+
+def _check(train: Tensor, train_labels: Tensor, test: Tensor) -> None:
+    if train[0].numel() == 0 or train.ndim < 2 or train.shape[1:] != test.shape[1:]:
         raise MemstudyError(
-            f"a probe needs the same units for training and test images, not {tuple(train.shape[1:])} and "
-            f"{tuple(test.shape[1:])}."
+            f"a probe needs the same units for training and test images, (N, …) and (M, …), not "
+            f"{tuple(train.shape[1:])} and {tuple(test.shape[1:])} an image."
         )
     if len(train_labels.unique()) < 2:
         raise MemstudyError("a probe needs training images of at least two classes.")

@@ -36,14 +36,15 @@ class Comparison:
     """Two samples compared by a two-sided t-test.
 
     `difference` of the means, a minus b, with its confidence interval `low` to `high`; `n_a` and `n_b` values were
-    used, equal numbers if `test` is paired. Where there is no test, p and the interval are NaN, `test` is empty
-    and `reason` says why.
+    used, in `pairs` pairs, 0 if they are not paired. Where there is no test, p and the interval are NaN, `test` is
+    empty and `reason` says why; of values that are not finite there is no difference either.
     """
 
     p: float
     test: str
     n_a: int
     n_b: int
+    pairs: int
     difference: float
     low: float
     high: float
@@ -71,13 +72,16 @@ def compare(
     paired = len(common) >= 2 and 2 * len(common) >= max(len(left), len(right))
     ours = np.array([left[seed] for seed in (common if paired else left)])
     theirs = np.array([right[seed] for seed in (common if paired else right)])
-    difference = float(ours.mean() - theirs.mean()) if len(ours) and len(theirs) else math.nan
+    counts = len(ours), len(theirs), len(common) if paired else 0
+    finite = len(ours) and len(theirs) and np.isfinite(np.r_[ours, theirs]).all()
+    difference = float(ours.mean() - theirs.mean()) if finite else math.nan
     if reason := _untestable(ours, theirs, paired):
-        return Comparison(math.nan, "", len(ours), len(theirs), difference, math.nan, math.nan, reason)
+        return Comparison(math.nan, "", *counts, difference, math.nan, math.nan, reason)
     found = stats.ttest_rel(ours, theirs) if paired else stats.ttest_ind(ours, theirs, equal_var=False)
     low, high = found.confidence_interval(confidence)
-    test = PAIRED if paired else WELCH
-    return Comparison(float(found.pvalue), test, len(ours), len(theirs), difference, float(low), float(high))
+    return Comparison(
+        float(found.pvalue), PAIRED if paired else WELCH, *counts, difference, float(low), float(high)
+    )
 
 
 def _by_seed(values: ArrayLike, seeds: Sequence[Hashable] | None) -> dict[Hashable, float]:

@@ -17,8 +17,9 @@ from memstudy.cli import options
 def dynamics(runs: tuple[str, ...], study: str | None, samples: bool, runs_dir: Path, as_json: bool) -> None:
     """When each training sample is learned and forgotten, and which of its records tell that its label is wrong.
 
-    Of runs whose samples were recorded (memstudy run --dynamics): loss, margin, AUM, EL2N, forgetting events, the
-    epoch that first predicts the label, and DivideMix' mixture. Without arguments: the newest study.
+    Of runs whose samples were recorded, as they usually are (see memstudy run --dynamics): loss, margin, AUM,
+    EL2N, forgetting events, the epoch that first predicts the label, and DivideMix' mixture. Without arguments:
+    the newest study.
     """
     from memstudy.cli.pipeline import dynamics_step, figure_step
     from memstudy.cli.progress import Voice

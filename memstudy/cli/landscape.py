@@ -11,6 +11,7 @@ from memstudy.cli import options
 
 @click.command()
 @options.selection
+@click.option("--epochs", help="Kept epochs to look at (0,12,24; the nearest are taken). [default: all]")
 @click.option(
     "--images", default=1000, show_default=True, type=click.IntRange(1), help="Test images to look at, at most."
 )
@@ -21,6 +22,7 @@ from memstudy.cli import options
 def landscape(
     runs: tuple[str, ...],
     study: str | None,
+    epochs: str | None,
     images: int,
     device: str,
     threads: int,
@@ -30,8 +32,8 @@ def landscape(
 ) -> None:
     """Importance of each pixel by squared gradients: how flat it is, and what counting paths predicts.
 
-    At initialization and at every kept epoch (or the study's); after the last one, accuracy under Gaussian and
-    salt-and-pepper noise on the test images. Without arguments: the newest study.
+    Before training and after every kept epoch; after the last one, accuracy under Gaussian and salt-and-pepper
+    noise on the test images. Without arguments: the newest study.
     """
     from memstudy.cli.pipeline import figure_step, landscape_step
     from memstudy.cli.progress import Voice
@@ -39,10 +41,11 @@ def landscape(
     from memstudy.study.trunk import Workbench
     from memstudy.training import numerics, resolve_device
 
+    chosen = options.epochs("--epochs", epochs)
     voice, selection = Voice(quiet=as_json), Store(runs_dir).select(runs, study)
     bench = Workbench(resolve_device(device), data_dir)
     with numerics(threads):
-        summary = landscape_step(selection, bench, voice, images)
+        summary = landscape_step(selection, bench, voice, images, chosen)
     summary |= figure_step(selection, voice, ["landscape"])
     if as_json:
         voice.print_json(summary)

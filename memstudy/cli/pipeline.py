@@ -76,7 +76,9 @@ def derive_all(selection: Selection, device: torch.device, data_dir: Path | None
         "ablate": lambda: ablation_step(selection, bench, voice, **counts["orders"]),
         "probe": lambda: probe_step(selection, bench, voice),
         "filters": lambda: filter_step(selection, voice),
-        "landscape": lambda: landscape_step(selection, bench, voice, **counts["images"]),
+        "landscape": lambda: landscape_step(
+            selection, bench, voice, epochs=_report_epochs(selection), **counts["images"]
+        ),
         "dynamics": lambda: dynamics_step(selection, voice),
     }
     summary: dict[str, Any] = {}
@@ -206,7 +208,11 @@ def filter_step(
 
 
 def landscape_step(
-    selection: Selection, bench: Workbench, voice: Voice, images: int = landscape.DEFAULT_IMAGES
+    selection: Selection,
+    bench: Workbench,
+    voice: Voice,
+    images: int = landscape.DEFAULT_IMAGES,
+    epochs: Sequence[int] | None = None,
 ) -> dict[str, Any]:
     """Measure importance landscapes and accuracy under noise; print and write the tables."""
     left_out: list[str] = []
@@ -215,7 +221,7 @@ def landscape_step(
             selection,
             bench,
             images=images,
-            epochs=_report_epochs(selection),
+            epochs=epochs,
             on_network=on_network,
             on_left_out=left_out.append,
         )
@@ -224,7 +230,7 @@ def landscape_step(
     _say_left_out(voice, left_out)
     written = landscape_report.write(selection, sheets)
     voice.say(f"tables: {selection.path / 'tables'}")
-    voice.say(f"every kept epoch, and each single network: {selection.path / landscape.FLATNESS}")
+    voice.say(f"every epoch that was looked at, and each single network: {selection.path / landscape.FLATNESS}")
     return _summary(sheets, left_out, written)
 
 

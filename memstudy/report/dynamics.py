@@ -10,9 +10,11 @@ import pandas as pd
 
 from memstudy import files
 from memstudy.analysis.dynamics import SCORES
+from memstudy.regularizers import BARE
+from memstudy.report.differences import compared, meaning, starred
 from memstudy.report.frames import Setting, groups
-from memstudy.report.landscape import merged, summary
-from memstudy.report.sheet import Sheet, cell
+from memstudy.report.landscape import merged
+from memstudy.report.sheet import Sheet
 from memstudy.store.store import Selection
 from memstudy.study.dynamics import AUCS, CLEAN, CORRUPTED, COUNTS
 from memstudy.study.rows import read
@@ -62,7 +64,7 @@ def _aucs(setting: Setting, rows: pd.DataFrame, suffix: str) -> Sheet:
     last = rows[rows["epoch"] == rows.groupby(["run", "score"])["epoch"].transform("max")]
     judged = rows.dropna(subset="auc")
     best = judged.loc[judged.groupby(["run", "score"], sort=False)["auc"].idxmax()]
-    values = pd.concat([_over_seeds(last, LAST), _over_seeds(best, BEST)], ignore_index=True)
+    values = _over_seeds(pd.concat([last.assign(at=LAST), best.assign(at=BEST)]))
     cells = []
     for name in dict.fromkeys(rows["label"]):
         for which in (LAST, BEST):
@@ -79,24 +81,25 @@ def _aucs(setting: Setting, rows: pd.DataFrame, suffix: str) -> Sheet:
         "who chooses it must know which samples are corrupted. Loss, margin, EL2N (at kept epochs) and the "
         "mixture of two Gaussians over the loss are of one epoch; mean loss, AUM, forgetting events and the epoch "
         "that first predicts the given label are of all up to it.",
+        *meaning(values, BARE),
         *_uncorrupted(rows),
     )
     return Sheet(f"{NAME}{suffix}", f"Telling corrupted samples: {setting.title}", notes, _frame(cells), values, 2)
 
 
-def _over_seeds(rows: pd.DataFrame, which: str) -> pd.DataFrame:
-    """Mean, sd and n of the AUC, and the mean epoch, by label and score."""
-    by = ["label", "score"]
-    found = summary(rows, by, "auc")
-    return found.assign(at=which, epoch=rows.groupby(by, sort=False)["epoch"].mean().to_numpy())
+def _over_seeds(rows: pd.DataFrame) -> pd.DataFrame:
+    """The AUC and the mean epoch by label, score and which epoch; best ones differ, last ones are to be equal."""
+    by = ["label", "score", "at"]
+    rows = rows.assign(against=BARE, last=rows["epoch"].where(rows["at"] == LAST, 0))
+    epochs = rows.groupby(by, sort=False)["epoch"].mean().reset_index(drop=True)
+    return compared(rows, by, "auc", epoch="last").assign(epoch=epochs)
 
 
 def _auc(part: pd.DataFrame, score: str, which: str) -> str:
     if score not in part.index:
         return "–"
-    mean, sd, epoch = (float(part[name][score]) for name in ("mean", "sd", "epoch"))
-    text = cell(mean, sd, 3)
-    return f"{text} ({epoch:.0f})" if which == BEST and text != "–" else text
+    text = starred(part.loc[score].to_dict(), 3)
+    return f"{text} ({part['epoch'][score]:.0f})" if which == BEST and text != "–" else text
 
 
 def _uncorrupted(rows: pd.DataFrame) -> list[str]:
@@ -116,8 +119,9 @@ def _learned(setting: Setting, counts: pd.DataFrame, aucs: pd.DataFrame, suffix:
     chosen = highest.loc[highest.groupby("run", sort=False)["value"].idxmax()]
     found.append(chosen.assign(quantity="mixture_accuracy", group=BEST))
     found.append(_rates(counts))
-    each = pd.concat([table[["label", "quantity", "group", "value"]] for table in found], ignore_index=True)
-    values = summary(each, ["label", "quantity", "group"], "value")
+    runs = counts[["run", "label", "seeds", "epochs"]].drop_duplicates()
+    each = pd.concat([table[["run", "quantity", "group", "value"]] for table in found]).merge(runs, on="run")
+    values = compared(each.assign(against=BARE), ["label", "quantity", "group"], epoch="epochs")
     headings = QUANTITIES | {
         ("mixture_accuracy", LAST): ("mixture right, %: last", 1),
         ("mixture_accuracy", BEST): ("mixture right, %: best", 1),
@@ -127,7 +131,7 @@ def _learned(setting: Setting, counts: pd.DataFrame, aucs: pd.DataFrame, suffix:
     for name in dict.fromkeys(counts["label"]):
         own = values[values["label"] == name].set_index(["quantity", "group"])
         shown = {
-            heading: cell(own["mean"].get(key, np.nan), own["sd"].get(key, np.nan), digits)
+            heading: starred(own.loc[key].to_dict(), digits) if key in own.index else "–"
             for key, (heading, digits) in headings.items()
         }
         n = counts.loc[counts["label"] == name, "run"].nunique()
@@ -139,6 +143,7 @@ def _learned(setting: Setting, counts: pd.DataFrame, aucs: pd.DataFrame, suffix:
         "over n seeds.",
         "Mixture right: samples that are told right when a posterior of being clean above .5 means clean, at the "
         "last epoch and at the best. Predictions are made after each epoch, in evaluation mode.",
+        *meaning(values, BARE),
     )
     title = f"When samples are learned: {setting.title}"
     return Sheet(f"{NAME}_learned{suffix}", title, notes, _frame(cells), values, 1)

@@ -15,7 +15,10 @@ import seaborn as sns
 
 from memstudy import files
 from memstudy.analysis.filters import BINS_PER_DECADE, COMPARISONS, Tally
+from memstudy.analysis.significance import holm, stars
+from memstudy.regularizers import BARE
 from memstudy.report import published
+from memstudy.report.differences import differences, meaning
 from memstudy.report.frames import groups
 from memstudy.report.saving import save
 from memstudy.report.sheet import Sheet
@@ -64,15 +67,15 @@ def _last(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _groups(selection: Selection, table: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame, str]]:
-    """Title, rows with a `label`, and the suffix of file names: each setting of the runs, then all files."""
+    """Title, rows with `label`, `seeds` and `against`, and file names' suffix: each setting's, then all files'."""
     names = [run.name for run in selection.runs]
     found = []
     for setting, members in groups(selection.runs):
-        labels = members.rename(columns={"run": "network"})[["network", "label"]]
+        labels = members.rename(columns={"run": "network"})[["network", "label", "seeds"]].assign(against=BARE)
         rows = labels.merge(table, on="network")  # in the order of the runs
         found.append((setting.title, rows))
     rows = table[~table["network"].isin(names)]
-    found.append(("files of weights", rows.assign(label=rows["network"])))
+    found.append(("files of weights", rows.assign(label=rows["network"], seeds=rows["network"], against="")))
     present = [(title, rows) for title, rows in found if len(rows)]
     for index, (title, rows) in enumerate(present):
         yield title, rows, f"-{index + 1}" if index else ""
@@ -80,10 +83,13 @@ def _groups(selection: Selection, table: pd.DataFrame) -> Iterator[tuple[str, pd
 
 def _fractions(title: str, rows: pd.DataFrame, suffix: str) -> Sheet:
     by = ["label", "size", "part"]
+    keys, trained = [*by, "comparison", "weights"], rows["weights"] == filters.TRAINED
     values = pd.DataFrame(
-        dict(zip([*by, "comparison", "weights"], key, strict=True)) | _pooled(group)
-        for key, group in rows.groupby([*by, "comparison", "weights"], sort=False)
+        dict(zip(keys, key, strict=True)) | _pooled(group) for key, group in rows.groupby(keys, sort=False)
     )
+    values["p_filters_holm"] = holm(values["p_filters"].where(values["weights"] == filters.TRAINED))
+    held = rows.assign(against=rows["against"].where(trained, ""))  # the control is one against .5
+    values = values.merge(differences(held, keys, "fraction", epoch="epoch"), on=keys)
     cells = [_cells(key, group) for key, group in values.groupby(by, sort=False)]
     counts = ["networks", *(f.name for f in fields(Tally) if f.name != "squares")]
     values = values.astype(dict.fromkeys(counts, "Int64"))  # the published rows have none
@@ -94,16 +100,18 @@ def _fractions(title: str, rows: pd.DataFrame, suffix: str) -> Sheet:
     context = paper.melt(["architecture", "layers"], var_name="comparison", value_name="fraction")
     context = context.rename(columns={"architecture": "label", "layers": "part"}).assign(size=3)
     values = pd.concat([values.assign(source="ours"), context.assign(source="published")], ignore_index=True)
-    ties = rows.loc[(rows["weights"] == filters.TRAINED) & (rows["part"] == "all"), "ties"]
+    ties = rows.loc[trained & (rows["part"] == "all"), "ties"]
     notes = (
         f"Fractions of single kernels, pooled over networks, ± standard deviation over them; the null is .5. "
         f"{WHAT[rows['choice'].iloc[0]]} In 5×5 kernels and larger the corner is the outermost (ours). Ties, left "
         f"out: {ties.sum():,}.",
         "Lower and upper: halves of the layers with such kernels. p: two-sided, taking filters for independent / "
-        "kernels for independent (binomial; too small, as kernels of one filter are not). Shuffled: the same "
+        "kernels for independent (binomial; too small, as kernels of one filter are not), not adjusted for their "
+        "number; the CSV has the former adjusted by Holm's method for all rows, too. Shuffled: the same "
         f"kernels, their positions permuted, {filters.DRAWS} times a network; ± is the standard deviation of one.",
         f"{_epochs(rows)}Published: LOCO-Reg's values for networks trained on ImageNet, context only, as these "
         "are other networks on other images.",
+        *meaning(values, BARE),
     )
     return Sheet(f"filters{suffix}", f"Where kernels are large: {title}", notes, _frame(cells), values)
 
@@ -137,7 +145,7 @@ def _cells(key: Sequence[Any], values: pd.DataFrame) -> dict[str, str]:
     }
     for comparison in COMPARISONS:
         ours, short = found[comparison, filters.TRAINED], HEADINGS[comparison]
-        cells[short] = _number(ours["fraction"], ours["sd"])
+        cells[short] = _number(ours["fraction"], ours["sd"]) + stars(ours["p_holm"])
         cells[f"{short}: p"] = f"{_p(ours['p_filters'])} / {_p(ours['p_kernels'])}"
         control = found[comparison, filters.SHUFFLED]
         cells[f"{short}, shuffled"] = _number(control["fraction"], control["sd"])
@@ -175,18 +183,20 @@ def _epochs(rows: pd.DataFrame) -> str:
 def _rings(title: str, rows: pd.DataFrame, suffix: str) -> Sheet:
     """Mean |w| by distance, relative to the mean over all positions of the same kernels."""
     by = ["label", "size", "part"]
-    values = rows.groupby([*by, "distance"], sort=False).agg(
+    keys = [*by, "distance"]
+    values = rows.groupby(keys, sort=False).agg(
         positions=("positions", "first"), weights=("count", "sum"), zeros=("zeros", "sum"),
         mean_abs=("mean_abs", "mean"), relative=("relative", "mean"), sd=("relative", "std"),
         networks=("relative", "size"),
     ).reset_index()  # fmt: skip
+    values = values.merge(differences(rows, keys, "relative", epoch="epoch"), on=keys)
     cells = []
     for (label, size, part), group in values.groupby(by, sort=False):
         found = {"network": str(label), "kernels": f"{size}×{size}", "layers": str(part)}
         overall = (group["mean_abs"] * group["positions"]).sum() / group["positions"].sum()
         found |= {"mean |w|": f"{overall:.3g}"}
         for row in group.to_dict("records"):
-            found[f"{row['distance']:.2f}"] = _number(row["relative"], row["sd"])
+            found[f"{row['distance']:.2f}"] = _number(row["relative"], row["sd"]) + stars(row["p_holm"])
         n = int(group["networks"].iloc[0])
         kernels = int(group["weights"].sum()) // n // int(group["positions"].sum())
         cells.append(found | {"n: networks × kernels": f"{n} × {kernels:,}"})
@@ -195,6 +205,7 @@ def _rings(title: str, rows: pd.DataFrame, suffix: str) -> Sheet:
         "Columns are distances from the kernel's center in pixels; 1 is the mean of |w| over all positions. "
         f"Mean ± standard deviation over networks. {_epochs(rows)}Weights that are 0, counted in: "
         f"{zeros.sum():,}.",
+        *meaning(values, BARE),
     )
     return Sheet(
         f"filters_rings{suffix}", f"Mean |w| by distance from the center: {title}", notes, _frame(cells), values

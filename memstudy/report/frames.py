@@ -51,7 +51,7 @@ class Setting:
         return sorted({str(note) for run in self.runs if (note := run.state().get("data_note"))})
 
     def labels(self) -> pd.DataFrame:
-        """One row a run: `run`, `seed`, `reg`, its `baseline` (the combination without AL2), and `al2`."""
+        """One row a run: `run`, `seed`, `seeds` (see `seeds`), `reg`, `baseline` (it without AL2), and `al2`."""
         return pd.DataFrame([_labels(run) for run in self.runs])
 
     def metrics(self) -> pd.DataFrame:
@@ -65,10 +65,16 @@ def _labels(run: RunDirectory) -> dict[str, Any]:
     return {
         "run": run.name,
         "seed": run.recipe.seed,
+        "seeds": seeds(run.recipe),
         "reg": label(regularizers),
         "baseline": BASELINES.get(baseline, baseline),
         "al2": WITH if run.recipe.options(METHOD) is not None else WITHOUT,
     }
+
+
+def seeds(recipe: Recipe) -> str:
+    """Both seeds of a run. Equal ones make a pair: the same initial weights and batches, and the same labels."""
+    return f"{recipe.seed}/{recipe.corruption.seed}"
 
 
 def settings(runs: Iterable[RunDirectory]) -> list[Setting]:
@@ -125,7 +131,7 @@ def _options(regularizer: Regularizer, versions: Sequence[Regularizer]) -> str:
 def groups(runs: Iterable[RunDirectory]) -> list[tuple[Setting, pd.DataFrame]]:
     """Runs that differ by their regularizers, these' options and their seeds alone.
 
-    With each the names of its runs: `run`, `seed`, and `label`, what `named` says.
+    With each the names of its runs: `run`, `seed`, `seeds` (both), and `label`, what `named` says.
     """
     found: dict[object, list[RunDirectory]] = {}
     for run in runs:
@@ -133,12 +139,15 @@ def groups(runs: Iterable[RunDirectory]) -> list[tuple[Setting, pd.DataFrame]]:
     return [
         (
             Setting(shared(members[0].recipe), tuple(members), float(members[0].state()["floor"])),
-            pd.DataFrame(
-                {"run": run.name, "seed": run.recipe.seed, "label": named(run, members)} for run in members
-            ),
+            pd.DataFrame(_named(run, members) for run in members),
         )
         for members in found.values()
     ]
+
+
+def _named(run: RunDirectory, among: Iterable[RunDirectory]) -> dict[str, Any]:
+    recipe = run.recipe
+    return {"run": run.name, "seed": recipe.seed, "seeds": seeds(recipe), "label": named(run, among)}
 
 
 def named(run: RunDirectory, among: Iterable[RunDirectory]) -> str:

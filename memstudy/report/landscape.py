@@ -5,8 +5,10 @@ from __future__ import annotations
 import itertools
 import math
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -14,11 +16,14 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from memstudy import files
+from memstudy.regularizers import BARE
+from memstudy.report.differences import compared, meaning, starred, summary
 from memstudy.report.frames import Setting, groups
 from memstudy.report.saving import save
-from memstudy.report.sheet import Sheet, cell
+from memstudy.report.sheet import Sheet
 from memstudy.store.store import Selection
 from memstudy.study.landscape import FLATNESS, INITIAL, MEASURED, NOISE, PIXELS, PREDICTED
 from memstudy.study.rows import read
@@ -35,9 +40,28 @@ HEADINGS = {
     (AFTER, "cv"): "cv after training",
     (AFTER, "log_ratio"): "log10 max/min after training",
 }
-NOISES = {"gaussian": "Gaussian noise, σ", "salt-and-pepper": "salt-and-pepper noise, rate"}
 SIDE = 1.35  # inches, of one heat map
 WIDE = 8  # heat maps side by side
+MOST = 8  # labels whose lines share panels; of more, each has its own
+
+
+@dataclass(frozen=True)
+class Panel:
+    """What lines in a panel show: words for both axes, and the scale of y."""
+
+    x: str
+    y: str
+    scale: str = "linear"
+
+
+FLAT = {
+    "cv": Panel("epochs trained", "cv of importance"),
+    "max_over_min": Panel("epochs trained", "max/min of importance", "log"),
+}
+NOISES = {
+    "gaussian": Panel("Gaussian noise, σ", "accuracy on true labels, %"),
+    "salt-and-pepper": Panel("salt-and-pepper, rate", "accuracy on true labels, %"),
+}
 
 
 def write(selection: Selection, found: Sequence[Sheet]) -> list[Path]:
@@ -77,15 +101,6 @@ def panels(table: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
     return rows[rows["panel"] != ""]
 
 
-def summary(rows: pd.DataFrame, by: Sequence[str], value: str) -> pd.DataFrame:
-    """Mean, sd and n of a column over runs, one row for each value of `by`, in the order of the rows.
-
-    A mean of which one value is infinite is none.
-    """
-    found = rows.groupby(list(by), sort=False)[value].agg(mean="mean", sd="std", n="size").reset_index()
-    return found.replace([np.inf, -np.inf], np.nan)
-
-
 def epochs(rows: pd.DataFrame) -> str:
     """After which epochs the trained networks are looked at, in words; empty if there are none."""
     last = sorted(set(rows.loc[rows["epoch"] != INITIAL, "epoch"]))
@@ -93,21 +108,15 @@ def epochs(rows: pd.DataFrame) -> str:
 
 
 def _flatness(setting: Setting, rows: pd.DataFrame, suffix: str) -> Sheet:
-    rows = rows.assign(log_ratio=np.log10(rows["max_over_min"]))  # it spans decades
-    values = pd.concat(
-        [
-            summary(rows[rows["panel"] == panel], ["label"], quantity).assign(panel=panel, quantity=quantity)
-            for panel, quantity in HEADINGS
-        ],
-        ignore_index=True,
-    )
-    values = values[["label", "panel", "quantity", "mean", "sd", "n"]]
+    rows = rows.assign(log_ratio=np.log10(rows["max_over_min"]), against=BARE)  # the ratio spans decades
+    parts = [
+        rows[rows["panel"] == panel].assign(quantity=quantity, value=rows[quantity])
+        for panel, quantity in HEADINGS
+    ]
+    values = compared(pd.concat(parts), ["label", "panel", "quantity"], epoch="epoch")
     cells = [
         {"regularizers": str(name), "n": str(part["n"].max())}
-        | {
-            HEADINGS[row["panel"], row["quantity"]]: cell(row["mean"], row["sd"], 2)
-            for row in part.to_dict("records")
-        }
+        | {HEADINGS[row["panel"], row["quantity"]]: starred(row, 2) for row in part.to_dict("records")}
         for name, part in values.groupby("label", sort=False)
     ]
     notes = (
@@ -116,6 +125,7 @@ def _flatness(setting: Setting, rows: pd.DataFrame, suffix: str) -> Sheet:
         f"mean over at most {rows['images'].max():,} test images. Mean ± standard deviation over n seeds.",
         f"{epochs(rows)}Predicted: the cv that counting paths through the architecture gives (ours), and its "
         "landscape's correlation with the measured one, before training.",
+        *meaning(values, BARE),
     )
     title = f"Flatness of importance landscapes: {setting.title}"
     return Sheet(f"{NAME}_flatness{suffix}", title, notes, pd.DataFrame(cells).fillna("–"), values, 1)
@@ -123,19 +133,22 @@ def _flatness(setting: Setting, rows: pd.DataFrame, suffix: str) -> Sheet:
 
 def _noise(setting: Setting, rows: pd.DataFrame, suffix: str) -> Sheet:
     rows = _percent(_last(rows))
-    values = summary(rows, ["label", "noise", "strength"], "accuracy")
+    again = (rows["strength"] == 0) & rows.duplicated(["run", "strength"], keep="last")
+    rows = rows.assign(against=np.where(again, "", BARE))  # without noise it is one accuracy, tested once
+    values = compared(rows, ["label", "noise", "strength"], "accuracy", epoch="epoch")
     cells = []
     for name, part in values.groupby("label", sort=False):
         row = {"regularizers": str(name), "n": str(part["n"].max()), "none": ""}
         for entry in part.to_dict("records"):
             heading = f"{entry['noise'].capitalize()} {entry['strength']:g}" if entry["strength"] else "none"
-            row[heading] = cell(entry["mean"], entry["sd"], 1)
+            row[heading] = starred(entry, 1)
         cells.append(row)
     notes = (
         "Accuracy in % on true labels after the last kept epoch, mean ± standard deviation over n seeds, on "
         f"at most {rows['images'].max():,} test images; without noise, the test accuracy on these.",
         "Numbers are the standard deviation in units of pixel intensity (0 to 1, noisy images clipped to that), "
         "and the share of pixels made black or white. The noise is the same for all networks.",
+        *meaning(values, BARE),
     )
     title = f"Accuracy under noise on test images: {setting.title}"
     return Sheet(f"{NAME}_noise{suffix}", title, notes, pd.DataFrame(cells).fillna("–"), values, 1)
@@ -150,9 +163,11 @@ def _percent(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def draw(selection: Selection) -> list[Path]:
-    """Heat maps, and accuracy against noise, of every group of comparable runs; earlier figures go."""
+    """Heat maps, flatness over training, and accuracy against noise, of every group of comparable runs; earlier
+    figures go.
+    """
     folder = selection.path / "figures"
-    pixels, noise = read(selection.path / PIXELS), read(selection.path / NOISE)
+    pixels, flat, noise = (read(selection.path / name) for name in (PIXELS, FLATNESS, NOISE))
     written: list[Path] = []
     for index, (setting, labels) in enumerate(groups(selection.runs)):
         suffix = f"-{index + 1}" if index else ""
@@ -161,9 +176,12 @@ def draw(selection: Selection) -> list[Path]:
             means = summary(rows, by, "value").rename(columns={"mean": "importance"})
             figure = _maps(means, _variations(rows), setting.title)
             written += save(folder, f"{NAME}{suffix}", figure, means)
+        if len(rows := merged(flat, labels)) and (rows["epoch"] != INITIAL).any():
+            data = rows[["run", "seed", "label", "epoch", "kind", *FLAT]]
+            written += save(folder, f"{NAME}_flatness{suffix}", _over_training(data, setting.title), data)
         if len(rows := merged(noise, labels)):
             data = _percent(_last(rows))[["run", "seed", "label", "noise", "strength", "accuracy"]]
-            written += save(folder, f"{NAME}_noise{suffix}", _lines(data, setting.title), data)
+            written += save(folder, f"{NAME}_noise{suffix}", _under_noise(data, setting.title), data)
     files.remove(set(folder.glob(f"{NAME}*")) - set(written))
     return written
 
@@ -191,8 +209,7 @@ def _maps(means: pd.DataFrame, variations: pd.Series, title: str) -> Figure:
                 if name is not None:
                     axis.set_xlabel(f"cv {variations.get((name, panel), math.nan):.2f}", fontsize="small")
                 if name is not None and panel == shown[0]:
-                    lines = [textwrap.fill(part, 20) for part in name.replace(" (", "\n(").splitlines()]
-                    axis.set_title("\n".join(lines), fontsize="medium" if len(name) <= 16 else "small")
+                    _head(axis, name)
             row[0].set_ylabel(textwrap.fill(panel, 16), visible=True)
             figure.colorbar(next(image for axis in row for image in axis.images), ax=row, aspect=12, pad=0.02)
         figure.suptitle(
@@ -202,6 +219,11 @@ def _maps(means: pd.DataFrame, variations: pd.Series, title: str) -> Figure:
         figure.draw_without_rendering()  # lays it out, before its bounds are asked for
         figure.set_layout_engine("none")
     return figure
+
+
+def _head(axis: Axes, label: str) -> None:
+    lines = [textwrap.fill(part, 20) for part in label.replace(" (", "\n(").splitlines()]
+    axis.set_title("\n".join(lines), fontsize="medium" if len(label) <= 16 else "small")
 
 
 def _map(axis: Axes, part: pd.DataFrame, highest: float) -> None:
@@ -214,20 +236,98 @@ def _map(axis: Axes, part: pd.DataFrame, highest: float) -> None:
         axis.imshow(grid.to_numpy(), cmap="viridis", vmin=0, vmax=highest)
 
 
-def _lines(data: pd.DataFrame, title: str) -> Figure:
-    """One panel a kind of noise, one line a label."""
+def _over_training(data: pd.DataFrame, title: str) -> Figure:
+    """Flatness of measured landscapes, before training (0) and after the epochs that were looked at."""
+    tidy = data.melt(["label", "epoch", "kind"], list(FLAT), "panel", "y")
+    measured = tidy[tidy["kind"] == MEASURED].assign(x=lambda rows: rows["epoch"] + 1)
+    finite = measured.groupby(["label", "panel", "x"])["y"].transform(lambda values: np.isfinite(values).all())
+    theory = tidy[(tidy["kind"] == PREDICTED) & (tidy["epoch"] == INITIAL)]
+    levels = theory[np.isfinite(theory["y"])].groupby(["label", "panel"], sort=False)["y"].mean()
+    words = f"flatness of importance landscapes over training; dotted: predicted, before training; {title}"
+    return _lines(measured[finite], FLAT, words, levels)
+
+
+def _under_noise(data: pd.DataFrame, title: str) -> Figure:
+    tidy = data.rename(columns={"noise": "panel", "strength": "x", "accuracy": "y"})
+    return _lines(tidy, NOISES, title, pd.Series(dtype=float))
+
+
+def _lines(data: pd.DataFrame, panels: Mapping[str, Panel], title: str, levels: pd.Series) -> Figure:
+    """Lines of `y` over `x`, mean and standard deviation over seeds, by `label` and `panel`; dotted, the `levels`
+    by label and panel to hold them against.
+    """
     labels = list(dict.fromkeys(data["label"]))
-    palette = sns.color_palette("colorblind" if len(labels) <= 10 else "husl", len(labels))
+    apart = len(labels) > MOST
+    words = f"{title}; gray: {BARE}" if apart and BARE in labels else title
     with sns.axes_style("ticks"), sns.plotting_context("paper"):
-        grid = sns.relplot(
-            data=data, kind="line", x="strength", y="accuracy", hue="label", hue_order=labels, palette=palette,
-            style="label", style_order=labels, markers=True, dashes=False, errorbar="sd", col="noise",
-            col_order=list(NOISES), height=2.8, aspect=1.15, facet_kws={"sharex": False},
-        )  # fmt: skip
-    for noise, axis in grid.axes_dict.items():
-        axis.set_title("")
-        axis.set_xlabel(NOISES[noise])
-    grid.legend.set_title(None)
-    grid.set_ylabels("accuracy on true labels, %")
-    grid.figure.suptitle(textwrap.fill(title, 90), y=1.02, va="bottom", fontsize="medium")
-    return grid.figure
+        figure = (_apart if apart else _together)(data, panels, levels, labels)
+        figure.suptitle(textwrap.fill(words, max(48, int(12 * figure.get_figwidth()))), fontsize="medium")
+        sns.despine(figure)
+        if data["x"].dtype.kind == "i":
+            for axis in figure.axes:
+                axis.xaxis.set_major_locator(MaxNLocator(4, integer=True))
+        figure.draw_without_rendering()  # lays it out, before its bounds are asked for
+        figure.set_layout_engine("none")
+    return figure
+
+
+def _together(data: pd.DataFrame, panels: Mapping[str, Panel], levels: pd.Series, labels: list[str]) -> Figure:
+    """One panel beside the other, in each a line a label."""
+    alike = len({panel.y for panel in panels.values()}) == 1
+    figure, axes = plt.subplots(
+        1, len(panels), figsize=(3.2 * len(panels) + 1.2, 2.9), squeeze=False, sharey=alike, layout="constrained"
+    )
+    colors = dict(zip(labels, sns.color_palette("colorblind"), strict=False))
+    shown: tuple[Sequence[Any], Sequence[Any]] = [], []
+    for (name, panel), axis in zip(panels.items(), axes[0], strict=True):
+        axis.set_yscale(panel.scale)
+        if len(own := data[data["panel"] == name]):  # ratios may be infinite everywhere
+            sns.lineplot(
+                own, x="x", y="y", hue="label", hue_order=labels, palette=colors, style="label",
+                style_order=labels, markers=True, dashes=False, errorbar="sd", ax=axis,
+            )  # fmt: skip
+            shown = axis.get_legend_handles_labels()
+            axis.get_legend().remove()
+        for label, level in _told_apart(levels, name, labels).items():
+            axis.axhline(level, color=colors.get(label, "0.4"), linestyle=":", linewidth=1.2)
+        axis.set(xlabel=panel.x, ylabel="" if alike and axis is not axes[0, 0] else panel.y)
+    figure.legend(*shown, loc="outside right center", frameon=False)
+    return figure
+
+
+def _told_apart(levels: pd.Series, name: str, labels: list[str]) -> dict[str, float]:
+    """A panel's levels by label; one, for none of them, if all are equal to a hundredth."""
+    found = {label: float(levels[label, name]) for label in labels if (label, name) in levels}
+    equal = len(found) > 0 and max(found.values()) <= 1.01 * min(found.values())
+    return {"": next(iter(found.values()))} if equal else found
+
+
+def _apart(data: pd.DataFrame, panels: Mapping[str, Panel], levels: pd.Series, labels: list[str]) -> Figure:
+    """One column a label, WIDE of them side by side; one row a panel, on one scale; behind all lines bare's."""
+    blocks = [labels[start : start + WIDE] for start in range(0, len(labels), WIDE)]
+    rows = list(itertools.product(blocks, panels))
+    size = (SIDE * WIDE + 0.8, SIDE * len(rows) + 0.6)
+    figure, axes = plt.subplots(len(rows), WIDE, figsize=size, squeeze=False, layout="constrained")
+    for row, (block, name) in zip(axes, rows, strict=True):
+        shown = data[data["panel"] == name]
+        for axis, label in itertools.zip_longest(row, block):
+            axis.set(visible=label is not None, yscale=panels[name].scale)
+            sns.lineplot(shown[shown["label"] == BARE], x="x", y="y", color="0.7", errorbar=None, ax=axis)
+            own = shown[shown["label"] == label]
+            sns.lineplot(own, x="x", y="y", marker="o", markersize=4, errorbar="sd", ax=axis)
+            if (label, name) in levels:
+                axis.axhline(levels[label, name], color="0.4", linestyle=":", linewidth=1.2)
+            axis.set(xlabel="", ylabel="")
+            axis.tick_params(labelleft=axis is row[0])
+            if label is not None and name == next(iter(panels)):
+                _head(axis, label)
+        row[0].set(xlabel=panels[name].x, ylabel=textwrap.fill(panels[name].y, 14))
+    for index in range(len(panels)):
+        _one_scale([axis for axis in axes[index :: len(panels)].flat if axis.get_visible()])
+    return figure
+
+
+def _one_scale(axes: Sequence[Axes]) -> None:
+    bounds = [axis.get_ylim() for axis in axes]
+    for axis in axes:
+        axis.set_ylim(min(low for low, _ in bounds), max(high for _, high in bounds))

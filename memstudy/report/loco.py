@@ -1,9 +1,8 @@
 """LOCO-Reg's table: accuracy by η and λ, with stars where it differs from η = 1 at the same λ.
 
-Stars are a two-sided t-test of the test accuracies over seeds against the runs with η = 1, equal in all else:
-* p < .05, ** p < .01, *** p < .001, not adjusted for the number of rows (ours: the paper does not name its test).
-It is paired over seeds where both have them, as runs of one seed share initial weights, labels and batches;
-see `analysis.significance.compare`. The CSV has Holm's adjusted p-values, over all rows of the table, beside them.
+Stars are a two-sided t-test of the test accuracies over seeds against the runs with η = γ = 1, equal in all else
+(see `report.differences`): * p < .05, ** p < .01, *** p < .001. Unlike other tables' they are not adjusted for the
+number of tests (ours: the paper names neither its test nor an adjustment); the CSV has Holm's p-values, too.
 
 The published accuracy and stars stand beside a row of the same data set, kind of network, η and λ; as the paper's
 optimizer, epochs and number of runs are not known, they are context and no target.
@@ -16,16 +15,17 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from memstudy.analysis.significance import PAIRED, WELCH, compare, holm, stars
+from memstudy.analysis.significance import stars
 from memstudy.recipe import Recipe, Regularizer
 from memstudy.regularizers import BARE, label
 from memstudy.report import published
-from memstudy.report.frames import shared
-from memstudy.report.sheet import Sheet
+from memstudy.report.differences import LEVELS, compared, tests
+from memstudy.report.frames import seeds, shared
+from memstudy.report.sheet import Sheet, cell
 from memstudy.store import RunDirectory
 from memstudy.store.store import Selection
 
-METHOD = "loco"
+METHOD, PLAIN = "loco", "eta 1.0, gamma 1.0"
 NAME = "loco_reg"
 FAMILIES = {"vgg": "vgg", "resnet": "resnet", "mobilenet": "mobilenet"}
 """The paper's names of networks, by how ours begin."""
@@ -36,18 +36,15 @@ def sheets(selection: Selection) -> list[Sheet]:
     rows = pd.DataFrame([_row(run) for run in selection.runs if run.recipe.options(METHOD) is not None])
     if rows.empty or len(rows[["eta", "lambda"]].drop_duplicates()) < 2:
         return []
-    by = ["setting", "dataset", "network", "besides", "lambda", "eta", "gamma"]
-    found = pd.DataFrame(
-        [dict(zip(by, key, strict=True)) | _summary(group, rows) for key, group in rows.groupby(by, sort=False)]
-    )
-    found.insert(list(found.columns).index("p") + 1, "p_holm", holm(found["p"]))
-    found = _with_published(found).sort_values(
-        ["dataset", "network", "setting", "eta", "lambda"], ignore_index=True
+    by = ["setting", "dataset", "network", "besides", "method", "lambda"]
+    found = compared(rows.assign(against=PLAIN), by, "accuracy", method="method", epoch="epoch")
+    found = rows[["method", "eta", "gamma"]].drop_duplicates().merge(found, on="method")
+    found = _with_published(found.drop(columns="method")).sort_values(
+        ["dataset", "network", "setting", "eta", "gamma", "lambda"], ignore_index=True
     )
     notes = (
-        "Test accuracy after the last epoch, %: mean ± standard deviation over n seeds. Stars: two-sided t-test "
-        f"{_tests(found)}against η = 1 at the same λ; * p < .05, ** .01, *** .001, not adjusted for the number of "
-        "rows. With n = 1 there is none.",
+        "Test accuracy after the last epoch, %: mean ± standard deviation over n seeds.",
+        *_stars(found),
         "In parentheses, where there is one, LOCO-Reg's own mean accuracy and stars for that kind of network and "
         "data set; its optimizer, epochs and number of runs are not known, so it is context and no target.",
     )
@@ -64,7 +61,9 @@ def _row(run: RunDirectory) -> dict[str, object]:
         "lambda": options["weight"],
         "eta": options["eta"],
         "gamma": options["gamma"],
-        "seed": (run.recipe.seed, run.recipe.corruption.seed),
+        "method": f"eta {options['eta']}, gamma {options['gamma']}",
+        "seeds": seeds(run.recipe),
+        "epoch": metrics["epoch"].iloc[-1],
         "accuracy": 100 * metrics["test_accuracy"].iloc[-1],
     }
 
@@ -83,28 +82,15 @@ def _besides(recipe: Recipe) -> str:
     return (f", {others}" if others != BARE else "") + (", mean r 1" if mean_one else "")
 
 
-def _summary(group: pd.DataFrame, rows: pd.DataFrame) -> dict[str, object]:
-    accuracy = group["accuracy"]
-    same = (rows["setting"] == group["setting"].iloc[0]) & (rows["lambda"] == group["lambda"].iloc[0])
-    plain = rows[same & (rows["eta"] == 1) & (group["eta"].iloc[0] != 1)]
-    found = compare(accuracy, plain["accuracy"], seeds_a=list(group["seed"]), seeds_b=list(plain["seed"]))
-    return {
-        "n": len(accuracy),
-        "mean": accuracy.mean(),
-        "sd": accuracy.std(),
-        "difference": found.difference,
-        "low": found.low,
-        "high": found.high,
-        "test": found.test,
-        "p": found.p,
-    }
-
-
-def _tests(found: pd.DataFrame) -> str:
-    """Which tests the table's are, in words."""
-    words = {PAIRED: "paired over seeds", WELCH: "Welch's, where too few seeds are shared to pair them"}
-    used = [words[test] for test in (PAIRED, WELCH) if test in set(found["test"])]
-    return f"({'; '.join(used)}) " if used else ""
+def _stars(found: pd.DataFrame) -> tuple[str, ...]:
+    """What stars mean, if there was a test."""
+    if found["p"].isna().all():
+        return ()
+    return (
+        f"Stars: two-sided t-test ({tests(found)}) against η = 1 at the same λ; {LEVELS}, not adjusted for the "
+        "number of tests, as the paper names no adjustment. The CSV has the differences, their 95 % intervals, "
+        f"and p-values adjusted by Holm's method for {found['p'].count()} tests.",
+    )
 
 
 def _with_published(found: pd.DataFrame) -> pd.DataFrame:
@@ -131,6 +117,5 @@ def _cells(found: pd.DataFrame) -> pd.DataFrame:
 
 
 def _cell(row: pd.Series) -> str:
-    spread = "" if np.isnan(row["sd"]) else f" ± {row['sd']:.2f}"
     paper = "" if np.isnan(row["published"]) else f" ({row['published']:.2f}{'*' * int(row['published_stars'])})"
-    return f"{row['mean']:.2f}{spread}{stars(row['p'])}{paper}"
+    return f"{cell(row['mean'], row['sd'], 2)}{stars(row['p'])}{paper}"

@@ -6,10 +6,9 @@ One ranking holds runs that differ in regularizers, corruption and seeds alone.
     rank      by final test accuracy among all methods at a rate and seed, 1 the best, ties shared; mean over these
     synergy   of a pair a+b: its accuracy minus that of the better of a and b alone, in the mean over common seeds
 
-A seed is one observation, its mean over the rates. Gain and synergy have the intervals and p-values of
-`analysis.significance.compare`, and p-values adjusted by Holm's method over all methods, or all pairs. The mean
-rank has a bootstrap interval over seeds. As these very numbers say which of a and b is better, luck makes that one
-look better, and synergy too small rather than too large.
+A seed is one observation, its mean over the rates. Gain and synergy are tested by `report.differences`, p-values
+adjusted over all methods, or all pairs. The mean rank has a bootstrap interval over seeds. As these very numbers
+say which of a and b is better, luck makes that one look better, and synergy too small rather than too large.
 
 There is a ranking where a study asks for it and has three sets of regularizers or more. Nobody need ask for it if
 these were trained at two rates or rules at least, or are ten: fewer at one rate are in the other tables.
@@ -23,10 +22,11 @@ from functools import cached_property
 
 import pandas as pd
 
-from memstudy.analysis.significance import Comparison, bootstrap_interval, compare, holm
+from memstudy.analysis.significance import bootstrap_interval
 from memstudy.recipe import Corruption, Recipe, Regularizer
 from memstudy.regularizers import BARE, label
-from memstudy.report.frames import named, shared
+from memstudy.report.differences import COLUMNS, differences
+from memstudy.report.frames import named, seeds, shared
 from memstudy.store import RunDirectory
 from memstudy.store.store import Selection
 from memstudy.study import ablate, landscape
@@ -52,8 +52,8 @@ COMPARED = {"gain": "gain over bare", "clean_gain": "gain on true labels", "syne
 class Group:
     """Runs that one ranking may hold.
 
-    runs: a row each: `method`, `corruption` in words, `noisy`, `seed` (of weights and of corruption), and those of
-        MEASURES that were made; lower rates first.
+    runs: a row each: `method`, `corruption` in words, `noisy`, `seeds` (both), and those of MEASURES that were
+        made; lower rates first.
     methods: by name, `bare` among them if it was trained.
     """
 
@@ -86,29 +86,34 @@ class Group:
 
     @cached_property
     def accuracy(self) -> pd.DataFrame:
-        """Final accuracy, %: a row a (method, seed), a column a corruption; NaN where there is no such run."""
-        return self.runs.pivot_table(index=["method", "seed"], columns="corruption", values="final")
+        """Final accuracy, %: a row a (method, seeds), a column a corruption; NaN where there is no such run."""
+        return self.runs.pivot_table(index=["method", "seeds"], columns="corruption", values="final")
 
-    def by_seed(self, method: str, corruptions: Sequence[str]) -> pd.Series:
-        """Final accuracy by seed, mean over corruptions, of the seeds that have them all."""
+    def by_seed(self, corruptions: Sequence[str]) -> pd.DataFrame:
+        """method, seeds, value: final accuracy, mean over corruptions, of the seeds that have them all."""
         whole = self.accuracy.reindex(columns=list(corruptions)).dropna()
-        return whole[whole.index.get_level_values("method") == method].droplevel("method").mean(axis="columns")
+        return whole.mean(axis="columns").rename("value").reset_index()
 
     @cached_property
     def ranks(self) -> pd.DataFrame:
         """(seeds, methods): mean over `ranked` of the rank among all methods, of the seeds that they all have."""
         whole = self.accuracy.reindex(columns=self.ranked).dropna()
         methods = whole.index.get_level_values("method").nunique()
-        whole = whole[whole.groupby("seed")[self.ranked[:1]].transform("size") == methods]
-        return whole.groupby("seed").rank(ascending=False).mean(axis="columns").unstack("method")
+        whole = whole[whole.groupby("seeds")[self.ranked[:1]].transform("size") == methods]
+        return whole.groupby("seeds").rank(ascending=False).mean(axis="columns").unstack("method")
 
     @cached_property
     def ranking(self) -> pd.DataFrame:
-        """A row a method, the best first: see `_row`. Without a seed that all have, it goes by accuracy."""
+        """A row a method, the best first: its numbers (see `_row`), and COMPARED, in percentage points, with the
+        columns of `differences` by their names. Without a seed that all have, it goes by accuracy.
+        """
+        clean = [corruption for corruption in self.corruptions if corruption not in self.ranked]
+        to_bare = [self.by_seed(some).assign(of="", against=BARE) for some in (self.ranked, clean)]
         found = pd.DataFrame([_row(self, name) for name in self.methods])
-        for what in COMPARED:
-            place = list(found.columns).index(f"{what}_p")
-            found.insert(place + 1, f"{what}_p_holm", holm(found[f"{what}_p"]))
+        for what, rows in zip(COMPARED, (*to_bare, _pairs(self)), strict=True):
+            tested = differences(rows, ["of", "method"], method="method").dropna(subset="against")
+            names = {name: f"{what}_{name}" for name in COLUMNS} | {"difference": what}
+            found = found.merge(tested.drop(columns="of").rename(columns=names), how="left", on="method")
         return found.sort_values(["rank", "accuracy"], ascending=[True, False], ignore_index=True)
 
 
@@ -156,13 +161,13 @@ def _group(recipe: Recipe, members: Sequence[RunDirectory], areas: Derived, flat
                 "method": names[run.recipe.regularizers],
                 "corruption": words[_rule(corruption)],
                 "noisy": corruption.rate != 0,
-                "seed": f"{run.recipe.seed}/{corruption.seed}",
+                "seeds": seeds(run.recipe),
                 "area": areas.get(last),
                 "flatness": flatness.get(last),
                 **_measured(run.metrics()),
             }
         )
-    columns = ["method", "corruption", "noisy", "seed", *MEASURES]
+    columns = ["method", "corruption", "noisy", "seeds", *MEASURES]
     table = pd.DataFrame(rows, columns=columns).astype(dict.fromkeys(MEASURES, float) | {"noisy": bool})
     absent = [name for name in MEASURES if table[name].isna().all()]
     methods = {name: method for method, name in names.items()}
@@ -213,17 +218,11 @@ def _flatness(selection: Selection) -> Derived:
 
 
 def _row(group: Group, name: str) -> dict[str, object]:
-    """A method's numbers: over `n` seeds its accuracy, over `rank_n` its rank with an interval, and COMPARED.
-
-    Each of these is a difference in percentage points with its interval `_low` to `_high`, p and `_test`, or the
-    reason why there is none: to bare under noise, to bare on true labels, and to `single`, the better one alone.
-    """
-    ours = group.by_seed(name, group.ranked)
-    clean = [corruption for corruption in group.corruptions if corruption not in group.ranked]
-    others = [BARE, BARE] if name != BARE else ["", ""]
+    """Over `n` seeds a method's accuracy, over `rank_n` its rank with a bootstrap interval."""
+    rows = group.by_seed(group.ranked)
+    ours = rows.loc[rows["method"] == name, "value"]
     ranks = group.ranks.get(name, pd.Series(dtype=float))
     low, high = bootstrap_interval(ranks)
-    single, synergy = _synergy(group, name)
     return {
         "method": name,
         "regularizers": len(group.methods[name]),
@@ -234,36 +233,21 @@ def _row(group: Group, name: str) -> dict[str, object]:
         "rank": ranks.mean(),
         "rank_low": low,
         "rank_high": high,
-        **_columns("gain", _compared(ours, group.by_seed(others[0], group.ranked))),
-        **_columns("clean_gain", _compared(group.by_seed(name, clean), group.by_seed(others[1], clean))),
-        "single": single,
-        **_columns("synergy", synergy),
     }
 
 
-def _synergy(group: Group, name: str) -> tuple[str, Comparison]:
-    """The better single method of a pair, and the pair against it; no name if it is no pair, or one is missing."""
+def _pairs(group: Group) -> pd.DataFrame:
+    """The rows `of` each pair of methods, its own `against` those of the better one alone, over the seeds that it
+    and both have; maybe none.
+    """
+    rows = group.by_seed(group.ranked)
     names = {method: name for name, method in group.methods.items()}
-    parts = [names.get((part,), "") for part in group.methods[name]]
-    pair = group.by_seed(name, group.ranked)
-    alone = [group.by_seed(part, group.ranked) for part in parts]
-    common = [seed for seed in pair.index if len(parts) == 2 and all(seed in each.index for each in alone)]
-    if not common:
-        return "", _compared(pair.iloc[:0], pair.iloc[:0])
-    better = max((0, 1), key=lambda index: alone[index][common].mean())
-    return parts[better], _compared(pair[common], alone[better][common])
-
-
-def _compared(ours: pd.Series, theirs: pd.Series) -> Comparison:
-    return compare(ours, theirs, seeds_a=list(ours.index), seeds_b=list(theirs.index))
-
-
-def _columns(what: str, found: Comparison) -> dict[str, object]:
-    return {
-        what: found.difference,
-        f"{what}_low": found.low,
-        f"{what}_high": found.high,
-        f"{what}_n": min(found.n_a, found.n_b),
-        f"{what}_test": found.test or found.reason,
-        f"{what}_p": found.p,
-    }
+    found = [rows[:0].assign(of="", against="")]
+    for pair, method in group.methods.items():
+        parts = [rows[rows["method"] == name] for name in (pair, *(names.get((each,), "") for each in method))]
+        common = set.intersection(*({*part["seeds"]} for part in parts))
+        if len(method) == 2 and common:
+            ours, *alone = (part[part["seeds"].isin(common)] for part in parts)
+            better = max(alone, key=lambda part: part["value"].mean())
+            found.append(pd.concat([ours, better]).assign(of=pair, against=better["method"].iloc[0]))
+    return pd.concat(found)

@@ -8,6 +8,9 @@ The main table has each method at one batch size and one λ (or weight decay): t
 have, or all that equally many have. None is chosen by its result; every swept value is in a table of its own
 (ours).
 
+A method's mean is tested against that of weight decay, the paper's own baseline, or else of bare training, with
+equal other regularizers (such as the dropout of WRN-28-10's protocol); in a sweep at the same value (ours).
+
 The published numbers stand beside a method on the paper's network and data set with true labels. They are context:
 λ is not known, and neither is the protocol, which we take from the baselines' own code (inferred). Of weight decay
 the paper has two rows, `wd_reproduced` (by its authors) and `wd` (quoted; inferred). Its `OLM-L1` has no
@@ -16,14 +19,15 @@ counterpart here.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pandas as pd
 
+from memstudy.analysis.significance import stars
 from memstudy.report import published
+from memstudy.report.differences import differences, meaning
 from memstudy.report.norm_loss_runs import (
     BY,
     NAME,
@@ -36,12 +40,10 @@ from memstudy.report.norm_loss_runs import (
     errors,
     is_finished,
     usual,
+    with_references,
 )
 from memstudy.report.sheet import Sheet, cell
 from memstudy.store.store import Selection
-
-if TYPE_CHECKING:
-    from pandas.core.groupby import DataFrameGroupBy
 
 __all__ = ["NAME", "sheets"]
 
@@ -73,9 +75,9 @@ def sheets(selection: Selection) -> list[Sheet]:
 
 def _main(rows: pd.DataFrame, others: Sequence[str]) -> Sheet:
     """One row a method and setting, the paper's numbers beside it; in the CSV they have rows of their own."""
-    groups = rows.groupby([*BY, "batch_size", *ORDER, "method"], dropna=False)
-    ours = _summary(groups)
-    paper = [_published(group.iloc[0]) for _, group in groups]
+    keys = [*BY, "batch_size", *ORDER, "method"]
+    ours = _summary(rows, keys, ["setting", "besides", "batch_size"])
+    paper = [_published(group.iloc[0]) for _, group in rows.groupby(keys, dropna=False)]
     cells = pd.DataFrame(
         {
             "data set": ours["dataset"],
@@ -93,6 +95,7 @@ def _main(rows: pd.DataFrame, others: Sequence[str]) -> Sheet:
             "Where batch size, λ or weight decay were swept, a row has what most runs have, not what has the "
             f"lowest error; all are in {' and '.join(others)}."
         )
+    notes += _stars(ours, "in the same setting")
     context = pd.concat(paper).drop_duplicates()
     if context.empty:
         return Sheet(NAME, TITLE, tuple(notes), cells.drop(columns="published, %"), ours.assign(source="ours"), 4)
@@ -106,7 +109,8 @@ def _main(rows: pd.DataFrame, others: Sequence[str]) -> Sheet:
 def _sweep(name: str, title: str, rows: pd.DataFrame, by: Sequence[str]) -> Sheet:
     """One row for all that is equal, one column a value."""
     keys = [*BY, "order", "family", *by]
-    found = _summary(rows.groupby([*keys, "value"]))
+    equal = ["setting", "besides", "value", *(["batch_size"] if "batch_size" in by else [])]
+    found = _summary(rows, [*keys, "value"], equal, "series")
     cells = []
     for _, group in found.groupby([*BY, *by], sort=False):
         first = group.iloc[0]
@@ -122,20 +126,33 @@ def _sweep(name: str, title: str, rows: pd.DataFrame, by: Sequence[str]) -> Shee
         cells.append(words | n | {f"{row['value']:g}": _error(row) for _, row in group.iterrows()})
     values = [f"{value:g}" for value in sorted(set(found["value"]))]
     table = pd.DataFrame(cells).fillna("–")[[*words, "n", *values]]
-    notes = (f"{WHAT} All else is equal in a row, the learning rate included.",)
+    notes = (
+        f"{WHAT} All else is equal in a row, the learning rate included.",
+        *_stars(found, "at the same value"),
+    )
     return Sheet(f"{NAME}_{name}", f"{TITLE} {title}", notes, table, found, len(words))
 
 
-def _summary(groups: DataFrameGroupBy[tuple[Hashable, ...], Literal[True]]) -> pd.DataFrame:
-    """Over seeds; what only sorts the rows is dropped."""
-    found = groups["error"].agg(n="size", best="min", mean="mean", sd="std").reset_index()
+def _summary(
+    rows: pd.DataFrame, keys: Sequence[str], equal: Sequence[str], method: str = "method"
+) -> pd.DataFrame:
+    """Over seeds, and differences to the reference among what is `equal`; what only sorts the rows is dropped."""
+    by = [*keys, *(name for name in equal if name not in keys)]
+    found = rows.groupby(by, dropna=False)["error"].agg(n="size", best="min", mean="mean", sd="std").reset_index()
+    tested = differences(with_references(rows, equal, method), [*equal, method], "error", method)
+    found = found.merge(tested, on=[*equal, method])
     names = {name: f"{name}.{option}" for name, option in STRENGTHS.items()}
-    return found.drop(columns=["order", "family"]).rename(columns=names)
+    return found.drop(columns=["order", "family", "setting", "besides"]).rename(columns=names)
+
+
+def _stars(found: pd.DataFrame, where: str) -> tuple[str, ...]:
+    references = dict.fromkeys(found.loc[found["p"].notna(), "against"])
+    return meaning(found, f"{' or '.join(references)} {where}")
 
 
 def _error(row: pd.Series) -> str:
     """`5.90 (6.00 ± 0.08)`."""
-    return f"{row['best']:.2f} ({cell(row['mean'], row['sd'], 2)})"
+    return f"{row['best']:.2f} ({cell(row['mean'], row['sd'], 2)}{stars(row['p_holm'])})"
 
 
 def _published(row: pd.Series) -> pd.DataFrame:

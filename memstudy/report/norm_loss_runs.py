@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from memstudy.recipe import Recipe, Regularizer
-from memstudy.regularizers import REGULARIZERS, label
-from memstudy.report.frames import Setting, shared
+from memstudy.regularizers import BARE, REGULARIZERS, label
+from memstudy.report.frames import Setting, seeds, shared
 from memstudy.store import RunDirectory
 from memstudy.store.store import Selection
 
@@ -38,6 +38,7 @@ def errors(selection: Selection) -> pd.DataFrame:
     method: regularizers, and the options in which runs differ. `family`: without STRENGTHS; `but wd` and
         `but normloss`: without that one's.
     wd, normloss: their strengths, if used. error: in percent, after the last epoch.
+    kind: those of its regularizers that are the paper's methods; `besides`: the others.
     paper: the names that the paper has for it, maybe none.
     """
     chosen = {_setting(run.recipe) for run in selection.runs if run.recipe.options(METHOD) is not None}
@@ -75,6 +76,20 @@ def by_batch_size(rows: pd.DataFrame) -> pd.DataFrame:
     return _several(part, ["setting", "series"]).reset_index(drop=True)
 
 
+def with_references(rows: pd.DataFrame, by: Sequence[str], method: str) -> pd.DataFrame:
+    """Rows with `against`, by the names in `method`: weight decay, as in the paper, or, where it was not trained,
+    none of the paper's methods; of rows equal in `by`. Nothing if its runs have several names.
+    """
+    parts = rows.groupby(list(by), sort=False)
+    return pd.concat([part.assign(against=_reference(part, method)) for _, part in parts])
+
+
+def _reference(rows: pd.DataFrame, method: str) -> str:
+    decay, bare = (rows.loc[rows["kind"] == kind, method].unique() for kind in ("wd", BARE))
+    names = decay if len(decay) else bare
+    return str(names[0]) if len(names) == 1 else ""
+
+
 def _several(rows: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
     return rows[rows.groupby(list(by))["value"].transform("nunique") > 1]
 
@@ -95,6 +110,7 @@ def _row(run: RunDirectory, versions: Mapping[tuple[str, str], set[object]], pro
     return {
         "run": run.name,
         "seed": recipe.seed,
+        "seeds": seeds(recipe),
         "setting": _setting(recipe),
         "title": Setting(shared(recipe), (), 0.0).title,
         "dataset": recipe.dataset,
@@ -102,6 +118,8 @@ def _row(run: RunDirectory, versions: Mapping[tuple[str, str], set[object]], pro
         "protocol": protocol,
         "batch_size": recipe.training.batch_size,
         "order": _order(recipe),
+        "kind": label(r for r in recipe.regularizers if r.name in PUBLISHED),
+        "besides": _words([r for r in recipe.regularizers if r.name not in PUBLISHED], versions),
         "family": _words(recipe.regularizers, versions, STRENGTHS),
         "method": _words(recipe.regularizers, versions),
         **{f"but {name}": _words(recipe.regularizers, versions, [name]) for name in STRENGTHS},

@@ -13,9 +13,10 @@ import numpy as np
 import pandas as pd
 
 from memstudy.recipe import Regularizer
+from memstudy.report.differences import COLUMNS, compared, differences, meaning, starred
 from memstudy.report.frames import Setting, groups
-from memstudy.report.landscape import AFTER, BEFORE, epochs, merged, panels, summary
-from memstudy.report.sheet import Sheet, cell
+from memstudy.report.landscape import AFTER, BEFORE, epochs, merged, panels
+from memstudy.report.sheet import Sheet
 from memstudy.store import RunDirectory
 from memstudy.store.store import Selection
 from memstudy.study.landscape import FLATNESS, NOISE
@@ -27,6 +28,7 @@ TARGETS = (*range(10, 100, 10), 95, 97, 99)
 SHOWN = 4
 STRENGTHS = {"gaussian": 0.2, "salt-and-pepper": 0.1}
 """The middle of what is measured; the whole curves are in landscape_noise."""
+WITHOUT = "the same without PILCRO"
 OURS = "PILCRO here is our reconstruction: nothing in this table confirms or refutes the paper."
 
 
@@ -43,12 +45,14 @@ def sheets(selection: Selection) -> list[Sheet]:
 
 
 def _with_pilcro(selection: Selection) -> Iterator[tuple[Setting, pd.DataFrame]]:
-    """Each group's runs with PILCRO and, before them, those equal in all else without it."""
+    """Each group's runs with PILCRO and, before them, those equal in all else, which they are held against."""
     for setting, labels in groups(selection.runs):
         others = pd.Series([_others(run) for run in setting.runs])
         uses = pd.Series([run.recipe.options(METHOD) is not None for run in setting.runs])
-        compared = list(dict.fromkeys(others[uses]))
-        rows = [labels[(others == other) & (uses == use)] for other in compared for use in (False, True)]
+        rows = []
+        for same in dict.fromkeys(others[uses]):
+            without, with_it = (labels[(others == same) & (uses == use)] for use in (False, True))
+            rows.append(pd.concat([without, with_it]).assign(against=next(iter(without["label"]), "")))
         if rows:
             yield setting, pd.concat(rows, ignore_index=True)
 
@@ -62,7 +66,7 @@ def _robustness(
 ) -> Sheet:
     """A row a combination of regularizers: flatness before and after training, accuracy without and with noise."""
     parts = {f"cv {panel}": (flat[flat["panel"] == panel], "cv", 3) for panel in (BEFORE, AFTER)}
-    metrics = setting.metrics().merge(labels[["run", "label"]], on="run")
+    metrics = setting.metrics().merge(labels[["run", "label", "against"]], on="run")
     last = metrics[metrics["epoch"] == metrics.groupby("run")["epoch"].transform("max")]
     parts["test accuracy, %"] = last.assign(accuracy=100 * last["test_accuracy"]), "accuracy", 1
     for kind, strength in STRENGTHS.items():
@@ -73,14 +77,13 @@ def _robustness(
                 "accuracy",
                 1,
             )
-    values = pd.concat(
-        [summary(rows, ["label"], column).assign(quantity=name) for name, (rows, column, _) in parts.items()]
-    )[["label", "quantity", "mean", "sd", "n"]]
+    long = [rows.assign(quantity=name, value=rows[column]) for name, (rows, column, _) in parts.items()]
+    values = compared(pd.concat(long, ignore_index=True), ["label", "quantity"], epoch="epoch")
     cells = []
     for name, n in labels.groupby("label", sort=False).size().items():
         row = {"regularizers": str(name), "n": str(n)}
         for entry in values[values["label"] == name].to_dict("records"):
-            row[entry["quantity"]] = cell(entry["mean"], entry["sd"], parts[entry["quantity"]][2])
+            row[entry["quantity"]] = starred(entry, parts[entry["quantity"]][2])
         cells.append(row)
     notes = (
         f"{OURS} Mean ± standard deviation over n seeds.",
@@ -88,6 +91,7 @@ def _robustness(
         f"{epochs(flat)}Test accuracy after the last epoch; under noise after the last kept one, on up to "
         f"{flat['images'].max():,} test images. Gaussian: standard deviation in units of pixel intensity; "
         "salt-and-pepper: share of pixels.",
+        *meaning(values, WITHOUT),
     )
     title = f"PILCRO, flatness and robustness: {setting.title}"
     return Sheet(f"{NAME}{suffix}", title, notes, pd.DataFrame(cells).fillna("–"), values, 1)
@@ -97,14 +101,17 @@ def _speed(setting: Setting, labels: pd.DataFrame, suffix: str) -> Sheet:
     """One row a combination of regularizers: epochs until the test accuracy first reaches each target."""
     runs = {run.name: run for run in setting.runs}
     rows = pd.DataFrame(
-        {"label": row["label"], "accuracy": target, "epochs": _first(runs[row["run"]], target)}
+        row | {"accuracy": target, "epochs": _first(runs[row["run"]], target)}
         for row in labels.to_dict("records")
         for target in TARGETS
     )
-    reached = rows.dropna()["accuracy"].unique()
+    reached = rows.dropna(subset="epochs")["accuracy"].unique()
     shown = sorted(reached)[-SHOWN:] or list(TARGETS[:1])
-    found = rows[rows["accuracy"].isin(shown)].groupby(["label", "accuracy"], sort=False)["epochs"]
+    rows, by = rows[rows["accuracy"].isin(shown)], ["label", "accuracy"]
+    found = rows.groupby(by, sort=False)["epochs"]
     values = found.agg(mean="mean", sd="std", reached="count", n="size").reset_index()
+    tested = differences(rows.assign(value=rows["epochs"].fillna(np.inf)), by)  # never is no number to be tested
+    values = values.join(tested[COLUMNS])
     cells = [
         {"regularizers": str(name), "n": str(part["n"].iloc[0])}
         | {f"epochs to {row['accuracy']} %": _reached(row) for row in part.to_dict("records")}
@@ -115,6 +122,7 @@ def _speed(setting: Setting, labels: pd.DataFrame, suffix: str) -> Sheet:
         "reaches a value: mean ± standard deviation over seeds; where not all ever do, over those, and how many.",
         f"Values are the {SHOWN} highest of {', '.join(map(str, TARGETS))} % that any of these runs reaches. An "
         "epoch with PILCRO takes longer: it differentiates twice.",
+        *meaning(values, WITHOUT),
     )
     title = f"PILCRO, speed: {setting.title}"
     return Sheet(f"{NAME}_speed{suffix}", title, notes, pd.DataFrame(cells), values, 1)
@@ -132,5 +140,5 @@ def _first(run: RunDirectory, target: int) -> float:
 def _reached(row: Mapping[Hashable, Any]) -> str:
     if not row["reached"]:
         return f"never (0 of {row['n']})"
-    text = cell(row["mean"], row["sd"], 1)
+    text = starred(row, 1)
     return text if row["reached"] == row["n"] else f"{text} ({row['reached']} of {row['n']})"

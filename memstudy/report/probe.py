@@ -12,10 +12,12 @@ import seaborn as sns
 from matplotlib.figure import Figure
 
 from memstudy import files
+from memstudy.regularizers import BARE
+from memstudy.report.differences import compared, meaning, starred
 from memstudy.report.frames import Setting, groups
-from memstudy.report.landscape import merged, summary
+from memstudy.report.landscape import merged
 from memstudy.report.saving import save
-from memstudy.report.sheet import Sheet, cell
+from memstudy.report.sheet import Sheet
 from memstudy.store.store import Selection
 from memstudy.study.landscape import INITIAL
 from memstudy.study.probe import PIXELS, PROBES
@@ -69,10 +71,9 @@ def _sheet(setting: Setting, rows: pd.DataFrame, name: str) -> Sheet:
     before, after = rows[rows["epoch"] == INITIAL], rows[rows["epoch"] != INITIAL]
     pixels = before[before["layer"] == PIXELS].assign(label="none: raw pixels", layer="–")
     pixels = pixels.drop_duplicates("accuracy")  # one measurement, repeated for each run on the same images
-    parts = [_summed(before[before["layer"] != PIXELS], UNTRAINED)]
-    parts += [_summed(chosen, at) for at, chosen in _chosen(after).items()]
-    values = pd.concat([*parts, _summed(pixels, UNTRAINED)], ignore_index=True)
-    values = values[(values["at"] != UNTRAINED) | (values["of"] == "probe")]  # there is no number of its own head
+    parts = {UNTRAINED: before[before["layer"] != PIXELS]} | _chosen(after)
+    long = [_long(part, at) for at, part in [*parts.items(), (UNTRAINED, pixels)]]
+    values = _over_seeds(pd.concat(long, ignore_index=True))
     cells = [_cells(str(label), str(layer), part) for (label, layer), part in _ordered(values)]
     epochs = {at: sorted(set(chosen["epoch"])) for at, chosen in _chosen(after).items()}
     notes = (
@@ -82,6 +83,7 @@ def _sheet(setting: Setting, rows: pd.DataFrame, name: str) -> Sheet:
         f"First and last: the first and the last kept epoch that was probed ({_words(epochs.get(FIRST, []))}; "
         f"{_words(epochs.get(LAST, []))}; counted from 0). Best: the one, in parentheses, with the highest mean "
         "of the probe, chosen on the test images. Untrained: before training.",
+        *meaning(values, BARE),
     )
     title = f"Linear probes: {setting.title}"
     return Sheet(name, title, notes, pd.DataFrame(cells).fillna("–"), values, 2)
@@ -101,14 +103,21 @@ def _chosen(after: pd.DataFrame) -> dict[str, pd.DataFrame]:
     }
 
 
-def _summed(rows: pd.DataFrame, at: str) -> pd.DataFrame:
-    """label, layer, at, of (probe or own), epoch (the last, if runs differ), mean, sd, n."""
-    by = ["label", "layer"]
-    parts = []
-    for column, quantity in QUANTITIES.items():
-        part = summary(rows, by, column).merge(rows.groupby(by)["epoch"].max().reset_index(), on=by)
-        parts.append(part.assign(at=at, of=quantity))
-    return pd.concat(parts, ignore_index=True)[["label", "layer", "at", "of", "epoch", "mean", "sd", "n"]]
+def _long(rows: pd.DataFrame, at: str) -> pd.DataFrame:
+    """A row a run, layer and value `of` the probe or its own head, of which there is none before training."""
+    ids = ["run", "seeds", "label", "layer", "epoch"]
+    parts = [rows[ids].assign(at=at, of=name, value=rows[column]) for column, name in QUANTITIES.items()]
+    return parts[0] if at == UNTRAINED else pd.concat(parts)
+
+
+def _over_seeds(rows: pd.DataFrame) -> pd.DataFrame:
+    """By label, layer, at and of, with the epoch (the last, if runs differ); best epochs need not be equal."""
+    by = ["label", "layer", "at", "of"]
+    rows = rows.assign(against=BARE, equal=rows["epoch"].where(rows["at"] != BEST, 0))
+    epochs = rows.groupby(by, sort=False)["epoch"].max().reset_index(drop=True)
+    values = compared(rows, by, epoch="equal")
+    values.insert(len(by), "epoch", epochs)
+    return values
 
 
 def _ordered(values: pd.DataFrame) -> Any:
@@ -119,7 +128,7 @@ def _cells(label: str, layer: str, part: pd.DataFrame) -> dict[str, str]:
     found = {"regularizers": label, "layer": layer, "n": str(part["n"].max()), "probe, untrained": ""}
     for row in part.to_dict("records"):
         epoch = f" ({row['epoch']})" if row["at"] == BEST and row["of"] == "probe" else ""
-        found[f"{row['of']}, {row['at']}"] = cell(row["mean"], row["sd"], 1) + epoch
+        found[f"{row['of']}, {row['at']}"] = starred(row, 1) + epoch
     return found
 
 

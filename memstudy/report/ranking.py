@@ -9,6 +9,8 @@ from typing import Any
 import pandas as pd
 
 from memstudy.analysis.significance import stars
+from memstudy.regularizers import BARE
+from memstudy.report.differences import LEVELS, compared, meaning, starred
 from memstudy.report.methods import COMPARED, MEASURES, NAME, Group, groups
 from memstudy.report.sheet import Sheet, cell
 from memstudy.store.store import Selection
@@ -71,7 +73,7 @@ def _notes(group: Group) -> tuple[str, ...]:
     if counts:
         tests = sorted({test for what, rows in tested.items() for test in rows[f"{what}_test"]})
         notes.append(
-            f"Stars: * p < .05, ** .01, *** .001, t-tests ({' or '.join(tests)}), adjusted by Holm's method for "
+            f"Stars: {LEVELS}, t-tests ({' or '.join(tests)}), adjusted by Holm's method for "
             f"the number of tests in a column: {', '.join(counts)}."
         )
     return (*notes, *_left_out(group))
@@ -80,9 +82,10 @@ def _notes(group: Group) -> tuple[str, ...]:
 def _rate(group: Group, corruption: str, suffix: str) -> Sheet:
     rows = group.runs[group.runs["corruption"] == corruption]
     measures = [name for name in MEASURES if name in rows and rows[name].notna().any()]
-    long = rows.melt("method", measures, var_name="measure").groupby(["method", "measure"])["value"]
-    order = pd.MultiIndex.from_product([group.ranking["method"], measures], names=["method", "measure"])
-    values = pd.DataFrame(long.agg(mean="mean", sd="std", n="count")).reindex(order).dropna(subset=["n"])
+    by = ["method", "measure"]
+    long = rows.melt(["method", "seeds"], measures, var_name="measure").assign(against=BARE)
+    order = pd.MultiIndex.from_product([group.ranking["method"], measures], names=by)
+    values = compared(long, by, method="method").set_index(by).reindex(order).dropna(subset=["n"])
     values = values.reset_index().astype({"n": int})
     cells = []
     for method, part in values.groupby("method", sort=False):
@@ -93,6 +96,7 @@ def _rate(group: Group, corruption: str, suffix: str) -> Sheet:
         "After the last epoch, mean ± standard deviation over n seeds, in the ranking's order. Best epoch: the "
         "highest test accuracy of any epoch, chosen on the test set, so an upper bound. Memorized: of the "
         f"corrupted samples. L_r: mean square of the trunk's output in training.{flat}",
+        *meaning(values, BARE),
         *_left_out(group),
     )
     name = re.sub(r"[^\w.]+", "_", f"{NAME}_{corruption}").strip("_")
@@ -102,7 +106,7 @@ def _rate(group: Group, corruption: str, suffix: str) -> Sheet:
 
 
 def _cell(row: Mapping[Hashable, Any]) -> str:
-    return cell(row["mean"], row["sd"], MEASURES[str(row["measure"])][1])
+    return starred(row, MEASURES[str(row["measure"])][1])
 
 
 def _left_out(group: Group) -> list[str]:

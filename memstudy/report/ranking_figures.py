@@ -135,7 +135,7 @@ def _matrices(pairs: pd.DataFrame) -> Figure:
 
 def _gains(group: Group) -> tuple[Figure, pd.DataFrame]:
     """Gain over bare with its interval: one point a method, the best on top."""
-    columns = ["method", "regularizers", "gain", "gain_low", "gain_high", "gain_n", "gain_p", "gain_p_holm"]
+    columns = ["method", "regularizers", "gain", "gain_low", "gain_high", "gain_pairs", "gain_p", "gain_p_holm"]
     data = group.ranking.loc[group.ranking["gain"].notna(), columns].reset_index(drop=True)
     kinds = data["regularizers"].eq(1).map({True: ALONE, False: TOGETHER})
     with sns.axes_style("ticks"), sns.plotting_context("paper"):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,17 @@ from typing import Any
 import pandas as pd
 
 from memstudy import files
+
+MATH = {
+    "±": r"\pm", "×": r"\times", "·": r"\cdot", "²": "^2", "√": r"\surd", "≤": r"\le", "≥": r"\ge", "−": "-",
+    "→": r"\to", "λ": r"\lambda", "η": r"\eta", "γ": r"\gamma", "σ": r"\sigma",
+}  # fmt: skip
+PLAIN = {
+    "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "–": "--",
+    **{character: f"\\{character}" for character in "%&#_${}"},
+}  # fmt: skip
+"""What stands in LaTeX for what, in math and outside of it."""
+SYMBOLS = rf"\bL_[cr]\b|\|w\||[<>{''.join(MATH)}]"
 
 
 @dataclass(frozen=True)
@@ -31,19 +43,19 @@ class Sheet:
         """A GitHub table under its title, with the notes below."""
         columns = list(self.cells.columns)
         ruler = ["---"] * self.names + ["---:"] * (len(columns) - self.names)
-        lines = [_row(row) for row in [columns, ruler, *self.cells.to_numpy().tolist()]]
+        lines = [markdown_row(each) for each in [columns, ruler, *self.cells.to_numpy().tolist()]]
         return "\n".join([f"**{self.title}**", "", *lines, "", *(f"{note}\n" for note in self.notes)])
 
     def latex(self) -> str:
         r"""A booktabs table (`\usepackage{booktabs}`)."""
         columns = "l" * self.names + "r" * (len(self.cells.columns) - self.names)
-        rows = [" & ".join(map(_tex, row)) + r" \\" for row in [self.cells.columns, *self.cells.to_numpy()]]
+        rows = [" & ".join(map(tex, each)) + r" \\" for each in [self.cells.columns, *self.cells.to_numpy()]]
         return "\n".join(
             [
-                r"\begin{table}", r"\centering", rf"\caption{{{_tex(self.title)}}}",
+                r"\begin{table}", r"\centering", rf"\caption{{{tex(self.title)}}}",
                 rf"\begin{{tabular}}{{{columns}}}", r"\toprule",
                 rows[0], r"\midrule", *rows[1:], r"\bottomrule", r"\end{tabular}",
-                *(rf"\par\smallskip\footnotesize {_tex(note)}" for note in self.notes),
+                *(rf"\par\smallskip\footnotesize {tex(note)}" for note in self.notes),
                 r"\end{table}", "",
             ]
         )  # fmt: skip
@@ -73,15 +85,17 @@ def cell(mean: float, sd: float, digits: int) -> str:
     return f"{mean:.{digits}f}" + ("" if math.isnan(sd) else f" ± {sd:.{digits}f}")
 
 
-def _row(cells: Sequence[str]) -> str:
+def markdown_row(cells: Iterable[str]) -> str:
+    """A row of a Markdown table."""
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
+def tex(text: str) -> str:
+    """Escape what LaTeX would read as commands, or cannot print; symbols become math."""
+    return re.sub(rf"(?:{SYMBOLS})+|[{re.escape(''.join(PLAIN))}]", lambda found: _tex(found[0]), text)
+
+
 def _tex(text: str) -> str:
-    for character in "%&#_":
-        text = text.replace(character, f"\\{character}")
-    symbols = {"|w|": "|w|", ">": ">", "<": "<", "±": r"\pm", "×": r"\times"}
-    symbols |= {"λ": r"\lambda", "η": r"\eta", "γ": r"\gamma"}
-    for plain, symbol in symbols.items():
-        text = text.replace(plain, f"${symbol}$")
-    return text.replace("–", "--")
+    """Of one character, or of symbols in a row."""
+    symbols = [MATH.get(symbol, symbol) for symbol in re.findall(SYMBOLS, text)]
+    return f"${' '.join(symbols)}$" if symbols else PLAIN[text]

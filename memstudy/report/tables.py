@@ -1,7 +1,8 @@
 """AL2's tables from our runs: means over seeds, and the published values where the recipe is the paper's.
 
 A table is a tidy data frame, one row a number; Markdown and LaTeX lay it out as the paper does, epochs down,
-without and with AL2 side by side.
+without and with AL2 side by side. What has a star with AL2 differs from what is beside it (ours; the paper has no
+tests).
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ from dataclasses import dataclass
 import pandas as pd
 
 from memstudy.report import published
+from memstudy.report.differences import compared, meaning, starred
 from memstudy.report.frames import BASELINES, WITH, WITHOUT, Setting, differences_from_paper
+from memstudy.report.sheet import markdown_row, tex
 from memstudy.store import Status
 from memstudy.study.ablate import nearest
 
@@ -47,8 +50,9 @@ class Table:
     """Attributes.
 
     name: file name without ending. title, notes: plain sentences.
-    values: tidy, columns baseline, epoch, metric, al2, mean (NaN if n = 0), sd (NaN if n < 2), n, published
-        (NaN if none). n counts the runs that have the number: without corruption, none has a memorized share.
+    values: tidy, columns baseline, epoch, metric, al2, mean (NaN if n = 0), sd (NaN if n < 2), n, those of
+        `differences` (of with AL2 to without), published (NaN if none). n counts the runs that have the number:
+        without corruption, none has a memorized share.
     digits: decimals by metric.
     """
 
@@ -68,12 +72,7 @@ class Table:
         return wide.loc[rows, present].fillna("")
 
     def _cell(self, row: pd.Series) -> str:
-        if row["n"] == 0:
-            return "–"
-        digits = self.digits[str(row["metric"])]
-        text = f"{row['mean']:.{digits}f}"
-        if row["n"] > 1:
-            text += f" ± {row['sd']:.{digits}f}"
+        text = starred(row.to_dict(), self.digits[str(row["metric"])])
         return text if pd.isna(row["published"]) else f"{text} ({row['published']:g})"
 
     def _columns(self) -> tuple[pd.DataFrame, list[tuple[str, str]]]:
@@ -87,10 +86,10 @@ class Table:
         lines = [
             f"**{self.title}**",
             "",
-            _row(heading),
-            _row(["---", "---:"] + ["---:"] * len(columns)),
+            markdown_row(heading),
+            markdown_row(["---", "---:"] + ["---:"] * len(columns)),
         ]
-        lines += [_row([*map(str, index), *cells]) for index, cells in _rows(layout)]
+        lines += [markdown_row([*map(str, index), *cells]) for index, cells in _rows(layout)]
         return "\n".join([*lines, "", *(f"{note}\n" for note in self.notes)])
 
     def latex(self) -> str:
@@ -99,23 +98,23 @@ class Table:
         metrics = list(dict.fromkeys(metric for metric, _ in columns))
         spans = [sum(metric == m for m, _ in columns) for metric in metrics]
         groups = " & ".join(
-            rf"\multicolumn{{{span}}}{{c}}{{{_tex(metric)}}}" for metric, span in zip(metrics, spans, strict=True)
+            rf"\multicolumn{{{span}}}{{c}}{{{tex(metric)}}}" for metric, span in zip(metrics, spans, strict=True)
         )
-        heads = " & ".join(_tex(al2) for _, al2 in columns)
+        heads = " & ".join(tex(al2) for _, al2 in columns)
         body = []
         for previous, (index, cells) in zip([None, *layout.index], _rows(layout), strict=False):
             first = previous is None or previous[0] != index[0]
             if first and previous is not None:
                 body.append(r"\midrule")
-            name = _tex(str(index[0])) if first else ""
-            body.append(" & ".join([name, str(index[1]), *map(_tex, cells)]) + r" \\")
+            name = tex(str(index[0])) if first else ""
+            body.append(" & ".join([name, str(index[1]), *map(tex, cells)]) + r" \\")
         return "\n".join(
             [
-                r"\begin{table}", r"\centering", rf"\caption{{{_tex(self.title)}}}",
+                r"\begin{table}", r"\centering", rf"\caption{{{tex(self.title)}}}",
                 rf"\begin{{tabular}}{{lr{'r' * len(columns)}}}", r"\toprule",
                 rf" & & {groups} \\", rf"baseline & epoch & {heads} \\", r"\midrule", *body,
                 r"\bottomrule", r"\end{tabular}",
-                *(rf"\par\smallskip\footnotesize {_tex(note)}" for note in self.notes),
+                *(rf"\par\smallskip\footnotesize {tex(note)}" for note in self.notes),
                 r"\end{table}", "",
             ]
         )  # fmt: skip
@@ -147,7 +146,10 @@ def _of_metrics(
     metrics = setting.metrics()
     metrics = metrics[metrics["epoch"].isin(epochs or _kept(setting))]
     long = metrics.melt(
-        id_vars=["baseline", "epoch", "al2"], value_vars=list(columns), var_name="column", value_name="value"
+        id_vars=["baseline", "epoch", "al2", "seeds"],
+        value_vars=list(columns),
+        var_name="column",
+        value_name="value",
     )
     long["value"] *= long["column"].map({column: c.scale for column, c in columns.items()})
     paper = published.table("al2_table1").rename(columns={"value": "published"})
@@ -183,10 +185,9 @@ def _kept(setting: Setting) -> list[int]:
 
 
 def _summarized(setting: Setting, long: pd.DataFrame, paper: pd.DataFrame) -> pd.DataFrame:
-    """Mean, standard deviation and n over runs; the published value beside, if the recipe is the paper's."""
+    """Means over runs, what AL2 changes, and the published value beside, if the recipe is the paper's."""
     by = ["baseline", "epoch", "column", "al2"]
-    grouped = long.groupby(by, sort=False)["value"]
-    values = grouped.agg(mean="mean", sd="std", n="count").reset_index()
+    values = compared(long.assign(against=WITHOUT), by, method="al2")
     if differences_from_paper(setting):
         return values.assign(published=float("nan"))
     paper = paper.assign(
@@ -199,7 +200,10 @@ def _notes(setting: Setting, values: pd.DataFrame) -> tuple[str, ...]:
     counts = values.loc[values["n"] > 0, "n"]
     low, high = (counts.min(), counts.max()) if len(counts) else (0, 0)
     n = f"{low}" if low == high else f"{low} to {high}"
-    notes = [f"Mean ± standard deviation over seeds, n = {n}. Epochs are counted from 0."]
+    notes = [
+        f"Mean ± standard deviation over seeds, n = {n}. Epochs are counted from 0.",
+        *meaning(values, "the same without AL2"),
+    ]
     unfinished = [
         f"{run.name} ({run.epochs_done} of {run.recipe.training.epochs} epochs)"
         for run in setting.runs
@@ -215,18 +219,5 @@ def _notes(setting: Setting, values: pd.DataFrame) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _row(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
-
-
 def _rows(layout: pd.DataFrame) -> list[tuple[tuple[str, int], list[str]]]:
     return list(zip(layout.index, layout.to_numpy().tolist(), strict=True))
-
-
-def _tex(text: str) -> str:
-    """Escape what LaTeX would read as commands; the loss symbols become math."""
-    for plain, symbol in {"L_c": "$L_c$", "L_r": "$L_r$"}.items():
-        text = text.replace(plain, symbol.replace("_", "\0"))
-    for character in "%&#_":
-        text = text.replace(character, f"\\{character}")
-    return text.replace("\0", "_").replace(" ± ", r" $\pm$ ").replace("–", "--")

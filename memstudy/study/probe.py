@@ -47,8 +47,10 @@ def probes(
     with their true labels that the probe learns from, a stratified part of at most so many; its `accuracy` on all
     test images; `head_accuracy`, the network's own then (none before training). Fractions. Rows not asked for
     leave the file. `on_left_out` is told which networks diverged. A MemstudyError for fewer samples than classes,
-    or a layer that a network does not have.
+    and for a layer that a network does not have.
     """
+    if PIXELS in layers:
+        raise MemstudyError("raw pixels are probed anyway, as a control; name layers, such as trunk.")
     wanted = [(run, epoch) for run in selection.runs for epoch in (INITIAL, *kept(run, epochs))]
     sizes = {run.name: _size(run, samples) for run in selection.runs}
     with Rows(selection.path / PROBES, KEY, VERSION) as rows:
