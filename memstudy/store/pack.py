@@ -9,7 +9,7 @@ from memstudy.errors import MemstudyError
 from memstudy.store.run import METRICS, RECIPE, STATE
 from memstudy.store.store import Selection, Store
 
-LARGEST = 4_000_000
+LARGEST = 1_500_000
 """Bytes of a derived file; larger ones (every pixel of every landscape) are left out."""
 
 

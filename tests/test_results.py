@@ -1,0 +1,34 @@
+"""The committed results: their tables are what memstudy makes of their runs' metrics, with no training."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from memstudy.cli import pipeline
+from memstudy.cli.progress import Voice
+from memstudy.store import Status, Store
+
+RESULTS = Path(__file__).parents[1] / "studies" / "results"
+STORE = RESULTS / "store"
+
+
+@pytest.mark.parametrize("study", Store(STORE).studies())
+def test_committed_tables_are_made_of_committed_metrics(tmp_path, study):
+    shutil.copytree(STORE, tmp_path / "store")
+    selection = Store(tmp_path / "store").select((), study)
+    assert not selection.missing
+    assert {run.status for run in selection.runs} == {Status.FINISHED}
+    pipeline.table_step(selection, Voice(quiet=True))
+    made = {path.name: path.read_text() for path in (selection.path / "tables").glob("*.md")}
+    committed = {path.name: path.read_text() for path in (RESULTS / study).glob("*.md")}
+    assert made
+    for name, text in made.items():
+        assert committed[name] == text, name
+
+
+def test_every_study_of_tables_has_its_runs():
+    tabulated = {path.parent.name for path in RESULTS.glob("*/*.md")}
+    assert tabulated == set(Store(STORE).studies())
