@@ -10,6 +10,8 @@ VENV := .venv
 # The interpreter that has memstudy's packages. Give another one (PY=python3) to use an environment of your own.
 PY ?= $(VENV)/bin/python
 MINUTES ?= 6
+# Tests: one process a core, each file in one of them.
+PARALLEL ?= -n auto --maxprocesses 8 --dist loadfile
 
 ifeq ($(PY),$(VENV)/bin/python)
 READY := $(VENV)/.installed
@@ -51,10 +53,10 @@ lint: $(READY)
 	$(PY) -m mypy
 
 test: lint
-	$(PY) -m pytest -m "not slow and not gpu"
+	$(PY) -m pytest $(PARALLEL) -m "not slow and not gpu"
 
 test-all: lint
-	$(PY) -m pytest -m "not gpu"
+	$(PY) -m pytest $(PARALLEL) -m "not gpu"
 
 bench: $(READY)
 	$(PY) -m tests.benchmarks

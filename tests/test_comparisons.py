@@ -3,25 +3,35 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
+from dataclasses import replace
+from pathlib import Path
 
 import pandas as pd
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import nn
 
+from memstudy import presets
 from memstudy.analysis import similarity as measures
 from memstudy.analysis.factorization import Pair, as_samples, factorize
-from memstudy.analysis.keep import parse_keep
+from memstudy.analysis.keep import KeepRule, parse_keep
 from memstudy.errors import MemstudyError
 from memstudy.models import Network, build
 from memstudy.randomness import torch_generator
-from memstudy.report import similarity
+from memstudy.report import comparison, similarity
 from memstudy.store import Store
-from memstudy.study import comparisons
+from memstudy.study import bundles, compare, comparisons, streams
+from memstudy.study.bundles import Size
+from memstudy.study.carry_out import Execution, carry_out
 from memstudy.study.comparisons import What
 from memstudy.study.layers import output_of
 from memstudy.study.trunk import Workbench
+from tests.benchmarks.bench_cca import store_noise, streamed_growth
+from tests.benchmarks.memory import in_fresh_process
 
 IMAGES = torch.rand(5, 1, 28, 28, generator=torch_generator(0, "images"))  # a layer's output is one for any images
 
@@ -92,11 +102,56 @@ def test_a_layer_that_answers_no_tensor_is_refused():
 def test_runs_go_through_the_images_in_bundles_of_bounded_size(store):
     runs = store.select().runs
     plan = comparisons.plan(runs, all_pairs=True)
-    found = comparisons.bundles(plan)
+    sizes = dict.fromkeys(runs, Size(images=100, samples=16, units=50, weights=2_000_000))
+    found = [bundle.comparisons for bundle in bundles.bundles(plan, sizes, 250)]
     assert sorted(map(id, plan)) == sorted(id(c) for bundle in found for c in bundle)
-    assert all(len({side for c in bundle for side in (c.a, c.b)}) <= 2 * comparisons.TOGETHER for bundle in found)
+    assert all(len({side for c in bundle for side in (c.a, c.b)}) <= 2 * bundles.TOGETHER for bundle in found)
     epochs = [{c.a[1] for c in bundle} for bundle in found if bundle[0].relation == comparisons.PAIR]
     assert all(len(each) == 1 for each in epochs)
+
+
+CIFAR = Size(images=10_000, samples=25, units=50, weights=2_650_000)  # smallNet's trunk, positions as samples
+FLATTENED = Size(images=10_000, samples=1, units=1250, weights=2_650_000)
+
+
+def test_fifty_units_go_sixteen_a_side_and_wide_networks_fewer():
+    """The former are AL2's figure: their number, and that of images at once, decide on the tables' last digits."""
+    mnist = replace(CIFAR, samples=16, weights=1_725_000)
+    for narrow in (CIFAR, mnist):
+        assert bundles.together(narrow) == 16
+        assert bundles.images_at_once(narrow, 16) >= 250
+    assert bundles.together(FLATTENED) == 3
+    assert bundles.images_at_once(FLATTENED, 3) >= 250
+    assert bundles.together(replace(FLATTENED, weights=500_000_000)) == 1
+
+
+@settings(max_examples=100, deadline=None)
+@given(samples=st.integers(1, 1000), units=st.integers(1, 2000), weights=st.integers(0, 10**8))
+def test_a_bundle_keeps_within_its_memory_where_two_networks_can(samples, units, weights):
+    """Counted again, by hand, from what a stack of 2 k networks holds."""
+    size = Size(10_000, samples, units, weights)
+    k = bundles.together(size)
+    matrix = 8 * units**2
+    held = matrix * (k * k + 2 * k) + 2 * k * weights  # products with the others and itself
+    images = bundles.images_at_once(size, k)
+    passing = images * samples * units * (2 * k + 1) * (4 + 8 + 8)
+    if k > 1:
+        assert held + matrix * (2 * k + bundles.WORK) <= bundles.MEMORY  # spectra, and a pair
+        if images > 1:
+            assert held + matrix * (k + 1) + passing <= bundles.MEMORY  # a row of products, and what passes
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="measured as Linux does")
+def test_memory_does_not_grow_with_the_number_of_networks(tmp_path, monkeypatch):
+    """8 networks of 400 units: without a bound, 38 products of 1.3 MB, 9 spectra, and what making a pair takes are
+    there at once, more than 65 MB; 36 MB are enough for two networks a side, and 16 more for what libraries load
+    and keep. Of random images, as memory does not depend on what they show.
+    """
+    monkeypatch.setenv("MEMSTUDY_CACHE", str(tmp_path))
+    store_noise(tmp_path, "tests.benchmarks.bench_cca:wide", size=8, tests=600, epochs=8, regs=("bare",))
+    bounded, free = in_fresh_process(streamed_growth, tmp_path, (36e6, 1e12))
+    assert bounded < 36e6 + 16e6
+    assert free > 65e6  # negative control
 
 
 def test_chosen_epochs_are_the_nearest_kept_ones_and_the_last(store):
@@ -108,13 +163,11 @@ def test_chosen_epochs_are_the_nearest_kept_ones_and_the_last(store):
 
 def test_no_number_depends_on_the_size_of_a_bundle(store, monkeypatch):
     """Up to rounding: more networks at a time are multiplied together, nothing else."""
-    from memstudy.study import compare
-
-    whole = compare.compare(store.select(), Workbench(torch.device("cpu")), keep=parse_keep("fixed:5"))
+    whole = compare.compare(store.select(), Workbench(torch.device("cpu")), keep=parse_keep("fixed:5"), epochs=[2])
     shutil.rmtree(store.root / "studies" / "tiny" / "figures", ignore_errors=True)
     (store.select().path / What().pairs).unlink()
-    monkeypatch.setattr(comparisons, "TOGETHER", 3)
-    again = compare.compare(store.select(), Workbench(torch.device("cpu")), keep=parse_keep("fixed:5"))
+    monkeypatch.setattr(bundles, "TOGETHER", 3)
+    again = compare.compare(store.select(), Workbench(torch.device("cpu")), keep=parse_keep("fixed:5"), epochs=[2])
     pd.testing.assert_frame_equal(whole, again, rtol=1e-6)
 
 
@@ -156,9 +209,127 @@ def test_more_units_than_samples_are_refused_by_run_epoch_and_layer(store, comma
     assert not list(store.root.glob("studies/selection-*/svcca*"))
 
 
+def changed(run, epoch, change):
+    """Give each tensor of a kept network another value: `change(name, tensor)`."""
+    run.save_checkpoint(epoch, {name: change(name, x) for name, x in run.load_checkpoint(epoch).items()})
+
+
+def without_units(*units):
+    """A change after which these channels of the trunk's last convolution are dead."""
+    return lambda name, x: x.index_fill(0, torch.tensor(units), 0) if name.startswith("network.trunk.3") else x
+
+
+def compared(selection, **choices):
+    """The rows of a comparison, and what was left out."""
+    left_out: list[str] = []
+    bench = Workbench(torch.device("cpu"))
+    rows = compare.compare(selection, bench, keep=KeepRule(), on_left_out=left_out.append, **choices)
+    return rows, left_out
+
+
+def test_constant_units_are_dropped_or_refused_by_run_epoch_and_layer(store, command, monkeypatch):
+    monkeypatch.chdir(store.root.parent)
+    selection = store.select(["*-bare-s0-*"])
+    (run,) = selection.runs
+    changed(run, 1, without_units(3, 7))
+    words = ("svcca", "*-bare-s0-*", "--constant", "refuse")
+    for _ in range(2):  # the second time, all rows are stored
+        done = command(*words)
+        assert done.exit_code == 2
+        for part in (
+            run.name,
+            "epoch 1, layer trunk: 2 of its 50 units are constant",
+            "(3, 7;",
+            "--constant drop",
+        ):
+            assert part in done.stderr
+        assert "Traceback" not in done.output
+        rows, left_out = compared(selection)
+        assert left_out == []
+        ranks = {(row.epoch_a, row.p_a, row.rank_a) for row in rows.itertuples() if row.relation == "past"}
+        assert ranks == {(0, 50, 50), (1, 50, 48)}
+    changed(run, 1, lambda name, x: x + 1)
+    assert command(*words, "--json").exit_code == 0
+
+
+def test_a_collapsed_network_is_a_result(store):
+    """Its rows have rank 0 and no similarity, the digest counts it apart, and it is named each time."""
+    selection = store.select()
+    (run,) = store.select(["*-al2-s0-*"]).runs
+    changed(run, 2, lambda name, x: x * 0)
+    for _ in range(2):
+        rows, left_out = compared(selection, epochs=[2])
+        assert len(left_out) == 1
+        assert left_out[0].startswith(f"{run.name}, epoch 2, layer trunk: it has collapsed")
+    own = rows[(rows["run_a"] == run.name) & (rows["epoch_a"] == 2)]
+    assert (own["rank_a"] == 0).all()
+    assert own[["cca", "svcca", "pwcca", "pwcca_back", "cka", "cka_unbiased", "procrustes"]].isna().all(axis=None)
+    ((_, part),) = [found for found in comparison.by_setting(rows, selection.runs) if len(found[1])]
+    digest = comparison.digest(part)
+    twins = digest[(digest["relation"] == "twin") & (digest["b"] == "al2")]
+    assert twins[["n", "collapsed", "rank_b"]].to_numpy().tolist() == [[1, 1, 50]]
+    other = rows[(rows["relation"] == "twin") & rows["run_b"].str.contains("-al2-s1-")]
+    assert twins["cca"].item() == pytest.approx(other["cca"].item())
+    assert digest.loc[digest["a"] == "bare", "collapsed"].sum() == 1
+
+
+def test_a_network_that_is_not_finite_is_named_with_its_layer(store):
+    selection = store.select(["*-bare-s0-*"])
+    (run,) = selection.runs
+    changed(run, 0, lambda name, x: x * math.nan)
+    changed(run, 1, lambda name, x: x * 1e30)  # finite, but not what it computes
+    rows, left_out = compared(selection, what=What("trunk.3"))
+    assert sorted(left_out) == [
+        f"{run.name}, epoch {epoch}, layer trunk.3: its representation is not finite" for epoch in (0, 1)
+    ]
+    assert rows["relation"].tolist() == ["control"]
+
+
+def flat(channels, size, classes):
+    """A network of one sample an image."""
+    return Network(nn.Sequential(nn.Flatten(), nn.Linear(channels * size * size, 8)), nn.Linear(8, classes))
+
+
+@pytest.fixture
+def another(store):
+    """A run of another network in the same store."""
+    recipe = presets.build(network="tests.test_comparisons:flat", epochs=2, checkpoints=(0, 1))
+    return carry_out(store.open(recipe), Execution(device="cpu"))
+
+
+def test_networks_of_other_positions_are_not_compared(store, another):
+    selection = store.select(["*-bare-s0-*"])
+    assert another.name in {run.name for run in selection.runs}
+    rows, left_out = compared(selection, all_pairs=True)
+    (told,) = left_out
+    for part in (*(run.name for run in selection.runs), "epoch 0, 1, layer trunk: they give", "100", "1600"):
+        assert part in told
+    assert set(rows["relation"]) == {"past", "control"}
+    assert set(rows["n"]) == {100, 1600}
+
+
+def test_a_layer_that_one_run_does_not_have_is_refused_by_its_name(store, another, command, monkeypatch):
+    monkeypatch.chdir(store.root.parent)
+    done = command("svcca", "*-bare-s0-*", "--layer", "head.1")
+    assert done.exit_code == 2
+    assert f"{another.name}: unknown layer of the network 'head.1'" in done.stderr
+    assert not list(store.root.glob("studies/selection-*/svcca*"))
+
+
+def test_the_control_is_the_same_in_parts():
+    """Random numbers are drawn as they are needed: what is drawn must not depend on how many at once."""
+    network = streams.Source(30, lambda part: torch.zeros((part.stop - part.start) * 4, 7))
+    whole = streams._uniform(network).samples(slice(0, 30))
+    source = streams._uniform(network)
+    parts = [source.samples(slice(start, min(start + 11, 30))) for start in range(0, 30, 11)]
+    assert torch.equal(torch.cat(parts), whole)
+    assert torch.equal(whole, torch.rand(120, 7, generator=torch_generator(0, "cca control")))
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [
+        (("--constant", "keep"), "'keep' is not one of 'drop', 'refuse'"),
         (("--measure", "cca2"), "did you mean cca"),
         (("--positions", "pixels"), "Known: flattened, samples"),
         (("--layer", "trunk.9"), "did you mean trunk"),
@@ -177,8 +348,6 @@ def test_a_mistake_is_one_sentence(store, command, monkeypatch, words, says):
 
 
 def test_maps_hold_the_means_of_the_table(store):
-    from memstudy.study import compare
-
     selection = store.select()
     rows = compare.compare(selection, Workbench(torch.device("cpu")), keep=parse_keep("fixed:5"))
     stems = {path.stem for path in similarity.draw(selection, measure="cka")}

@@ -48,13 +48,28 @@ def test_the_number_of_parameters_and_features(small, shape, features, count, op
 
 
 @pytest.mark.parametrize("options", VARIANTS, ids=str)
-def test_the_order_of_layers_is_the_paper_s(options):
+def test_the_order_of_layers_is_the_paper_s_but_for_relu_and_pooling(options):
     network = smallnet(**options)
-    trunk = ["Conv2d", "ReLU", "MaxPool2d", "Conv2d", "BatchNorm2d", "ReLU", "MaxPool2d", "Dropout"]
+    trunk = ["Conv2d", "MaxPool2d", "ReLU", "Conv2d", "BatchNorm2d", "MaxPool2d", "ReLU", "Dropout"]
     absent = {"BatchNorm2d": "batch_norm" not in options, "Dropout": "dropout" not in options}
     expected = [name for name in trunk if not absent.get(name)]
     assert [type(layer).__name__ for layer in network.trunk.children()] == expected
     assert [type(layer).__name__ for layer in network.head.children()] == ["Flatten", "Linear", "ReLU", "Linear"]
+
+
+def test_relu_and_pooling_may_change_places_bit_for_bit(corrupted):
+    """Real images; values, and gradients of weights and of images."""
+    network = smallnet(batch_norm=True)
+    first, pool, relu, second, norm, *_ = network.trunk
+    paper = nn.Sequential(first, relu, pool, second, norm, relu, pool)
+    images = (corrupted.images.train_images[:64].float() / 255 - 0.1307) / 0.3081
+    found = []
+    for trunk in (network.trunk, paper):
+        pixels = images.clone().requires_grad_()
+        features = trunk(pixels)
+        gradients = torch.autograd.grad(features.square().sum(), [pixels, *first.parameters(), *norm.parameters()])
+        found.append([features, *gradients])
+    assert all(torch.equal(one, other) for one, other in zip(*found, strict=True))
 
 
 def default_layers(seed, batch_norm=False):

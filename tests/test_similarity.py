@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
+from typing import Any
 
+import cca_zoo.linear
+import ckatorch
 import numpy as np
 import pytest
 import scipy.linalg
@@ -19,10 +22,13 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sklearn.cross_decomposition import CCA
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
-from torch import Tensor
+from torch import Tensor, is_tensor
+from torch.linalg import LinAlgError  # type: ignore[attr-defined]
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from memstudy import analysis
-from memstudy.analysis.factorization import Pair, Stack, View, as_samples, factorize
+from memstudy.analysis.factorization import Pair, Spectrum, Stack, View, as_samples, factorize
 from memstudy.analysis.keep import KeepRule, parse_keep
 from memstudy.analysis.similarity import (
     all_coefficients,
@@ -218,12 +224,60 @@ class TestView:
     def test_values_that_are_not_finite_are_refused(self, bad: float) -> None:
         samples = gaussian(30, 4, 0)
         samples[7, 2] = bad
-        with pytest.raises(MemstudyError, match="NaN or infinite"):
+        with pytest.raises(MemstudyError, match=r"NaN or infinite values, first in sample 7, unit 2 \(counted"):
             factorize(samples)
 
     def test_features_that_are_not_samples_are_refused(self) -> None:
         with pytest.raises(MemstudyError, match="as_samples"):
             factorize(torch.zeros(30, 2, 3, 3))
+
+
+def both_ways(samples: Tensor) -> list[Spectrum]:
+    """The exact spectrum, and that of products alone."""
+    return [factorize(samples).spectrum, Stack.of([samples], [(0, 0)], chunk=100).spectra()[0]]
+
+
+def nearly_constant(value: float, steps: int, n: int = 300) -> Tensor:
+    """A column (n, 1) of a float32 number and its neighbor so many steps of float32 away, in turns by chance."""
+    first = np.float32(value)
+    second = first
+    for _ in range(steps):
+        second = np.nextafter(second, np.float32(np.inf))
+    chosen = torch.randint(2, (n, 1), generator=torch_generator(0, "test/bits"))
+    return torch.where(chosen == 1, torch.tensor(first), torch.tensor(second))
+
+
+class TestConstantUnits:
+    """Constant is what float32 cannot tell from it: a centered norm of at most 2⁻²³ of the norm."""
+
+    @settings(max_examples=40, deadline=None)
+    @given(mantissa=st.floats(1, 10), exponent=st.integers(-30, 30), sign=st.sampled_from([1, -1]))
+    def test_neighbors_in_float32_are_one_number_and_ten_steps_are_not(
+        self, mantissa: float, exponent: int, sign: int
+    ) -> None:
+        for steps, constant in ((0, [0]), (1, [0]), (10, [])):
+            for spectrum in both_ways(sign * nearly_constant(mantissa * 10.0**exponent, steps)):
+                assert (spectrum.constant.tolist(), spectrum.rank) == (constant, 1 - len(constant)), steps
+
+    @pytest.mark.parametrize("size", [0.0, 0.7, -3e4, 1e12])
+    def test_they_are_as_if_they_were_not_there(self, real: list[Tensor], size: float) -> None:
+        """However large: a unit that says 10¹² of every image must not hide what the others say."""
+        x, y = (part[:, part.std(dim=0) > 0] for part in real)
+        constant = torch.full((len(x), 2), size, dtype=torch.float64)
+        padded = torch.cat([constant[:, :1], x, constant[:, 1:]], dim=1)
+        for found, plain in zip(both_ways(padded), both_ways(x), strict=True):
+            assert found.constant.tolist() == [0, x.shape[1] + 1]
+            assert not len(plain.constant)
+            torch.testing.assert_close(found.singular_values, plain.singular_values, rtol=1e-9, atol=0)
+        for way in (joined, lambda x, y: Stack.of([x, y], [(0, 1)]).pair(0, 1)):
+            for name, measure in MEASURES.items():
+                assert measure(way(padded, y)) == pytest.approx(measure(way(x, y)), abs=1e-9), name
+
+    def test_what_varies_little_beside_others_is_not_constant(self, real: list[Tensor]) -> None:
+        """Negative control: each unit is measured by itself."""
+        for spectrum in both_ways(torch.cat([1e9 * real[0][:, :1], gaussian(len(real[0]), 1, 0)], dim=1)):
+            assert not len(spectrum.constant)
+            assert spectrum.rank == 1  # yet no direction: the first one's rounding is larger
 
 
 class TestCoefficients:
@@ -248,6 +302,14 @@ class TestCoefficients:
         scores = CCA(n_components=3, max_iter=5000, tol=1e-12).fit_transform(x.numpy(), y.numpy())
         correlations = [np.corrcoef(a, b)[0, 1] for a, b in zip(scores[0].T, scores[1].T, strict=True)]
         np.testing.assert_allclose(pair(x, y), correlations, atol=1e-4)
+
+    def test_agree_with_cca_zoo_on_real_features(self, real: list[Tensor]) -> None:
+        """Its correlations of the variates, one by one: covariances and a generalized eigenproblem, in float64."""
+        alive: list[Any] = [part[:, part.std(dim=0) > 0].numpy() for part in real]
+        rho = analysis.cca(*alive).coefficients
+        variates = cca_zoo.linear.CCA(n_components=len(rho)).fit_transform(alive)
+        correlations = [np.corrcoef(a, b)[0, 1] for a, b in zip(*(side.T for side in variates), strict=True)]
+        np.testing.assert_allclose(rho, correlations, rtol=0, atol=1e-10)
 
     @over_seeds
     @over_sizes
@@ -322,6 +384,21 @@ class TestCoefficients:
         """Two subspaces of an (n - 1)-dimensional space meet."""
         rho = pair(gaussian(n, p, seed, "x"), gaussian(n, q, seed, "y"))
         assert int((rho > 1 - 1e-10).sum()) == max(0, p + q - (n - 1))
+
+    def test_do_not_fail_where_the_fast_decomposition_does(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """As LAPACK's gesdd sometimes does where few samples make many coefficients 1: here, always."""
+        few = joined(gaussian(60, 50, 0, "x"), gaussian(60, 40, 0, "y"))
+        expected = coefficients(few), pwcca(few), svcca(few, KeepRule()), procrustes(few)
+
+        def fail(*arguments: object, **named: object) -> None:
+            raise LinAlgError("did not converge")
+
+        monkeypatch.setattr(torch.linalg, "svd", fail)
+        monkeypatch.setattr(torch.linalg, "svdvals", fail)
+        torch.testing.assert_close(coefficients(few), expected[0], rtol=0, atol=1e-12)
+        found = pwcca(few), svcca(few, KeepRule()), procrustes(few)
+        assert found[1:] == pytest.approx(expected[2:], abs=1e-12)
+        assert found[0] == pytest.approx(expected[1], abs=0.05)  # its weights within equal coefficients are free
 
     def test_two_seeds_of_one_network_have_much_in_common(self, real: list[Tensor]) -> None:
         """Far above what as many independent noise samples reach."""
@@ -553,6 +630,15 @@ class TestCka:
         assert abs(np.mean([unbiased_cka(pair) for pair in draws])) < 0.012
         assert np.mean([cka(pair) for pair in draws]) > 0.3
 
+    def test_agree_with_ckatorch_on_real_features(self, real: list[Tensor]) -> None:
+        """Three ways of it: centered kernels, U-centered ones, and the HSIC of one batch that is everything."""
+        x, y = (part[:800] for part in real)
+        found = {False: analysis.cka(x, y, constant="drop"), True: analysis.cka(x, y, True, constant="drop")}
+        for unbiased, own in found.items():
+            assert own == pytest.approx(float(ckatorch.cka_base(x, y, unbiased=unbiased)), abs=1e-12)
+        assert found[True] == pytest.approx(float(ckatorch.cka_batch(x[None], y[None])), abs=1e-12)
+        assert abs(found[True] - found[False]) > 1e-6
+
     def test_needs_four_samples(self) -> None:
         with pytest.raises(MemstudyError, match="at least 4 samples, not 3"):
             unbiased_cka(joined(gaussian(3, 2, 0), gaussian(3, 2, 1)))
@@ -613,6 +699,75 @@ class TestInvariances:
             assert (-1 if name == "unbiased cka" else 0) <= measure(pair) <= 1 + 1e-12, name
 
 
+drawn = given(n=st.integers(30, 80), p=st.integers(1, 12), q=st.integers(1, 12), seed=st.integers(0, 10**6))
+few_examples = settings(max_examples=25, deadline=None)
+
+
+def moved(x: Tensor, seed: int, condition: float) -> Tensor:
+    """Another size, another place, and an invertible map; a rotation if its condition is 1."""
+    return 7 * x @ invertible(x.shape[1], seed, condition) + gaussian(1, x.shape[1], seed, "shift")
+
+
+class TestLaws:
+    """Of representations of any shape, that share something."""
+
+    @few_examples
+    @drawn
+    def test_cca_keeps_under_invertible_maps_of_both_sides(self, n: int, p: int, q: int, seed: int) -> None:
+        x, y = related(n, p, q, seed)
+        mapped = analysis.cca(moved(x, seed, 100), moved(y, seed + 1, 100))
+        torch.testing.assert_close(mapped.coefficients, analysis.cca(x, y).coefficients, rtol=0, atol=1e-8)
+
+    @few_examples
+    @drawn
+    def test_cka_and_procrustes_keep_under_rotation_scale_and_shift(
+        self, n: int, p: int, q: int, seed: int
+    ) -> None:
+        plain = joined(*related(n, p, q, seed))
+        turned = joined(*(moved(part, seed, 1) for part in related(n, p, q, seed)))
+        for name in ("cka", "unbiased cka", "procrustes", "svcca"):
+            assert MEASURES[name](turned) == pytest.approx(MEASURES[name](plain), abs=1e-8), name
+
+    @few_examples
+    @drawn
+    def test_symmetric_and_1_with_itself(self, n: int, p: int, q: int, seed: int) -> None:
+        x, y = related(n, p, q, seed)
+        pair, same = joined(x, y), joined(x, x)
+        for name, measure in MEASURES.items():
+            assert measure(same) == pytest.approx(1, abs=1e-9), name
+            if name != "pwcca":
+                assert measure(pair.swapped()) == pytest.approx(measure(pair), abs=1e-10), name
+
+    @few_examples
+    @given(
+        angles=st.lists(st.floats(0, np.pi / 2), min_size=1, max_size=8),
+        extra=st.integers(0, 5),
+        seed=st.integers(0, 10**6),
+    )
+    def test_planted_angles_are_found_in_any_basis(self, angles: list[float], extra: int, seed: int) -> None:
+        k, theta = len(angles), torch.tensor(sorted(angles), dtype=torch.float64)
+        q = orthonormal(60, 2 * k + extra, seed)
+        y = torch.cat([q[:, :k] * theta.cos() + q[:, k : 2 * k] * theta.sin(), q[:, 2 * k :]], dim=1)
+        found = pair(moved(q[:, :k], seed, 100), moved(y, seed + 1, 100))
+        torch.testing.assert_close(found, theta.cos(), rtol=0, atol=1e-10)
+
+
+class Largest(TorchDispatchMode):
+    """The bytes of the largest tensor that was made, not a view of one that was there."""
+
+    bytes = 0
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        made = func(*args, **(kwargs or {}))
+        given = {part.untyped_storage().data_ptr() for part in tree_leaves((args, kwargs)) if is_tensor(part)}
+        for part in filter(is_tensor, tree_leaves(made)):
+            if part.untyped_storage().data_ptr() not in given:
+                self.bytes = max(self.bytes, part.untyped_storage().nbytes())
+        return made
+
+
 class TestStack:
     """Going through samples once, in chunks, is the same as factorizing."""
 
@@ -667,10 +822,21 @@ class TestStack:
         for together, pair in zip(all_coefficients(pairs), pairs, strict=True):
             torch.testing.assert_close(together, coefficients(pair), rtol=0, atol=1e-12)
 
+    def test_copies_chunks_alone(self, real: list[Tensor]) -> None:
+        """Of 3,200 samples 100 are in memory at a time, and never a part of all of them."""
+        views = [part.float() for part in (*real, real[0] + real[1])]
+        with Largest() as seen:
+            stack = Stack.of(views, [(0, 2), (0, 1)], chunk=100)
+            coefficients(stack.pair(0, 2))
+        assert seen.bytes == 100 * 3 * 50 * 8
+        with Largest() as seen:
+            factorize(views[0])  # negative control
+        assert seen.bytes >= 3200 * 50 * 8
+
     def test_bad_input_is_answered_in_a_sentence(self) -> None:
         bad = gaussian(30, 3, 0)
         bad[7, 1] = torch.nan
-        with pytest.raises(MemstudyError, match="NaN or infinite"):
+        with pytest.raises(MemstudyError, match="NaN or infinite values, first in unit 1 "):
             Stack.of([bad, gaussian(30, 3, 1)], [(0, 1)]).pair(0, 1)
         with pytest.raises(MemstudyError, match="30 and 29"):
             Stack.of([gaussian(30, 3, 0), gaussian(29, 3, 1)], [(0, 1)])
@@ -697,6 +863,37 @@ class TestArrays:
         x, y = (np.round(100 * part.numpy()) for part in related(200, 10, 25, 0))
         own = (x.tolist(), y.tolist()) if kind is list else (x.astype(kind), y.astype(kind))
         assert analysis.cka(*own) == pytest.approx(analysis.cka(x, y), rel=1e-12)
+
+    @pytest.mark.parametrize("name", ["cca", "svcca", "pwcca", "cka", "procrustes"])
+    def test_constant_units_are_refused_by_side_and_place_or_dropped(self, name: str) -> None:
+        """Dropped is as if they had been taken out; then the rank says so."""
+        measure = getattr(analysis, name)
+        x, y = related(200, 10, 5, 0)
+        units = [1, 3, 4, 8]
+        dead = x.clone()
+        dead[:, units] = 0.3
+        with pytest.raises(MemstudyError, match=r'x has constant units, 4 of 10 \(1, 3, 4, …;.*constant="drop"'):
+            measure(dead, y)
+        with pytest.raises(MemstudyError, match=r"y has constant units, 1 of 5 \(2; counted from 0\)"):
+            measure(x, y.index_fill(1, torch.tensor([2]), 7.0))
+        kept = x[:, [unit for unit in range(10) if unit not in units]]
+        found, expected = measure(dead, y, constant="drop"), measure(kept, y)
+        if name == "cca":
+            assert (found.rank_x, found.rank_y) == (6, 5)
+            found, expected = found.mean, expected.mean
+        assert found == pytest.approx(expected, abs=1e-12)
+        for choice in ("refuse", "drop"):
+            with pytest.raises(MemstudyError, match="y does not vary: all of its 3 units are constant"):
+                measure(x, torch.ones(200, 3), constant=choice)
+        with pytest.raises(MemstudyError, match="did you mean drop"):
+            measure(x, y, constant="dorp")
+
+    @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+    def test_what_is_not_finite_is_refused_by_side_and_place(self, bad: float) -> None:
+        x, y = related(50, 4, 3, 0)
+        y[7, 2] = bad
+        with pytest.raises(MemstudyError, match="y holds NaN or infinite values, first in sample 7, unit 2"):
+            analysis.cka(x, y)
 
     def test_refuse_what_means_nothing(self) -> None:
         with pytest.raises(MemstudyError, match="n = 20 and p = 30"):

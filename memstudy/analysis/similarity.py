@@ -15,6 +15,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
+from torch.linalg import LinAlgError  # type: ignore[attr-defined]
 
 from memstudy.analysis.factorization import Pair, Spectrum
 from memstudy.analysis.keep import KeepRule
@@ -27,7 +28,7 @@ def coefficients(pair: Pair) -> Tensor:
     The cosines of the principal angles between the spans of the bases (Björck and Golub 1973).
     """
     _check(pair)
-    return torch.linalg.svdvals(pair.overlap).clamp(0, 1)
+    return _singular_values(pair.overlap).clamp(0, 1)
 
 
 def all_coefficients(pairs: Sequence[Pair]) -> list[Tensor]:
@@ -52,7 +53,7 @@ def truncated(pair: Pair, rule: KeepRule) -> Tensor:
 def svcca(pair: Pair, rule: KeepRule) -> float:
     """Mean canonical coefficient of the truncated representations (Raghu et al. 2017). NaN if one has rank 0."""
     _check(pair)
-    return float(torch.linalg.svdvals(truncated(pair, rule)).clamp(0, 1).mean())
+    return float(_singular_values(truncated(pair, rule)).clamp(0, 1).mean())
 
 
 def pwcca(pair: Pair) -> float:
@@ -70,7 +71,7 @@ def pwcca(pair: Pair) -> float:
     revision fails with an IndexError and another takes the second view's weights.
     """
     _check(pair)
-    rotation, rho, _ = torch.linalg.svd(pair.overlap, full_matrices=False)
+    rotation, rho = _decomposed(pair.overlap)
     projections = rotation.T @ (pair.x.singular_values[:, None] * pair.x.directions)
     weights = projections.abs().sum(dim=1)
     return float((weights * rho.clamp(0, 1)).sum() / weights.sum())
@@ -113,16 +114,44 @@ def procrustes(pair: Pair) -> float:
     norms = [torch.linalg.norm(side.singular_values) for side in (pair.x, pair.y)]
     if min(pair.x.rank, pair.y.rank) == 0:
         return math.nan
-    return float((torch.linalg.svdvals(_cross(pair)).sum() / (norms[0] * norms[1])).clamp(0, 1))
+    return float((_singular_values(_cross(pair)).sum() / (norms[0] * norms[1])).clamp(0, 1))
+
+
+def check_samples(n: int, p: int) -> None:
+    """Raise a MemstudyError if n samples are too few for the CCA of p units."""
+    if n <= p:
+        raise MemstudyError(
+            f"CCA needs more samples than units, but n = {n} and p = {p}: every coefficient would be 1 whatever "
+            "the data. Use more images, take positions as samples, or CKA."
+        )
 
 
 def _check(pair: Pair) -> None:
     for side in (pair.x, pair.y):
-        if side.n <= side.p:
-            raise MemstudyError(
-                f"CCA needs more samples than units, but n = {side.n} and p = {side.p}: every coefficient would "
-                "be 1 whatever the data. Use more images, take positions as samples, or CKA."
-            )
+        check_samples(side.n, side.p)
+
+
+def _singular_values(matrix: Tensor) -> Tensor:
+    try:
+        return torch.linalg.svdvals(matrix)
+    except LinAlgError:
+        return _slowly_decomposed(matrix)[1]
+
+
+def _decomposed(matrix: Tensor) -> tuple[Tensor, Tensor]:
+    """Left singular vectors and singular values."""
+    try:
+        return torch.linalg.svd(matrix, full_matrices=False)[:2]
+    except LinAlgError:
+        return _slowly_decomposed(matrix)
+
+
+def _slowly_decomposed(matrix: Tensor) -> tuple[Tensor, Tensor]:
+    """By QR iterations: divide and conquer sometimes fails where many values are 1, as few samples make them."""
+    import scipy.linalg
+
+    left, values, _ = scipy.linalg.svd(matrix.cpu().numpy(), full_matrices=False, lapack_driver="gesvd")
+    return torch.from_numpy(left).to(matrix.device), torch.from_numpy(values).to(matrix.device)
 
 
 def _cross(pair: Pair) -> Tensor:

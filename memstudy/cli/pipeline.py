@@ -95,6 +95,7 @@ def svcca_step(
     all_pairs: bool = False,
     what: What | None = None,
     epochs: Sequence[int] | None = None,
+    constant: str = "drop",
 ) -> dict[str, Any]:
     """Compare representations; print the digest; write both CSV files."""
     what = what or What()
@@ -108,6 +109,7 @@ def svcca_step(
             what=what,
             all_pairs=all_pairs,
             epochs=epochs,
+            constant=constant,
             on_pair=on_pair,
             on_left_out=left_out.append,
         )
@@ -118,11 +120,12 @@ def svcca_step(
         if len(parts) > 1:
             voice.say(f"\n{title}:")
         digest = comparison.digest(part)
-        _say_digest(voice, digest, rule)
+        shown = digest if digest["collapsed"].any() else digest.drop(columns="collapsed")
+        _say_digest(voice, shown, rule)
         records += _records(digest.assign(setting=title))
     _say_left_out(voice, left_out)
     voice.say(f"\nall {len(pairs)} comparisons: {selection.path / what.pairs}")
-    return {"svcca": records}
+    return {"svcca": records, "left_out": left_out}
 
 
 def ablation_step(

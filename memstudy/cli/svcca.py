@@ -31,6 +31,13 @@ from memstudy.cli import options
     show_default=True,
     help="Positions of a convolutional layer are samples, or units (flattened).",
 )
+@click.option(
+    "--constant",
+    type=click.Choice(["drop", "refuse"]),
+    default="drop",
+    show_default=True,
+    help="Units that are constant on the test images, such as dead ReLUs; rows have units and rank.",
+)
 @options.device
 @options.data_dir
 @options.runs_dir
@@ -43,6 +50,7 @@ def svcca(
     measure: str,
     layer: str,
     positions: str,
+    constant: str,
     device: str,
     threads: int,
     data_dir: Path | None,
@@ -68,7 +76,7 @@ def svcca(
     voice, selection = Voice(quiet=as_json), Store(runs_dir).select(runs, study)
     bench = Workbench(resolve_device(device), data_dir)
     with numerics(threads):
-        summary = svcca_step(selection, bench, voice, keep, all_pairs=bool(runs), what=what, epochs=chosen)
+        summary = svcca_step(selection, bench, voice, keep, bool(runs), what, chosen, constant)
     summary["figures"] = [str(path) for path in similarity.draw(selection, what, measure)]
     voice.say(f"figures: {selection.path / 'figures'}")
     if as_json:

@@ -48,7 +48,8 @@ def _among(rows: pd.DataFrame, names: dict[str, str]) -> pd.DataFrame:
 def digest(table: pd.DataFrame) -> pd.DataFrame:
     """The comparisons worth a line: couples at their last common epoch, first against last, the control.
 
-    Means over those of equal names.
+    Means over the `n` of equal names that have a similarity; `collapsed` are those that do not, as one of the two
+    networks has rank 0.
     """
     table = table[table["relation"].isin(list(MEANING))]
     at_end = table.groupby(["relation", "run_a", "run_b"])["epoch_a"].transform("max") == table["epoch_a"]
@@ -56,7 +57,10 @@ def digest(table: pd.DataFrame) -> pd.DataFrame:
     at_start = runs["epoch_a"].transform("min") == table["epoch_a"]
     whole = at_start & (runs["epoch_b"].transform("max") == table["epoch_b"])
     chosen = table[whole.where(table["relation"] == PAST, at_end)]
+    ranks = chosen[["rank_a", "rank_b"]]
+    chosen = chosen.assign(**ranks.where(ranks.min(axis="columns") > 0))
     grouped = chosen.groupby(["relation", "a", "b", "epoch_a", "epoch_b"], sort=False)
-    means = grouped[["cca", "svcca", "pwcca", "cka", "procrustes"]].mean()
-    ranks = grouped[["rank_a", "rank_b"]].mean().round(1)
-    return means.join(ranks).assign(n=grouped.size()).reset_index()
+    means = grouped[["cca", "svcca", "pwcca", "cka", "procrustes", "rank_a", "rank_b"]].mean()
+    means[["rank_a", "rank_b"]] = means[["rank_a", "rank_b"]].round(1)
+    n = grouped["cca"].count()
+    return means.assign(n=n, collapsed=grouped.size() - n).reset_index()

@@ -1,31 +1,29 @@
 """How similar the representations of a selection's runs are: CCA, SVCCA, PWCCA, CKA, Procrustes.
 
 Samples are the test images; positions of a convolutional layer count as samples (AL2's protocol) or as units.
-Networks that are compared with each other go through the images together, chunk by chunk, so that no
-representation is kept.
+Networks that are compared with each other go through the images together (`streams`), as many as a budget of
+memory allows (`bundles`), and no representation is kept.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import pandas as pd
-import torch
-from torch import Tensor
 
 from memstudy.analysis import similarity
-from memstudy.analysis.factorization import Pair, Stack, as_samples
+from memstudy.analysis.factorization import Pair, check_constant
 from memstudy.analysis.keep import KeepRule
 from memstudy.errors import MemstudyError
-from memstudy.randomness import torch_generator
 from memstudy.store import RunDirectory
 from memstudy.store.store import Selection
-from memstudy.study.comparisons import UNIFORM, USUAL, Comparison, Side, What, bundles, couples, plan
-from memstudy.study.layers import output_of
+from memstudy.study import streams
+from memstudy.study.bundles import Bundle, Size, bundles
+from memstudy.study.comparisons import UNIFORM, USUAL, Comparison, Side, What, couples, named, plan
 from memstudy.study.rows import Rows, read
-from memstudy.study.trunk import NotFinite, Workbench
+from memstudy.study.trunk import Workbench
 from memstudy.training.evaluation import batch_size
+from memstudy.training.memory import returning_freed
 
 KEY = ("relation", "run_a", "epoch_a", "checkpoint_a", "run_b", "epoch_b", "checkpoint_b", "keep")
 VERSION = ("checkpoint_a", "checkpoint_b", "keep")
@@ -39,6 +37,7 @@ def compare(
     what: What = USUAL,
     all_pairs: bool = False,
     epochs: Sequence[int] | None = None,
+    constant: str = "drop",
     on_pair: Callable[[int, int], None] = lambda done, total: None,
     on_left_out: Callable[[str], None] = lambda what: None,
 ) -> pd.DataFrame:
@@ -47,9 +46,14 @@ def compare(
 
     Columns of a row beside its key: n samples, p_a and p_b units, rank_a and rank_b, cca (mean coefficient),
     svcca, kept_a and kept_b directions, pwcca (weighted by a) and pwcca_back (by b), cka, cka_unbiased,
-    procrustes.
+    procrustes. A network all of whose units are constant has rank 0, and no similarity.
+
+    Constant units, such as dead ReLUs, are dropped; `constant="refuse"` raises a MemstudyError that names run,
+    epoch and layer. So do a layer that a run does not have, and at least as many units as samples. A network that
+    is not finite, and two that give different numbers of samples, are left out.
     """
     _check_images(selection)
+    check_constant(constant)
     for _, a, b in couples(selection.runs, all_pairs):
         if not set(a.checkpoints()) & set(b.checkpoints()):
             on_left_out(f"{a.name} with {b.name}: they kept no common epoch")
@@ -58,33 +62,39 @@ def compare(
     with (
         Rows(selection.path / what.coefficients, KEY, VERSION) as sequences,
         Rows(selection.path / what.pairs, KEY, VERSION) as pairs,
+        returning_freed(),
     ):
         left = set()
         for comparison in todo:
             key = _key(comparison, keep)
             sequences.expect(*key)
             pairs.expect(*key)
-            if _complete(pairs.find(*key), sequences.find(*key)):
+            if _complete(pairs.find(*key), sequences.find(*key), constant):
                 sequences.keep(*key)
                 pairs.keep(*key)
             else:
                 left.add(comparison)
+        chosen = _bundles(todo, bench, what, on_left_out) if left else []
+        left.intersection_update(c for bundle in chosen for c in bundle.comparisons)
         done = len(todo) - len(left)
         on_pair(done, len(todo))
-        for bundle in bundles(todo):
-            missing = left.intersection(bundle)
+        for bundle in chosen:
+            missing = left.intersection(bundle.comparisons)
             if not missing:
                 continue
-            for comparison, pair in _pairs(bundle, bench, what, gone):  # all of it: the last digits depend on that
-                if comparison in missing:
-                    sequence, row = _measure(comparison, pair, what, keep)
-                    sequences.add(sequence, _key(comparison, keep))
-                    pairs.add(row, _key(comparison, keep))
+            measured = (  # so that the last pair does not outlive its bundle
+                (_key(comparison, keep), *_measure(pair, keep))
+                for comparison, pair in streams.pairs(bundle, missing, bench, what, gone, constant == "refuse")
+            )
+            for key, sequence, row in measured:
+                sequences.add(sequence, key)
+                pairs.add(row, key)
             done += len(missing)
             on_pair(done, len(todo))
-    for reason in gone.values():
+    rows = read(selection.path / what.pairs)
+    for reason in [*gone.values(), *_collapsed(rows, what)]:
         on_left_out(reason)
-    return read(selection.path / what.pairs)
+    return rows
 
 
 def _check_images(selection: Selection) -> None:
@@ -96,10 +106,17 @@ def _check_images(selection: Selection) -> None:
         )
 
 
-def _complete(pair: pd.DataFrame, sequence: pd.DataFrame) -> bool:
-    """Whether all of a comparison is stored: its one row, and as many coefficients as the smaller rank."""
-    ranks = pair.reindex(columns=["rank_a", "rank_b"]).apply(pd.to_numeric, errors="coerce")
-    return bool(ranks.min(axis="columns").tolist() == [len(sequence)])
+def _complete(pair: pd.DataFrame, sequence: pd.DataFrame, constant: str) -> bool:
+    """Whether all of a comparison is stored: its one row, and as many coefficients as the smaller rank.
+
+    Where constant units are refused, a rank below the number of units is looked at again.
+    """
+    ranks, units = (
+        pair.reindex(columns=[f"{name}_a", f"{name}_b"]).apply(pd.to_numeric, errors="coerce").to_numpy()
+        for name in ("rank", "p")
+    )
+    whole = ranks.min(axis=1).tolist() == [len(sequence)]
+    return whole and (constant == "drop" or bool((ranks == units).all()))
 
 
 def _key(comparison: Comparison, keep: KeepRule) -> tuple[str | int, ...]:
@@ -111,84 +128,70 @@ def _key(comparison: Comparison, keep: KeepRule) -> tuple[str | int, ...]:
     return comparison.relation, *side(*comparison.a), *side(*comparison.b), str(keep)
 
 
-def _pairs(
-    bundle: Sequence[Comparison], bench: Workbench, what: What, gone: dict[Side, str]
-) -> list[tuple[Comparison, Pair]]:
-    """Every comparison of a bundle with its pair; those with a network that diverged are left out, and noted."""
-    sources: dict[Side, Source] = {}
-    for run, epoch in (side for comparison in bundle for side in (comparison.a, comparison.b)):
-        if run is not None and (run, epoch) not in sources and (run, epoch) not in gone:
-            try:
-                sources[run, epoch] = _activations(bench, run, epoch, what)
-            except NotFinite as error:
-                gone[run, epoch] = str(error)
-    for comparison in bundle:
-        if comparison.b[0] is None and comparison.a in sources:
-            sources[comparison.b] = _uniform(sources[comparison.a])
-    chosen = [comparison for comparison in bundle if {comparison.a, comparison.b} <= sources.keys()]
-    if not chosen:
+def _bundles(
+    todo: Sequence[Comparison], bench: Workbench, what: What, on_left_out: Callable[[str], None]
+) -> list[Bundle]:
+    """What can be compared, in bundles. Raises a MemstudyError if a run does not have the layer, or too many units
+    for its samples.
+    """
+    runs = dict.fromkeys(run for c in todo for run, _ in (c.a, c.b) if run is not None)
+    sizes = {run: streams.size(bench, run, what) for run in runs}
+    for side in (side for c in todo for side in (c.a, c.b)):
+        _check_samples(side, sizes, what)
+    return bundles(_alike(todo, sizes, what, on_left_out), sizes, batch_size(bench.device))
+
+
+def _check_samples(side: Side, sizes: Mapping[RunDirectory, Size], what: What) -> None:
+    run, _ = side
+    if run is not None:
+        try:
+            similarity.check_samples(sizes[run].n, sizes[run].units)
+        except MemstudyError as error:
+            raise MemstudyError(f"{named(side, what)}: {error}") from error
+
+
+def _alike(
+    todo: Sequence[Comparison], sizes: Mapping[RunDirectory, Size], what: What, on_left_out: Callable[[str], None]
+) -> list[Comparison]:
+    """Comparisons of networks that give equally many samples; of every two that do not, `on_left_out` is told."""
+    alike: list[Comparison] = []
+    unlike: dict[tuple[RunDirectory, RunDirectory], set[int]] = {}
+    for c in todo:
+        (a, epoch), (b, _) = c.a, c.b
+        if a is None or b is None or sizes[a].n == sizes[b].n:
+            alike.append(c)
+        else:
+            unlike.setdefault((a, b), set()).add(epoch)
+    for (a, b), epochs in unlike.items():
+        on_left_out(
+            f"{a.name} with {b.name}, epoch {_listed(epochs)}, layer {what.title}: "
+            f"they give {sizes[a].n} and {sizes[b].n} samples of the same images, so that none corresponds; "
+            "--positions flattened makes units of positions"
+        )
+    return alike
+
+
+def _collapsed(rows: pd.DataFrame, what: What) -> list[str]:
+    """What is to be said of each run whose network answers the same to every image, and so is like nothing."""
+    if rows.empty:
         return []
-    places = {side: place for place, side in enumerate(sources)}
-    stack = Stack(len(places), [(places[c.a], places[c.b]) for c in chosen])
-    for place in _stream(stack, list(sources.values()), batch_size(bench.device)):
-        side = list(sources)[place]
-        gone[side] = str(NotFinite(*_network(side)))
-    return [(c, stack.pair(places[c.a], places[c.b])) for c in chosen if not {c.a, c.b} & gone.keys()]
+    names = ("run", "epoch", "rank")
+    sides = [rows[[f"{name}_{side}" for name in names]].set_axis(names, axis=1) for side in ("a", "b")]
+    found = pd.concat(sides).query("rank == 0")
+    return [
+        f"{run}, epoch {_listed(own['epoch'])}, layer {what.title}: it has collapsed, as all units are constant "
+        "on the test images; its rows say rank 0, and no similarity"
+        for run, own in found.groupby("run", sort=False)
+    ]
 
 
-@dataclass(frozen=True)
-class Source:
-    """Samples (n, p) of any of `images` images, by a slice of them."""
-
-    images: int
-    samples: Callable[[slice], Tensor]
+def _listed(epochs: Iterable[int]) -> str:
+    return ", ".join(map(str, sorted(set(epochs))))
 
 
-def _activations(bench: Workbench, run: RunDirectory, epoch: int, what: What) -> Source:
-    """A kept network's, on the images that it is tested on. Raises NotFinite if its weights are not."""
-    images, output = bench.test_set(run).images, output_of(bench.network(run, epoch), what.layer)
-    return Source(len(images), lambda part: as_samples(output(images[part]), what.positions))
-
-
-def _uniform(like: Source) -> Source:
-    """As many uniform random numbers as another source has."""
-    first = like.samples(slice(0, 1))
-    positions, units = first.shape
-    noise = torch.rand(like.images * positions, units, generator=torch_generator(0, "cca control"))
-    return Source(
-        like.images, lambda part: noise[part.start * positions : part.stop * positions].to(first.device).double()
-    )
-
-
-@torch.no_grad()
-def _stream(stack: Stack, sources: Sequence[Source], step: int) -> set[int]:
-    """Take all images through all sources. Returns the places of those that were not finite somewhere."""
-    bad: set[int] = set()
-    images = sources[0].images
-    for start in range(0, images, step):
-        parts = [source.samples(slice(start, min(start + step, images))) for source in sources]
-        for place, part in enumerate(parts):
-            if not part.isfinite().all():
-                bad.add(place)
-                parts[place] = torch.zeros_like(part)  # it must not spoil the others
-        stack.add(parts)
-    return bad
-
-
-def _network(side: Side) -> tuple[RunDirectory, int]:
-    """A side that is a network."""
-    run, epoch = side
-    assert run is not None
-    return run, epoch
-
-
-def _measure(comparison: Comparison, pair: Pair, what: What, keep: KeepRule) -> tuple[pd.DataFrame, pd.DataFrame]:
+def _measure(pair: Pair, keep: KeepRule) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The sequence of coefficients, one row each, and the one row that sums them up."""
-    try:
-        coefficients = similarity.coefficients(pair)
-    except MemstudyError as error:
-        names = " with ".join(_named(side) for side in (comparison.a, comparison.b))
-        raise MemstudyError(f"{names}, layer {what.title}: {error}") from error
+    coefficients = similarity.coefficients(pair)
     sequence = pd.DataFrame({"index": range(1, len(coefficients) + 1), "coefficient": coefficients.tolist()})
     row = {
         "n": pair.x.n,
@@ -207,8 +210,3 @@ def _measure(comparison: Comparison, pair: Pair, what: What, keep: KeepRule) -> 
         "procrustes": similarity.procrustes(pair),
     }
     return sequence, pd.DataFrame([row])
-
-
-def _named(side: Side) -> str:
-    run, epoch = side
-    return UNIFORM if run is None else f"{run.name}, epoch {epoch}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from memstudy.analysis.factorization import POSITIONS
@@ -15,7 +15,6 @@ from memstudy.study.layers import TRUNK
 METHOD = "al2"  # what twins differ by
 TWIN, SEED, PAST, CONTROL, PAIR, GRID = "twin", "seed", "past", "control", "pair", "grid"
 UNIFORM = "uniform random"
-TOGETHER = 16  # networks of one side that go through the images together: what they compute is multiplied at once
 
 Side = tuple[RunDirectory | None, int]  # None is the uniform-random control
 
@@ -65,6 +64,12 @@ class Comparison:
     b: Side
 
 
+def named(side: Side, what: What) -> str:
+    """Whose representation, when, and of which layer."""
+    run, epoch = side
+    return f"{UNIFORM if run is None else run.name}, epoch {epoch}, layer {what.title}"
+
+
 def is_twin(baseline: Recipe, other: Recipe) -> bool:
     """Whether `other` is the baseline with AL2 added and nothing else changed."""
     without = tuple(r for r in other.regularizers if r.name != METHOD)
@@ -108,16 +113,3 @@ def plan(runs: Sequence[RunDirectory], all_pairs: bool, epochs: Sequence[int] | 
         found += [Comparison(PAST, (run, a), (run, b)) for a, b in itertools.combinations(own, 2)]
         found.append(Comparison(CONTROL, (run, own[-1]), (None, own[-1])))
     return found
-
-
-def bundles(comparisons: Iterable[Comparison]) -> list[list[Comparison]]:
-    """Comparisons whose networks go through the images together: a run's epochs, or runs at one epoch."""
-    found: dict[object, list[Comparison]] = {}
-    order: dict[object, dict[Side, int]] = {}
-    for comparison in comparisons:
-        a, b = comparison.a, comparison.b
-        group = ("run", a[0]) if comparison.relation in (PAST, CONTROL) else ("epoch", a[1])
-        places = order.setdefault(group, {})
-        first, second = (places.setdefault(side, len(places)) // TOGETHER for side in (a, b))
-        found.setdefault((*group, first, second), []).append(comparison)
-    return list(found.values())
