@@ -177,6 +177,7 @@ def test_all_verbs_on_a_store(memstudy, trained, tmp_path):
     for verb in (["svcca"], ["ablate", "--orders", "2"], ["table"], ["figures"], ["runs"]):
         plain = memstudy(*verb)
         assert plain.exit_code == 0, plain.output
+    for verb in (["svcca"], ["table"], ["runs"]):
         as_json = memstudy(*verb, "--json")
         assert as_json.exit_code == 0, as_json.output
         assert json.loads(as_json.stdout)

@@ -4,19 +4,7 @@ from __future__ import annotations
 
 import shutil
 
-import pytest
-
 from memstudy.store import Store
-
-
-@pytest.fixture
-def packed(command, trained, small_source, tmp_path):
-    """A store of real runs, analyzed, and its pack."""
-    shutil.copytree(trained, tmp_path / "runs")
-    assert command("ablate", "--study", "tiny", "--orders", "2", "--device", "cpu").exit_code == 0
-    result = command("pack", "packed", "--study", "tiny")
-    assert result.exit_code == 0, result.output
-    return tmp_path / "runs", tmp_path / "packed"
 
 
 def content(store, *patterns):
@@ -24,33 +12,35 @@ def content(store, *patterns):
     return {path.name: path.read_bytes() for pattern in patterns for path in folder.glob(pattern)}
 
 
-def test_tables_and_figures_are_the_same_without_a_network(command, packed):
-    runs, small = packed
+def test_tables_and_figures_are_the_same_without_a_network(command, trained, small_source, tmp_path):
+    runs, small = tmp_path / "runs", tmp_path / "packed"
+    shutil.copytree(trained, runs)
+    for words in (("ablate", "--orders", "2", "--device", "cpu"), ("pack", "packed", "--study", "tiny")):
+        result = command(*words)
+        assert result.exit_code == 0, result.output
     assert not list(small.rglob("*.safetensors")) + list(small.rglob("labels.npz"))
     assert len(Store(small).runs()) == len(Store(runs).runs())
     for store in (runs, small):
-        for step in (("table",), ("figures",)):
-            result = command(*step, "--study", "tiny", "--runs-dir", str(store))
+        for step in ("table", "figures"):
+            result = command(step, "--runs-dir", str(store))
             assert result.exit_code == 0, result.output
     made = [content(store, "tables/*", "figures/*.csv", "*.csv") for store in (runs, small)]
     assert "table1.md" in made[0]
     assert "ablation.csv" in made[0]
     assert made[0] == made[1]
-
-
-def test_what_is_large_is_left_out_and_said(command, packed, monkeypatch):
-    monkeypatch.setattr("memstudy.store.pack.LARGEST", 1000)
-    result = command("pack", "small", "--study", "tiny")
-    assert "left out: ablation_curves.csv" in result.output
-
-
-def test_it_is_no_place_to_pack_into(command, packed):
-    result = command("pack", "runs", "--study", "tiny")
-    assert result.exit_code == 2
-    assert "choose another directory" in result.output
-
-
-def test_an_analysis_of_a_pack_says_what_is_missing(command, packed):
-    result = command("svcca", "--study", "tiny", "--runs-dir", "packed", "--device", "cpu")
+    result = command("svcca", "--runs-dir", "packed", "--device", "cpu")  # it needs networks, and says so
     assert result.exit_code == 2
     assert "safetensors" in result.output
+
+
+def test_what_is_large_is_left_out_and_said(command, trained, tmp_path, monkeypatch):
+    shutil.copytree(trained, tmp_path / "runs")
+    (tmp_path / "runs" / "studies" / "tiny" / "many.csv").write_text("x\n" * 600)
+    monkeypatch.setattr("memstudy.store.pack.LARGEST", 1000)
+    result = command("pack", "small", "--study", "tiny")
+    assert result.exit_code == 0
+    assert "left out: many.csv" in result.output
+    assert not list((tmp_path / "small").rglob("many.csv"))
+    result = command("pack", "runs", "--study", "tiny")  # its own store
+    assert result.exit_code == 2
+    assert "choose another directory" in result.output

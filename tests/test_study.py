@@ -178,7 +178,7 @@ def test_a_diverged_network_is_left_out_by_name(store, bench):
     diverge(diverged, 2)
     left_out: list[str] = []
     pairs = compare.compare(selection, bench, keep=VARIANCE, all_pairs=True, on_left_out=left_out.append)
-    assert left_out == [f"{diverged.name}, epoch 2: its representation is not finite"]
+    assert left_out == [f"{diverged.name}, epoch 2, layer trunk: its representation is not finite"]
     assert set(pairs.loc[pairs["relation"] == "pair", "epoch_a"]) == {0, 1}
     left_out.clear()
     curves = ablate.ablate(selection, bench, orders=1, seed=0, on_left_out=left_out.append)
