@@ -175,6 +175,7 @@ class Stack:
         self._chunk_means: list[Tensor] = []
         self._sums: list[Tensor] = []
         self._products: list[Tensor] = []  # of each representation XᵀY with its partners, side by side
+        self._made = torch.empty(0)  # room for those of a chunk, as new memory for each would take time
         self._by_norm: list[Tensor] = []  # of each representation Σ ‖x_j‖² x, a row for each j
         self._norms = torch.zeros(0)  # Σ ‖x_i‖² ‖x_j‖²
         self._spectra: list[Spectrum] = []
@@ -194,6 +195,7 @@ class Stack:
             stack.add(parts)
         return stack
 
+    @torch.no_grad()
     def add(self, chunk: Sequence[Tensor]) -> None:
         """The next samples of every representation, (m, p_i) each, in one order."""
         same_samples([len(part) for part in chunk])
@@ -203,7 +205,8 @@ class Stack:
         parts = whole.split(self._widths, dim=1)
         norms = torch.stack([part.square().sum(dim=1) for part in parts])
         for i, part in enumerate(parts):
-            self._products[i] += part.T @ _side_by_side(self._partners[i], parts, whole)
+            made = self._made[: self._products[i].numel()].view_as(self._products[i])
+            self._products[i] += torch.mm(part.T, _side_by_side(self._partners[i], parts, whole), out=made)
             self._by_norm[i] += norms @ part
             self._sums[i] += part.sum(dim=0, dtype=torch.float64)
         self._norms += norms @ norms.T
@@ -222,6 +225,8 @@ class Stack:
             zeros(width, sum(self._widths[j] for j in partners))
             for width, partners in zip(self._widths, self._partners, strict=True)
         ]
+        most = max(products.numel() for products in self._products)
+        self._made = torch.empty(most, dtype=self.kind, device=chunk[0].device)
 
     def _shifted(self, chunk: Sequence[Tensor]) -> Tensor:
         """The chunk (m, Σ p_i), side by side, about the first chunk's means."""
