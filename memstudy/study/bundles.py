@@ -35,10 +35,13 @@ class Size:
 
 @dataclass(frozen=True)
 class Bundle:
-    """Comparisons whose networks go through the images together, and how many images at once."""
+    """Comparisons whose networks go through the images together, how many images at once, and the bytes of the
+    largest product of two of them.
+    """
 
     comparisons: tuple[Comparison, ...]
     images: int
+    product: int
 
 
 def bundles(
@@ -69,7 +72,8 @@ def _parts(group: list[Comparison], sizes: Mapping[RunDirectory, Size], most_ima
         first, second = (places.setdefault(side, len(places)) // count for side in (comparison.a, comparison.b))
         found.setdefault((first, second), []).append(comparison)
     for part in found.values():
-        yield Bundle(tuple(part), min(most_images, images_at_once(largest, count)))
+        images = min(most_images, images_at_once(largest, count))
+        yield Bundle(tuple(part), images, 8 * largest.units**2)
 
 
 def together(size: Size) -> int:

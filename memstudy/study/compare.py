@@ -62,7 +62,6 @@ def compare(
     with (
         Rows(selection.path / what.coefficients, KEY, VERSION) as sequences,
         Rows(selection.path / what.pairs, KEY, VERSION) as pairs,
-        returning_freed(),
     ):
         left = set()
         for comparison in todo:
@@ -86,9 +85,10 @@ def compare(
                 (_key(comparison, keep), *_measure(pair, keep))
                 for comparison, pair in streams.pairs(bundle, missing, bench, what, gone, constant == "refuse")
             )
-            for key, sequence, row in measured:
-                sequences.add(sequence, key)
-                pairs.add(row, key)
+            with returning_freed(bundle.product):
+                for key, sequence, row in measured:
+                    sequences.add(sequence, key)
+                    pairs.add(row, key)
             done += len(missing)
             on_pair(done, len(todo))
     rows = read(selection.path / what.pairs)

@@ -29,12 +29,15 @@ def keep_freed() -> bool:
 
 
 @contextlib.contextmanager
-def returning_freed() -> Iterator[None]:
-    """For its time, let freed blocks of a megabyte and more go back to the system.
+def returning_freed(size: int) -> Iterator[None]:
+    """While many blocks of this size (bytes) are made and freed, let those of a megabyte and more go back at once.
 
     PyTorch asks for aligned blocks, which seldom fit between others: comparing networks of 1,250 units with
-    all memory kept, a process grew to more than twice of what it held (glibc 2.36).
+    all memory kept, a process grew to more than twice of what it held (glibc 2.36). Smaller sizes change nothing.
     """
+    if size < LARGE:
+        yield
+        return
     _set(MMAP_THRESHOLD, LARGE)
     try:
         yield

@@ -145,7 +145,7 @@ def streamed_growth(folder: Path, budgets: Sequence[float]) -> list[int]:
                 pass
 
     found = []
-    with returning_freed():
+    with returning_freed(8 * max(size.units for size in sizes.values()) ** 2):
         for budget in budgets:
             with patch.object(bundles, "MEMORY", budget):
                 found.append(grown(work))
