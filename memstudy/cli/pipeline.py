@@ -82,8 +82,12 @@ def derive_all(selection: Selection, device: torch.device, data_dir: Path | None
         "dynamics": lambda: dynamics_step(selection, voice),
     }
     summary: dict[str, Any] = {}
+    left_out: list[str] = []
     for name in _chosen(selection, "analyses", USUAL_ANALYSES):
-        summary |= steps[name]()
+        found = steps[name]()
+        left_out += found.pop("left_out", [])
+        summary |= found
+    summary["left_out"] = left_out
     return summary | table_step(selection, voice) | figure_step(selection, voice)
 
 

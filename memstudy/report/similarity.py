@@ -74,7 +74,8 @@ def _maps(selection: Selection, what: What, measure: str) -> Iterator[Figure]:
         ending = what.suffix + suffix(index)
         words = f"{MEASURES[measure]}, {what.title} on test images\n{title}"
         if (made := _epochs(rows, measure)) is not None:
-            yield f"similarity_epochs{ending}", *made, words
+            gray = "; gray: a network that collapsed" if made[0][measure].isna().any() else ""
+            yield f"similarity_epochs{ending}", *made, words + gray
         if (made := _runs(rows, measure)) is not None:
             yield f"similarity_runs{ending}", *made, f"{words}; n = {made[0]['n'].min()} or more pairs a cell"
         if (made := _convergence(rows, measure)) is not None:
@@ -118,6 +119,7 @@ def _epochs(rows: pd.DataFrame, measure: str) -> tuple[pd.DataFrame, sns.FacetGr
         grid = sns.FacetGrid(data, col="a", col_wrap=min(4, data["a"].nunique()), height=HEIGHT, aspect=1.1)
     for label, axis in grid.axes_dict.items():
         own = data[data["a"] == label].rename(columns={"epoch_a": "row", "epoch_b": "column"})
+        axis.set_facecolor("0.85")
         _heat_map(_symmetric(own, measure), axis)
         axis.set(title=label, xlabel="epoch", ylabel="epoch")
     return data.rename(columns={"a": "label"}), grid
@@ -153,7 +155,7 @@ def _runs(rows: pd.DataFrame, measure: str) -> tuple[pd.DataFrame, sns.FacetGrid
 def _convergence(rows: pd.DataFrame, measure: str) -> tuple[pd.DataFrame, sns.FacetGrid] | None:
     """Each epoch with the run's last one, a line a label, between the two noise floors."""
     past = rows[rows["relation"] == PAST]
-    past = past[past["epoch_b"] == past.groupby("run_a")["epoch_b"].transform("max")]
+    past = past[past["epoch_b"] == past.groupby("run_a")["epoch_b"].transform("max")].dropna(subset=measure)
     if past["epoch_a"].nunique() < 2:
         return None
     data = past[["run_a", "a", "epoch_a", measure]].rename(
@@ -182,12 +184,12 @@ def _convergence(rows: pd.DataFrame, measure: str) -> tuple[pd.DataFrame, sns.Fa
 
 
 def _symmetric(cells: pd.DataFrame, measure: str) -> pd.DataFrame:
-    """A table of both halves, its diagonal 1: a representation is like itself."""
+    """A table of both halves, its diagonal 1: a representation is like itself, if it is like any."""
     mirrored = cells.rename(columns={"row": "column", "column": "row"})
     table = pd.concat([cells, mirrored]).pivot(index="row", columns="column", values=measure)
     table = table.sort_index().sort_index(axis="columns")
     filled = table.to_numpy(copy=True)
-    np.fill_diagonal(filled, 1.0)
+    np.fill_diagonal(filled, np.where(np.isnan(filled).all(axis=1), np.nan, 1.0))
     return pd.DataFrame(filled, index=table.index, columns=table.columns)
 
 
