@@ -267,7 +267,7 @@ def test_interrupted_run_says_how_to_continue(tmp_path, monkeypatch, number, cod
     ids=["to the parent alone", "to all, as a terminal does"],
 )
 def test_interrupted_study_saves_and_starts_nothing_more(tmp_path, send):
-    (tmp_path / "s.toml").write_text('name = "three"\nseeds = [0, 1, 2]\n[grid]\nepochs = 50\n')
+    (tmp_path / "s.toml").write_text('name = "three"\nseeds = [0, 1, 2]\n[grid]\nepochs = 200\ntrain_size = 400\n')
     returned, run = interrupted(["study", "s.toml", "--train-only", "--jobs", "1"], tmp_path, signal.SIGINT, send)
     assert returned == 130
     assert run.load_resume() is not None
@@ -277,7 +277,7 @@ def test_interrupted_study_saves_and_starts_nothing_more(tmp_path, send):
 def test_study_in_processes(tmp_path, monkeypatch):
     """Two runs at once in processes of their own, one of which must fail without stopping the other."""
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "s.toml").write_text('name = "two"\n[grid]\nepochs = 1\nlr = [0.03, 1e20]\n')
+    (tmp_path / "s.toml").write_text('name = "two"\n[grid]\nepochs = 1\ntrain_size = 400\nlr = [0.03, 1e20]\n')
     done = CliRunner().invoke(main, ["study", "s.toml", "--jobs", "2", "--json", "--train-only"])
     assert done.exit_code == 1
     assert "1 of 2 runs failed" in done.stderr
@@ -287,7 +287,7 @@ def test_study_in_processes(tmp_path, monkeypatch):
 
 def test_study_stops_at_its_time_and_continues(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "s.toml").write_text('name = "long"\n[grid]\nepochs = 1\n')
+    (tmp_path / "s.toml").write_text('name = "long"\n[grid]\nepochs = 1\ntrain_size = 400\n')
     stopped = CliRunner().invoke(main, ["study", "s.toml", "--minutes", "0.0001", "--train-only"])
     assert stopped.exit_code == 0  # it did what it was asked to
     assert "0 of 1 runs have ended" in stopped.stdout

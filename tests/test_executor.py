@@ -29,7 +29,7 @@ def waited_for(condition, seconds=60):
 
 def test_a_killed_worker_takes_one_run_along(tmp_path):
     store = Store(tmp_path)
-    long, short = (store.open(presets.build(epochs=epochs)) for epochs in (50, 1))
+    long, short = (store.open(presets.build(epochs=epochs, train_size=400)) for epochs in (200, 1))
 
     killed: list[multiprocessing.process.BaseProcess] = []
 
@@ -48,7 +48,7 @@ def test_a_killed_worker_takes_one_run_along(tmp_path):
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="finds the worker through /proc")
 def test_workers_of_a_killed_parent_save_and_end(tmp_path):
-    (tmp_path / "s.toml").write_text('name = "two"\nseeds = [0, 1]\n[grid]\nepochs = 50\n')
+    (tmp_path / "s.toml").write_text('name = "two"\nseeds = [0, 1]\n[grid]\nepochs = 200\ntrain_size = 400\n')
     words = [sys.executable, "-m", "memstudy", "study", "s.toml", "--train-only", "--jobs", "1"]
     parent = subprocess.Popen(words, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
@@ -78,7 +78,7 @@ def test_jobs_fill_the_cores_and_one_gpu_takes_one():
 
 
 def test_a_run_in_another_process_s_hands_is_busy_not_failed(tmp_path):
-    run = Store(tmp_path).open(presets.build(epochs=1))
+    run = Store(tmp_path).open(presets.build(epochs=1, train_size=400))
     with run.lock():
         (outcome,) = carry_out_all([run], Execution(device="cpu"), jobs=1)
     assert isinstance(outcome.error, Busy)
