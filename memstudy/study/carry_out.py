@@ -161,7 +161,7 @@ def _place(run: RunDirectory, execution: Execution, data: CorruptedDataset, devi
     """Where and how to train: as the run was begun, else as calibrated, else as usual."""
     sessions = run.state().get("sessions", [])
     begun = sessions[-1] if sessions else {}
-    if begun.get("device") == str(device) and "layout" in begun:
+    if torch.device(begun.get("device", "meta")).type == device.type and "layout" in begun:
         return Placement(device, begun["layout"], execution.threads or begun["threads"])
     if execution.calibrate:
         return calibrated(run.recipe, data.images, device, execution.threads)

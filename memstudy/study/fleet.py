@@ -16,6 +16,7 @@ import torch
 from memstudy.errors import Interrupted, MemstudyError, RunFailed
 from memstudy.store import RunDirectory
 from memstudy.study.carry_out import Execution, turns
+from memstudy.training import resolve_device
 
 NOT_STARTED = "not started; the same command starts it."
 SPARE = 1.25
@@ -113,8 +114,9 @@ class Fleet:
         """Whether the memory that a member takes, on average, is still free."""
         if not self.members or not torch.cuda.is_initialized():
             return True
-        free, _ = torch.cuda.mem_get_info()
-        return free > SPARE * torch.cuda.memory_reserved() / len(self.members)
+        device = resolve_device(self.execution.device)
+        free, _ = torch.cuda.mem_get_info(device)
+        return free > SPARE * torch.cuda.memory_reserved(device) / len(self.members)
 
 
 def _broke(run: RunDirectory, error: BaseException) -> RunFailed:
