@@ -64,14 +64,15 @@ training = composed(
     click.option("--precision", help="fp32, tf32 (GPU), or bf16 (mixed). [default: fp32]"),
     click.option("--clip", type=float, help="Largest norm of the gradient; 0 is without."),
 )
+_device_name = click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, or cuda:N.")
 device = composed(
-    click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, or cuda:N."),
+    _device_name,
     click.option(
         "--threads", default=1, show_default=True, type=click.IntRange(1), help="CPU threads of one run."
     ),
 )
 training_device = composed(
-    click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, or cuda:N."),
+    _device_name,
     click.option(
         "--threads",
         type=click.IntRange(1),

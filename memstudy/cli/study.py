@@ -13,8 +13,6 @@ from memstudy.cli import options
 from memstudy.errors import Busy, Interrupted, MemstudyError, RunFailed
 
 if TYPE_CHECKING:
-    import torch
-
     from memstudy.data.images import ImageSet
     from memstudy.store import Store
     from memstudy.study.carry_out import Execution
@@ -108,10 +106,8 @@ class _Work:
 
     def is_done(self, study: Study) -> bool:
         """Whether every run of a study is finished, and all is derived from them or need not be."""
-        from memstudy.store import Status
-
         runs = [self.store.open(recipe) for recipe in study.recipes]
-        trained = all(run.exists and run.status is Status.FINISHED for run in runs)
+        trained = all(run.finished for run in runs)
         return trained and (self.train_only or self.store.is_derived(study.name))
 
     def carry_out(self, study: Study) -> tuple[dict[str, Any], list[MemstudyError]]:
@@ -120,11 +116,17 @@ class _Work:
         from memstudy.cli.progress import StudyProgress
         from memstudy.study.executor import carry_out_all, default_fleet, default_jobs
         from memstudy.training import numerics, resolve_device
+        from memstudy.training.calibration import calibrated
 
         where = resolve_device(self.execution.device)
         execution = replace(self.execution, label_files=study.label_files)
-        _check_data(study, execution, where)
+        images = _check_data(study, execution)
         directories = [self.store.open(recipe) for recipe in study.recipes]
+        for (
+            run
+        ) in directories:  # the machine is still quiet: what is fastest is found now, not by all runs at once
+            if not run.finished:
+                calibrated(run.recipe, images[run.recipe.dataset], where, execution.threads)
         jobs = self.jobs or default_jobs(where, execution.threads or 1)
         fleet = self.fleet or default_fleet(where, study.recipes)
         progress = StudyProgress(directories, quiet=self.quiet)
@@ -149,21 +151,16 @@ class _Work:
         return summary, _failures(outcomes)
 
 
-def _check_data(study: Study, execution: Execution, device: torch.device) -> None:
-    """What is missing is one sentence here, before anything is trained, and not one a run.
-
-    The machine is still quiet here, too: what is fastest is found now, and not by all runs at once.
-    """
+def _check_data(study: Study, execution: Execution) -> dict[str, ImageSet]:
+    """The study's image sets. What is missing is one sentence here, before anything is trained, not one a run."""
     from memstudy.data import dataset, sources
-    from memstudy.training.calibration import calibrated
 
     loaded: dict[str, ImageSet] = {}
     for recipe in study.data_recipes():
         if recipe.dataset not in loaded:
             loaded[recipe.dataset] = sources.load(recipe.dataset, execution.data_dir, execution.download)
         dataset.prepare(loaded[recipe.dataset], recipe, execution.data_dir, study.label_files)
-    for recipe in study.recipes:
-        calibrated(recipe, loaded[recipe.dataset], device, execution.threads)
+    return loaded
 
 
 def _failures(outcomes: list[Outcome]) -> list[MemstudyError]:

@@ -117,6 +117,11 @@ class RunDirectory:
         self.drop_resume()
 
     @property
+    def finished(self) -> bool:
+        """Whether there is nothing left to train."""
+        return self.status is Status.FINISHED
+
+    @property
     def status(self) -> Status:
         """Where the run stands; one that was killed while running counts as interrupted."""
         status = Status(self.state()["status"])

@@ -96,7 +96,7 @@ def turns(run: RunDirectory, execution: Execution, watcher: Watcher | None = Non
 
     Each turn has its own numerics, and on a GPU all of a run's turns are on one stream of its own.
     """
-    if run.exists and run.status is Status.FINISHED:
+    if run.finished:
         return
     work = Work.of(run, execution)
     epochs = work.epochs(watcher or Watcher())
@@ -149,7 +149,7 @@ class Work:
             _follow(run, Trainer(state, DeviceData.of(self.data, place), run.recipe, self.ranks))
             return
         with run.lock():
-            if run.exists and run.status is Status.FINISHED:  # by another process, while we waited
+            if run.finished:  # by another process, while we waited
                 return
             _prepare(run, self.data, state, place, self.execution, self.ranks.size)
             watcher.started(run, self.data, place.device)

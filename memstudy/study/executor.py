@@ -24,7 +24,7 @@ import torch
 
 from memstudy.errors import Interrupted, MemstudyError, RunFailed
 from memstudy.recipe import Recipe
-from memstudy.store import RunDirectory, Status
+from memstudy.store import RunDirectory
 from memstudy.study.carry_out import Execution
 from memstudy.study.fleet import Fleet, Outcome
 from memstudy.study.interruption import Terminated, blocked, unblock
@@ -72,7 +72,7 @@ def carry_out_all(
         on_outcome(outcome)
 
     for run in runs:
-        if run.exists and run.status is Status.FINISHED:
+        if run.finished:
             ended(Outcome(run))
         else:
             waiting.append(run)
