@@ -79,8 +79,12 @@ class Regularizer:
         """A factor beside the strength, without a gradient, for a penalty that is measured against the loss."""
         return 1.0
 
-    def after_step(self, network: Network, learning_rate: float, epoch: int) -> None:
+    def after_step(self, network: Network, learning_rate: float) -> None:
         """Change weights in place after the optimizer's step."""
+
+    def synchronizes(self) -> bool:
+        """Whether it makes a step wait for the GPU, as `.item()` does; such steps cannot be captured."""
+        return False
 
     def without_decay(self, network: Network) -> list[nn.Parameter]:
         """The parameters that weight decay is to leave alone, because the regularizer governs them."""

@@ -64,7 +64,7 @@ class NormLoss(Regularizer):
         """L_nl of all weights of convolutions and linear layers."""
         return norm_loss([layer.weight for layer in weighted_layers(step.network)])
 
-    def after_step(self, network: Network, learning_rate: float, epoch: int) -> None:
+    def after_step(self, network: Network, learning_rate: float) -> None:
         """The decoupled form."""
         if self.decoupled:
             for layer in weighted_layers(network):

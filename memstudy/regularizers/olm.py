@@ -46,3 +46,7 @@ class OrthogonalLinearModule(Regularizer):
     def reparametrize(self, network: Network) -> None:
         """Every layer but the last."""
         by_rows(network, partial(orthogonal, group=self.group))
+
+    def synchronizes(self) -> bool:
+        """An eigendecomposition on a GPU tells the host whether it converged."""
+        return True

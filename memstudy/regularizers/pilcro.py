@@ -24,7 +24,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from memstudy.regularizers.base import Regularizer, Step, checked_options
@@ -51,7 +50,7 @@ def curvature(landscape: Tensor, kind: str = "laplacian") -> Tensor:
     laplacian  mean of (Δ I)², the 5-point Laplacian with replicated edges
     hessian    mean of I_uu² + 2 I_uv² + I_vv² over interior locations
     """
-    padded = F.pad(landscape[None, None], (1, 1, 1, 1), mode="replicate")[0, 0]
+    padded = _edges_repeated(_edges_repeated(landscape).T).T
     middle = padded[1:-1, 1:-1]
     up, down, left, right = padded[:-2, 1:-1], padded[2:, 1:-1], padded[1:-1, :-2], padded[1:-1, 2:]
     if kind == "laplacian":
@@ -59,6 +58,11 @@ def curvature(landscape: Tensor, kind: str = "laplacian") -> Tensor:
     mixed = (padded[2:, 2:] - padded[2:, :-2] - padded[:-2, 2:] + padded[:-2, :-2]) / 4
     squares = (up + down - 2 * middle).square() + 2 * mixed.square() + (left + right - 2 * middle).square()
     return squares[1:-1, 1:-1].mean()
+
+
+def _edges_repeated(rows: Tensor) -> Tensor:
+    """(H, W) → (H + 2, W). `F.pad` does it, too, but adds up its gradient in no fixed order on a GPU."""
+    return torch.cat([rows[:1], rows, rows[-1:]])
 
 
 @dataclass(frozen=True)

@@ -39,6 +39,7 @@ from memstudy.training import (
     Ranks,
     Trainer,
     TrainingState,
+    capturable,
     numerics,
     resolve_device,
 )
@@ -257,7 +258,7 @@ def _train(run: RunDirectory, trainer: Trainer, execution: Execution, watcher: W
     state, data, ranks = trainer.state, trainer.data, trainer.ranks
     good, recorded = _Snapshot.of(state), run.recorded
     saved_at = began = time.monotonic()
-    capture = execution.capture and data.device.type == "cuda" and ranks.size == 1
+    capture = execution.capture and capturable(trainer)
     evaluation = Evaluation(state.network, data, capture)
     steps = CapturedSteps(trainer) if capture else trainer
     ranks.agree(state.epochs_done)

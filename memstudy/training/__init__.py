@@ -1,7 +1,7 @@
 """The engine: data on the device, one step, one epoch, one evaluation. It knows nothing of directories."""
 
 from memstudy.training.batches import DeviceData
-from memstudy.training.captured import CapturedSteps
+from memstudy.training.captured import CapturedSteps, capturable
 from memstudy.training.device import Placement, numerics, resolve_device
 from memstudy.training.epoch import NonFiniteLoss, Trainer, train_epoch
 from memstudy.training.evaluation import Evaluation, evaluate, predict
@@ -17,6 +17,7 @@ __all__ = [
     "Ranks",
     "Trainer",
     "TrainingState",
+    "capturable",
     "evaluate",
     "numerics",
     "predict",

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Hashable
 from functools import partial
 
-from memstudy.regularizers import Regularizer
+import torch
+
 from memstudy.training.epoch import OnStep, Trainer
 from memstudy.training.replay import Replay
 
@@ -13,11 +14,17 @@ BLOCK = 16
 """Steps a launch. More take longer to capture and gain little: a launch is then a small part of its work."""
 
 
+def capturable(trainer: Trainer) -> bool:
+    """Whether a trainer's steps are one process's on a GPU, with no regularizer that waits for it."""
+    waits = any(method.synchronizes() for method in trainer.state.regularizers.values())
+    return trainer.data.device.type == "cuda" and trainer.ranks.size == 1 and not waits
+
+
 class CapturedSteps:
     """Runs the steps of a trainer's epochs, equal to `Trainer.run` bit for bit.
 
-    What Python decides in a step is captured with it: the learning rate, and the epoch for a regularizer that is
-    told of it. When one of these changes, steps are captured anew.
+    What Python decides in a step is captured with it: the learning rate, and which penalties there are. When one
+    of these changes, steps are captured anew.
     """
 
     def __init__(self, trainer: Trainer, block: int = BLOCK) -> None:
@@ -47,7 +54,10 @@ class CapturedSteps:
         now = self._decided()
         if now != self._valid_for:
             device, draws = self.trainer.data.device, self.trainer.draws.values()
-            self._replays = {size: Replay(partial(self._steps, size), device, draws) for size in (self.block, 1)}
+            pool = torch.cuda.graph_pool_handle() if device.type == "cuda" else None
+            self._replays = {
+                size: Replay(partial(self._steps, size), device, draws, pool) for size in (self.block, 1)
+            }
             self._valid_for = now
 
     def _steps(self, count: int) -> None:
@@ -57,6 +67,5 @@ class CapturedSteps:
     def _decided(self) -> Hashable:
         """All that a step's kernels follow from, beside what is on the device."""
         state = self.trainer.state
-        told = any(type(m).after_step is not Regularizer.after_step for m in state.regularizers.values())
         rates = tuple(group["lr"] for group in state.optimizer.param_groups)
-        return rates, tuple(self.trainer.lambdas), state.epochs_done if told else None
+        return rates, tuple(self.trainer.lambdas)

@@ -88,7 +88,7 @@ def train_step(state: TrainingState, batch: Batch, ranks: Ranks = ALONE) -> tupl
     state.optimizer.step()
     with torch.no_grad():
         for method in state.regularizers.values():
-            method.after_step(state.network, state.optimizer.param_groups[0]["lr"], state.epochs_done)
+            method.after_step(state.network, state.optimizer.param_groups[0]["lr"])
         if training.label_smoothing:
             loss = cross_entropy(logits, batch.labels, batch.share)
         measured = torch.stack([loss, activation_loss(features), *penalties])

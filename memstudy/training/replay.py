@@ -8,7 +8,7 @@ numbers are the same, bit for bit. On a CPU, where there is nothing to capture, 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import torch
 
@@ -22,15 +22,21 @@ class Replay(Generic[Result]):
 
     The first call does the work as it is: that loads kernels, and lets an optimizer make its buffers, neither of
     which can be captured. The second one captures it. All of it must be on the current stream, without a
-    synchronization; generators that it draws from must be named.
+    synchronization; generators that it draws from must be named. Replays of one `pool` share what memory they need
+    while they work; the result of one is gone when another has worked.
     """
 
     def __init__(
-        self, work: Callable[[], Result], device: torch.device, generators: Iterable[torch.Generator] = ()
+        self,
+        work: Callable[[], Result],
+        device: torch.device,
+        generators: Iterable[torch.Generator] = (),
+        pool: Any = None,  # what torch.cuda.graph_pool_handle() gives; its type is private
     ) -> None:
         self._work = work
         self._captures = device.type == "cuda"
         self._generators = list(generators)
+        self._pool = pool
         self._called = False
         self._graph: torch.cuda.CUDAGraph | None = None
         self._result: Result
@@ -50,7 +56,7 @@ class Replay(Generic[Result]):
         for generator in self._generators:
             graph.register_generator_state(generator)
         try:
-            with torch.cuda.graph(graph, stream=torch.cuda.current_stream()):
+            with torch.cuda.graph(graph, self._pool, torch.cuda.current_stream()):
                 self._result = self._work()
         except RuntimeError as error:
             if isinstance(error, torch.OutOfMemoryError):
