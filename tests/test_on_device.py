@@ -125,7 +125,7 @@ class Own(Regularizer):
 
 @pytest.mark.parametrize("kind", ["item", "mask"])
 def test_what_needs_a_value_on_the_host_fails(corrupted, drawn, kind):
-    with pytest.raises(RuntimeError, match="[Mm]eta"):
+    with pytest.raises(RuntimeError, match=r"[Mm]eta"):
         step_and_evaluation(corrupted, {"own": Own(kind)})
 
 

@@ -24,6 +24,7 @@ from memstudy.training import (
     resolve_device,
     train_epoch,
 )
+from memstudy.training.evaluation import batch_size
 
 CPU = torch.device("cpu")
 BATCH = 39  # 400 images: ten whole batches, and one of ten images
@@ -208,6 +209,15 @@ def test_shares_of_nothing_are_nan_and_all_else_is_a_number(small, rate, undefin
 def test_shares_add_up_to_one(corrupted, data):
     metrics = evaluate(started(recipe_of("bare"), corrupted).network, data)
     assert metrics["memorized"] + metrics["recovered"] + metrics["other"] == pytest.approx(1, abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("size", "device", "count"),
+    [(28, "cpu", 250), (32, "cpu", 250), (64, "cpu", 62), (224, "cpu", 25), (28, "meta", 2500), (224, "meta", 51)],
+)
+def test_large_images_are_evaluated_in_smaller_batches(size, device, count):
+    """The meta device stands for one that is no CPU."""
+    assert batch_size(torch.empty(1, 3, size, size, device=device)) == count
 
 
 @pytest.mark.parametrize("training", [True, False])

@@ -124,7 +124,7 @@ def _curves(
 ) -> pd.DataFrame:
     network, (images, labels) = bench.network(run, epoch), _evaluated(run, bench, what)
     output, (head, needs_images) = output_of(network, what.layer), behind(network, what.layer)
-    features = torch.cat([output(chunk) for chunk in images.split(batch_size(bench.device))])
+    features = torch.cat([output(chunk) for chunk in images.split(batch_size(images))])
     if not features.isfinite().all():
         raise NotFinite(run, epoch)
     beside = images if needs_images else None

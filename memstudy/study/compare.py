@@ -138,7 +138,8 @@ def _bundles(
     sizes = {run: streams.size(bench, run, what) for run in runs}
     for side in (side for c in todo for side in (c.a, c.b)):
         _check_samples(side, sizes, what)
-    return bundles(_alike(todo, sizes, what, on_left_out), sizes, batch_size(bench.device))
+    most = min((batch_size(bench.test_set(run).images) for run in runs), default=1)
+    return bundles(_alike(todo, sizes, what, on_left_out), sizes, most)
 
 
 def _check_samples(side: Side, sizes: Mapping[RunDirectory, Size], what: What) -> None:

@@ -123,7 +123,7 @@ def _initial(run: RunDirectory, bench: Workbench, images: Tensor) -> Network:
     """
     network = build_network(run.recipe, bench.image_set(run), bench.device)
     network.seed_dropout(torch_generator(run.recipe.seed, "landscape", device=bench.device))
-    update_bn(images.chunk(max(1, len(images) // batch_size(bench.device))), network)
+    update_bn(images.chunk(max(1, len(images) // batch_size(images))), network)
     return network.eval()
 
 
@@ -155,7 +155,7 @@ def _noise(network: Network, images: ImageSet, positions: Tensor, device: torch.
         for strength in strengths:
             pixels = (perturbation.perturbed(intensities, noise, strength) - mean) / std
             pixels = pixels.to(device, memory_format=Placement.usual(device).memory_format)
-            answers = torch.cat([network(chunk)[1].argmax(dim=1) for chunk in pixels.split(batch_size(device))])
+            answers = torch.cat([network(chunk)[1].argmax(dim=1) for chunk in pixels.split(batch_size(pixels))])
             accuracy = float((answers == labels).double().mean())
             found.append({"noise": noise, "strength": strength, "accuracy": accuracy})
     return pd.DataFrame(found)

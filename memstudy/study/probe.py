@@ -105,4 +105,4 @@ def _activations(network: Network, layer: str, images: Tensor) -> Tensor:
     if layer == PIXELS:
         return images.flatten(1)
     output = output_of(network, layer)
-    return torch.cat([output(chunk).flatten(1) for chunk in images.split(batch_size(images.device))])
+    return torch.cat([output(chunk).flatten(1) for chunk in images.split(batch_size(images))])

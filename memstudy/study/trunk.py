@@ -75,7 +75,7 @@ class Workbench:
         """
         network = build_network(run.recipe, self._load(run)[1], self.device)
         network.seed_dropout(torch_generator(run.recipe.seed, "untrained", device=self.device))
-        update_bn(images.chunk(max(1, len(images) // batch_size(self.device))), network)
+        update_bn(images.chunk(max(1, len(images) // batch_size(images))), network)
         return network.eval()
 
     def features(self, run: RunDirectory, epoch: int) -> Tensor:
@@ -89,7 +89,8 @@ class Workbench:
     def network_and_features(self, run: RunDirectory, epoch: int) -> tuple[Network, Tensor]:
         """Both of the above, the network loaded once."""
         network = self.network(run, epoch)
-        chunks = self.test_set(run).images.split(batch_size(self.device))
+        images = self.test_set(run).images
+        chunks = images.split(batch_size(images))
         features = torch.cat([network.trunk(chunk) for chunk in chunks])
         if not features.isfinite().all():
             raise NotFinite(run, epoch)

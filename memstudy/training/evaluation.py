@@ -14,9 +14,14 @@ from memstudy.training.replay import Replay
 MEASURED = ("test_accuracy", "test_cross_entropy", "clean_accuracy", "memorized", "recovered", "other")
 
 
-def batch_size(device: torch.device) -> int:
-    """Images per forward pass: small enough for a CPU's cache, large enough to fill a GPU."""
-    return 250 if device.type == "cpu" else 5000
+def batch_size(images: Tensor) -> int:
+    """How many of these images (N, C, H, W) go through a network at once: fewer, the larger they are.
+
+    Few enough for a CPU's cache, enough to fill a GPU; 224 pixels a side take 49 times the memory of 32.
+    """
+    most, least = (250, 25) if images.device.type == "cpu" else (2500, 50)
+    height, width = images.shape[-2:]
+    return max(least, min(most, most * 32 * 32 // (height * width)))
 
 
 @torch.no_grad()
@@ -25,7 +30,7 @@ def predict(network: Network, data: DeviceData, images: Tensor) -> Tensor:
     training = network.training
     network.eval()
     try:
-        chunks = images.split(batch_size(data.device))
+        chunks = images.split(batch_size(images))
         return torch.cat([network(data.normalize(chunk))[1] for chunk in chunks])
     finally:
         network.train(training)
