@@ -9,7 +9,7 @@ PYTHON ?= python3
 VENV := .venv
 # The interpreter that has memstudy's packages. Give another one (PY=python3) to use an environment of your own.
 PY ?= $(VENV)/bin/python
-MINUTES ?= 6
+MINUTES ?= 9
 # Tests: one process a core, each file in one of them.
 PARALLEL ?= -n auto --maxprocesses 8 --dist loadfile
 
@@ -61,16 +61,9 @@ test-all: lint
 bench: $(READY)
 	$(PY) -m tests.benchmarks
 
-# Each call trains for $(MINUTES) minutes and saves; call it again until all studies are finished.
-STUDIES := al2 noise_grid loco_reg norm_loss pilcro
+# Each call takes $(MINUTES) minutes and goes on where the last one stopped; what it found is in runs/gpu and runs/studies.
 gpu: $(READY)
-	@$(PY) -c 'import sys, torch; sys.exit(not torch.cuda.is_available())' || \
-		{ echo "make gpu needs a CUDA device that PyTorch can use; everything else runs without one." >&2; exit 2; }
-	$(PY) -m pytest -m gpu tests/test_gpu.py
-	$(PY) -m tests.benchmarks.bench_training
-	$(PY) -m tests.benchmarks.bench_regularizers
-	$(PY) -m tests.benchmarks.bench_regularizers --network resnet18
-	$(PY) -m memstudy study $(STUDIES:%=studies/%.toml) --scale gpu --device cuda --minutes $(MINUTES)
+	$(PY) -m tests.benchmarks.evidence --minutes $(MINUTES)
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache

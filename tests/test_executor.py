@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from memstudy import presets
-from memstudy.errors import Busy, RunFailed
+from memstudy.errors import Busy, Interrupted, RunFailed
 from memstudy.store import Status, Store
 from memstudy.study.carry_out import Execution
 from memstudy.study.executor import carry_out_all, default_jobs
@@ -44,6 +44,14 @@ def test_a_killed_worker_takes_one_run_along(tmp_path):
     assert "its process died" in str(errors[long.name])
     assert errors[short.name] is None
     assert (long.status, short.status) == (Status.INTERRUPTED, Status.FINISHED)
+
+
+def test_past_the_deadline_nothing_is_started(tmp_path):
+    runs = [Store(tmp_path).open(presets.build(epochs=1, train_size=400, seed=seed)) for seed in (0, 1)]
+    outcomes = carry_out_all(runs, Execution(device="cpu", deadline=time.monotonic()), jobs=1)
+    assert [outcome.run for outcome in outcomes] == runs
+    assert all(isinstance(outcome.error, Interrupted) for outcome in outcomes)
+    assert not any(run.path.exists() for run in runs)
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="finds the worker through /proc")

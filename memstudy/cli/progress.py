@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeRemainingColumn
 
+from memstudy.errors import Interrupted
 from memstudy.study.carry_out import Watcher
 
 if TYPE_CHECKING:
@@ -145,10 +146,14 @@ class StudyProgress(Voice):
             self.bar.update(done, self._epochs, text)
 
     def ended(self, outcome: Outcome) -> None:
-        """Say how one run ended."""
+        """Say how one run ended; of one that the clock or a signal stopped, how far it is."""
         self._ended += 1
         run, text = outcome.run, str(outcome.error)
-        if outcome.error is None:
+        if isinstance(outcome.error, Interrupted):
+            if not run.epochs_done:
+                return
+            text = f"saved after {run.epochs_done} of {plural(run.recipe.training.epochs, 'epoch')}"
+        elif outcome.error is None:
             last = run.metrics().iloc[-1]
             text = f"test {100 * last['test_accuracy']:.1f} %  L_c {last['train_cross_entropy']:.3f}"
             if not math.isnan(last["memorized"]):

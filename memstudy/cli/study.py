@@ -122,9 +122,7 @@ class _Work:
         execution = replace(self.execution, label_files=study.label_files)
         images = _check_data(study, execution)
         directories = [self.store.open(recipe) for recipe in study.recipes]
-        for (
-            run
-        ) in directories:  # the machine is still quiet: what is fastest is found now, not by all runs at once
+        for run in directories:  # now, as the machine is still quiet, not by all runs at once
             if not run.finished:
                 calibrated(run.recipe, images[run.recipe.dataset], where, execution.threads)
         jobs = self.jobs or default_jobs(where, execution.threads or 1)

@@ -12,6 +12,7 @@ import multiprocessing
 import os
 import signal
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -26,7 +27,7 @@ from memstudy.errors import Interrupted, MemstudyError, RunFailed
 from memstudy.recipe import Recipe
 from memstudy.store import RunDirectory
 from memstudy.study.carry_out import Execution
-from memstudy.study.fleet import Fleet, Outcome
+from memstudy.study.fleet import NOT_STARTED, Fleet, Outcome
 from memstudy.study.interruption import Terminated, blocked, unblock
 from memstudy.training.device import cores, resolve_device
 
@@ -78,6 +79,10 @@ def carry_out_all(
             waiting.append(run)
     try:
         while waiting or workers:
+            if execution.deadline is not None and time.monotonic() > execution.deadline:
+                for run in waiting:
+                    ended(Outcome(run, Interrupted(NOT_STARTED)))
+                waiting.clear()
             _hand_out(waiting, workers, execution, jobs, fleet)
             wait([worker.pipe for worker in workers], timeout=TICK_SECONDS)
             for worker in [worker for worker in workers if worker.pipe.poll()]:

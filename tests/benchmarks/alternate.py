@@ -5,13 +5,13 @@ from __future__ import annotations
 import multiprocessing
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from multiprocessing.connection import Connection
 
 import torch
 
 
-def alternate(sides: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
+def alternate(sides: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, float]:
     """Median seconds of each side over `rounds` turns, after one warm-up each."""
     times: dict[str, list[float]] = {name: [] for name in sides}
     for round_ in range(rounds + 1):
