@@ -31,10 +31,11 @@ def apart(sides: dict[str, Callable[[], Callable[[], object]]], rounds: int) -> 
     `sides` are picklable functions that make ready and give the work.
     """
     context = multiprocessing.get_context("spawn")
-    pipes = {}
+    pipes, processes = {}, []
     for name, prepare in sides.items():
         pipes[name], theirs = context.Pipe()
-        context.Process(target=_timed, args=(theirs, prepare), daemon=True).start()
+        processes.append(context.Process(target=_timed, args=(theirs, prepare), daemon=True))
+        processes[-1].start()
         pipes[name].recv()
     times: dict[str, list[float]] = {name: [] for name in sides}
     for _ in range(rounds):
@@ -43,6 +44,8 @@ def apart(sides: dict[str, Callable[[], Callable[[], object]]], rounds: int) -> 
             times[name].append(pipe.recv())
     for pipe in pipes.values():
         pipe.send(False)
+    for process in processes:
+        process.join()  # what is measured next has the machine to itself
     return {name: statistics.median(values) for name, values in times.items()}
 
 
