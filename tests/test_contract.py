@@ -264,7 +264,7 @@ class Differentiated:
         strengths = {name: torch.tensor(v, dtype=torch.float64) for name, v in found.items() if v is not None}
         batch = Batch(self.images.clone(), self.labels, strengths, torch_generator(0, "penalty"))
         torch._foreach_add_([w.data for w in self.weights], self.direction, alpha=amount)
-        objective, _ = train_step(self.state, batch)
+        objective, *_ = train_step(self.state, batch)
         torch._foreach_add_([w.data for w in self.weights], self.direction, alpha=-amount)
         return objective
 

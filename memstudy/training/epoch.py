@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -55,12 +56,12 @@ class NonFiniteLoss(ArithmeticError):
         self.step = step
 
 
-def train_step(state: TrainingState, batch: Batch, ranks: Ranks = ALONE) -> tuple[Tensor, Tensor]:
+def train_step(state: TrainingState, batch: Batch, ranks: Ranks = ALONE) -> Tensor:
     """Descend the objective on one batch, or one process's part of it; the network is in training mode.
 
     Returns:
-        The objective (0-d), and a vector of what is measured, all means over the batch: cross-entropy L_c (without
-        label smoothing), activation loss L_r (unscaled), and each penalty (unscaled) in the order of `strengths`.
+        What is measured, a vector, all means over the batch: the objective, cross-entropy L_c (without label
+        smoothing), activation loss L_r (unscaled), and each penalty (unscaled) in the order of `strengths`.
 
     """
     images, training = batch.images, state.training
@@ -91,8 +92,7 @@ def train_step(state: TrainingState, batch: Batch, ranks: Ranks = ALONE) -> tupl
             method.after_step(state.network, state.optimizer.param_groups[0]["lr"])
         if training.label_smoothing:
             loss = cross_entropy(logits, batch.labels, batch.share)
-        measured = torch.stack([loss, activation_loss(features), *penalties])
-    return objective.detach(), measured
+        return torch.stack([objective, loss, activation_loss(features), *penalties])
 
 
 class Trainer:
@@ -112,10 +112,9 @@ class Trainer:
         self.order = torch.zeros(self.samples, dtype=torch.int64, device=device)
         self.shares = torch.zeros(self.steps, device=device) if training.mixup else None
         self.index = torch.zeros((), dtype=torch.int64, device=device)
-        self.first_bad = torch.zeros((), dtype=torch.int64, device=device)
         self.lambdas: dict[str, float] = {}
         self.strengths: dict[str, Tensor] = {}
-        self.sums = torch.zeros(0, dtype=torch.float64, device=device)
+        self.measured = torch.zeros(self.steps, 3, dtype=torch.float64, device=device)
 
     @property
     def whole(self) -> int:
@@ -136,14 +135,12 @@ class Trainer:
             self.shares.copy_(mixup_shares(recipe.training.mixup, self.steps, recipe.seed, epoch))
         found = {name: method.strength(epoch) for name, method in state.regularizers.items()}
         self.lambdas = {name: value for name, value in found.items() if value is not None}
-        if self.strengths.keys() != self.lambdas.keys() or not len(self.sums):
+        if self.strengths.keys() != self.lambdas.keys():
             self.strengths = {name: torch.zeros((), device=self.order.device) for name in self.lambdas}
-            self.sums = self.sums.new_zeros(2 + len(self.lambdas))
+            self.measured = self.measured.new_zeros(self.steps, 3 + len(self.lambdas))
         for name, value in self.lambdas.items():
             # beyond float32 it is infinite, which fill_ would refuse
             self.strengths[name].copy_(torch.tensor(value))
-        self.sums.zero_()
-        self.first_bad.fill_(-1)
 
     def run(self, on_step: OnStep | None = None) -> None:
         """All steps of the epoch that was begun, each sample once, the last batch smaller if need be."""
@@ -155,29 +152,27 @@ class Trainer:
     def step(self, number: int) -> None:
         """One step of the epoch by its number."""
         part = self.order[number * self.batch : (number + 1) * self.batch]
-        self._step(part, None if self.shares is None else self.shares[number], number)
+        self.measured[number] = self._step(part, None if self.shares is None else self.shares[number])
 
     def step_at_index(self) -> None:
         """The whole step whose number is in `index`, on the device; it counts on."""
         row = self.index.reshape(1)
         batches = self.order[: self.whole * self.batch].view(self.whole, self.batch)
         share = None if self.shares is None else self.shares.index_select(0, row).squeeze(0)
-        self._step(batches.index_select(0, row).squeeze(0), share, self.index)
+        self.measured.index_copy_(0, row, self._step(batches.index_select(0, row).squeeze(0), share)[None])
         self.index += 1
 
-    def _step(self, whole: Tensor, share: Tensor | None, number: int | Tensor) -> None:
+    def _step(self, whole: Tensor, share: Tensor | None) -> Tensor:
         part, weight = self.ranks.part(whole)
         pixels = self.data.train_images[part]
         if self.recipe.training.augment == "flip-crop":
             pixels = flip_crop(pixels, self.draws["augmentation"])
         images, labels = self.data.normalize(pixels), self.data.noisy[part]
         batch = Batch(images, labels, self.strengths, self.draws["penalty"], share, weight)
-        objective, measured = train_step(self.state, batch, self.ranks)
-        self.sums += measured.double() * self.ranks.samples(whole, weight)
-        self.first_bad.copy_(torch.where((self.first_bad < 0) & ~objective.isfinite(), number, self.first_bad))
+        return train_step(self.state, batch, self.ranks).double()
 
     def end(self) -> dict[str, float]:
-        """Count the epoch, and say what was measured in it: sums stay on the device, and cross here, once.
+        """Count the epoch, and say what was measured in it: all steps' numbers cross from the device here.
 
         What AL2 reports of the training batches, means over all samples, as the network was when each batch
         passed: `train_cross_entropy` (L_c, nats), `train_activation_loss` (L_r, unscaled), and for each penalizing
@@ -185,14 +180,26 @@ class Trainer:
 
         Raises NonFiniteLoss with the first step whose objective was not finite.
         """
-        if (bad := int(self.ranks.greatest(self.first_bad))) >= 0:
-            raise NonFiniteLoss(self.state.epochs_done, bad)
+        measured = self.measured.cpu()
+        bad = torch.nonzero(~measured[:, 0].isfinite())
+        first = self.ranks.greatest(torch.tensor(int(bad[0]) if len(bad) else -1, device=self.measured.device))
+        if first >= 0:
+            raise NonFiniteLoss(self.state.epochs_done, int(first))
         self.state.epochs_done += 1
-        cross_entropy_, activation, *penalties = (self.ranks.total(self.sums) / self.samples).tolist()
+        sums = np.add.reduce((measured[:, 1:] * self._samples()[:, None]).numpy())  # one step after the other
+        totals = self.ranks.total(torch.from_numpy(sums).to(self.measured.device))
+        cross_entropy_, activation, *penalties = (totals / self.samples).tolist()
         metrics = {"train_cross_entropy": cross_entropy_, "train_activation_loss": activation}
         for (name, strength), penalty in zip(self.lambdas.items(), penalties, strict=True):
             metrics |= {f"lambda_{name}": strength, f"penalty_{name}": penalty}
         return metrics
+
+    def _samples(self) -> Tensor:
+        """How many samples of each step's batch are this process's, (steps,) float64."""
+        batches = self.order.split(self.batch)
+        return torch.tensor(
+            [self.ranks.samples(batch, self.ranks.part(batch)[1]) for batch in batches], dtype=torch.float64
+        )
 
 
 def train_epoch(
