@@ -529,7 +529,7 @@ def test_batch_normalization_starts_with_the_images_own_statistics(small, tmp_pa
     run = Store(tmp_path).open(presets.build(reg="bn+do", epochs=1))
     carry_out(run, Execution(device="cpu"))
     bench = Workbench(CPU)
-    network = study._initial(run, bench, bench.test_set(run).images)
+    network = bench.untrained(run, bench.test_set(run).images)
     layers = list(network.trunk.children())
     (index,) = (i for i, layer in enumerate(layers) if isinstance(layer, nn.BatchNorm2d))
     found = nn.Sequential(*layers[:index])(bench.test_set(run).images).mean(dim=(0, 2, 3))

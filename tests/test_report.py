@@ -23,6 +23,7 @@ from memstudy.data import sources
 from memstudy.recipe import Regularizer
 from memstudy.report import comparison, figures, frames, published, similarity, tables
 from memstudy.report.frames import differences_from_paper, settings
+from memstudy.report.saving import save
 from memstudy.report.sheet import markdown_row, tex
 from memstudy.report.summary import run_summary, verdict
 from memstudy.store import Store
@@ -237,6 +238,15 @@ def drawn_floors(setting):
     plt.close(grid.figure)
     lines = [[line.get_ydata()[0] for line in a.lines if line.get_linestyle() == ":"] for a in grid.axes.flat]
     return lines, " ".join(text.get_text() for axis in grid.axes.flat for text in axis.texts)
+
+
+@pytest.mark.parametrize(("words", "counted"), [("epoch", True), ("loss, nats", False)])
+def test_there_is_no_tick_between_two_epochs(tmp_path, words, counted):
+    figure, axis = plt.subplots(figsize=(3, 2))
+    axis.plot([0, 1, 2], [1, 2, 3])
+    axis.set_xlabel(words)
+    save(tmp_path, "one", figure, pd.DataFrame())
+    assert bool((axis.get_xticks() % 1 == 0).all()) == counted
 
 
 def test_loss_figure_has_the_floor(setting):

@@ -63,10 +63,12 @@ def export(
     files.write(output, content, "with --cleanlab")
     voice, first = Voice(quiet=as_json), memorizing_from(one)
     voice.say(f"{output}: pred_probs and labels of {one.name}, after epoch {kept} (counted from 0).")
-    proven = "has not fallen" if first is None else f"falls at epoch {first}"
+    memorized = "has not fallen below the floor: nothing proves yet that it memorized any"
+    if first is not None:
+        memorized = f"falls below the floor at epoch {first}, which proves memorization; earlier ones are safer"
     voice.say(
-        f"In-sample: the network was trained on these labels, and is sure of those it has memorized. Its training "
-        f"loss {proven} below the floor, which proves memorization; earlier epochs are the safer choice."
+        "In-sample: the network was trained on these labels, and is sure of those it has memorized. "
+        f"Its training loss {memorized}."
     )
     voice.say("in Python: found = numpy.load(FILE); find_label_issues(found['labels'], found['pred_probs'])")
     if as_json:

@@ -12,6 +12,7 @@ mpl.use("Agg")  # files only: no display is needed, and none is opened
 import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import AutoLocator, MaxNLocator
 
 from memstudy import files
 
@@ -23,6 +24,7 @@ def save(
     folder: Path, name: str, figure: Figure, data: pd.DataFrame, how: str = files.ANOTHER_STORE
 ) -> list[Path]:
     """Write `name` in every format, and close the figure; `how` to choose a folder that can be written to."""
+    _count_epochs(figure)
     bounds = figure.get_tightbbox().padded(0.1)  # once: "tight" would draw each format twice
     with mpl.rc_context({"svg.hashsalt": name}):
         for ending in FORMATS:
@@ -32,3 +34,10 @@ def save(
     plt.close(figure)
     files.write(folder / f"{name}.csv", data.to_csv(index=False, lineterminator="\n"), how)
     return [folder / f"{name}.{ending}" for ending in (*FORMATS, "csv")]
+
+
+def _count_epochs(figure: Figure) -> None:
+    """No tick between two epochs; of all else, matplotlib's choice."""
+    for axis in figure.axes:
+        if axis.get_xlabel() == "epoch" and isinstance(axis.xaxis.get_major_locator(), AutoLocator):
+            axis.xaxis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 2.5, 5, 10], integer=True))

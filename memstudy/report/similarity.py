@@ -77,7 +77,8 @@ def _maps(selection: Selection, what: What, measure: str) -> Iterator[Figure]:
             gray = "; gray: a network that collapsed" if made[0][measure].isna().any() else ""
             yield f"similarity_epochs{ending}", *made, words + gray
         if (made := _runs(rows, measure)) is not None:
-            yield f"similarity_runs{ending}", *made, f"{words}; n = {made[0]['n'].min()} or more pairs a cell"
+            fewest = made[0].loc[made[0]["n"] > 0, "n"].min()  # none of networks that collapsed
+            yield f"similarity_runs{ending}", *made, f"{words}; n = {fewest} or more pairs a cell"
         if (made := _convergence(rows, measure)) is not None:
             yield f"convergence{ending}", *made, f"with the last kept epoch: {words}"
 
@@ -136,7 +137,7 @@ def _runs(rows: pd.DataFrame, measure: str) -> tuple[pd.DataFrame, sns.FacetGrid
         pairs = pairs[~pairs["alike"]]
     pairs = pairs[pairs["epoch_a"] == pairs.groupby(["run_a", "run_b"])["epoch_a"].transform("max")]
     names = list(dict.fromkeys([*pairs["a"], *pairs["b"]]))
-    if len(names) < 3:
+    if len(names) < 3 or pairs[measure].isna().all():
         return None
     data = pairs.groupby(["a", "b"], sort=False)[measure].agg(["mean", "count"]).reset_index()
     both = pd.concat([pairs, pairs.rename(columns={"a": "b", "b": "a"})])  # (x, y) and (y, x) are one cell

@@ -7,14 +7,12 @@ from collections.abc import Callable, Mapping, Sequence
 import pandas as pd
 import torch
 from torch import Tensor
-from torch.optim.swa_utils import update_bn
 
 from memstudy.analysis import landscape, perturbation
 from memstudy.data.dataset import stratified
 from memstudy.data.images import ImageSet
 from memstudy.errors import MemstudyError
 from memstudy.models import Network
-from memstudy.randomness import torch_generator
 from memstudy.store import RunDirectory
 from memstudy.store.store import Selection
 from memstudy.study.ablate import nearest
@@ -23,7 +21,6 @@ from memstudy.study.trunk import NotFinite, Workbench
 from memstudy.training.batches import per_channel
 from memstudy.training.device import Placement
 from memstudy.training.evaluation import batch_size
-from memstudy.training.state import build_network
 
 PIXELS, FLATNESS, NOISE = "landscape.csv", "landscape_flatness.csv", "landscape_noise.csv"
 MEASURED, PREDICTED = "measured", "predicted"
@@ -89,7 +86,7 @@ def _rows(
     positions = _positions(bench.image_set(run), images)
     whole = bench.test_set(run)
     pixels, labels = whole.images[positions], whole.labels[positions]
-    network = _initial(run, bench, pixels) if epoch == INITIAL else bench.network(run, epoch)
+    network = bench.untrained(run, pixels) if epoch == INITIAL else bench.network(run, epoch)
     maps = {MEASURED: landscape.measured(network, pixels, labels)}
     if not maps[MEASURED].isfinite().all():
         raise NotFinite(run, epoch)
@@ -114,17 +111,6 @@ def _positions(images: ImageSet, wanted: int) -> Tensor:
         )
     labels = images.test_labels.numpy()
     return torch.from_numpy(stratified(labels, None if wanted >= len(labels) else wanted, seed=0))
-
-
-def _initial(run: RunDirectory, bench: Workbench, images: Tensor) -> Network:
-    """The run's network before training, in evaluation mode.
-
-    Batch normalization gets these images' statistics: its own initial ones (0 and 1) are never used in training.
-    """
-    network = build_network(run.recipe, bench.image_set(run), bench.device)
-    network.seed_dropout(torch_generator(run.recipe.seed, "landscape", device=bench.device))
-    update_bn(images.chunk(max(1, len(images) // batch_size(images))), network)
-    return network.eval()
 
 
 def _pixels(kind: str, values: Tensor) -> pd.DataFrame:
