@@ -23,6 +23,7 @@ from memstudy.training import (
     Evaluation,
     Trainer,
     TrainingState,
+    capturable,
     evaluate,
     numerics,
     train_epoch,
@@ -141,6 +142,7 @@ def epochs(corrupted, capture, count=3, **choices):
         state = TrainingState.initial(recipe, corrupted.images, device)
         data = DeviceData.of(corrupted, device)
         trainer = Trainer(state, data, recipe)
+        capture = capture and capturable(trainer)  # olm waits for the GPU: twice eager, and twice the same bits
         steps = CapturedSteps(trainer, block=4) if capture else trainer
         evaluation = Evaluation(state.network, data, capture)
         found = []

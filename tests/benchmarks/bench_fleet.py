@@ -31,6 +31,7 @@ from memstudy.data import dataset, sources
 from memstudy.regularizers.al2 import activation_loss
 from memstudy.training import CapturedSteps, DeviceData, Placement, Trainer, TrainingState, capturable, numerics
 from memstudy.training.captured import BLOCK
+from memstudy.training.device import wait
 from memstudy.training.replay import Replay
 from tests.benchmarks.alternate import alternate
 
@@ -49,6 +50,7 @@ def members(count: int, reg: str, device: torch.device) -> list[Trainer]:
         data = dataset.corrupt(source, recipe.corruption)
         state = TrainingState.initial(recipe, data.images, place)
         found.append(Trainer(state, DeviceData.of(data, place), recipe))
+    wait(device)  # what was put there was put there on another stream
     return found
 
 
@@ -58,13 +60,14 @@ def streams(trainers: Sequence[Trainer]) -> Epoch:
     steps = [CapturedSteps(trainer) if capturable(trainer) else trainer for trainer in trainers]
 
     def epoch() -> None:
-        for stream, trainer, work in zip(own, trainers, steps, strict=True):
-            with torch.cuda.stream(stream):
-                trainer.begin()
-                work.run()
-        for stream, trainer in zip(own, trainers, strict=True):
-            with torch.cuda.stream(stream):
-                trainer.end()
+        with numerics():
+            for stream, trainer, work in zip(own, trainers, steps, strict=True):
+                with torch.cuda.stream(stream):
+                    trainer.begin()
+                    work.run()
+            for stream, trainer in zip(own, trainers, strict=True):
+                with torch.cuda.stream(stream):
+                    trainer.end()
 
     return epoch
 
@@ -119,26 +122,29 @@ class Stacked:
         self.noisy = torch.stack([trainer.data.noisy for trainer in trainers])
         self.order = torch.zeros(len(trainers), first.samples, dtype=torch.int64, device=first.data.device)
         self.strengths = torch.zeros(len(trainers), device=first.data.device)
-        self.begun, self.index = False, torch.zeros((), dtype=torch.int64, device=first.data.device)
-        self.replay: Replay[None] | None = None
+        self.index = torch.zeros((), dtype=torch.int64, device=first.data.device)
+        self.replay = Replay(lambda: self.step(self.chosen()), first.data.device)
+        self.stream = _stream(first)
+        wait(first.data.device)
 
     def epoch(self) -> None:
-        first = self.trainers[0]
-        for member, trainer in enumerate(self.trainers):
-            trainer.begin()
-            self.order[member] = trainer.order
-            for strength in trainer.strengths.values():
-                self.strengths[member] = strength
-        if self.replay is None:
-            self.replay = Replay(lambda: self.step(self.chosen()), first.data.device)
-        self.index.zero_()
-        with torch.cuda.stream(_stream(first)):
+        with torch.cuda.stream(self.stream):
+            self.begin()
+            first = self.trainers[0]
             for _ in range(first.whole):
                 self.replay()
             if first.whole < first.steps:
                 self.step(self.order[:, first.whole * first.batch :])
             for trainer in self.trainers:
                 trainer.state.epochs_done += 1
+
+    def begin(self) -> None:
+        for member, trainer in enumerate(self.trainers):
+            trainer.begin()
+            self.order[member] = trainer.order
+            for strength in trainer.strengths.values():
+                self.strengths[member] = strength
+        self.index.zero_()
 
     def chosen(self) -> Tensor:
         """The samples of the step whose number is in `index`, (members, batch)."""

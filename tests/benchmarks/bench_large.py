@@ -25,6 +25,7 @@ from memstudy import presets
 from memstudy.data import dataset
 from memstudy.recipe import Corruption
 from memstudy.training import CapturedSteps, DeviceData, Placement, Trainer, TrainingState, capturable, numerics
+from memstudy.training.device import wait
 from tests.benchmarks.alternate import alternate
 from tests.benchmarks.bench_memory import MIB, images_like
 
@@ -52,6 +53,7 @@ def side(name: str, network: str, batch: int, steps: int, device: torch.device) 
         state.network.compile()
     trainer = Trainer(state, DeviceData.of(data, place), recipe)
     work = CapturedSteps(trainer) if how == "captured" and capturable(trainer) else trainer
+    wait(device)  # what was put there was put there on another stream
     stream = torch.cuda.Stream(device) if device.type == "cuda" else None
 
     def run() -> None:

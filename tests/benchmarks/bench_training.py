@@ -7,7 +7,8 @@ One epoch a side, in turns, each in a process of its own; medians. The sides are
 - the engine: as `memstudy run` trains, calibrated; on a GPU replayed from CUDA graphs;
 - eager: the same steps, each kernel launched by itself, in the usual layout;
 - bf16: the engine in mixed precision;
-- fleet: that many runs in turns (GPU);
+- tf32, compiled, fleet, on a GPU alone: the engine with TF32; with its network through `torch.compile`; that many
+  runs in turns;
 - plain loop: torchvision's MNIST and transforms, DataLoader, `.item()` every step, as most code does.
 
 The arithmetic floor is 0.88 GFLOP a step (three times the multiplications and additions of a forward pass), by the
@@ -33,9 +34,10 @@ from memstudy.data.dataset import CorruptedDataset
 from memstudy.randomness import torch_generator
 from memstudy.recipe import Recipe
 from memstudy.regularizers.al2 import activation_loss
-from memstudy.training import CapturedSteps, DeviceData, Placement, Trainer, TrainingState, numerics
+from memstudy.training import CapturedSteps, DeviceData, Placement, Trainer, TrainingState, capturable, numerics
 from memstudy.training.calibration import calibrated
 from memstudy.training.device import wait
+from tests.benchmarks import bench_fleet
 from tests.benchmarks.alternate import apart
 
 FORWARD = 2 * 64 * (24 * 24 * 25 * 20 + 8 * 8 * 500 * 50 + 800 * 500 + 500 * 10)
@@ -44,37 +46,22 @@ FORWARD = 2 * 64 * (24 * 24 * 25 * 20 + 8 * 8 * 500 * 50 + 800 * 500 + 500 * 10)
 Epoch = Callable[[], object]
 
 
-def engine(recipe: Recipe, data: CorruptedDataset, place: Placement, capture: bool) -> Epoch:
-    trainer = Trainer(TrainingState.initial(recipe, data.images, place), DeviceData.of(data, place), recipe)
-    steps = CapturedSteps(trainer) if capture else trainer
+def engine(
+    recipe: Recipe, data: CorruptedDataset, place: Placement, capture: bool, compiled: bool = False
+) -> Epoch:
+    state = TrainingState.initial(recipe, data.images, place)
+    if compiled:
+        state.network.compile()
+    trainer = Trainer(state, DeviceData.of(data, place), recipe)
+    steps = CapturedSteps(trainer) if capture and capturable(trainer) else trainer
+    wait(place.device)  # what was put there was put there on another stream
+    stream = torch.cuda.Stream(place.device) if place.device.type == "cuda" else None
 
     def epoch() -> None:
-        with numerics(place.threads, recipe.training.precision):
+        with numerics(place.threads, recipe.training.precision), torch.cuda.stream(stream):
             trainer.begin()
             steps.run()
             trainer.end()
-
-    return epoch
-
-
-def fleet(recipes: list[Recipe], data: CorruptedDataset, place: Placement) -> Epoch:
-    """One epoch of each, all queued before any is waited for."""
-    streams = [torch.cuda.Stream() for _ in recipes]
-    members = []
-    for stream, recipe in zip(streams, recipes, strict=True):
-        with torch.cuda.stream(stream):
-            state = TrainingState.initial(recipe, data.images, place)
-            members.append(CapturedSteps(Trainer(state, DeviceData.of(data, place), recipe)))
-
-    def epoch() -> None:
-        with numerics():
-            for stream, member in zip(streams, members, strict=True):
-                with torch.cuda.stream(stream):
-                    member.trainer.begin()
-                    member.run()
-            for stream, member in zip(streams, members, strict=True):
-                with torch.cuda.stream(stream):
-                    member.trainer.end()
 
     return epoch
 
@@ -155,10 +142,12 @@ def side(name: str, reg: str, device: str, threads: int, members: int) -> Epoch:
             return engine(recipe, data, calibrated(recipe, data.images, where, threads), capture=on_gpu)
         case "eager":
             return engine(recipe, data, usual, capture=False)
-        case "bf16":
-            return engine(presets.build(reg=reg, precision="bf16"), data, usual, capture=on_gpu)
+        case "bf16" | "tf32":
+            return engine(presets.build(reg=reg, precision=name), data, usual, capture=on_gpu)
+        case "compiled":
+            return engine(recipe, data, usual, capture=True, compiled=True)
         case "fleet":
-            return fleet([presets.build(reg=reg, seed=seed) for seed in range(members)], data, usual)
+            return bench_fleet.streams(bench_fleet.members(members, reg, where))
     return plain_loop(recipe, data, where)
 
 
@@ -170,7 +159,8 @@ def main() -> None:
     parser.add_argument("--reg", default="bare")
     parser.add_argument("--fleet", type=int, default=8)
     chosen = parser.parse_args()
-    names = ["engine", "eager", "bf16", "plain loop"] + ["fleet"] * chosen.device.startswith("cuda")
+    names = ["engine", "eager", "bf16", "plain loop"]
+    names += ["tf32", "compiled", "fleet"] * chosen.device.startswith("cuda")
     given = chosen.reg, chosen.device, chosen.threads, chosen.fleet
     medians = apart({name: partial(side, name, *given) for name in names}, chosen.rounds)
     steps = 63  # of 4,000 images
