@@ -1,16 +1,25 @@
 """Replayed steps equal eager ones. On a CPU nothing is captured, but all else is as on a GPU: the count of steps
-is on the device, work goes in blocks, and what Python decides is seen to change. The capture: tests/test_gpu.py.
+is on the device, work goes in blocks, what Python decides is seen to change, and a graph is stood in for by a
+recording that does not follow Python (tests/recorded.py). The capture itself: tests/test_gpu.py.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass, field
 
 import pytest
 import torch
 
 from memstudy import presets, regularizers
+from memstudy.errors import Interrupted
 from memstudy.randomness import torch_generator
+from memstudy.regularizers import Regularizer
+from memstudy.store import Store
+from memstudy.study.carry_out import Execution, Watcher, carry_out
+from memstudy.study.fleet import Fleet
 from memstudy.training import CapturedSteps, DeviceData, Evaluation, Trainer, TrainingState, evaluate, train_epoch
 from memstudy.training.replay import Replay
+from tests.recorded import RecordedReplay
 
 CPU = torch.device("cpu")
 METHODS = sorted(set(regularizers.REGULARIZERS.names()) - {"nobn"})
@@ -41,7 +50,7 @@ def data(corrupted):
     return DeviceData.of(corrupted, CPU)
 
 
-@pytest.mark.parametrize("reg", [*METHODS, "bn+do+wd+al2", "do+loco+normloss+pilcro"])
+@pytest.mark.parametrize("reg", ["olm", "bn+do+wd+al2", "do+loco+normloss+pilcro"])
 def test_replayed_steps_are_the_eager_ones_bit_for_bit(corrupted, data, reg):
     eager, replayed = (trained(corrupted, data, captured, reg=reg) for captured in (False, True))
     assert replayed[0] == eager[0]
@@ -81,6 +90,117 @@ def test_a_step_that_is_left_out_is_seen(corrupted, data):
         trainer.step(number)
     trainer.end()
     assert not same(state, trained(corrupted, data, False, epochs=1)[1])
+
+
+@pytest.fixture
+def recorded(monkeypatch):
+    """In the place of CUDA graphs: what is captured is recorded, and does not follow Python."""
+    monkeypatch.setattr("memstudy.training.captured.Replay", RecordedReplay)
+    monkeypatch.setattr("memstudy.training.evaluation.Replay", RecordedReplay)
+
+
+@pytest.mark.parametrize(
+    "choices",
+    [{"reg": reg} for reg in [*sorted(set(METHODS) - {"olm"}), "bn+do+wd+al2", "do+loco+normloss+pilcro"]]
+    + [
+        {"reg": "normloss", "options": {"normloss": {"decoupled": True}}},
+        {"reg": "pilcro", "options": {"pilcro": {"of": "logits"}}},
+        {"schedule": "cosine", "warmup": 1, "nesterov": True},
+        {"reg": "al2", "schedule": "multistep", "milestones": (1,), "options": {"al2": {"advance": 30.0}}},
+        {"augment": "flip-crop", "mixup": 0.2, "label_smoothing": 0.1, "clip": 1.0},
+        {"precision": "bf16", "reg": "do"},
+    ],
+    ids=str,
+)
+def test_recorded_steps_are_the_eager_ones_bit_for_bit(corrupted, data, recorded, choices):
+    """Three epochs: the first is eager in part, the second records, the third does nothing but replay."""
+    eager, replayed = (trained(corrupted, data, captured, epochs=3, **choices) for captured in (False, True))
+    assert replayed[0] == eager[0]
+    assert same(replayed[1], eager[1])
+
+
+@dataclass(frozen=True)
+class FollowsPython(Regularizer):
+    """Its strength is on the device and changes; its penalty follows a number that is not, and does not."""
+
+    epochs: list[int] = field(default_factory=list)
+
+    def strength(self, epoch):
+        self.epochs.append(epoch)
+        return 0.01
+
+    def penalty(self, step):
+        return step.features.square().mean() * len(self.epochs)
+
+
+def test_what_follows_python_is_seen(corrupted, data, recorded):
+    """A negative control of the recording: this is wrong when captured, and right on a CPU without it."""
+    found = {}
+    for captured in (False, True):
+        recipe = presets.build(epochs=3, batch_size=39)
+        state = TrainingState.initial(recipe, corrupted.images, CPU)
+        state.regularizers["own"] = FollowsPython()
+        trainer = Trainer(state, data, recipe)
+        steps = CapturedSteps(trainer, 4) if captured else trainer
+        for _ in range(3):
+            trainer.begin()
+            steps.run()
+            trainer.end()
+        found[captured] = state
+    assert not same(found[False], found[True])
+
+
+def test_a_recorded_evaluation_is_of_the_network_as_it_is_now(corrupted, data, recorded):
+    recipe = presets.build(epochs=4, batch_size=39, reg="bn+do")
+    state = TrainingState.initial(recipe, corrupted.images, CPU)
+    evaluation = Evaluation(state.network, data, capture=True)
+    for _ in range(4):
+        train_epoch(state, data, recipe)
+        evaluation.begin()
+        assert evaluation.end() == evaluate(state.network, data)
+
+
+class Stop(Watcher):
+    """Ctrl-C when an epoch is done."""
+
+    def __init__(self, epoch):
+        self.epoch = epoch
+
+    def epoch_done(self, epoch, metrics):
+        if epoch == self.epoch:
+            raise KeyboardInterrupt
+
+
+def test_recorded_runs_interrupted_or_in_a_fleet_write_the_bytes_of_eager_ones(tmp_path, recorded, monkeypatch):
+    execution = Execution(device="cpu")
+    recipes = [
+        presets.build(reg=reg, epochs=4, train_size=400, schedule=schedule, checkpoints=4)
+        for reg, schedule in (("do+al2", "constant"), ("bn", "cosine"), ("loco+normloss", "constant"))
+    ]
+    eager = [carry_out(Store(tmp_path / "eager").open(recipe), execution) for recipe in recipes]
+    monkeypatch.setattr("memstudy.study.carry_out.capturable", lambda trainer: True)
+    with pytest.raises(Interrupted):
+        carry_out(Store(tmp_path / "recorded").open(recipes[0]), execution, Stop(1))
+    fleet = Fleet(execution, len(recipes))
+    for recipe in recipes:
+        fleet.add(Store(tmp_path / "recorded").open(recipe))
+    ended = []
+    while fleet.busy:
+        ended += fleet.turn()
+    assert [outcome.error for outcome in ended] == [None] * len(recipes)
+    for one in eager:
+        other = Store(tmp_path / "recorded").open(one.recipe)
+        assert (other.path / "metrics.csv").read_bytes() == (one.path / "metrics.csv").read_bytes()
+        assert [other.checkpoint_digest(e) for e in range(4)] == [one.checkpoint_digest(e) for e in range(4)]
+
+
+def test_a_recorded_step_may_not_wait(corrupted, data, recorded):
+    recipe = presets.build(reg="al2", epochs=1, batch_size=39, optimizer="adam")  # its counts are on the CPU there
+    state = TrainingState.initial(recipe, corrupted.images, CPU)
+    trainer = Trainer(state, data, recipe)
+    trainer.begin()
+    with pytest.raises(RuntimeError, match="not permitted"):
+        CapturedSteps(trainer, 4).run()
 
 
 def captures(monkeypatch, corrupted, data, **choices):
