@@ -385,6 +385,13 @@ def test_ablation_figure_counts_a_run_once(store, small_source):
     assert row["accuracy"] == pytest.approx(curves.loc[same.all(axis=1), "accuracy"].mean(), rel=1e-12)
 
 
+def test_the_command_s_epochs_go_before_the_kept_ones(store):
+    for epochs in ((1,), (0, 2)):
+        summary = pipeline.table_step(store.select(), Sentences(), epochs=epochs)
+        found = {row["epoch"] for row in summary["numbers"] if row["table"] == "table1"}
+        assert found == set(epochs)
+
+
 def test_tables_name_what_is_not_finished_or_missing(store, tmp_path):
     shutil.copytree(store.root, tmp_path / "runs")
     copied = Store(tmp_path / "runs")

@@ -256,14 +256,20 @@ def dynamics_step(selection: Selection, voice: Voice) -> dict[str, Any]:
     return _summary(sheets, left_out, written)
 
 
-def table_step(selection: Selection, voice: Voice, style: str = "markdown") -> dict[str, Any]:
-    """Write every table in three formats; print them in one. The summary holds their numbers, too."""
+def table_step(
+    selection: Selection, voice: Voice, style: str = "markdown", epochs: Sequence[int] | None = None
+) -> dict[str, Any]:
+    """Write every table in three formats; print them in one. The summary holds their numbers, too.
+
+    AL2's tables are of these epochs, by default of the study's choice.
+    """
+    epochs = epochs or _report_epochs(selection)
     written: list[Path] = []
     numbers: list[dict[str, Any]] = []
     areas = ablate.areas(read(selection.path / ablate.CURVES))
     wanted = set(_chosen(selection, "tables", TABLES))
     for index, setting in enumerate(settings(selection.runs)):
-        found = _tables(selection, setting, areas, wanted)
+        found = _tables(selection, setting, areas, wanted, epochs)
         if not found and wanted - set(SHEETS):
             voice.say(f"{setting.title}: no epoch to tabulate is trained yet.")
         for table in found:
@@ -306,8 +312,13 @@ def _chosen(selection: Selection, what: str, usual: Sequence[str]) -> list[str]:
     return [str(name) for name in chosen] if isinstance(chosen, list | tuple) else list(usual)
 
 
-def _tables(selection: Selection, setting: Setting, areas: pd.DataFrame, wanted: set[str]) -> list[tables.Table]:
-    epochs = _report_epochs(selection)
+def _tables(
+    selection: Selection,
+    setting: Setting,
+    areas: pd.DataFrame,
+    wanted: set[str],
+    epochs: Sequence[int] | None,
+) -> list[tables.Table]:
     makers = {
         "table1": lambda: tables.table1(setting, epochs),
         "memorization": lambda: tables.memorization(setting, epochs),
