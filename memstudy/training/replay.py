@@ -63,7 +63,7 @@ class Replay(Generic[Result]):
                 raise
             raise MemstudyError(
                 f"this cannot be captured as a CUDA graph ({str(error).splitlines()[0]}): a regularizer or "
-                "network of your own may wait for the GPU, by .item() say; --no-capture does without, and so does a "
-                "regularizer whose synchronizes() is true."
+                "network of your own may wait for the GPU, by .item() say; --no-capture does without, and so do "
+                "regularizers whose synchronizes() is true."
             ) from error
         return graph
