@@ -392,7 +392,10 @@ def test_at_strength_0_it_trains_the_bits_of_bare(pair):
     weakest = case.start(options=WEAKEST)
     case.train(weakest, 2)
     pairs = zip(weakest.network.state_dict().values(), trained_bare(case.network).values(), strict=True)
-    assert all(torch.equal(one, other) for one, other in pairs)  # by their order: dropout shifts layers' numbers
+    images = any(method.needs_image_gradients() for method in weakest.regularizers.values())
+    # PyTorch 2.11 adds up the gradient of a grouped convolution's weights in another order if the images' is asked for
+    same = alike if case.network == USER_NETWORK and images else torch.equal
+    assert all(same(one, other) for one, other in pairs)  # by their order: dropout shifts layers' numbers
 
 
 def test_decoupled_norm_loss_does_so_too():
@@ -425,7 +428,7 @@ def test_batch_normalization_that_has_seen_nothing_is_the_identity(pair):
         layers = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
         assert bool(layers) == ((reg == "bare") == (case.reg == "nobn"))
         for layer in layers:
-            layer.eps = 0.0
+            layer.eps = 1e-30  # not 0, which PyTorch 2.11 refuses
         found.append(case.logits(network))
     assert alike(*found)
 
