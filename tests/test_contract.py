@@ -393,7 +393,7 @@ def test_at_strength_0_it_trains_the_bits_of_bare(pair):
     case.train(weakest, 2)
     pairs = zip(weakest.network.state_dict().values(), trained_bare(case.network).values(), strict=True)
     images = any(method.needs_image_gradients() for method in weakest.regularizers.values())
-    # PyTorch 2.11 adds up the gradient of a grouped convolution's weights in another order if the images' is asked for
+    # PyTorch 2.11 sums the gradient of a grouped convolution's weights in another order if the images' is wanted
     same = alike if case.network == USER_NETWORK and images else torch.equal
     assert all(same(one, other) for one, other in pairs)  # by their order: dropout shifts layers' numbers
 

@@ -101,7 +101,7 @@ def _following(network: Network, layer: str) -> list[nn.Module] | None:
 def _flat(module: nn.Module) -> Iterator[nn.Module]:
     """The modules of a Sequential and of those in it, else the module alone."""
     if type(module) is nn.Sequential:
-        for own in module:
+        for own in module.children():
             yield from _flat(own)
     else:
         yield module
