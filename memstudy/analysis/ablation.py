@@ -31,6 +31,7 @@ import torch
 from torch import Tensor, nn
 
 from memstudy.analysis.inputs import Array, labeled, numbers, understood, within
+from memstudy.analysis.modes import evaluating
 from memstudy.errors import MemstudyError, unknown
 from memstudy.randomness import torch_generator
 
@@ -97,9 +98,7 @@ def curve(
     chunk = chunk or (250 if features.device.type == "cpu" else 5000)
     parts = [slice(start, start + chunk) for start in range(0, len(features), chunk)]
     hits = torch.zeros(orders, len(fractions), dtype=torch.int64, device=features.device)
-    training = head.training
-    head.eval()
-    try:
+    with evaluating(head):
         plain = _plain(layer, labels, parts)
         for order in range(orders):
             fall = falls(protocol, len(features), layer.flat.shape[1] // positions, seed, order)
@@ -111,8 +110,6 @@ def curve(
             for part in parts:
                 for index, logits in answers(part, [(fractions[index], index) for index in touched]):
                     hits[order, index] += _right(logits, labels[part])
-    finally:
-        head.train(training)
     return hits.cpu().double() / len(features)
 
 

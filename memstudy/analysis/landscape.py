@@ -37,6 +37,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from memstudy.analysis.inputs import Array, labeled, numbers, understood, within
+from memstudy.analysis.modes import evaluating
 from memstudy.errors import MemstudyError
 from memstudy.regularizers.pilcro import importance
 
@@ -97,13 +98,9 @@ def predicted(network: torch.nn.Module, shape: Sequence[int]) -> Tensor:
         raise MemstudyError(f"the shape of an image is (C, H, W), not {tuple(shape)}.")
     device = next((parameter.device for parameter in network.parameters()), torch.device("cpu"))
     images = torch.zeros(1, *shape, dtype=torch.float64, device=device, requires_grad=True)
-    training = network.training
-    network.eval()
-    try:
+    with evaluating(network):
         answer = _logits(network(images.as_subclass(_Squared)))
         (squares,) = torch.autograd.grad(answer.as_subclass(Tensor).sum(), images)
-    finally:
-        network.train(training)
     if not squares.isfinite().all():
         raise MemstudyError(
             "the predicted landscape is not finite, as weights of a network that diverged make it."

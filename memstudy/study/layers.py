@@ -92,16 +92,21 @@ def _following(network: Network, layer: str) -> list[nn.Module] | None:
     for name in path:
         if type(module) is not nn.Sequential:
             return None
-        names = list(module._modules)
-        found.insert(0, [layer for own in module[names.index(name) + 1 :] for layer in _flat(own)])
+        after = list(module._modules).index(name) + 1
+        found.insert(0, [layer for own in _parts(module)[after:] for layer in _flat(own)])
         module = module.get_submodule(name)
     return [module for modules in found for module in modules]
+
+
+def _parts(module: nn.Sequential) -> list[nn.Module]:
+    """The modules of a Sequential in order, one that is there twice twice: `children` would give it once."""
+    return [module[index] for index in range(len(module))]
 
 
 def _flat(module: nn.Module) -> Iterator[nn.Module]:
     """The modules of a Sequential and of those in it, else the module alone."""
     if type(module) is nn.Sequential:
-        for own in module.children():
+        for own in _parts(module):
             yield from _flat(own)
     else:
         yield module

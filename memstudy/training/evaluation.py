@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from memstudy.analysis.memorization import shares
+from memstudy.analysis.modes import evaluating
 from memstudy.models import Network
 from memstudy.training.batches import DeviceData
 from memstudy.training.replay import Replay
@@ -27,13 +28,8 @@ def batch_size(images: Tensor) -> int:
 @torch.no_grad()
 def predict(network: Network, data: DeviceData, images: Tensor) -> Tensor:
     """Images (N, C, H, W) uint8 → logits (N, K), in evaluation mode. The network's mode is kept."""
-    training = network.training
-    network.eval()
-    try:
-        chunks = images.split(batch_size(images))
-        return torch.cat([network(data.normalize(chunk))[1] for chunk in chunks])
-    finally:
-        network.train(training)
+    with evaluating(network):
+        return torch.cat([network(data.normalize(chunk))[1] for chunk in images.split(batch_size(images))])
 
 
 class Evaluation:
