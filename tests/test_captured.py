@@ -5,6 +5,8 @@ recording that does not follow Python (tests/recorded.py). The capture itself: t
 
 from __future__ import annotations
 
+import gc
+import weakref
 from dataclasses import dataclass, field
 
 import pytest
@@ -235,6 +237,29 @@ def test_a_replay_on_a_cpu_does_the_work_again():
     for _ in range(3):
         assert replay() is total
     assert total.item() == pytest.approx(float(torch.rand(3, generator=torch_generator(0, "test")).sum()))
+
+
+@pytest.mark.parametrize("stands_in", [False, True], ids=["replay", "recorded"])
+def test_nothing_of_a_run_outlives_it(corrupted, data, stands_in, request):
+    """Its memory on a GPU is free for the next one at once, and not when Python next looks for cycles."""
+    if stands_in:
+        request.getfixturevalue("recorded")
+    gc.disable()
+    try:
+        recipe = presets.build(reg="bn+do+wd+al2", epochs=2, batch_size=39)
+        state = TrainingState.initial(recipe, corrupted.images, CPU)
+        trainer = Trainer(state, data, recipe)
+        steps, evaluation = CapturedSteps(trainer, 4), Evaluation(state.network, data, capture=True)
+        for _ in range(2):
+            trainer.begin()
+            steps.run()
+            evaluation.begin()
+            trainer.end()
+        held = [weakref.ref(value) for value in (trainer, steps, evaluation, *state.network.parameters())]
+        del state, trainer, steps, evaluation
+        assert [ref() is None for ref in held] == [True] * len(held)
+    finally:
+        gc.enable()
 
 
 def test_an_evaluation_is_of_the_network_as_it_is_now(corrupted, data):

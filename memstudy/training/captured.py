@@ -56,16 +56,18 @@ class CapturedSteps:
             device, draws = self.trainer.data.device, self.trainer.draws.values()
             pool = torch.cuda.graph_pool_handle() if device.type == "cuda" else None
             self._replays = {
-                size: Replay(partial(self._steps, size), device, draws, pool) for size in (self.block, 1)
+                size: Replay(partial(_steps, self.trainer, size), device, draws, pool) for size in (self.block, 1)
             }
             self._valid_for = now
-
-    def _steps(self, count: int) -> None:
-        for _ in range(count):
-            self.trainer.step_at_index()
 
     def _decided(self) -> Hashable:
         """All that a step's kernels follow from, beside what is on the device."""
         state = self.trainer.state
         rates = tuple(group["lr"] for group in state.optimizer.param_groups)
         return rates, tuple(self.trainer.lambdas)
+
+
+def _steps(trainer: Trainer, count: int) -> None:
+    """No method: a replay that refers to what holds it would keep a GPU's memory after its run."""
+    for _ in range(count):
+        trainer.step_at_index()

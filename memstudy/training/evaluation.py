@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -39,8 +41,8 @@ class Evaluation:
     """
 
     def __init__(self, network: Network, data: DeviceData, capture: bool = False) -> None:
-        self.network, self.data = network, data
-        self._work = Replay(self._measure, data.device) if capture else self._measure
+        work = partial(_measured, network, data)
+        self._work = Replay(work, data.device) if capture else work
         self.train_logits: Tensor
         self._values: Tensor
 
@@ -55,16 +57,17 @@ class Evaluation:
         """
         return dict(zip(MEASURED, self._values.tolist(), strict=True))
 
-    @torch.no_grad()
-    def _measure(self) -> tuple[Tensor, Tensor]:
-        data = self.data
-        test, train = (predict(self.network, data, images) for images in (data.test_images, data.train_images))
-        found = {
-            "test_accuracy": (test.argmax(dim=1) == data.test_labels).double().mean(),
-            "test_cross_entropy": F.cross_entropy(test, data.test_labels).double(),
-            **shares(train.argmax(dim=1), data.clean, data.noisy, data.mask),
-        }
-        return torch.stack([found[name] for name in MEASURED]), train
+
+@torch.no_grad()
+def _measured(network: Network, data: DeviceData) -> tuple[Tensor, Tensor]:
+    """The numbers of MEASURED, and the logits of all training images."""
+    test, train = (predict(network, data, images) for images in (data.test_images, data.train_images))
+    found = {
+        "test_accuracy": (test.argmax(dim=1) == data.test_labels).double().mean(),
+        "test_cross_entropy": F.cross_entropy(test, data.test_labels).double(),
+        **shares(train.argmax(dim=1), data.clean, data.noisy, data.mask),
+    }
+    return torch.stack([found[name] for name in MEASURED]), train
 
 
 def evaluate(network: Network, data: DeviceData) -> dict[str, float]:
