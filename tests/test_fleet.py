@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import weakref
+
 import pytest
 import torch
 
@@ -12,7 +14,7 @@ from memstudy.study import carry_out as module
 from memstudy.study.carry_out import Execution, carry_out
 from memstudy.study.executor import FLEET, carry_out_all, default_fleet
 from memstudy.study.fleet import Fleet, Outcome
-from memstudy.training import Trainer
+from memstudy.training import Trainer, TrainingState
 
 CPU = Execution(device="cpu")
 
@@ -66,6 +68,27 @@ def test_one_that_diverges_fails_alone(tmp_path):
     errors = {outcome.run.recipe.training.learning_rate: outcome.error for outcome in outcomes.values()}
     assert isinstance(errors[1e6], RunFailed)
     assert errors[good.training.learning_rate] is None
+
+
+def test_what_one_held_is_free_when_it_has_ended(tmp_path, monkeypatch):
+    """Finished or failed: on a GPU the others need its memory, and errors hold on to where they were raised."""
+    held = {}
+    real = TrainingState.initial.__func__
+
+    def watched(cls, recipe, *given):
+        state = real(cls, recipe, *given)
+        held[recipe] = [weakref.ref(parameter) for parameter in state.network.parameters()]
+        return state
+
+    monkeypatch.setattr(TrainingState, "initial", classmethod(watched))
+    short, bad, long = recipe_of(epochs=1), recipe_of(lr=1e20), recipe_of(epochs=6)
+    fleet, outcomes, _ = together(tmp_path, [short, bad, long], until=lambda done: done == 4)
+    assert {run.recipe for run in fleet.members} == {long}
+    assert isinstance(next(o for o in outcomes.values() if o.run.recipe == bad).error, RunFailed)
+    alive = {recipe: sum(ref() is not None for ref in refs) for recipe, refs in held.items()}
+    assert (alive[short], alive[bad]) == (0, 0)
+    assert alive[long]
+    fleet.stop()
 
 
 def test_one_that_breaks_is_a_failure_of_its_own(tmp_path, monkeypatch):

@@ -7,6 +7,7 @@ finish, fail or diverge alone; what does not fit into memory waits. On a CPU the
 
 from __future__ import annotations
 
+import gc
 from collections import deque
 from collections.abc import Generator
 from dataclasses import dataclass
@@ -83,6 +84,7 @@ class Fleet:
             outcome = Outcome(run)
         except torch.OutOfMemoryError as error:
             if len(self.members) > 1:  # it saved; without it the others have room, and it goes on after them
+                _let_go(error)
                 self._postpone(run)
                 return None
             outcome = Outcome(run, _broke(run, error))
@@ -91,6 +93,8 @@ class Fleet:
         except Exception as error:
             outcome = Outcome(run, _broke(run, error))
         del self.members[run]
+        if outcome.error is not None:
+            _let_go(outcome.error)
         return outcome
 
     def _thrown(self, run: RunDirectory) -> Outcome:
@@ -122,3 +126,9 @@ class Fleet:
 def _broke(run: RunDirectory, error: BaseException) -> RunFailed:
     """What is not a user's mistake is told as a failure of its run."""
     return RunFailed(f"{run.name} broke: {type(error).__name__}: {error}")
+
+
+def _let_go(error: BaseException) -> None:
+    """Keep an error's words alone: its frames hold the run's network, and with that memory of the device."""
+    error.__traceback__ = error.__cause__ = error.__context__ = None
+    gc.collect()  # frames refer to the error, too
