@@ -73,7 +73,7 @@ def test_one_that_diverges_fails_alone(tmp_path):
 def test_what_one_held_is_free_when_it_has_ended(tmp_path, monkeypatch):
     """Finished or failed: on a GPU the others need its memory, and errors hold on to where they were raised."""
     held = {}
-    real = TrainingState.initial.__func__
+    real = TrainingState.__dict__["initial"].__func__
 
     def watched(cls, recipe, *given):
         state = real(cls, recipe, *given)
