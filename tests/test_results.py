@@ -20,9 +20,10 @@ def test_committed_tables_are_made_of_committed_metrics(tmp_path, study):
     shutil.copytree(STORE, tmp_path / "store")
     selection = Store(tmp_path / "store").select((), study)
     assert not selection.missing
-    assert {run.status for run in selection.runs} == {Status.FINISHED}
     pipeline.table_step(selection, Voice(quiet=True))
     made = {path.name: path.read_text() for path in (selection.path / "tables").glob("*.md")}
+    unfinished = [run.name for run in selection.runs if run.status != Status.FINISHED]
+    assert all(name in text.partition("Not finished")[2] for name in unfinished for text in made.values())
     committed = {path.name: path.read_text() for path in (RESULTS / study).glob("*.md")}
     assert made
     for name, text in made.items():
