@@ -15,7 +15,11 @@ from torch.utils._pytree import tree_leaves
 
 from memstudy.training.replay import Replay
 
-WAITS = {"_local_scalar_dense", "nonzero", "equal", "masked_select"}
+WAITS = {
+    # the CUDA kernels of these tell the host something: a size, or whether they converged
+    "nonzero", "masked_select", "_unique2", "unique_dim", "bincount", "equal", "repeat_interleave.Tensor",
+    "_local_scalar_dense", "_linalg_eigh", "_linalg_svd", "linalg_eig", "linalg_inv_ex", "linalg_cholesky_ex",
+}  # fmt: skip
 
 
 class Recorder(TorchDispatchMode):

@@ -17,11 +17,12 @@ from memstudy.errors import Interrupted
 from memstudy.randomness import torch_generator
 from memstudy.regularizers import Regularizer
 from memstudy.store import Store
-from memstudy.study.carry_out import Execution, Watcher, carry_out
+from memstudy.study.carry_out import Execution, carry_out
 from memstudy.study.fleet import Fleet
 from memstudy.training import CapturedSteps, DeviceData, Evaluation, Trainer, TrainingState, evaluate, train_epoch
 from memstudy.training.replay import Replay
 from tests.recorded import RecordedReplay
+from tests.stopping import Stop
 
 CPU = torch.device("cpu")
 METHODS = sorted(set(regularizers.REGULARIZERS.names()) - {"nobn"})
@@ -152,27 +153,6 @@ def test_what_follows_python_is_seen(corrupted, data, recorded):
     assert not same(found[False], found[True])
 
 
-def test_a_recorded_evaluation_is_of_the_network_as_it_is_now(corrupted, data, recorded):
-    recipe = presets.build(epochs=4, batch_size=39, reg="bn+do")
-    state = TrainingState.initial(recipe, corrupted.images, CPU)
-    evaluation = Evaluation(state.network, data, capture=True)
-    for _ in range(4):
-        train_epoch(state, data, recipe)
-        evaluation.begin()
-        assert evaluation.end() == evaluate(state.network, data)
-
-
-class Stop(Watcher):
-    """Ctrl-C when an epoch is done."""
-
-    def __init__(self, epoch):
-        self.epoch = epoch
-
-    def epoch_done(self, epoch, metrics):
-        if epoch == self.epoch:
-            raise KeyboardInterrupt
-
-
 def test_recorded_runs_interrupted_or_in_a_fleet_write_the_bytes_of_eager_ones(tmp_path, recorded, monkeypatch):
     execution = Execution(device="cpu")
     recipes = [
@@ -239,11 +219,15 @@ def test_a_replay_on_a_cpu_does_the_work_again():
     assert total.item() == pytest.approx(float(torch.rand(3, generator=torch_generator(0, "test")).sum()))
 
 
-@pytest.mark.parametrize("stands_in", [False, True], ids=["replay", "recorded"])
-def test_nothing_of_a_run_outlives_it(corrupted, data, stands_in, request):
-    """Its memory on a GPU is free for the next one at once, and not when Python next looks for cycles."""
-    if stands_in:
+@pytest.fixture(params=["replayed", "recorded"])
+def either_way(request):
+    """Work that is done again as a CPU does it, and as a graph would."""
+    if request.param == "recorded":
         request.getfixturevalue("recorded")
+
+
+def test_nothing_of_a_run_outlives_it(corrupted, data, either_way):
+    """Its memory on a GPU is free for the next one at once, and not when Python next looks for cycles."""
     gc.disable()
     try:
         recipe = presets.build(reg="bn+do+wd+al2", epochs=2, batch_size=39)
@@ -262,11 +246,11 @@ def test_nothing_of_a_run_outlives_it(corrupted, data, stands_in, request):
         gc.enable()
 
 
-def test_an_evaluation_is_of_the_network_as_it_is_now(corrupted, data):
-    recipe = presets.build(epochs=2, batch_size=39, reg="bn+do")
+def test_an_evaluation_is_of_the_network_as_it_is_now(corrupted, data, either_way):
+    recipe = presets.build(epochs=4, batch_size=39, reg="bn+do")
     state = TrainingState.initial(recipe, corrupted.images, CPU)
     evaluation = Evaluation(state.network, data, capture=True)
-    for _ in range(2):
+    for _ in range(4):
         train_epoch(state, data, recipe)
         evaluation.begin()
         assert evaluation.end() == evaluate(state.network, data)

@@ -44,10 +44,11 @@ from memstudy.store.records import KINDS, Dynamics, Records
 from memstudy.store.store import Selection
 from memstudy.study import carry_out as module
 from memstudy.study import dynamics as study
-from memstudy.study.carry_out import Execution, Watcher, carry_out
+from memstudy.study.carry_out import Execution, carry_out
 from memstudy.study.trunk import Workbench
 from memstudy.training import DeviceData, predict
 from tests.sentences import refused
+from tests.stopping import Stop
 
 CPU = torch.device("cpu")
 
@@ -276,15 +277,6 @@ def test_the_records_agree_with_the_metrics(selection):
         assert memorized == pytest.approx(metrics["memorized"].to_numpy())
         for name, values in shares(found.prediction, made.clean, made.noisy).items():
             assert values == pytest.approx(metrics[name].to_numpy(), abs=1e-12)
-
-
-class Stop(Watcher):
-    def __init__(self, epoch):
-        self.epoch = epoch
-
-    def epoch_done(self, epoch, metrics):
-        if epoch == self.epoch:
-            raise KeyboardInterrupt
 
 
 def carried(root, dynamics=None, stop=None):

@@ -16,14 +16,10 @@ from torch.utils._pytree import tree_leaves
 from memstudy import presets, regularizers
 from memstudy.regularizers import Regularizer
 from memstudy.training import DeviceData, Evaluation, Trainer, TrainingState, capturable
+from tests.recorded import WAITS
 
 META = torch.device("meta")
 METHODS = sorted(set(regularizers.REGULARIZERS.names()) - {"nobn"})
-WAITS = {
-    # the CUDA kernels of these tell the host something: a size, or whether they converged
-    "nonzero", "masked_select", "_unique2", "unique_dim", "bincount", "equal", "repeat_interleave.Tensor",
-    "_local_scalar_dense", "_linalg_eigh", "_linalg_svd", "linalg_eig", "linalg_inv_ex", "linalg_cholesky_ex",
-}  # fmt: skip
 DISORDERED = {
     # those of these add in no fixed order, by the documentation of torch.use_deterministic_algorithms
     "replication_pad2d_backward", "reflection_pad2d_backward", "_adaptive_avg_pool2d_backward",

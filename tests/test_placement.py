@@ -10,10 +10,11 @@ import torch
 from memstudy import presets
 from memstudy.errors import Interrupted
 from memstudy.store import Store
-from memstudy.study.carry_out import Execution, Watcher, carry_out
+from memstudy.study.carry_out import Execution, carry_out
 from memstudy.training import Placement, calibration
 from memstudy.training.calibration import calibrated, measured
 from memstudy.training.device import cores
+from tests.stopping import Stop
 
 CPU = torch.device("cpu")
 USUAL = Placement.usual(CPU)
@@ -97,16 +98,11 @@ def test_real_steps_are_timed(corrupted):
     assert all(0 < timer() < 60 for timer in timers)
 
 
-class StopAfterOne(Watcher):
-    def epoch_done(self, epoch, metrics):
-        raise KeyboardInterrupt
-
-
 def test_a_continued_run_keeps_its_layout_and_threads(answers, small_source, tmp_path):
     recipe = presets.build(epochs=2)
     run, free = Store(tmp_path / "runs").open(recipe), Execution(device="cpu", threads=None, calibrate=True)
     with pytest.raises(Interrupted):
-        carry_out(run, free, StopAfterOne())
+        carry_out(run, free, Stop(0))
     (tmp_path / "cache").rename(tmp_path / "gone")
     before = len(answers)
     carry_out(run, Execution(device="cpu", threads=None))

@@ -115,6 +115,7 @@ class Trainer:
         self.lambdas: dict[str, float] = {}
         self.strengths: dict[str, Tensor] = {}
         self.measured = torch.zeros(self.steps, 3, dtype=torch.float64, device=device)
+        self.counts = self._samples()
 
     @property
     def whole(self) -> int:
@@ -186,7 +187,7 @@ class Trainer:
         if first >= 0:
             raise NonFiniteLoss(self.state.epochs_done, int(first))
         self.state.epochs_done += 1
-        sums = np.add.reduce((measured[:, 1:] * self._samples()[:, None]).numpy())  # one step after the other
+        sums = np.add.reduce((measured[:, 1:] * self.counts[:, None]).numpy())  # one step after the other
         totals = self.ranks.total(torch.from_numpy(sums).to(self.measured.device))
         cross_entropy_, activation, *penalties = (totals / self.samples).tolist()
         metrics = {"train_cross_entropy": cross_entropy_, "train_activation_loss": activation}

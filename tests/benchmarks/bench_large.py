@@ -16,7 +16,6 @@ On a GPU the peak of memory is printed beside; on a CPU nothing is captured.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
 from dataclasses import replace
 
 import torch
@@ -24,15 +23,15 @@ import torch
 from memstudy import presets
 from memstudy.data import dataset
 from memstudy.recipe import Corruption
-from memstudy.training import CapturedSteps, DeviceData, Placement, Trainer, TrainingState, capturable, numerics
-from memstudy.training.device import wait
+from memstudy.training import Placement
 from tests.benchmarks.alternate import alternate
 from tests.benchmarks.bench_memory import MIB, images_like
+from tests.benchmarks.bench_training import Epoch, engine
 
 SIDES = ("eager fp32", "eager bf16", "captured bf16", "compiled bf16")
 
 
-def side(name: str, network: str, batch: int, steps: int, device: torch.device) -> Callable[[], None]:
+def side(name: str, network: str, batch: int, steps: int, device: torch.device) -> Epoch:
     """So many steps of a network, over and over."""
     how, precision = name.split()
     recipe = presets.build(
@@ -47,22 +46,8 @@ def side(name: str, network: str, batch: int, steps: int, device: torch.device) 
     images = images_like("cifar10").part(torch.arange(batch * steps))
     data = dataset.corrupt(images, Corruption())
     layout = "contiguous" if precision == "fp32" else "channels_last"
-    place = replace(Placement.usual(device), layout=layout)
-    state = TrainingState.initial(recipe, data.images, place)
-    if how == "compiled":
-        state.network.compile()
-    trainer = Trainer(state, DeviceData.of(data, place), recipe)
-    work = CapturedSteps(trainer) if how == "captured" and capturable(trainer) else trainer
-    wait(device)  # what was put there was put there on another stream
-    stream = torch.cuda.Stream(device) if device.type == "cuda" else None
-
-    def run() -> None:
-        with numerics(torch.get_num_threads(), precision), torch.cuda.stream(stream):
-            trainer.begin()
-            work.run()
-            trainer.end()
-
-    return run
+    place = replace(Placement.usual(device, torch.get_num_threads()), layout=layout)
+    return engine(recipe, data, place, capture=how == "captured", compiled=how == "compiled")
 
 
 def main() -> None:
@@ -89,7 +74,7 @@ def main() -> None:
             print(f"  {name:14s} {chosen.steps / seconds:9.2f} steps/s   {ratio:5.2f} × {chosen.sides[0]}{memory}")
 
 
-def peak(work: Callable[[], None], device: torch.device) -> int:
+def peak(work: Epoch, device: torch.device) -> int:
     """Bytes at most beside what lay on a GPU before; everything is warm and captured after it."""
     if device.type != "cuda":
         work()

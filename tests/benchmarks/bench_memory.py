@@ -87,12 +87,16 @@ def sizes(recipe: Recipe) -> Sizes:
     parameters = [p for p in network.parameters() if p.requires_grad]
     buffers = [b for p in parameters for b in state.optimizer.state[p].values() if isinstance(b, torch.Tensor)]
     everything = [*parameters, *parameters, *network.buffers(), *buffers]
-    on_device = vars(DeviceData.of(data, cpu)).values()
     return Sizes(
         sum(tensor.nbytes for tensor in everything),
         round(keeps[0] + a_sample * (recipe.training.batch_size - 2)),
-        sum(value.nbytes for value in on_device if isinstance(value, torch.Tensor)),
+        held(DeviceData.of(data, cpu)),
     )
+
+
+def held(data: DeviceData) -> int:
+    """Bytes of a set's tensors."""
+    return sum(value.nbytes for value in vars(data).values() if isinstance(value, torch.Tensor))
 
 
 def peak(recipe: Recipe, device: str) -> int:
@@ -113,8 +117,7 @@ def peak(recipe: Recipe, device: str) -> int:
         return torch.cuda.max_memory_allocated(place.device)
     small = replace(recipe, network="smallnet", regularizers=())
     TrainingState.initial(small, data.images, place)  # libraries are loaded before
-    on_cpu = sum(v.nbytes for v in vars(DeviceData.of(data, place)).values() if isinstance(v, torch.Tensor))
-    return grown(work) + on_cpu  # there the set is already
+    return grown(work) + held(DeviceData.of(data, place))  # on a CPU the set is there already
 
 
 def largest(paths: list[str]) -> Iterator[tuple[Recipe, Sizes]]:
