@@ -103,6 +103,13 @@ def test_options_reach_a_regularizer_however_it_is_written(tmp_path):
     assert (recipe.options("al2") or {})["advance"] == 2
 
 
+def test_options_reach_a_regularizer_under_another_usual_name(tmp_path):
+    text = '[grid]\nreg = ["bare", "do"]\n"drop-out.p" = [0.2, 0.4]\n[options.dropout]\np = 0.9'
+    bare, *two = grid.read(written(tmp_path, text)).recipes
+    assert bare.options("do") is None
+    assert [recipe.options("do") for recipe in two] == [{"p": 0.2}, {"p": 0.4}]
+
+
 def test_an_option_can_be_swept_where_it_is_used(tmp_path):
     path = written(tmp_path, '[grid]\nreg = ["bare", "loco", "loco+do"]\n"loco.eta" = [1.0, 1.4, 1.8]\n')
     recipes = grid.read(path).recipes

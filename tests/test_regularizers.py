@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import pytest
 import torch
 
-from memstudy import regularizers
+from memstudy import presets, regularizers
 from memstudy.data import dataset
 from memstudy.errors import MemstudyError
 from memstudy.randomness import torch_generator
@@ -221,3 +221,31 @@ def test_labels_are_written_in_the_usual_order():
 def test_names_are_read_as_they_are_usually_written():
     assert regularizers.names(" BN +al2") == ["bn", "al2"]
     assert regularizers.names("Bare") == []
+
+
+@pytest.mark.parametrize(
+    ("written", "short"),
+    [
+        ("dropout", "do"), ("Drop-Out", "do"), ("batchnorm", "bn"), ("batch_norm", "bn"), ("weight-decay", "wd"),
+        ("Weight Decay+AL2", "wd+al2"), ("norm-loss", "normloss"), ("weight_norm", "wn"), ("loco-reg", "loco"),
+        ("none", "bare"),
+    ],
+)  # fmt: skip
+def test_another_usual_name_is_the_same_recipe(written, short):
+    one, other = presets.build(reg=written, seed=3), presets.build(reg=short, seed=3)
+    assert one == other
+    assert one.id == other.id
+
+
+def test_every_alias_leads_to_a_name_and_hides_none():
+    known = {*REGULARIZERS.names(), regularizers.BARE}
+    assert set(regularizers.ALIASES.values()) <= known
+    assert not set(regularizers.ALIASES) & known
+
+
+def test_options_under_another_usual_name_are_the_regularizer_s():
+    assert parse("do", {"dropout": {"p": 0.25}}) == parse("do", {"do": {"p": 0.25}})
+    with pytest.raises(MemstudyError, match=r"'do' is given twice in 'dropout[+]do'"):
+        parse("dropout+do")
+    with pytest.raises(MemstudyError, match=r"set for 'dropout', which 'al2' does not use; add it \(al2[+]do\)"):
+        parse("al2", {"dropout": {"p": 0.25}})

@@ -6,6 +6,7 @@ own through the entry-point group `memstudy.regularizers`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from typing import Any
@@ -16,7 +17,7 @@ from memstudy.recipe import Option
 from memstudy.registry import Registry
 from memstudy.regularizers.base import Regularizer, Step
 
-__all__ = ["REGULARIZERS", "Regularizer", "Step", "build", "label", "names", "parse"]
+__all__ = ["REGULARIZERS", "Regularizer", "Step", "build", "canonical", "label", "names", "parse"]
 
 BARE = "bare"
 
@@ -35,11 +36,27 @@ REGULARIZERS = Registry(
     oni="memstudy.regularizers.oni:NewtonOrthogonalization",
     olm="memstudy.regularizers.olm:OrthogonalLinearModule",
 )
+ALIASES = {
+    "none": BARE, "batchnorm": "bn", "batchnormalization": "bn", "nobatchnorm": "nobn",
+    "nobatchnormalization": "nobn", "dropout": "do", "weightdecay": "wd", "locoreg": "loco",
+    "weightnorm": "wn", "weightnormalization": "wn", "projectionbasedweightnormalization": "pbwn",
+    "newtonorthogonalization": "oni", "orthogonallinearmodule": "olm",
+}  # fmt: skip
+"""Other usual names, in small letters without `-`, `_` and blanks. Recipes and directories have the short one."""
+
+
+def canonical(name: str) -> str:
+    """The short name of a regularizer: `"Weight-Decay"` → `"wd"`. An unknown one comes back in small letters."""
+    word = name.strip().lower()
+    if word in REGULARIZERS.names():
+        return word
+    plain = re.sub("[-_ ]", "", word)
+    return ALIASES.get(plain, plain if plain in REGULARIZERS.names() else word)
 
 
 def names(text: str) -> list[str]:
-    """`"BN + al2"` → `["bn", "al2"]`, unchecked; none for `"bare"`."""
-    found = [name.strip().lower() for name in text.split("+")]
+    """`"BN + dropout"` → `["bn", "do"]`, unchecked; none for `"bare"`."""
+    found = [canonical(name) for name in text.split("+")]
     return [] if found == [BARE] else found
 
 
@@ -50,7 +67,8 @@ def parse(
 ) -> tuple[recipe.Regularizer, ...]:
     """`"bn+al2"` → specifications with every option filled in: `options`, else `defaults`, else its own.
 
-    `options` of a regularizer that is not in `text` are refused; `defaults` of one (a preset's) are ignored.
+    Names, those of `options` too, may be any that `canonical` knows. `options` of a regularizer that is not in
+    `text` are refused; `defaults` of one (a preset's) are ignored.
     """
     wanted = names(text)
     if BARE in wanted:
@@ -60,13 +78,14 @@ def parse(
             raise unknown("regularizer", name, [BARE, *REGULARIZERS.names()])
         if wanted.count(name) > 1:
             raise MemstudyError(f"regularizer {name!r} is given twice in {text!r}; name each one once.")
-    for name in options or {}:
-        if name not in wanted:
+    chosen = {name: dict((defaults or {}).get(name, {})) for name in wanted}
+    for written, own in (options or {}).items():
+        if (name := canonical(written)) not in chosen:
             raise MemstudyError(
-                f"an option is set for {name!r}, which {text!r} does not use; "
+                f"an option is set for {written!r}, which {text!r} does not use; "
                 f"add it ({'+'.join([*wanted, name])}) or leave the option out."
             )
-    chosen = {name: {**(defaults or {}).get(name, {}), **(options or {}).get(name, {})} for name in wanted}
+        chosen[name] |= own
     return complete(recipe.Regularizer(name, tuple(given.items())) for name, given in chosen.items())
 
 

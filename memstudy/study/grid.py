@@ -171,10 +171,10 @@ def _recipes(preset: str, grid: dict[str, Any], options: dict[str, Any], seed: i
         if isinstance(grid.get("noise"), list) and not RULES.get(point["noise"]).rate:
             point.pop("corrupt", None)  # the rate is for those of the list that have one
         used = regularizers.names(point.get("reg", regularizers.BARE))
-        own = {name: dict(table) for name, table in options.items() if name in used}
+        own = {name: dict(table) for name, table in options.items() if regularizers.canonical(name) in used}
         for key in [key for key in point if "." in key]:
             (name, option), value = key.split(".", 1), point.pop(key)
-            if name in used:
+            if regularizers.canonical(name) in used:
                 own.setdefault(name, {})[option] = value
         recipes.append(presets.build(preset, options=own, seed=seed, **point))
     return recipes
@@ -182,7 +182,7 @@ def _recipes(preset: str, grid: dict[str, Any], options: dict[str, Any], seed: i
 
 def _check_options(path: Path, names: Sequence[str], recipes: Sequence[Recipe]) -> None:
     for name in names:
-        if all(recipe.options(name) is None for recipe in recipes):
+        if all(recipe.options(regularizers.canonical(name)) is None for recipe in recipes):
             raise MemstudyError(
                 f"no recipe of {path} uses {name!r}, for which it has an option; add it to reg in [grid], or "
                 "remove that table or line."
