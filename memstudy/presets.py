@@ -2,6 +2,8 @@
 
 quick  minutes on a laptop's CPU: 4,000 embedded MNIST images, AL2's schedule advanced (ours)
 al2    AL2's protocol: full MNIST, 701 epochs (stated; see the paper's Table 1)
+
+Looking at a preset needs no torch; building a recipe from it does, and imports what knows the names in it.
 """
 
 from __future__ import annotations
@@ -10,9 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from memstudy import models, regularizers
+from memstudy import regularizers
 from memstudy.data import transitions
-from memstudy.data.corruption import RULES
 from memstudy.errors import MemstudyError, unknown
 from memstudy.recipe import Corruption, Option, Recipe, Training, spread
 
@@ -32,7 +33,7 @@ class Preset:
 
 PRESETS = {
     "quick": Preset(
-        about="5,000 embedded MNIST images, AL2's schedule advanced",
+        about="a quick study; the paper's protocol, full MNIST and 701 epochs: --preset al2",
         recipe=Recipe(
             dataset="mnist5k",
             training=Training(epochs=25, batch_size=64, learning_rate=0.03, momentum=0.5),
@@ -40,7 +41,7 @@ PRESETS = {
         options={"al2": {"advance": 5.0}},
     ),
     "al2": Preset(
-        about="AL2's protocol: full MNIST, 60,000 images, 701 epochs",
+        about="AL2's protocol",
         recipe=Recipe(
             dataset="mnist",
             training=Training(epochs=701, batch_size=64, learning_rate=1e-3, momentum=0.5),
@@ -123,6 +124,8 @@ def check(recipe: Recipe) -> Recipe:
 
     A data set may be one of the user's own, so its name is known only where the data directory is.
     """
+    from memstudy import models
+
     models.check(recipe.network)
     _check_corruption(recipe.corruption)
     return replace(recipe, regularizers=regularizers.complete(recipe.regularizers))
@@ -137,6 +140,8 @@ def _corruption(
     labels: str | None,
 ) -> Corruption:
     """The preset's corruption with what is given instead; a rule that has no rate loses the preset's."""
+    from memstudy.data.corruption import RULES
+
     implied = "file" if labels else "matrix" if matrix is not None else None
     rule = noise or implied or base.rule
     if rate is None and RULES.get(rule).rate:
@@ -148,6 +153,8 @@ def _corruption(
 
 def _check_corruption(corruption: Corruption) -> None:
     """Each rule has what it needs, and nothing that it would ignore."""
+    from memstudy.data.corruption import RULES
+
     name, rule = corruption.rule, RULES.get(corruption.rule)
     if rule.rate and corruption.rate is None:
         raise MemstudyError(f"{name} corruption needs a rate; give one with --corrupt.")

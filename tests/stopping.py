@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from memstudy.study.carry_out import Watcher
+from memstudy.study.watcher import Watcher
 
 
 class Stop(Watcher):

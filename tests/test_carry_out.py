@@ -17,8 +17,9 @@ from memstudy.recipe import Recipe, Regularizer, Training
 from memstudy.regularizers import parse
 from memstudy.store import RunDirectory, Status, Store
 from memstudy.study import carry_out as module
-from memstudy.study.carry_out import Execution, Watcher, carry_out
+from memstudy.study.carry_out import Execution, carry_out
 from memstudy.study.interruption import Terminated
+from memstudy.study.watcher import Watcher
 
 STEPS = 7  # an epoch: 400 images in batches of 64
 EPOCHS = 3

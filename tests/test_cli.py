@@ -19,6 +19,7 @@ from memstudy.cli import main
 from memstudy.cli.run import run as run_command
 from memstudy.regularizers import REGULARIZERS
 from memstudy.store import Store
+from memstudy.store.run import MEASURED
 
 
 @pytest.fixture
@@ -49,6 +50,62 @@ def test_help_needs_no_torch(tmp_path):
         )
         assert done.returncode == 0, done.stderr
         assert "Usage" in done.stdout
+
+
+def spoken_before_torch(tmp_path, *words):
+    """The first words of a command line, and whether torch was imported before them."""
+    code = f"""
+import sys
+from memstudy.cli import main, progress
+def say(self, text):
+    print("torch" in sys.modules, text)
+    sys.exit()
+progress.Voice.say = say
+sys.argv = ["memstudy", *{words}]
+main()
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    torch, _, text = done.stdout.partition(" ")
+    return text, torch == "True"
+
+
+def test_a_store_is_listed_without_torch(tmp_path):
+    recipe = presets.build(epochs=2)
+    run = Store(tmp_path / "runs").open(recipe)
+    run.write_recipe()
+    run.update(status="interrupted", floor=2.2103)
+    run.append_metrics(0, dict.fromkeys(MEASURED - {"epoch"}, 0.5))
+    text, torch = spoken_before_torch(tmp_path, "runs")
+    assert f"{run.name} interrupted    1/2" in text
+    assert not torch
+
+
+@pytest.mark.parametrize("way", ["preset", "recipe"])
+def test_run_speaks_before_torch_is_imported(tmp_path, way):
+    words = ["--dataset", "cifar10", "--reg", "dropout+al2", "--noise", "pair", "--epochs", "1"]
+    if way == "recipe":
+        file = tmp_path / "recipe.toml"
+        file.write_text(presets.build(dataset="cifar10", reg="do+al2", noise="pair", epochs=1).to_toml())
+        words = ["--recipe", str(file)]
+    text, torch = spoken_before_torch(tmp_path, "run", *words)
+    assert text.startswith(way)
+    assert "do+al2 on cifar10, smallnet, 1 epoch" in text
+    assert not torch
+
+
+def test_the_first_line_speaks_of_what_is_run(memstudy):
+    first = memstudy("run", "--epochs", "1").output.splitlines()[0]
+    assert "bare on mnist5k, smallnet, 1 epoch; changed here: epochs 1 (" in first
+    words = ["--dataset", "cifar10", "--epochs", "1", "--schedule", "multistep", "--milestones", "1,2"]
+    first = memstudy("run", "--reg", "weight-decay", *words, "--set", "wd.decay=0.1").output.splitlines()[0]
+    assert "wd on cifar10, smallnet, 1 epoch; changed here: dataset cifar10, epochs 1, " in first
+    assert "schedule multistep, milestones 1,2, wd.decay=0.1 (" in first
+    assert "5,000" not in first
+    assert "embedded" not in first
+    plain = memstudy("run", "--reg", "al3")  # a misspelt name is answered before anything is announced
+    assert plain.exit_code == 2
+    assert "preset" not in plain.output
 
 
 def test_help_names_every_preset_and_regularizer():

@@ -15,8 +15,9 @@ from memstudy.errors import MemstudyError
 from memstudy.randomness import torch_generator
 from memstudy.regularizers import REGULARIZERS, Regularizer, Step
 from memstudy.store import Store
-from memstudy.study.carry_out import Execution, Watcher, carry_out
+from memstudy.study.carry_out import Execution, carry_out
 from memstudy.study.fleet import Fleet
+from memstudy.study.watcher import Watcher
 from memstudy.training import (
     CapturedSteps,
     DeviceData,

@@ -25,7 +25,8 @@ from memstudy.report import comparison, figures, frames, published, similarity, 
 from memstudy.report.frames import differences_from_paper, settings
 from memstudy.report.saving import save
 from memstudy.report.sheet import markdown_row, tex
-from memstudy.report.summary import run_summary, verdict
+from memstudy.report.summary import run_summary
+from memstudy.report.verdict import verdict
 from memstudy.store import Store
 from memstudy.store.run import RunDirectory, run_name
 from memstudy.study import ablate, compare

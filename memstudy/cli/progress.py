@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeRemainingColumn
 
 from memstudy.errors import Interrupted
-from memstudy.study.carry_out import Watcher
+from memstudy.study.watcher import Watcher
 
 if TYPE_CHECKING:
     import pandas as pd

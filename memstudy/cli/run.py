@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -67,19 +69,19 @@ def run(
     The same command again continues an interrupted run and returns at once from a finished one.
     """
     from memstudy.cli.progress import RunProgress
-    from memstudy.report.summary import run_summary, verdict
+
+    progress = RunProgress(quiet=as_json)
+    leads = os.environ.get("RANK", "0") == "0"  # under torchrun, one process speaks for all
+    recipe, needed = _recipe(context, file, chosen, progress.say if leads else lambda text: None)
+
+    from memstudy.report.summary import run_summary
+    from memstudy.report.verdict import verdict
     from memstudy.store import Store
     from memstudy.store.records import HOW
     from memstudy.study.carry_out import Execution, carry_out
     from memstudy.study.interruption import stop_on_sigterm
-    from memstudy.training import Ranks
 
     stop_on_sigterm()
-    recipe, origin, needed = _recipe(context, file, chosen)
-    leads = Ranks.from_environment().leads  # under torchrun, one process speaks for all
-    progress = RunProgress(quiet=as_json)
-    if leads:
-        progress.say(origin)
     directory = Store(runs_dir).open(recipe)
     execution = Execution(
         device, threads, calibrate=True, capture=capture, data_dir=data_dir, download=download, dynamics=dynamics,
@@ -98,10 +100,14 @@ def run(
 
 
 def _recipe(
-    context: click.Context, file: Path | None, chosen: dict[str, Any]
-) -> tuple[Recipe, str, dict[str, Any]]:
-    """The recipe, the first line of output (where it comes from), and what its execution needs besides."""
+    context: click.Context, file: Path | None, chosen: dict[str, Any], say: Callable[[str], None]
+) -> tuple[Recipe, dict[str, Any]]:
+    """The recipe, and what its execution needs besides.
+
+    Says the first line of output before the names in the recipe are looked up: that imports torch, for seconds.
+    """
     from memstudy import presets, recipe
+    from memstudy.regularizers import label
 
     given = [name for name in chosen if context.get_parameter_source(name) is not _DEFAULT]
     if file is not None:
@@ -110,20 +116,21 @@ def _recipe(
                 f"--recipe says everything about a run, so --{given[0].replace('_', '-')} cannot be given "
                 "with it; change a copy of the file, without its 'id' line, instead."
             )
-        found = presets.check(recipe.read(file))
+        found = recipe.read(file)
+        own = _what(label(found.regularizers), found.dataset, found.network, found.training.epochs)
+        say(f"recipe {found.id} from {file}: {own}")
         needed = {"label_files": (file.parent / "labels.npz",)}
         if "data_sha256" in (known := recipe.recorded(file)):
             needed["data_sha256"] = known["data_sha256"]
-        return found, f"recipe {found.id} from {file}", needed
+        return presets.check(found), needed
     assignments, kept, labels = chosen.pop("assignments"), chosen.pop("checkpoints"), chosen.pop("labels")
     chosen["matrix"] = options.matrix(chosen["matrix"])
     chosen["milestones"] = options.epochs("--milestones", chosen["milestones"])
     if labels is not None:
         chosen |= _from_labels(labels, given, chosen)
-    name = chosen["preset"]
+    say(_origin(chosen, [*assignments, *([f"checkpoints {kept}"] if kept else [])]))
     built = presets.build(**chosen, options=options.settings(assignments), checkpoints=options.checkpoints(kept))
-    origin = _origin(name, chosen, [*assignments, *([f"checkpoints {kept}"] if kept else [])])
-    return built, origin, {} if labels is None else {"label_files": (labels,)}
+    return built, {} if labels is None else {"label_files": (labels,)}
 
 
 def _from_labels(path: Path, given: list[str], chosen: dict[str, Any]) -> dict[str, Any]:
@@ -149,40 +156,46 @@ def _from_labels(path: Path, given: list[str], chosen: dict[str, Any]) -> dict[s
     return own | {"labels": found.digest}
 
 
-def _origin(name: str, chosen: dict[str, Any], others: list[str]) -> str:
-    """The preset, and what was changed in it."""
-    from memstudy import presets
+def _origin(chosen: dict[str, Any], others: list[str]) -> str:
+    """What is run, of which preset, and what was changed in that."""
+    from memstudy import presets, regularizers
 
-    origin = f"preset {name}: {presets.get(name).about}"
-    if name == presets.DEFAULT:
-        origin += " (a quick study; the paper's, full MNIST and 701 epochs: --preset al2)"
-    plain = presets.build(name)
-    changed = []
-    for option in OVERRIDES:
-        value = chosen.get(option)
-        if value is not None and _differs(plain, name, option, value):
-            changed.append(f"{option} {value}")
+    name = chosen["preset"]
+    preset = presets.get(name)
+    plain = preset.recipe
+    own = {option: getattr(plain, option) for option in ("dataset", "train_size", "normalization", "network")}
+    own |= {
+        "noise": plain.corruption.rule,
+        "corrupt": plain.corruption.rate,
+        "corrupt_seed": plain.corruption.seed,
+    }
+    own |= {option: getattr(plain.training, option) for option in ("epochs", "batch_size")}
+    own |= {"lr": plain.training.learning_rate, "momentum": plain.training.momentum}
+    own |= {option: getattr(plain.training, option) for option in presets.TRAINING_OPTIONS}
+    changed = {option: chosen[option] for option in own if chosen.get(option) not in (None, own[option])}
+    words = [f"{option} {_text(value)}" for option, value in changed.items()]
     if chosen.get("matrix") is not None:
-        changed.append(f"a matrix of {len(chosen['matrix'])} classes")
+        words.append(f"a matrix of {len(chosen['matrix'])} classes")
     if chosen.get("labels"):
-        changed.append(f"labels {chosen['labels'][:8]}")
-    return origin + (f"; changed here: {', '.join([*changed, *others])}" if changed or others else "")
+        words.append(f"labels {chosen['labels'][:8]}")
+    words += others
+    run = own | changed
+    methods = "+".join(regularizers.checked(chosen["reg"])) or regularizers.BARE
+    return (
+        f"preset {name}: {_what(methods, run['dataset'], run['network'], run['epochs'])}"
+        + (f"; changed here: {', '.join(words)}" if words else "")
+        + f" ({preset.about})"
+    )
 
 
-def _differs(plain: Recipe, preset: str, option: str, value: Any) -> bool:
-    """Whether an option given is another than the preset's own."""
-    from memstudy import presets
-
-    if option == "noise":  # alone it may need what other options give
-        return bool(value != plain.corruption.rule)
-    if option in presets.TRAINING_OPTIONS:
-        return bool(value != getattr(plain.training, option))
-    return presets.build(preset, **{option: value}) != plain
+def _text(value: object) -> str:
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
-OVERRIDES = (
-    "dataset", "train_size", "normalization", "network", "noise", "corrupt", "corrupt_seed",
-    "epochs", "batch_size", "lr", "momentum", "optimizer", "nesterov", "schedule", "milestones", "factor",
-    "warmup", "label_smoothing", "mixup", "augment", "precision", "clip",
-)  # fmt: skip
+def _what(methods: str, dataset: str, network: str, epochs: int) -> str:
+    from memstudy.cli.progress import plural
+
+    return f"{methods} on {dataset}, {network}, {plural(epochs, 'epoch')}"
+
+
 _DEFAULT = click.core.ParameterSource.DEFAULT

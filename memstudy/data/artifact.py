@@ -23,17 +23,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from memstudy import files
 from memstudy.data import label_files, transitions
-from memstudy.data.dataset import CorruptedDataset
 from memstudy.data.label_files import LabelFile
 from memstudy.data.transitions import Labels, Matrix
 from memstudy.errors import MemstudyError
+
+if TYPE_CHECKING:
+    from memstudy.data.dataset import CorruptedDataset
 
 VERSION = 1
 

@@ -15,14 +15,16 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from memstudy.data.images import ImageSet
 from memstudy.errors import MemstudyError
+
+if TYPE_CHECKING:
+    from memstudy.data.images import ImageSet
 
 Labels = NDArray[np.int64]
 

@@ -9,17 +9,29 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from memstudy import recipe
 from memstudy.errors import MemstudyError, unknown
 from memstudy.recipe import Option
 from memstudy.registry import Registry
-from memstudy.regularizers.base import Regularizer, Step
 
-__all__ = ["REGULARIZERS", "Regularizer", "Step", "build", "canonical", "label", "names", "parse"]
+if TYPE_CHECKING:
+    from memstudy.regularizers.base import Regularizer, Step
+
+__all__ = ["REGULARIZERS", "Regularizer", "Step", "build", "canonical", "checked", "label", "names", "parse"]
 
 BARE = "bare"
+
+
+def __getattr__(name: str) -> Any:
+    """`Regularizer` and `Step`, imported when they are asked for: they need torch, and names alone do not."""
+    if name in ("Regularizer", "Step"):
+        from memstudy.regularizers import base
+
+        return getattr(base, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
 
 REGULARIZERS = Registry(
     "regularizer",
@@ -60,6 +72,19 @@ def names(text: str) -> list[str]:
     return [] if found == [BARE] else found
 
 
+def checked(text: str) -> list[str]:
+    """`names`; a MemstudyError for one that is unknown or given twice, and for others beside `bare`."""
+    wanted = names(text)
+    if BARE in wanted:
+        raise MemstudyError(f"{BARE!r} means no regularizer, so it stands alone; {text!r} adds others to it.")
+    for name in wanted:
+        if name not in REGULARIZERS.names():
+            raise unknown("regularizer", name, [BARE, *REGULARIZERS.names()])
+        if wanted.count(name) > 1:
+            raise MemstudyError(f"regularizer {name!r} is given twice in {text!r}; name each one once.")
+    return wanted
+
+
 def parse(
     text: str,
     options: Mapping[str, Mapping[str, Option]] | None = None,
@@ -70,14 +95,7 @@ def parse(
     Names, those of `options` too, may be any that `canonical` knows. `options` of a regularizer that is not in
     `text` are refused; `defaults` of one (a preset's) are ignored.
     """
-    wanted = names(text)
-    if BARE in wanted:
-        raise MemstudyError(f"{BARE!r} means no regularizer, so it stands alone; {text!r} adds others to it.")
-    for name in wanted:
-        if name not in REGULARIZERS.names():
-            raise unknown("regularizer", name, [BARE, *REGULARIZERS.names()])
-        if wanted.count(name) > 1:
-            raise MemstudyError(f"regularizer {name!r} is given twice in {text!r}; name each one once.")
+    wanted = checked(text)
     chosen = {name: dict((defaults or {}).get(name, {})) for name in wanted}
     for written, own in (options or {}).items():
         if (name := canonical(written)) not in chosen:

@@ -8,6 +8,8 @@ dynamics/                         what was recorded of each training sample, if 
 checkpoints/epoch-NNNN.safetensors   the network after epoch NNNN (0-based)
 resume.safetensors                network and momentum after the newest saved epoch; gone when finished
 log.txt                           what happened when
+
+Only what reads or writes tensors needs torch, and imports it: a store is listed without.
 """
 
 from __future__ import annotations
@@ -19,14 +21,11 @@ from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import filelock
 import pandas as pd
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load as load_safetensors
-from safetensors.torch import save as save_safetensors
-from torch import Tensor
 
 from memstudy import files
 from memstudy import recipe as recipes
@@ -34,6 +33,9 @@ from memstudy.errors import Busy, MemstudyError
 from memstudy.recipe import Recipe
 from memstudy.regularizers import label
 from memstudy.store.records import HOW, Dynamics, Records
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class Status(StrEnum):
@@ -58,6 +60,14 @@ def run_name(recipe: Recipe) -> str:
     return (
         f"{recipe.dataset}-{recipe.corruption.short}-{label(recipe.regularizers)}-s{recipe.seed}-{recipe.id[:8]}"
     )
+
+
+def _safetensors(tensors: dict[str, Tensor], metadata: dict[str, str] | None = None) -> bytes:
+    """Tensors as the bytes of a safetensors file."""
+    from safetensors.torch import save
+
+    content: bytes = save(tensors, metadata)
+    return content
 
 
 class RunDirectory:
@@ -265,14 +275,16 @@ class RunDirectory:
 
     def save_checkpoint(self, epoch: int, tensors: dict[str, Tensor]) -> None:
         """Keep the network after `epoch`."""
-        self._save(f"{CHECKPOINTS}/epoch-{epoch:04d}.safetensors", save_safetensors(tensors))
+        self._save(f"{CHECKPOINTS}/epoch-{epoch:04d}.safetensors", _safetensors(tensors))
 
     def load_checkpoint(self, epoch: int) -> dict[str, Tensor]:
         """The tensors of a kept epoch; a MemstudyError that names the kept ones if it is not among them."""
         if epoch not in self.checkpoints():
             kept = ", ".join(map(str, self.checkpoints())) or "none yet"
             raise MemstudyError(f"{self.name} has no checkpoint of epoch {epoch}; it has: {kept}.")
-        return load_safetensors(self._load(f"{CHECKPOINTS}/epoch-{epoch:04d}.safetensors"))
+        from safetensors.torch import load
+
+        return load(self._load(f"{CHECKPOINTS}/epoch-{epoch:04d}.safetensors"))
 
     def checkpoints(self) -> list[int]:
         """The epochs whose network was kept, ascending."""
@@ -287,8 +299,8 @@ class RunDirectory:
     def save_resume(self, epochs_done: int, tensors: dict[str, Tensor]) -> None:
         """Write what continues the run after `epochs_done` epochs: one file, so it is never half new."""
         self.records.sync()
-        metadata = {"epochs_done": str(epochs_done), "sha256": files.digest(save_safetensors(tensors))}
-        files.write(self.path / RESUME, save_safetensors(tensors, metadata=metadata))
+        metadata = {"epochs_done": str(epochs_done), "sha256": files.digest(_safetensors(tensors))}
+        files.write(self.path / RESUME, _safetensors(tensors, metadata=metadata))
 
     def load_resume(self) -> tuple[int, dict[str, Tensor]] | None:
         """(epochs done, tensors), or None if nothing was saved."""
@@ -299,7 +311,7 @@ class RunDirectory:
             with safe_open(path, framework="pt") as file:
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
                 metadata = file.metadata()
-            if metadata["sha256"] != files.digest(save_safetensors(tensors)):
+            if metadata["sha256"] != files.digest(_safetensors(tensors)):
                 raise ValueError("its checksum does not match")
             return int(metadata["epochs_done"]), tensors
         except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:

@@ -30,6 +30,7 @@ from memstudy.store import RunDirectory, Status
 from memstudy.store.run import DYNAMICS, LABELS
 from memstudy.study.environment import environment
 from memstudy.study.interruption import Terminated, deferred
+from memstudy.study.watcher import Watcher
 from memstudy.training import (
     CapturedSteps,
     DeviceData,
@@ -66,19 +67,6 @@ class Execution:
     data_sha256: str | None = None  # of the images that a recorded recipe was carried out on; others are refused
     dynamics: bool | None = None  # record each sample after each epoch; None: if that is at most RECORDED
     deadline: float | None = None  # on time.monotonic's clock: stop after the epoch that passes it
-
-
-class Watcher:
-    """Told what happens, in this order; the default tells nobody."""
-
-    def started(self, run: RunDirectory, data: CorruptedDataset, device: torch.device) -> None:
-        """Training is about to begin or to continue."""
-
-    def stepped(self, step: int, steps: int) -> None:
-        """A training step of the current epoch is done."""
-
-    def epoch_done(self, epoch: int, metrics: dict[str, float]) -> None:
-        """An epoch is trained, evaluated and written."""
 
 
 def carry_out(run: RunDirectory, execution: Execution, watcher: Watcher | None = None) -> RunDirectory:
