@@ -5,6 +5,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+QUOTED = 100
+"""Characters: no message quotes more of what somebody gave."""
+
 
 class MemstudyError(Exception):
     """A user's mistake. The command line prints its text without a traceback and exits with 2."""
@@ -30,9 +33,34 @@ class Interrupted(MemstudyError):
         self.exit_code = 128 + signal_number
 
 
+def shortened(text: str) -> str:
+    """A text of at most QUOTED characters: of a longer one the middle is left out."""
+    return text if len(text) <= QUOTED else f"{text[: QUOTED - 21]}…{text[-20:]}"
+
+
+def quoted(value: object) -> str:
+    """What somebody gave, as Python writes it, in one line, shortened."""
+    try:
+        text = repr(value)
+        return shortened(text if isinstance(value, str) else " ".join(text.split()))
+    except Exception:  # too deep a list, a number with too many digits, an object that cannot say what it is
+        return f"a {type(value).__name__}"
+
+
+def listed(names: Iterable[object]) -> str:
+    """Names that somebody gave, with commas; of many the first ones and their number."""
+    every = [shortened(str(name)) for name in names]
+    return ", ".join(every) if len(every) <= 12 else f"{', '.join(every[:10])}, … ({len(every):,} in all)"
+
+
+def reason(error: object) -> str:
+    """What a library says is wrong, in one line, shortened: some quote all that they were given."""
+    return shortened(" ".join(str(error).split())) or type(error).__name__
+
+
 def unknown(kind: str, name: object, known: Iterable[str]) -> MemstudyError:
     """The answer to a misspelt name: the nearest known ones, then all of them."""
     known = sorted(known)
     near = difflib.get_close_matches(str(name).lower(), known, n=2, cutoff=0.5)
     hint = f"did you mean {' or '.join(near)}? " if near else ""
-    return MemstudyError(f"unknown {kind} {str(name)!r}: {hint}Known: {', '.join(known)}.")
+    return MemstudyError(f"unknown {kind} {quoted(str(name))}: {hint}Known: {', '.join(known)}.")

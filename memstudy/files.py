@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from memstudy.errors import MemstudyError
+from memstudy.errors import MemstudyError, reason
 
 TEMPORARY = ".tmp-"
 
@@ -40,7 +40,7 @@ RUN_AGAIN = "remove its run directory and run it again"
 
 def damaged(path: Path, why: object, cure: str = RUN_AGAIN) -> MemstudyError:
     """The answer to a file that cannot be trusted."""
-    return MemstudyError(f"{path} is damaged or was changed ({' '.join(str(why).split())}); {cure}.")
+    return MemstudyError(f"{path} is damaged or was changed ({reason(why)}); {cure}.")
 
 
 def write(path: Path, content: bytes | str, how: str = ANOTHER_STORE) -> None:

@@ -11,7 +11,6 @@ import hashlib
 import json
 import math
 import re
-import reprlib
 import tomllib
 from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields
@@ -20,14 +19,14 @@ from typing import Any
 
 import tomli_w
 
-from memstudy.errors import MemstudyError, unknown
+from memstudy.errors import MemstudyError, quoted, reason, unknown
 
 Option = float | int | str | bool
 
 
 def _whole(name: str, value: object, low: int, high: int = 2**53) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value < high:
-        raise MemstudyError(f"{name} must be a whole number of at least {low}, not {reprlib.repr(value)}.")
+        raise MemstudyError(f"{name} must be a whole number of at least {low}, not {quoted(value)}.")
     return value
 
 
@@ -38,13 +37,13 @@ def number(name: str, value: object, kind: str = "finite") -> float:
             return float(value) + 0.0  # -0.0 becomes 0.0, so both are the same recipe
     except OverflowError:  # a whole number beyond every float
         pass
-    raise MemstudyError(f"{name} must be a {kind} number, not {reprlib.repr(value)}.")
+    raise MemstudyError(f"{name} must be a {kind} number, not {quoted(value)}.")
 
 
 def _word(name: str, value: object, also: str = "") -> str:
     if not isinstance(value, str) or not re.fullmatch(f"[A-Za-z0-9_{also}-]+", value):
         others = "".join(f"{mark!r}, " for mark in also)
-        raise MemstudyError(f"{name} must be a name of letters, digits, {others}'-' and '_', not {value!r}.")
+        raise MemstudyError(f"{name} must be a name of letters, digits, {others}'-' and '_', not {quoted(value)}.")
     return value
 
 
@@ -76,7 +75,9 @@ class Corruption:
         rule = _word("the corruption rule", self.rule)
         _set(self, rule=rule, rate=_rate(self.rate), seed=seed, matrix=_rows(self.matrix))
         if not re.fullmatch("([0-9a-f]{64})?", self.labels if isinstance(self.labels, str) else "?"):
-            raise MemstudyError(f"the noisy labels are named by their SHA-256, 64 digits, not {self.labels!r}.")
+            raise MemstudyError(
+                f"the noisy labels are named by their SHA-256, 64 digits, not {quoted(self.labels)}."
+            )
 
     @property
     def short(self) -> str:
@@ -103,7 +104,7 @@ def _rate(value: object) -> float | None:
 def _rows(value: object) -> Rows:
     """A matrix as tuples of floats; whether it is a stochastic one is checked where it is used."""
     if not isinstance(value, list | tuple) or not all(isinstance(row, list | tuple) for row in value):
-        raise MemstudyError(f"the transition matrix must be a list of rows, not {reprlib.repr(value)}.")
+        raise MemstudyError(f"the transition matrix must be a list of rows, not {quoted(value)}.")
     return tuple(tuple(number("an entry of the transition matrix", entry) for entry in row) for row in value)
 
 
@@ -117,7 +118,9 @@ class Regularizer:
     def __post_init__(self) -> None:
         for option, value in self.options:
             if not isinstance(value, Option):
-                raise MemstudyError(f"{self.name}.{option} must be a number, a word or a truth, not {value!r}.")
+                raise MemstudyError(
+                    f"{self.name}.{option} must be a number, a word or a truth, not {quoted(value)}."
+                )
             if not isinstance(value, bool | str):
                 number(f"{self.name}.{option}", value)
         _set(self, name=_word("a regularizer", self.name), options=tuple(sorted(self.options)))
@@ -205,7 +208,9 @@ def _milestones(training: Training) -> tuple[int, ...]:
     fits = {"step": len(found) == 1, "multistep": len(found) > 0}.get(training.schedule, not found)
     if not fits:
         needs = wanted.get(training.schedule, "no milestones")
-        raise MemstudyError(f"the schedule {training.schedule!r} needs {needs}; milestones are {list(found)}.")
+        raise MemstudyError(
+            f"the schedule {quoted(training.schedule)} needs {needs}; milestones are {list(found)}."
+        )
     return found
 
 
@@ -243,7 +248,7 @@ class Recipe:
         names = [regularizer.name for regularizer in self.regularizers]
         if len(set(names)) < len(names):
             double = next(name for name in names if names.count(name) > 1)
-            raise MemstudyError(f"regularizer {double!r} is given twice; name each one once.")
+            raise MemstudyError(f"regularizer {quoted(double)} is given twice; name each one once.")
         if self.normalization not in NORMALIZATIONS:
             raise unknown("normalization", self.normalization, NORMALIZATIONS)
         _set(
@@ -308,7 +313,7 @@ def from_dict(data: dict[str, Any], where: str = "the recipe") -> Recipe:
     options = _table(f"[regularizers] of {where}", data.pop("regularizers", {}))
     for name in ("checkpoints", "milestones"):
         if not isinstance(kept := training.get(name, []), list):
-            raise MemstudyError(f"{name} in [training] of {where} must be a list of epochs, not {kept!r}.")
+            raise MemstudyError(f"{name} in [training] of {where} must be a list of epochs, not {quoted(kept)}.")
         training[name] = tuple(kept)
     return Recipe(
         training=Training(**training),
@@ -324,7 +329,7 @@ def from_dict(data: dict[str, Any], where: str = "the recipe") -> Recipe:
 def _table(where: str, table: object, kind: type | None = None) -> dict[str, Any]:
     """A copy of a table; with the dataclass `kind`, its keys are fields of that, and all that it needs."""
     if not isinstance(table, dict):
-        raise MemstudyError(f"{where} must be a table, not {table!r}.")
+        raise MemstudyError(f"{where} must be a table, not {quoted(table)}.")
     if kind is not None:
         known = {f.name: f.default is MISSING and f.default_factory is MISSING for f in fields(kind)}
         for key in table:
@@ -342,7 +347,7 @@ def read_toml(path: Path, what: str) -> dict[str, Any]:
     except OSError as error:
         raise MemstudyError(f"cannot read {what} {path}: {error.strerror}.") from error
     except ValueError as error:  # bad TOML, bad UTF-8, or a number of too many digits for Python to read
-        raise MemstudyError(f"{path} is not valid TOML: {error}.") from error
+        raise MemstudyError(f"{path} is not valid TOML: {reason(error)}.") from error
 
 
 def recorded(path: Path) -> dict[str, Any]:

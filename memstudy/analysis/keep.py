@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from memstudy.errors import MemstudyError, unknown
+from memstudy.errors import MemstudyError, quoted, unknown
 
 KEEP_RULES = ("variance", "singular", "fixed", "all")
 
@@ -32,7 +32,7 @@ class KeepRule:
             raise unknown("keep rule", self.name, KEEP_RULES)
         if self.name in ("variance", "singular") and not 0 < self.value <= 1:
             raise MemstudyError(
-                f"the keep rule {self.name!r} needs a fraction in (0, 1], not {self.value:g}; "
+                f"the keep rule {quoted(self.name)} needs a fraction in (0, 1], not {self.value:g}; "
                 f"for example {self.name}:0.99."
             )
         if self.name == "fixed" and not (self.value >= 1 and float(self.value).is_integer()):
@@ -73,7 +73,7 @@ def parse_keep(text: str) -> KeepRule:
         value = math.nan
     if math.isnan(value) or name == "all":
         raise MemstudyError(
-            f"{text!r} is not a keep rule. Allowed: variance:FRACTION, singular:FRACTION, fixed:COUNT, all; "
+            f"{quoted(text)} is not a keep rule. Allowed: variance:FRACTION, singular:FRACTION, fixed:COUNT, all; "
             "for example variance:0.99 or fixed:10."
         )
     return KeepRule(name, value)

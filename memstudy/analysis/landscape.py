@@ -38,7 +38,7 @@ from torch import Tensor
 
 from memstudy.analysis.inputs import Array, labeled, numbers, understood, within
 from memstudy.analysis.modes import evaluating
-from memstudy.errors import MemstudyError
+from memstudy.errors import MemstudyError, quoted
 from memstudy.regularizers.pilcro import importance
 
 CHUNK = 50
@@ -185,7 +185,7 @@ class _Squared(Tensor):
                 if not _has_tensor(found):
                     return found  # a shape, a number of dimensions, …
         raise MemstudyError(
-            f"the landscape of a network with the operation {name!r} cannot be predicted: it is none of "
+            f"the landscape of a network with the operation {quoted(name)} cannot be predicted: it is none of "
             f"{', '.join(sorted({n.strip('_') for n in (*_COUNTERPARTS, *_AS_IT_IS)}))}."
         )
 

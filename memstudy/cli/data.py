@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from memstudy.cli import options
-from memstudy.errors import MemstudyError
+from memstudy.errors import MemstudyError, quoted
 
 
 @click.group()
@@ -104,7 +104,9 @@ def show(file: Path, figures: Path | None, data_dir: Path | None, as_json: bool)
     try:
         source = sources.load(made.dataset, data_dir)
         if source.content_hash() != made.source_sha256:
-            raise MemstudyError(f"the {made.dataset!r} found here has other content than the file was made for.")
+            raise MemstudyError(
+                f"the {quoted(made.dataset)} found here has other content than the file was made for."
+            )
         drawn += noise.draw_samples(made, source, folder, stem)
     except MemstudyError as error:
         voice.say(f"no grid of samples, as their images are not here: {error}")

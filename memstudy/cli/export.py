@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from memstudy.cli import options
-from memstudy.errors import MemstudyError
+from memstudy.errors import MemstudyError, quoted
 
 
 @click.command()
@@ -53,7 +53,9 @@ def export(
     chosen = Store(runs_dir).select([run]).runs
     if len(chosen) > 1:
         names = ", ".join(one.name for one in chosen)
-        raise MemstudyError(f"one run is exported at a time, and {run!r} names {len(chosen)}; choose of {names}.")
+        raise MemstudyError(
+            f"one run is exported at a time, and {quoted(run)} names {len(chosen)}; choose of {names}."
+        )
     (one,) = chosen
     kept = default_epoch(one) if epoch is None else epoch
     with numerics(threads):

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from memstudy.errors import MemstudyError
+from memstudy.errors import MemstudyError, quoted
 
 Command = Callable[..., Any]
 
@@ -108,7 +108,7 @@ def epochs(name: str, text: str | None) -> tuple[int, ...] | None:
     except ValueError:
         found = ()
     if not found or min(found) < 0:
-        raise MemstudyError(f"{name} takes epochs, such as 80,120, not {text!r}.")
+        raise MemstudyError(f"{name} takes epochs, such as 80,120, not {quoted(text)}.")
     return found
 
 
@@ -128,7 +128,7 @@ def _count_or_list(name: str, meaning: str, text: str | None) -> int | tuple[int
         numbers = ()
     is_list = "," in text
     if not numbers or min(numbers) < (0 if is_list else 1):
-        raise MemstudyError(f"{name} takes {meaning}, not {text!r}.")
+        raise MemstudyError(f"{name} takes {meaning}, not {quoted(text)}.")
     return numbers if is_list else numbers[0]
 
 
@@ -156,7 +156,7 @@ def settings(assignments: tuple[str, ...]) -> dict[str, dict[str, float | int | 
         method, _, option = name.strip().partition(".")
         if not (method and option and value):
             raise MemstudyError(
-                f"--set takes REGULARIZER.OPTION=VALUE, for example al2.advance=3, not {assignment!r}."
+                f"--set takes REGULARIZER.OPTION=VALUE, for example al2.advance=3, not {quoted(assignment)}."
             )
         found.setdefault(method.lower(), {})[option] = _value(value.strip())
     return found

@@ -68,8 +68,3 @@ def _channels_first(images: NDArray[np.uint8]) -> Tensor:
     """(N, H, W) or (N, H, W, C) as (N, C, H, W)."""
     tensor = torch.from_numpy(images)
     return (tensor[:, None] if tensor.ndim == 3 else tensor.permute(0, 3, 1, 2)).contiguous()
-
-
-def why(error: Exception) -> str:
-    """What a library says is wrong, in a line."""
-    return " ".join(str(error).split()) or type(error).__name__

@@ -15,7 +15,7 @@ from memstudy.data import sources, transitions
 from memstudy.data.corruption import RULES, Noise, Places, Rule
 from memstudy.data.images import ImageSet
 from memstudy.data.transitions import Labels, Matrix
-from memstudy.errors import MemstudyError
+from memstudy.errors import MemstudyError, quoted
 from memstudy.randomness import numpy_generator
 from memstudy.recipe import Corruption, Recipe
 
@@ -122,7 +122,7 @@ def normalized(images: ImageSet, normalization: str) -> ImageSet:
     mean, std = images.statistics
     if min(std) == 0:
         raise MemstudyError(
-            f"the training images of {images.name!r} are of one color, so their standard deviation cannot "
+            f"the training images of {quoted(images.name)} are of one color, so their standard deviation cannot "
             "normalize them; use --normalization al2."
         )
     return replace(images, mean=mean, std=std)
@@ -170,13 +170,13 @@ def _given(source: ImageSet, corruption: Corruption, places: Places) -> Labels |
     if len(labels) not in (total, len(positions)):
         part = f", or {len(positions):,} for the part that --train-size chooses" if len(positions) < total else ""
         raise MemstudyError(
-            f"there are {len(labels):,} noisy labels, but {source.name!r} has {total:,} training samples: give "
-            f"one label for each{part}, or name the set they belong to with --dataset."
+            f"there are {len(labels):,} noisy labels, but {quoted(source.name)} has {total:,} training "
+            f"samples: give one label for each{part}, or name the set they belong to with --dataset."
         )
     if labels.max() >= source.classes:
         hint = " (are they counted from 1?)" if labels.min() == 1 and labels.max() == source.classes else ""
         raise MemstudyError(
-            f"the noisy labels go up to {labels.max()}, but the classes of {source.name!r} are 0 to "
+            f"the noisy labels go up to {labels.max()}, but the classes of {quoted(source.name)} are 0 to "
             f"{source.classes - 1}{hint}."
         )
     return labels[positions] if len(labels) == total else labels

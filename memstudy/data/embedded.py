@@ -15,7 +15,7 @@ from memstudy.data import class_names
 from memstudy.data.cache import Origin
 from memstudy.data.images import ImageSet
 from memstudy.data.sources import Source
-from memstudy.errors import MemstudyError
+from memstudy.errors import MemstudyError, reason
 
 DIGESTS = {
     "mnist5k": "b90859eb52dc9d1a95b5893fef7b8fc56f1b34244000c010f9380e43b065444c",
@@ -76,7 +76,9 @@ def _load(folder: Path, download: bool, *, decode: Callable[[], ImageSet], packa
     try:
         images = decode()
     except (OSError, ValueError, IndexError, RuntimeError) as error:
-        raise MemstudyError(f"the images in {package} cannot be read ({error}); reinstall {package}.") from error
+        raise MemstudyError(
+            f"the images in {package} cannot be read ({reason(error)}); reinstall {package}."
+        ) from error
     if images.content_hash() != DIGESTS[images.name]:
         raise MemstudyError(f"the images in {package} are not those of {images.name}; reinstall {package}.")
     return images

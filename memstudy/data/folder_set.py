@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from memstudy.data.assembly import checked_classes, image_set, why
+from memstudy.data.assembly import checked_classes, image_set
 from memstudy.data.images import ImageSet
-from memstudy.errors import MemstudyError
+from memstudy.errors import MemstudyError, reason
 
 Files = list[tuple[str, int]]
 
@@ -57,7 +57,7 @@ def _listed(folder: Path) -> tuple[list[str], Files]:
         found = ImageFolder(folder, allow_empty=True)
     except OSError as error:
         raise MemstudyError(
-            f"{folder} holds no folders of classes that can be read ({why(error)}); make one a class."
+            f"{folder} holds no folders of classes that can be read ({reason(error)}); make one a class."
         ) from error
     return found.classes, found.samples
 
@@ -92,7 +92,9 @@ def _one(file: str) -> NDArray[np.uint8]:
             deep = image.mode[0] in "IF"  # 16 or 32 bits: reduced to 8, they would be cut off rather than scaled
             pixels = np.asarray(image.convert("L" if image.mode == "L" else "RGB"))
     except Exception as error:  # each of Pillow's readers raises its own
-        raise MemstudyError(f"{file} cannot be read as an image ({why(error)}); repair or remove it.") from error
+        raise MemstudyError(
+            f"{file} cannot be read as an image ({reason(error)}); repair or remove it."
+        ) from error
     if deep:
         raise MemstudyError(f"{file} has more than 8 bits a channel; save it with 8.")
     return pixels

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from memstudy.data.assembly import PARTS, checked_classes, image_set, why
+from memstudy.data.assembly import PARTS, checked_classes, image_set
 from memstudy.data.images import ImageSet
-from memstudy.errors import MemstudyError
+from memstudy.errors import MemstudyError, reason
 
 KEYS = ("train_images", "train_labels", "test_images", "test_labels")
 LAYOUT = "(N, H, W) or (N, H, W, C), square and uint8"
@@ -82,7 +82,7 @@ def _header(archive: zipfile.ZipFile, key: str) -> Header:
 
 def _unreadable(path: Path, error: Exception) -> MemstudyError:
     return MemstudyError(
-        f"{path} is truncated, damaged or no .npz file ({why(error)}); write it again with numpy.savez."
+        f"{path} is truncated, damaged or no .npz file ({reason(error)}); write it again with numpy.savez."
     )
 
 

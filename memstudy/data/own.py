@@ -7,7 +7,7 @@ from pathlib import Path
 from memstudy.data import folder_set, npz_set
 from memstudy.data.cache import Origin
 from memstudy.data.images import ImageSet
-from memstudy.errors import MemstudyError
+from memstudy.errors import MemstudyError, quoted
 
 
 def names(folder: Path) -> list[str]:
@@ -33,7 +33,7 @@ def find(name: str, folder: Path) -> Path | None:
         return None
     both = [path for path in (folder / f"{name}.npz", folder / name) if _is_set(path)]
     if len(both) > 1:
-        raise MemstudyError(f"{both[0]} and {both[1]} are both the set {name!r}; rename one of them.")
+        raise MemstudyError(f"{both[0]} and {both[1]} are both the set {quoted(name)}; rename one of them.")
     return both[0]
 
 

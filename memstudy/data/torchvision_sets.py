@@ -23,7 +23,7 @@ from memstudy.data import class_names, npz_set
 from memstudy.data.cache import Origin
 from memstudy.data.images import ImageSet
 from memstudy.data.sources import Source
-from memstudy.errors import MemstudyError
+from memstudy.errors import MemstudyError, reason
 
 IDX = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 
@@ -140,7 +140,7 @@ def _read(name: str, known: Known, folder: Path) -> ImageSet:
 
 def _why(error: Exception) -> str:
     """What torchvision says is wrong, in a line and without its advice, which is for programmers."""
-    return " ".join(str(error).partition(" You can use download")[0].split()).strip(".") or type(error).__name__
+    return reason(str(error).partition(" You can use download")[0].strip(". \n") or type(error).__name__)
 
 
 def _channels_first(images: Any) -> torch.Tensor:

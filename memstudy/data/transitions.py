@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memstudy.data.class_names import CIFAR10, CIFAR100, CLOTHES, DIGITS, SUPERCLASSES
-from memstudy.errors import MemstudyError
+from memstudy.errors import MemstudyError, quoted, reason
 
 Matrix = NDArray[np.float64]
 Labels = NDArray[np.int64]
@@ -72,7 +72,8 @@ def asymmetric_targets(dataset: str) -> list[int]:
     """The class that each class of a data set is mistaken for; itself if it is not."""
     if dataset not in MAPS:
         raise MemstudyError(
-            f"asymmetric noise needs to know which classes of {dataset!r} are mistaken for which, and does so for "
+            f"asymmetric noise needs to know which classes of {quoted(dataset)} are mistaken for which, and "
+            "does so for "
             f"{', '.join(sorted(MAPS))}; describe it by a transition matrix instead: --noise matrix --matrix FILE."
         )
     names, becomes = MAPS[dataset]
@@ -90,7 +91,7 @@ def check(matrix: object, classes: int | None = None, what: str = "the transitio
             raise TypeError("its entries are complex")
         found = np.asarray(matrix, dtype=np.float64)
     except (TypeError, ValueError) as error:
-        raise MemstudyError(f"{what} must be a square table of numbers: {error}.") from error
+        raise MemstudyError(f"{what} must be a square table of numbers: {reason(error)}.") from error
     shape = "×".join(map(str, found.shape))
     if found.ndim != 2 or found.shape[0] != found.shape[1] or len(found) < 2:
         raise MemstudyError(f"{what} must be square, one row and one column a class, not {shape or 'one number'}.")
@@ -126,7 +127,7 @@ def read(path: Path) -> Matrix:
         raise MemstudyError(f"cannot read the transition matrix {path}: {error.strerror}.") from error
     except Exception as error:  # a file can be wrong in more ways than numpy has errors for
         raise MemstudyError(
-            f"{path} is no transition matrix ({' '.join(str(error).split())}); write a text file with one line a "
+            f"{path} is no transition matrix ({reason(error)}); write a text file with one line a "
             "true class, its K probabilities separated by commas or blanks, or a .npy file."
         ) from error
     return check(found, what=f"the transition matrix in {path}")

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from memstudy.errors import MemstudyError, unknown
+from memstudy.errors import MemstudyError, quoted, unknown
 from memstudy.models.initialization import global_draws_from
 from memstudy.models.network import Network
 from memstudy.models.own import own_builder
@@ -83,9 +83,9 @@ def _check_options(name: str, builder: Builder, options: Mapping[str, Any]) -> N
     for option, value in options.items():
         if option not in defaults and not anything:
             known = f"its options are {', '.join(sorted(defaults))}" if defaults else "it has no options"
-            raise MemstudyError(f"network {name!r} has no place for {option!r}: {known}.")
+            raise MemstudyError(f"network {quoted(name)} has no place for {quoted(option)}: {known}.")
         if option in defaults and value == defaults[option]:
             raise MemstudyError(
-                f"network {name!r} has {option} = {value} anyway; leave out the option, or the regularizer, that "
-                "asks for it."
+                f"network {quoted(name)} has {option} = {value} anyway; leave out the option, or the "
+                "regularizer, that asks for it."
             )

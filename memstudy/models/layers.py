@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
-from memstudy.errors import MemstudyError
+from memstudy.errors import MemstudyError, quoted
 from memstudy.models.dropout import Dropout
 
 
@@ -38,4 +38,4 @@ def pooled_head(features: int, classes: int, dropout: float = 0.0) -> nn.Sequent
 def require_size(name: str, size: int, least: int) -> None:
     """A MemstudyError for images that the architecture would shrink to nothing."""
     if size < least:
-        raise MemstudyError(f"network {name!r} needs images of at least {least} pixels, not {size}.")
+        raise MemstudyError(f"network {quoted(name)} needs images of at least {least} pixels, not {size}.")

@@ -26,7 +26,7 @@ from torch import fx, nn
 from torch.func import functional_call
 from torch.nn import functional
 
-from memstudy.errors import MemstudyError, unknown
+from memstudy.errors import MemstudyError, quoted, unknown
 from memstudy.models.dropout import Dropout, replace_dropout
 from memstudy.models.network import Network
 from memstudy.models.own import try_out
@@ -46,7 +46,7 @@ def torchvision_builder(name: str) -> Callable[[int, int, int], Network]:
 
     def build(channels: int, size: int, classes: int) -> Network:
         if channels not in (1, 3):
-            raise MemstudyError(f"network {name!r} takes images of 1 or 3 channels, not {channels}.")
+            raise MemstudyError(f"network {quoted(name)} takes images of 1 or 3 channels, not {channels}.")
         network = split(_model(model, classes), name, repeat=channels == 1)
         _check_size(name, network, channels, size, classes)
         return network.train()
@@ -83,9 +83,13 @@ def _check_size(name: str, network: Network, channels: int, size: int, classes: 
         return
     if refusal(LARGEST) is None:
         least = bisect_left(range(LARGEST), True, lo=size, key=lambda side: refusal(side) is None)
-        raise MemstudyError(f"network {name!r} needs images of at least {least} pixels, not {size}.") from refused
+        raise MemstudyError(
+            f"network {quoted(name)} needs images of at least {least} pixels, not {size}."
+        ) from refused
     if refusal(USUAL) is None:
-        raise MemstudyError(f"network {name!r} takes images of {USUAL} pixels alone, not {size}.") from refused
+        raise MemstudyError(
+            f"network {quoted(name)} takes images of {USUAL} pixels alone, not {size}."
+        ) from refused
     raise refused
 
 
@@ -101,13 +105,15 @@ def split(model: nn.Module, name: str, *, repeat: bool = False) -> Network:
     try:
         nodes = [node for node in _Tracer().trace(model.eval()).nodes if node.op != "output"]
     except Exception as error:
-        raise MemstudyError(f"network {name!r} has no graph to split into trunk and head: {error}.") from error
+        raise MemstudyError(
+            f"network {quoted(name)} has no graph to split into trunk and head: {error}."
+        ) from error
     cut = _cut(model, nodes)
     trunk, head = nodes[1:cut], nodes[cut:]  # the first node is the images
     crossing = {value for node in head for value in node.all_input_nodes if value not in head}
     if crossing != {nodes[cut - 1]} or cut == 1:
         raise MemstudyError(
-            f"network {name!r} cannot be split into trunk and head: there is no place before its classifier "
+            f"network {quoted(name)} cannot be split into trunk and head: there is no place before its classifier "
             "that all values pass through."
         )
     parts = _graph(nodes[0], trunk, repeat), _graph(trunk[-1], head)

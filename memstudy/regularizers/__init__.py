@@ -12,7 +12,7 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from memstudy import recipe
-from memstudy.errors import MemstudyError, unknown
+from memstudy.errors import MemstudyError, quoted, unknown
 from memstudy.recipe import Option
 from memstudy.registry import Registry
 
@@ -30,7 +30,7 @@ def __getattr__(name: str) -> Any:
         from memstudy.regularizers import base
 
         return getattr(base, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    raise AttributeError(f"module {quoted(__name__)} has no attribute {quoted(name)}")
 
 
 REGULARIZERS = Registry(
@@ -76,12 +76,16 @@ def checked(text: str) -> list[str]:
     """`names`; a MemstudyError for one that is unknown or given twice, and for others beside `bare`."""
     wanted = names(text)
     if BARE in wanted:
-        raise MemstudyError(f"{BARE!r} means no regularizer, so it stands alone; {text!r} adds others to it.")
+        raise MemstudyError(
+            f"{BARE!r} means no regularizer, so it stands alone; {quoted(text)} adds others to it."
+        )
     for name in wanted:
         if name not in REGULARIZERS.names():
             raise unknown("regularizer", name, [BARE, *REGULARIZERS.names()])
         if wanted.count(name) > 1:
-            raise MemstudyError(f"regularizer {name!r} is given twice in {text!r}; name each one once.")
+            raise MemstudyError(
+                f"regularizer {quoted(name)} is given twice in {quoted(text)}; name each one once."
+            )
     return wanted
 
 
@@ -100,7 +104,7 @@ def parse(
     for written, own in (options or {}).items():
         if (name := canonical(written)) not in chosen:
             raise MemstudyError(
-                f"an option is set for {written!r}, which {text!r} does not use; "
+                f"an option is set for {quoted(written)}, which {quoted(text)} does not use; "
                 f"add it ({'+'.join([*wanted, name])}) or leave the option out."
             )
         chosen[name] |= own

@@ -19,7 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from memstudy.errors import MemstudyError, unknown
+from memstudy.errors import MemstudyError, quoted, unknown
 from memstudy.models import Network
 from memstudy.recipe import number
 
@@ -111,14 +111,14 @@ def checked_options(
         name, value = f"{method}.{field.name}", getattr(regularizer, field.name)
         if isinstance(field.default, bool):
             if not isinstance(value, bool):
-                raise MemstudyError(f"{name} must be true or false, not {value!r}.")
+                raise MemstudyError(f"{name} must be true or false, not {quoted(value)}.")
         elif isinstance(field.default, str):
             known = (words or {})[field.name]
             if value not in known:
                 raise unknown(f"value of {name}", value, known)
         elif isinstance(field.default, int):
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise MemstudyError(f"{name} must be a whole number of at least 1, not {value!r}.")
+                raise MemstudyError(f"{name} must be a whole number of at least 1, not {quoted(value)}.")
         else:
             object.__setattr__(regularizer, field.name, _number(name, value, field.name in zero))
 

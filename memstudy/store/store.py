@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from memstudy import files
-from memstudy.errors import MemstudyError, unknown
+from memstudy.errors import MemstudyError, quoted, unknown
 from memstudy.recipe import Recipe
 from memstudy.store.run import RECIPE, STATE, RunDirectory, run_name
 
@@ -102,7 +102,7 @@ class Store:
         record = files.read_json(path, cure)
         for key, kind in (("updated", float), ("runs", list), ("report", dict)):
             if not isinstance(record.get(key), kind):
-                raise files.damaged(path, f"it has no {key!r}", cure)
+                raise files.damaged(path, f"it has no {quoted(key)}", cure)
         return record
 
     def select(self, patterns: Sequence[str] = (), study: str | None = None) -> Selection:

@@ -25,7 +25,7 @@ from memstudy import presets
 from memstudy.analysis.records import record
 from memstudy.data import artifact, dataset
 from memstudy.data.dataset import CorruptedDataset
-from memstudy.errors import Interrupted, MemstudyError, RunFailed
+from memstudy.errors import Interrupted, MemstudyError, RunFailed, quoted
 from memstudy.store import RunDirectory, Status
 from memstudy.store.run import DYNAMICS, LABELS
 from memstudy.study.environment import environment
@@ -125,8 +125,8 @@ class Work:
         data = dataset.build(run.recipe, execution.data_dir, execution.download, label_files)
         if execution.data_sha256 not in (None, data.source.content_hash()):
             raise MemstudyError(
-                f"the recipe was recorded on other images of {run.recipe.dataset!r} than those found now; point "
-                "--data-dir at those, or remove [recorded] from a copy of the recipe."
+                f"the recipe was recorded on other images of {quoted(run.recipe.dataset)} than those found "
+                "now; point --data-dir at those, or remove [recorded] from a copy of the recipe."
             )
         return cls(run, execution, data, _place(run, execution, data, device), ranks)
 
@@ -170,7 +170,7 @@ def _prepare(
     earlier = run.state()
     if earlier.get("data_sha256", source_hash) != source_hash:
         raise MemstudyError(
-            f"{run.name} was started on other images of {run.recipe.dataset!r} than those found now; point "
+            f"{run.name} was started on other images of {quoted(run.recipe.dataset)} than those found now; point "
             "--data-dir at the ones it was started with, or remove its directory."
         )
     saved = run.load_resume()

@@ -18,7 +18,7 @@ from torch import Tensor
 from memstudy import files
 from memstudy.analysis import filter_sizes, filters
 from memstudy.analysis.filters import Tally
-from memstudy.errors import MemstudyError
+from memstudy.errors import MemstudyError, reason
 from memstudy.randomness import torch_generator
 from memstudy.recipe import Recipe
 from memstudy.regularizers.loco import LocoReg
@@ -163,7 +163,7 @@ def read(path: Path) -> dict[str, Tensor]:
                 f"{path} is a pickle, which can run code, and is not opened; if you trust it, convert it with "
                 f"these two lines of Python and give the new file:\n{lines}"
             ) from error
-        raise MemstudyError(f"{path} is no safetensors file, or is damaged ({error}).") from error
+        raise MemstudyError(f"{path} is no safetensors file, or is damaged ({reason(error)}).") from error
 
 
 def _problem(tensors: Mapping[str, Tensor], layers: Mapping[str, Tensor], others: Counter[str]) -> str | None:

@@ -38,7 +38,7 @@ from typing import Any
 from memstudy import presets, regularizers
 from memstudy.data import label_files
 from memstudy.data.corruption import RULES
-from memstudy.errors import MemstudyError, unknown
+from memstudy.errors import MemstudyError, quoted, reason, unknown
 from memstudy.recipe import Recipe, read_toml
 from memstudy.store.store import WHOLE_STORE
 
@@ -91,7 +91,7 @@ def read(path: Path, seeds: Sequence[int] | None = None, scale: str | None = Non
         preset = data.get("preset", presets.DEFAULT)
         recipes = [recipe for seed in seeds for grid in grids for recipe in _recipes(preset, grid, options, seed)]
     except (TypeError, AttributeError, ValueError, OverflowError) as error:
-        raise MemstudyError(f"{path} does not describe a study: {error}.") from error
+        raise MemstudyError(f"{path} does not describe a study: {reason(error)}.") from error
     if not recipes:
         raise MemstudyError(f"{path} describes no run: a list in [grid] is empty; give it a value, or remove it.")
     _check_options(path, [*options, *(k.split(".")[0] for grid in grids for k in grid if "." in k)], recipes)
@@ -105,7 +105,9 @@ def _scale(path: Path, data: dict[str, Any], scale: str | None) -> dict[str, Any
     scales = _table(path, data, "scale")
     for name in scales:
         if not re.fullmatch(WORD, name):
-            raise MemstudyError(f"a scale's name in {path} must be letters, digits, '-' or '_'; it is {name!r}.")
+            raise MemstudyError(
+                f"a scale's name in {path} must be letters, digits, '-' or '_'; it is {quoted(name)}."
+            )
         _known(f"key of [scale.{name}] in {path}", _table(path, scales, name), SCALED)
     if scale is None:
         return {}
@@ -142,11 +144,13 @@ def _name(path: Path, data: dict[str, Any]) -> str:
     """The study's name, of which a directory is made beside those of other selections of runs."""
     name = data.get("name", path.stem)
     if not isinstance(name, str) or not re.fullmatch(WORD, name):
-        raise MemstudyError(f"the study's name in {path} must be letters, digits, '-' or '_'; it is {name!r}.")
+        raise MemstudyError(
+            f"the study's name in {path} must be letters, digits, '-' or '_'; it is {quoted(name)}."
+        )
     if name == WHOLE_STORE or name.startswith("selection"):
         raise MemstudyError(
-            f"the study in {path} cannot be named {name!r}, because {WHOLE_STORE!r} and names that start with "
-            "'selection' stand for runs chosen in other ways; choose another."
+            f"the study in {path} cannot be named {quoted(name)}, because {quoted(WHOLE_STORE)} and names that "
+            "start with 'selection' stand for runs chosen in other ways; choose another."
         )
     return name
 
@@ -158,7 +162,8 @@ def _seeds(path: Path, seeds: object) -> Sequence[int]:
     if isinstance(seeds, list) and seeds and all(type(seed) is int and seed >= 0 for seed in seeds):
         return seeds
     raise MemstudyError(
-        f"seeds in {path} must be a list of whole numbers from 0 on, or how many (5 is 0 to 4), not {seeds!r}."
+        f"seeds in {path} must be a list of whole numbers from 0 on, or how many (5 is 0 to 4), not "
+        f"{quoted(seeds)}."
     )
 
 
@@ -184,8 +189,8 @@ def _check_options(path: Path, names: Sequence[str], recipes: Sequence[Recipe]) 
     for name in names:
         if all(recipe.options(regularizers.canonical(name)) is None for recipe in recipes):
             raise MemstudyError(
-                f"no recipe of {path} uses {name!r}, for which it has an option; add it to reg in [grid], or "
-                "remove that table or line."
+                f"no recipe of {path} uses {quoted(name)}, for which it has an option; add it to reg in "
+                "[grid], or remove that table or line."
             )
 
 
@@ -200,20 +205,20 @@ def _check_report(path: Path, report: dict[str, Any], recipes: Sequence[Recipe])
         count = report.get(key, 1)
         if type(count) is not int or count < 1:
             raise MemstudyError(
-                f"{key} in [report] of {path} must be a whole number of at least 1, not {count!r}."
+                f"{key} in [report] of {path} must be a whole number of at least 1, not {quoted(count)}."
             )
     epochs = report.get("epochs", [0])
     if not (isinstance(epochs, list) and epochs and all(type(e) is int and 0 <= e < shortest for e in epochs)):
         raise MemstudyError(
             f"epochs in [report] of {path} must be a list of whole numbers from 0 to {shortest - 1}, the shortest "
-            f"run's last epoch, not {epochs!r}; leave it out to tabulate every checkpoint."
+            f"run's last epoch, not {quoted(epochs)}; leave it out to tabulate every checkpoint."
         )
 
 
 def _table(path: Path, data: dict[str, Any], name: str) -> dict[str, Any]:
     table = data.get(name, {})
     if not isinstance(table, dict):
-        raise MemstudyError(f"[{name}] in {path} must be a table, not {table!r}.")
+        raise MemstudyError(f"[{name}] in {path} must be a table, not {quoted(table)}.")
     return table
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from memstudy.analysis import landscape, perturbation
 from memstudy.data.dataset import stratified
 from memstudy.data.images import ImageSet
-from memstudy.errors import MemstudyError
+from memstudy.errors import MemstudyError, quoted
 from memstudy.models import Network
 from memstudy.store import RunDirectory
 from memstudy.store.store import Selection
@@ -107,7 +107,8 @@ def _positions(images: ImageSet, wanted: int) -> Tensor:
     """Which test images are looked at: the same for every run on the same set."""
     if wanted < images.classes:
         raise MemstudyError(
-            f"--images must be at least {images.classes}, one of each class of {images.name!r}, not {wanted}."
+            f"--images must be at least {images.classes}, one of each class of {quoted(images.name)}, not "
+            f"{wanted}."
         )
     labels = images.test_labels.numpy()
     return torch.from_numpy(stratified(labels, None if wanted >= len(labels) else wanted, seed=0))

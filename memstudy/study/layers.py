@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 from torch import Tensor, nn
 
-from memstudy.errors import MemstudyError, unknown
+from memstudy.errors import MemstudyError, quoted, unknown
 from memstudy.models import Network
 
 TRUNK = "trunk"
@@ -39,7 +39,7 @@ def output_of(network: Network, layer: str = TRUNK) -> Callable[[Tensor], Tensor
             return found[0]
         finally:
             handle.remove()
-        raise MemstudyError(f"the network does not use its layer {layer!r}; choose another.")
+        raise MemstudyError(f"the network does not use its layer {quoted(layer)}; choose another.")
 
     return output
 
@@ -114,4 +114,4 @@ def _flat(module: nn.Module) -> Iterator[nn.Module]:
 
 def _refuse(layer: str, answer: object) -> Tensor:
     kind = type(answer).__name__
-    raise MemstudyError(f"the layer {layer!r} answers a {kind}, not one tensor; choose one of its parts.")
+    raise MemstudyError(f"the layer {quoted(layer)} answers a {kind}, not one tensor; choose one of its parts.")

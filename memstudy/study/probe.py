@@ -10,7 +10,7 @@ from torch import Tensor
 
 from memstudy.analysis.probe import probe
 from memstudy.data import artifact
-from memstudy.errors import MemstudyError
+from memstudy.errors import MemstudyError, quoted
 from memstudy.models import Network
 from memstudy.store import RunDirectory
 from memstudy.store.run import LABELS
@@ -75,7 +75,7 @@ def _size(run: RunDirectory, samples: int) -> int:
     labels = artifact.read(run.path / LABELS)
     if samples < (classes := len(labels.class_names)):
         raise MemstudyError(
-            f"--samples must be at least {classes}, one of each class of {labels.dataset!r}, not {samples}."
+            f"--samples must be at least {classes}, one of each class of {quoted(labels.dataset)}, not {samples}."
         )
     return min(samples, len(labels.clean))
 

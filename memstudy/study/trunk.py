@@ -11,7 +11,7 @@ from torch.optim.swa_utils import update_bn
 
 from memstudy.data import dataset, sources
 from memstudy.data.images import ImageSet
-from memstudy.errors import MemstudyError
+from memstudy.errors import MemstudyError, quoted
 from memstudy.models import Network
 from memstudy.randomness import torch_generator
 from memstudy.recipe import Recipe
@@ -102,7 +102,7 @@ class Workbench:
             self._source = sources.load(name, self.data_dir)
         if run.state().get("data_sha256") != self._source.content_hash():
             raise MemstudyError(
-                f"{run.name} was trained on other images of {name!r} than those found now; point --data-dir "
+                f"{run.name} was trained on other images of {quoted(name)} than those found now; point --data-dir "
                 "at the ones it was trained on."
             )
         if self._loaded is None or self._loaded[0] != what:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 
-from memstudy.errors import MemstudyError
+from memstudy.errors import MemstudyError, quoted
 from memstudy.training.memory import keep_freed
 
 
@@ -22,7 +22,7 @@ def resolve_device(name: str) -> torch.device:
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if not re.fullmatch(r"cpu|cuda(:[0-9]+)?", name):
-        raise MemstudyError(f"unknown device {name!r}: choose auto, cpu, cuda, or one GPU such as cuda:0.")
+        raise MemstudyError(f"unknown device {quoted(name)}: choose auto, cpu, cuda, or one GPU such as cuda:0.")
     kind, _, index = name.partition(":")
     if kind == "cuda" and not torch.cuda.is_available():
         raise MemstudyError(
