@@ -15,6 +15,7 @@ import pytest
 from scipy import stats
 
 from memstudy import presets
+from memstudy.analysis.significance import seeds_needed
 from memstudy.randomness import numpy_generator
 from memstudy.report import frames
 from memstudy.report.differences import COLUMNS, compared, meaning, starred, summary
@@ -169,7 +170,48 @@ def test_where_nothing_can_be_tested_it_says_why_and_there_is_no_star(ours, thei
     assert row["test"] == reason
     assert np.isnan([row["low"], row["high"], row["p"], row["p_holm"]]).all()
     assert stars_in(values) == 0
-    assert meaning(values, "bare") == ()
+    notes = meaning(values, "bare")
+    assert len(notes) == (reason.startswith("fewer") and not math.isnan(difference))
+    assert all("one seed has no spread by which to estimate how many it would take" in note for note in notes)
+
+
+def test_two_seeds_get_no_star_however_clear_and_the_note_says_what_n_it_would_take():
+    """Here with a plain p-value below .001."""
+    bare, effects = np.array([50.0, 52.0]), {"a": [9.0, 9.001], "b": [9.0, 11.0], "c": [0.1, 0.9]}
+    values = found(table({"bare": bare} | {name: bare + effect for name, effect in effects.items()}))
+    values = values.droplevel("quantity")
+    assert stats.ttest_rel(bare + effects["a"], bare).pvalue < 0.001
+    assert stars_in(values) == 0
+    assert values.loc[list(effects), "test"].tolist() == ["fewer than three pairs"] * 3
+    assert values.loc[list(effects), "p_holm"].isna().all()
+    for name, effect in effects.items():
+        half = stats.t.ppf(0.975, 1) * np.std(effect, ddof=1) / math.sqrt(2)
+        assert values.loc[name, "high"] - values.loc[name, "difference"] == pytest.approx(half)
+        spread = np.std(effect, ddof=1) / stats.norm.ppf(0.75)  # half of all normal values are nearer than that
+        assert values.loc[name, "seeds_needed"] == seeds_needed(np.mean(effect) / spread, 3)
+    needed = values.loc[list(effects), "seeds_needed"].tolist()
+    assert needed[0] == 3 < needed[1] < needed[2]
+    (note,) = meaning(values, "bare")
+    assert (
+        f"half of these 3 would have p < .05 after Holm's adjustment, with a chance of 80 %, at n = {needed[1]}"
+        in note
+    )
+
+
+def test_a_star_needs_no_more_seeds_and_what_has_none_says_how_many():
+    a, b = 50 + normal(2, 5)
+    values = found(table({"bare": b, "al2": a, "sure": b + 20 + a / 100})).droplevel("quantity")
+    assert values["p_holm"].map(lambda p: p < 0.05).tolist() == [False, False, True]
+    assert values["seeds_needed"].isna().tolist() == [True, False, True]
+    assert values.loc["al2", "seeds_needed"] > 5
+
+
+def test_some_tested_and_some_not():
+    a, b = 50 + normal(2, 5)
+    values = found(table({"bare": b, "al2": a, "two": a[:2] + 1, "one": a[:1]}))
+    stars, rest = meaning(values, "bare")
+    assert "for 1 test." in stars
+    assert rest == "Not tested, as there are fewer than 3 seeds: 2 of these differences."
 
 
 def test_an_untested_row_is_not_adjusted_for():

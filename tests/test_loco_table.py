@@ -72,10 +72,10 @@ def test_rows_means_and_the_test_against_eta_1(selection):
 
 
 def test_too_few_seeds_in_common_are_not_paired(selection):
-    (sheet,) = loco.sheets(selection({1.0: (0.80, 0.81, 0.82, 0.81, 0.80), 1.4: (0.90, 0.92)}))
+    (sheet,) = loco.sheets(selection({1.0: (0.80, 0.81, 0.82, 0.81, 0.80, 0.82, 0.81), 1.4: (0.90, 0.92, 0.94)}))
     found = sheet.values.set_index("eta").loc[1.4]
     assert found["test"] == "Welch"
-    expected = ttest_ind((0.90, 0.92), (0.80, 0.81, 0.82, 0.81, 0.80), equal_var=False).pvalue
+    expected = ttest_ind((0.90, 0.92, 0.94), (0.80, 0.81, 0.82, 0.81, 0.80, 0.82, 0.81), equal_var=False).pvalue
     assert found["p"] == pytest.approx(expected)
     assert "Welch's" in sheet.markdown()
 
@@ -94,6 +94,17 @@ def test_one_seed_has_no_spread_and_no_star(selection):
     assert sheet.cells["λ = 0.0005"].tolist() == ["80.00", "90.00"]
     assert sheet.values["test"].dropna().tolist() == ["fewer than two values"]
     assert "Stars" not in sheet.markdown()
+    assert "No stars: with fewer than 3 seeds nothing is tested, and one seed has no spread" in sheet.markdown()
+
+
+def test_two_seeds_get_no_star_and_how_many_it_would_take_without_adjustment(selection):
+    """However clear: unadjusted p would be .013 and .003."""
+    (sheet,) = loco.sheets(selection({1.0: (0.80, 0.81), 1.4: (0.90, 0.914), 1.8: (0.95, 0.9614)}))
+    assert "*" not in sheet.markdown().replace("**LOCO", "").replace("value**", "").split("No stars")[0][60:]
+    values = sheet.values.set_index("eta")
+    assert values["p"].isna().all()
+    assert values["seeds_needed"].dropna().tolist() == [3, 3]
+    assert "half of these 2 would have p < .05, with a chance of 80 %, at n = 3 seeds" in sheet.markdown()
 
 
 def test_a_run_that_stopped_early_is_shown_and_not_compared(selection):

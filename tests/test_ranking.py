@@ -170,6 +170,23 @@ def test_one_seed_has_ranks_and_no_interval(select):
     text = ranking.sheets(selection)[0].markdown()
     assert "| 1 | bn+al2 | 1 | 1.0 | 78.0 | +18.0 | +1.0 | +3.0 |" in text
     assert "Stars" not in text
+    assert "No stars: with fewer than 3 seeds nothing is tested, and one seed has no spread" in text
+
+
+def test_two_seeds_have_intervals_and_no_star(select):
+    for sheet in ranking.sheets(select(lambda reg, rate, seed: seed < 2)):
+        assert not sheet.cells.map(lambda cell: cell.endswith("*")).any(axis=None)
+        text = sheet.markdown()
+        assert "No stars: with fewer than 3 seeds nothing is tested. If differences" in text
+        assert "Stars:" not in text
+    found = numbers(select(lambda reg, rate, seed: seed < 2)).drop("bare")
+    assert found["gain_p"].isna().all()
+    assert found["gain_test"].to_dict() == {  # of the others both seeds gain the same
+        "bn+al2": "no spread",
+        "al2": "no spread",
+        "bn": "fewer than three pairs",
+    }
+    assert found.loc["bn", ["gain_low", "gain_high"]].notna().all()
 
 
 def test_without_bare_there_is_no_gain(select):

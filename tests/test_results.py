@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from memstudy.cli import pipeline
@@ -28,6 +29,18 @@ def test_committed_tables_are_made_of_committed_metrics(tmp_path, study):
     assert made
     for name, text in made.items():
         assert committed[name] == text, name
+
+
+def test_two_seeds_get_no_star_and_five_bear_out_how_many_they_said_it_would_take():
+    """The quick study's two seeds are among the calibration's five, of two of its recipes."""
+    keys = ["baseline", "epoch", "metric", "al2"]
+    two, five = (pd.read_csv(RESULTS / study / "table1.csv").set_index(keys) for study in ("quick", "calibration"))
+    assert two["p"].isna().all()
+    assert two.loc[two["against"].notna(), "seeds_needed"].between(3, 1000).all()
+    enough = two["seeds_needed"].reindex(five.index) <= 5
+    assert enough.sum() >= 7
+    assert (five.loc[enough, "p_holm"] < 0.05).all()
+    assert "*" not in (RESULTS / "quick" / "table1.md").read_text().split("\n\n")[1]
 
 
 def test_every_study_of_tables_has_its_runs():

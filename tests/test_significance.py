@@ -15,7 +15,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from memstudy.analysis.significance import PAIRED, WELCH, bootstrap_interval, compare, holm, stars
+from memstudy.analysis import significance
+from memstudy.analysis.significance import (
+    LEAST,
+    PAIRED,
+    WELCH,
+    bootstrap_interval,
+    compare,
+    holm,
+    seeds_needed,
+    stars,
+)
 from memstudy.randomness import numpy_generator
 
 
@@ -58,9 +68,10 @@ def test_it_is_welchs_test_without_seeds_in_common():
 @pytest.mark.parametrize(
     ("seeds_a", "seeds_b", "test", "n"),
     [
-        ([0, 1, 2], [1, 2, 3], PAIRED, 2),
-        ([0, 1, 2, 3], [2, 3, 4, 5], PAIRED, 2),
-        ([0, 1, 2, 3, 4], [0, 1], WELCH, 5),  # two of five: pairs would leave out more than half
+        ([0, 1, 2, 3], [1, 2, 3, 4], PAIRED, 3),
+        ([0, 1, 2, 3, 4, 5], [3, 4, 5, 6, 7, 8], PAIRED, 3),
+        ([0, 1, 2, 3], [2, 3, 4, 5], WELCH, 4),  # two pairs are not tested, and four values are
+        ([0, 1, 2, 3, 4, 5, 6], [0, 1, 2], WELCH, 7),  # three of seven: pairs would leave out more than half
         ([0, 1, 2], [2, 3, 4], WELCH, 3),  # one pair has no spread
     ],
 )
@@ -77,13 +88,15 @@ def test_values_of_one_seed_are_one_observation():
 
 
 @settings(max_examples=30, deadline=None)
-@given(st.integers(2, 6), st.integers(0, 99), st.floats(-50, 50), st.floats(0.01, 100))
+@given(st.integers(3, 6), st.integers(0, 99), st.floats(-50, 50), st.floats(0.01, 100))
 def test_exchange_shift_and_scale(n, seed, shift, scale):
     a, b = normal(2, n, seed=seed)
     seeds: dict[str, Any] = {"seeds_a": range(n), "seeds_b": range(n)}
     found, exchanged = compare(a, b, **seeds), compare(b, a, **seeds)
     moved = compare(scale * (a + shift), scale * (b + shift), **seeds)
     assert exchanged.p == pytest.approx(found.p)
+    assert exchanged.effect == pytest.approx(found.effect)
+    assert moved.effect == pytest.approx(found.effect, rel=1e-6)
     assert (exchanged.low, exchanged.high) == pytest.approx((-found.high, -found.low))
     assert moved.p == pytest.approx(found.p, rel=1e-6)
     assert (found.p < 0.05) == (not found.low <= 0 <= found.high)
@@ -103,8 +116,27 @@ def test_exchange_shift_and_scale(n, seed, shift, scale):
 def test_no_test_says_why(a, b, reason):
     found = compare(a, b)
     assert reason in found.reason
-    assert np.isnan([found.p, found.low, found.high]).all()
+    assert np.isnan([found.p, found.low, found.high, found.effect]).all()
     assert found.test == ""
+
+
+@pytest.mark.parametrize(
+    ("seeds", "reason", "expected"),
+    [
+        ({"seeds_a": [0, 1], "seeds_b": [0, 1]}, "fewer than three pairs", stats.ttest_rel),
+        ({"seeds_a": [0, 1], "seeds_b": [0, 1, 2]}, "fewer than three pairs", stats.ttest_rel),
+        ({}, "fewer than three values", lambda a, b: stats.ttest_ind(a, b, equal_var=False)),
+    ],
+)
+def test_two_values_have_an_interval_and_no_test(seeds, reason, expected):
+    """However clear the difference: here p would be .0003."""
+    a, b = np.array([90.0, 91.0]), np.array([10.0, 11.05, 12.0])[: len(seeds.get("seeds_b", [0, 1]))]
+    found = compare(a, b, **seeds)
+    assert (found.test, found.reason) == ("", reason)
+    assert math.isnan(found.p)
+    reference = expected(a, b[:2])
+    assert reference.pvalue < 0.001
+    assert (found.low, found.high) == pytest.approx(tuple(reference.confidence_interval()))
 
 
 def test_differences_that_are_equal_up_to_rounding_have_no_spread():
@@ -141,6 +173,58 @@ def test_t_intervals_cover_and_the_null_is_kept():
         covered = np.mean([each.low <= 0 <= each.high for each in found])
         assert 0.915 < covered < 0.985
         assert np.mean([each.p < 0.05 for each in found]) == pytest.approx(1 - covered)
+
+
+# How many seeds it would take
+
+
+def found_share(effect, n, tests, draws=4000):
+    """How often the test finds a difference of that many standard deviations."""
+    values = effect + numpy_generator(n, "test").normal(size=(draws, n))
+    return np.mean(stats.ttest_1samp(values, 0, axis=1).pvalue < 0.05 / tests)
+
+
+@pytest.mark.parametrize(("effect", "tests"), [(4.5, 1), (2.0, 1), (1.0, 1), (0.7, 6), (3.0, 48), (12.0, 48)])
+def test_so_many_seeds_find_it_and_one_fewer_does_not(effect, tests):
+    """By simulation; 4,000 draws, three standard deviations."""
+    n = int(seeds_needed(effect, tests))
+    luck = 3 * math.sqrt(0.8 * 0.2 / 4000)
+    assert found_share(effect, n, tests) > 0.8 - luck
+    assert n == 3 or found_share(effect, n - 1, tests) < 0.8 + luck
+
+
+def test_the_power_is_that_of_the_noncentral_t():
+    """scipy's, where that gives a number; it gives none at the critical values of many tests of few seeds."""
+    for effect, n, tests in ((1.0, 5, 1), (3.0, 4, 1), (2.0, 6, 48), (0.05, 900, 3)):
+        critical = stats.t.isf(0.025 / tests, n - 1)
+        shift = effect * math.sqrt(n)
+        expected = stats.nct.sf(critical, n - 1, shift) + stats.nct.cdf(-critical, n - 1, shift)
+        assert significance._power(effect, n, tests) == pytest.approx(expected, abs=2e-3)
+
+
+def test_seeds_needed_fall_with_the_effect_and_rise_with_the_tests():
+    by_effect = [seeds_needed(effect) for effect in (0.1, 0.3, 1, 3, 30, math.inf)]
+    assert by_effect == sorted(by_effect, reverse=True)
+    assert by_effect[-1] == LEAST
+    by_tests = [seeds_needed(2.0, tests) for tests in (1, 2, 10, 100)]
+    assert by_tests == sorted(set(by_tests))
+    assert np.isnan([seeds_needed(0.0), seeds_needed(1e-3), seeds_needed(math.nan)]).all()
+
+
+@pytest.mark.parametrize("n", [2, 3, 6])
+def test_effects_are_too_small_as_often_as_too_large(n):
+    """The spread is median-unbiased: with the difference known, half of the effects are above the true one; 1,000
+    draws, three standard deviations. A plain standard deviation of two values is too small two times of three."""
+    above = plain = 0
+    for draw in range(1000):
+        luck, a = normal(2, n, seed=draw)
+        spread = (a - luck).std(ddof=1)
+        found = compare(a, luck, seeds_a=range(n), seeds_b=range(n))
+        above += found.effect / abs(found.difference) > 1 / math.sqrt(2)
+        plain += spread < math.sqrt(2)
+    assert abs(above / 1000 - 0.5) < 3 * math.sqrt(0.25 / 1000)
+    if n == 2:
+        assert plain > 640
 
 
 # Holm

@@ -8,10 +8,16 @@ bootstrap of n values cannot: there are C(2n - 1, n) distinct resamples, 3, 10, 
 n ≤ 3 the 95 % percentile interval is the range from the least to the largest value, which holds the center of a
 symmetric distribution with probability 1 - 2^(1 - n): 50 % at n = 2, 75 % at n = 3 (about 83 % at n = 5). It is
 for numbers such as mean ranks, which have no better one, and says how far the seeds disagree.
+
+Nothing is tested below LEAST values: of two differences the t-test has one degree of freedom, so that its verdict
+is about how close those two happen to lie, and of many tests some pair always lies close. Two have an interval all
+the same: it is as wide as that ignorance.
 """
 
 from __future__ import annotations
 
+import bisect
+import functools
 import math
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
@@ -26,6 +32,9 @@ from memstudy.randomness import numpy_generator
 PAIRED, WELCH = "paired", "Welch"
 LEVELS = (0.05, 0.01, 0.001)
 CONFIDENCE = 0.95
+LEAST = 3  # values on either side, or pairs, below which nothing is tested
+POWER = 0.8  # that `seeds_needed` asks for
+MOST = 1000  # seeds that it looks up to
 ROUNDING = 1e-12  # relative: values that differ by less differ by rounding alone
 
 Values = NDArray[np.float64]
@@ -36,8 +45,13 @@ class Comparison:
     """Two samples compared by a two-sided t-test.
 
     `difference` of the means, a minus b, with its confidence interval `low` to `high`; `n_a` and `n_b` values were
-    used, in `pairs` pairs, 0 if they are not paired. Where there is no test, p and the interval are NaN, `test` is
-    empty and `reason` says why; of values that are not finite there is no difference either.
+    used, in `pairs` pairs, 0 if they are not paired. Where there is no test, p is NaN, `test` is empty and
+    `reason` says why; the interval is there from two values on that spread. Of values that are not finite there is
+    no difference either.
+
+    `effect`: the size of the difference over the standard deviation that it has from one pair of runs to another,
+    both sides' together if they are not paired. That deviation is estimated median-unbiased, under normality: as
+    often too large as too small. NaN where the interval is.
     """
 
     p: float
@@ -48,6 +62,7 @@ class Comparison:
     difference: float
     low: float
     high: float
+    effect: float = math.nan
     reason: str = ""
 
 
@@ -61,27 +76,29 @@ def compare(
 ) -> Comparison:
     """Two-sided t-test of the means of a (n,) and b (m,): paired over the seeds that both have, else Welch's.
 
-    It is paired if the samples share at least two seeds, and these are at least half of the seeds of either: runs
-    of one seed start from the same weights and see the same batches, and a pair takes that luck out of the
-    difference. With fewer in common, pairing would throw away more than it gains. The rule looks at seeds alone,
-    never at values. Values of equal seeds are one value, their mean. A ValueError if there are not as many seeds
-    as values.
+    It is paired if the samples share at least LEAST seeds, or all of a side with fewer (but two), and these are at
+    least half of the seeds of either: runs of one seed start from the same weights and see the same batches, and a
+    pair takes that luck out of the difference. With fewer in common, pairing would throw away more than it gains.
+    The rule looks at seeds alone, never at values. Values of equal seeds are one value, their mean. A ValueError
+    if there are not as many seeds as values.
     """
     left, right = _by_seed(a, seeds_a), _by_seed(b, seeds_b)
     common = [seed for seed in left if seed in right] if seeds_a is not None and seeds_b is not None else []
-    paired = len(common) >= 2 and 2 * len(common) >= max(len(left), len(right))
+    enough = max(2, min(LEAST, len(left), len(right)))
+    paired = len(common) >= enough and 2 * len(common) >= max(len(left), len(right))
     ours = np.array([left[seed] for seed in (common if paired else left)])
     theirs = np.array([right[seed] for seed in (common if paired else right)])
     counts = len(ours), len(theirs), len(common) if paired else 0
     finite = len(ours) and len(theirs) and np.isfinite(np.r_[ours, theirs]).all()
     difference = float(ours.mean() - theirs.mean()) if finite else math.nan
-    if reason := _untestable(ours, theirs, paired):
-        return Comparison(math.nan, "", *counts, difference, math.nan, math.nan, reason)
+    if reason := _no_interval(ours, theirs, paired):
+        return Comparison(math.nan, "", *counts, difference, math.nan, math.nan, reason=reason)
     found = stats.ttest_rel(ours, theirs) if paired else stats.ttest_ind(ours, theirs, equal_var=False)
     low, high = found.confidence_interval(confidence)
-    return Comparison(
-        float(found.pvalue), PAIRED if paired else WELCH, *counts, difference, float(low), float(high)
-    )
+    known = *counts, difference, float(low), float(high), _effect(ours, theirs, float(found.df), paired)
+    if min(len(ours), len(theirs)) < LEAST:
+        return Comparison(math.nan, "", *known, reason=f"fewer than three {'pairs' if paired else 'values'}")
+    return Comparison(float(found.pvalue), PAIRED if paired else WELCH, *known)
 
 
 def _by_seed(values: ArrayLike, seeds: Sequence[Hashable] | None) -> dict[Hashable, float]:
@@ -92,8 +109,8 @@ def _by_seed(values: ArrayLike, seeds: Sequence[Hashable] | None) -> dict[Hashab
     return {seed: float(np.mean(each)) for seed, each in found.items()}
 
 
-def _untestable(a: Values, b: Values, paired: bool) -> str:
-    """Why there is no test, in a few words; empty if there is one."""
+def _no_interval(a: Values, b: Values, paired: bool) -> str:
+    """Why there is neither interval nor test, in a few words; empty if there is an interval."""
     if min(len(a), len(b)) < 2:
         return "fewer than two values"
     both = np.r_[a, b]
@@ -101,6 +118,37 @@ def _untestable(a: Values, b: Values, paired: bool) -> str:
         return "a value that is not finite"
     spread = np.ptp(a - b) if paired else max(np.ptp(a), np.ptp(b))
     return "" if spread > ROUNDING * np.abs(both).max() else "no spread"
+
+
+def _effect(a: Values, b: Values, df: float, paired: bool) -> float:
+    variance = np.var(a - b, ddof=1) if paired else np.var(a, ddof=1) + np.var(b, ddof=1)
+    return float(abs(a.mean() - b.mean()) / np.sqrt(variance * df / stats.chi2.median(df)))
+
+
+def seeds_needed(effect: float, tests: int = 1) -> float:
+    """The least number of pairs of runs, LEAST or more, with which a difference would probably be found.
+
+    Found: a two-sided paired t-test has p < .05 / tests, which is Holm's strictest step, with probability POWER or
+    more, if the differences of pairs are normal and their mean is `effect` standard deviations. NaN if MOST are
+    too few, or there is no effect. With an `effect` that was measured on few runs it is a rough estimate. Ours.
+    """
+    if not effect > 0 or _power(effect, MOST, tests) < POWER:
+        return math.nan
+    return float(bisect.bisect_left(range(MOST), POWER, lo=LEAST, key=lambda n: _power(effect, n, tests)))
+
+
+def _power(effect: float, n: int, tests: int) -> float:
+    """Of that test, by quadrature over the variance: scipy's noncentral t fails at critical values this large."""
+    reach = stats.t.isf(LEVELS[0] / (2 * tests), n - 1) * _spreads(n - 1)
+    shift = effect * math.sqrt(n)
+    return float(np.mean(stats.norm.sf(reach - shift) + stats.norm.sf(reach + shift)))
+
+
+@functools.cache
+def _spreads(df: int) -> Values:
+    """Midpoints of equal parts of the distribution of a standard deviation over its expected square's root."""
+    found: Values = np.sqrt(stats.chi2.ppf((np.arange(400) + 0.5) / 400, df) / df)
+    return found
 
 
 def holm(p_values: ArrayLike) -> Values:

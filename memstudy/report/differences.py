@@ -1,7 +1,8 @@
 """Means over seeds, and how surely methods differ: one way to test, used by every table of several methods.
 
 A method is held against its reference, by `analysis.significance.compare`: paired over the seeds that both have,
-where enough are shared, else by Welch's test, with the interval of that test. All p-values of one table are
+where enough are shared, else by Welch's test, with the interval of that test. Below three pairs, or values a side,
+nothing is tested and there is no star; the table says how many seeds it would take. All p-values of one table are
 adjusted together by Holm's method, and stars are by the adjusted ones; LOCO-Reg's table, whose stars are not
 adjusted, says so. All of this is ours.
 
@@ -17,15 +18,26 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from memstudy.analysis.significance import PAIRED, WELCH, compare, holm, stars
+from memstudy.analysis.significance import (
+    LEAST,
+    MOST,
+    PAIRED,
+    POWER,
+    WELCH,
+    compare,
+    holm,
+    seeds_needed,
+    stars,
+)
 from memstudy.report.sheet import cell
 
 TYPES = {
     "against": "object", "difference": "float", "low": "float", "high": "float", "test": "object", "p": "float",
-    "p_holm": "float", "pairs": "Int64",
+    "p_holm": "float", "pairs": "Int64", "seeds_needed": "Int64",
 }  # fmt: skip
 COLUMNS = list(TYPES)
 """Of `differences`."""
+FEW = "fewer than"  # what a reason of `compare` begins with where seeds are wanting
 LEVELS = "* p < .05, ** .01, *** .001"
 WORDS = {PAIRED: "paired over seeds", WELCH: "Welch's, where too few seeds are shared to pair them"}
 
@@ -40,17 +52,25 @@ def summary(rows: pd.DataFrame, by: Sequence[str], value: str = "value") -> pd.D
 
 
 def differences(
-    rows: pd.DataFrame, by: Sequence[str], value: str = "value", method: str = "label", epoch: str = ""
+    rows: pd.DataFrame,
+    by: Sequence[str],
+    value: str = "value",
+    method: str = "label",
+    epoch: str = "",
+    adjusted: bool = True,
 ) -> pd.DataFrame:
     """One row for each value of `by`, in the order of `summary`: how far a method's mean is from its reference's.
 
     by: the columns that tell means apart, `method` among them; the reference has equal values in all others.
     epoch: the column of the epoch after which a run was looked at, where runs may differ in it; sides are then
         compared at the last epoch that both have.
+    adjusted: whether stars will be by `p_holm`.
 
     COLUMNS are `against`, the `difference` (this minus the reference, in the unit of the values), its 95 %
     interval `low` to `high`, the `test`, or why there is none, `p`, `p_holm`, adjusted over all rows, and over
-    how many `pairs` of seeds all that is (0: unpaired). All are missing where there is no reference.
+    how many `pairs` of seeds all that is (0: unpaired). All are missing where there is no reference. A difference
+    without a star has `seeds_needed`, an estimate of how many seeds one would take; it is missing where that is
+    more than MOST, or the values do not spread.
     """
     place = list(by).index(method)
     sides = dict(list(rows.groupby(list(by), sort=False)))
@@ -60,9 +80,12 @@ def differences(
         theirs = sides.get((*key[:place], reference, *key[place + 1 :]))
         tested = {} if theirs is None or theirs is ours else _tested(ours, theirs, value, epoch)
         found.append(dict(zip(by, key, strict=True)) | tested)
-    table = pd.DataFrame(found, columns=[*by, *COLUMNS])
+    table = pd.DataFrame(found, columns=[*by, *COLUMNS, "effect"])
     table["p_holm"] = holm(table["p"])
-    return table.astype(TYPES)
+    count = int(table["effect"].notna().sum()) if adjusted else 1
+    effects = table["effect"].astype(float).mask(table["p_holm" if adjusted else "p"].map(stars) != "")
+    table["seeds_needed"] = [seeds_needed(effect, count) for effect in effects]
+    return table.drop(columns="effect").astype(TYPES)
 
 
 def _tested(ours: pd.DataFrame, theirs: pd.DataFrame, value: str, epoch: str) -> dict[str, object]:
@@ -80,14 +103,20 @@ def _tested(ours: pd.DataFrame, theirs: pd.DataFrame, value: str, epoch: str) ->
         "test": found.test or found.reason,
         "p": found.p,
         "pairs": found.pairs,
+        "effect": found.effect,
     }
 
 
 def compared(
-    rows: pd.DataFrame, by: Sequence[str], value: str = "value", method: str = "label", epoch: str = ""
+    rows: pd.DataFrame,
+    by: Sequence[str],
+    value: str = "value",
+    method: str = "label",
+    epoch: str = "",
+    adjusted: bool = True,
 ) -> pd.DataFrame:
     """`summary`, and beside it `differences`."""
-    return summary(rows, by, value).join(differences(rows, by, value, method, epoch)[COLUMNS])
+    return summary(rows, by, value).join(differences(rows, by, value, method, epoch, adjusted)[COLUMNS])
 
 
 def starred(row: Mapping[Hashable, Any], digits: int) -> str:
@@ -96,14 +125,37 @@ def starred(row: Mapping[Hashable, Any], digits: int) -> str:
 
 
 def meaning(values: pd.DataFrame, against: str) -> tuple[str, ...]:
-    """What the stars of a table mean, in a sentence; none where nothing could be tested."""
+    """What the stars of a table mean, in sentences, and what was not tested for want of seeds."""
     count = int(values["p"].notna().sum())
     if not count:
-        return ()
+        return untested(values)
     return (
         f"Stars: two-sided t-test ({tests(values)}) against {against}; {LEVELS}, adjusted by Holm's method "
         f"for {count} test{'s' if count > 1 else ''}. A mean without one may differ all the same. "
         "The CSV has the differences and their 95 % intervals.",
+        *untested(values),
+    )
+
+
+def untested(values: pd.DataFrame, adjusted: bool = True) -> tuple[str, ...]:
+    """What is not tested for want of seeds, and how many it would take; nothing if all is."""
+    few = values[values["test"].fillna("").str.startswith(FEW) & values["difference"].notna()]
+    if few.empty:
+        return ()
+    if values["p"].notna().any():
+        return (f"Not tested, as there are fewer than {LEAST} seeds: {len(few)} of these differences.",)
+    start = f"No stars: with fewer than {LEAST} seeds nothing is tested"
+    spread = few[few["low"].notna()]
+    if spread.empty:
+        return (f"{start}, and one seed has no spread by which to estimate how many it would take.",)
+    half = np.quantile(spread["seeds_needed"].astype(float).fillna(np.inf), 0.5, method="inverted_cdf")
+    seeds = f"{half:.0f}" if np.isfinite(half) else f"more than {MOST:,}"
+    family = " after Holm's adjustment" if adjusted and len(spread) > 1 else ""
+    which = f"half of these {len(spread)}" if len(spread) > 1 else "this difference"
+    return (
+        f"{start}. If differences and spreads are as seen, {which} would have p < .05{family}, with a chance of "
+        f"{100 * POWER:.0f} %, at n = {seeds} seeds: a rough estimate, as two seeds say little of the spread. The "
+        "CSV has it for each, the differences, and their 95 % intervals.",
     )
 
 

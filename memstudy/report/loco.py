@@ -19,7 +19,7 @@ from memstudy.analysis.significance import stars
 from memstudy.recipe import Recipe, Regularizer
 from memstudy.regularizers import BARE, label
 from memstudy.report import published
-from memstudy.report.differences import LEVELS, compared, tests
+from memstudy.report.differences import LEVELS, compared, tests, untested
 from memstudy.report.frames import seeds, shared
 from memstudy.report.sheet import Sheet, cell
 from memstudy.store import RunDirectory
@@ -37,7 +37,7 @@ def sheets(selection: Selection) -> list[Sheet]:
     if rows.empty or len(rows[["eta", "lambda"]].drop_duplicates()) < 2:
         return []
     by = ["setting", "dataset", "network", "besides", "method", "lambda"]
-    found = compared(rows.assign(against=PLAIN), by, "accuracy", method="method", epoch="epoch")
+    found = compared(rows.assign(against=PLAIN), by, "accuracy", "method", "epoch", adjusted=False)
     found = rows[["method", "eta", "gamma"]].drop_duplicates().merge(found, on="method")
     found = _with_published(found.drop(columns="method")).sort_values(
         ["dataset", "network", "setting", "eta", "gamma", "lambda"], ignore_index=True
@@ -83,13 +83,15 @@ def _besides(recipe: Recipe) -> str:
 
 
 def _stars(found: pd.DataFrame) -> tuple[str, ...]:
-    """What stars mean, if there was a test."""
+    """What stars mean, if there was a test, and what it would take where there was none."""
+    not_tested = untested(found, adjusted=False)
     if found["p"].isna().all():
-        return ()
+        return not_tested
     return (
         f"Stars: two-sided t-test ({tests(found)}) against η = 1 at the same λ; {LEVELS}, not adjusted for the "
         "number of tests, as the paper names no adjustment. The CSV has the differences, their 95 % intervals, "
         f"and p-values adjusted by Holm's method for {found['p'].count()} tests.",
+        *not_tested,
     )
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 
 from memstudy.analysis.significance import stars
 from memstudy.regularizers import BARE
-from memstudy.report.differences import LEVELS, compared, meaning, starred
+from memstudy.report.differences import COLUMNS, LEVELS, compared, meaning, starred, untested
 from memstudy.report.methods import COMPARED, MEASURES, NAME, Group, groups
 from memstudy.report.sheet import Sheet, cell
 from memstudy.store.store import Selection
@@ -76,7 +76,14 @@ def _notes(group: Group) -> tuple[str, ...]:
             f"Stars: {LEVELS}, t-tests ({' or '.join(tests)}), adjusted by Holm's method for "
             f"the number of tests in a column: {', '.join(counts)}."
         )
-    return (*notes, *_left_out(group))
+    return (*notes, *untested(_differences(table)), *_left_out(group))
+
+
+def _differences(table: pd.DataFrame) -> pd.DataFrame:
+    """Those of all columns below each other, named as `differences` names them."""
+    parts = [table.rename(columns={what: "difference"} | {f"{what}_{name}": name for name in COLUMNS})
+             for what in COMPARED]  # fmt: skip
+    return pd.concat([part[COLUMNS] for part in parts], ignore_index=True)
 
 
 def _rate(group: Group, corruption: str, suffix: str) -> Sheet:
