@@ -30,12 +30,12 @@ def explained(path: Path, how: str = ANOTHER_STORE) -> Iterator[None]:
         yield
     except OSError as error:
         raise MemstudyError(
-            f"cannot write {error.filename or path}: {error.strerror}; choose another place {how}, or make room "
-            "there."
+            f"cannot write {error.filename or path}: {error.strerror or error}; choose another place {how}, or "
+            "make room there."
         ) from error
 
 
-RUN_AGAIN = "remove its run directory and run it again"
+RUN_AGAIN = "restore it, or remove its run directory and run it again"
 
 
 def damaged(path: Path, why: object, cure: str = RUN_AGAIN) -> MemstudyError:
@@ -61,10 +61,27 @@ def write(path: Path, content: bytes | str, how: str = ANOTHER_STORE) -> None:
 
 
 def remove(paths: Iterable[Path]) -> None:
-    """Remove files: those of an earlier derivation that the newest one did not write again."""
+    """Remove files, such as those that the newest derivation did not write again; one that is gone is no error."""
     for path in paths:
-        with explained(path):
-            path.unlink()
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise MemstudyError(
+                f"cannot remove {path}: {error.strerror or error}; remove it yourself, or allow it, and try again."
+            ) from error
+
+
+def sync(path: Path) -> None:
+    """Have on disk what was written to a file."""
+    with explained(path), path.open("r+b") as file:
+        os.fsync(file.fileno())
+
+
+def tidy(paths: Iterable[Path]) -> None:
+    """Remove what a killed process left, where that may be done: nothing depends on it."""
+    for path in paths:
+        with contextlib.suppress(OSError):
+            path.unlink(missing_ok=True)
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
@@ -72,11 +89,21 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
     write(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
+def read(path: Path, cure: str = RUN_AGAIN) -> bytes:
+    """The content of a file that must be there; a MemstudyError if it is not, or cannot be read."""
+    try:
+        return path.read_bytes()
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
+        raise damaged(path, error.strerror, cure) from error
+    except OSError as error:
+        raise MemstudyError(f"cannot read {path}: {error.strerror or error}.") from error
+
+
 def read_json(path: Path, cure: str = RUN_AGAIN) -> dict[str, Any]:
     """Read a JSON object; a MemstudyError if the file is damaged."""
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        value = json.loads(read(path, cure))
+    except (ValueError, RecursionError) as error:  # bad JSON, bad UTF-8, too many digits, nested too deeply
         raise damaged(path, error, cure) from error
     if not isinstance(value, dict):
         raise damaged(path, "no JSON object", cure)

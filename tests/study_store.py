@@ -10,7 +10,8 @@ from memstudy import presets
 from memstudy.data import sources
 from memstudy.data.images import ImageSet
 from memstudy.recipe import Recipe
-from memstudy.store import Store
+from memstudy.store import RunDirectory, Store, metrics
+from memstudy.store.run import METRICS
 from memstudy.study.carry_out import Execution, carry_out
 
 REGS = ("bare", "al2", "do+al2", "do")
@@ -30,6 +31,12 @@ def small_recipes(seeds: tuple[int, ...] = (0, 1), **overrides: object) -> list[
         for seed in seeds
         for reg in REGS
     ]
+
+
+def first_epochs(run: RunDirectory, epochs: int) -> None:
+    """Let a run's metrics be those of its first epochs, as if it had been stopped then."""
+    path = run.path / METRICS
+    path.write_bytes(metrics.first(path.read_bytes(), epochs))
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from memstudy.cli import main
 from memstudy.cli.run import run as run_command
 from memstudy.regularizers import REGULARIZERS
 from memstudy.store import Store
-from memstudy.store.run import MEASURED
+from memstudy.store.metrics import MEASURED
 
 
 @pytest.fixture
@@ -75,7 +75,7 @@ def test_a_store_is_listed_without_torch(tmp_path):
     run = Store(tmp_path / "runs").open(recipe)
     run.write_recipe()
     run.update(status="interrupted", floor=2.2103)
-    run.append_metrics(0, dict.fromkeys(MEASURED - {"epoch"}, 0.5))
+    run.append_metrics(0, dict.fromkeys(MEASURED[1:], 0.5))
     text, torch = spoken_before_torch(tmp_path, "runs")
     assert f"{run.name} interrupted    1/2" in text
     assert not torch

@@ -13,7 +13,9 @@ from scipy.stats import ttest_ind, ttest_rel
 from memstudy import presets
 from memstudy.report import loco, published
 from memstudy.store import Status, Store
+from memstudy.store.metrics import MEASURED
 from memstudy.store.store import Selection
+from tests.study_store import first_epochs
 
 ACCURACY = {1.0: (0.80, 0.81, 0.82), 1.4: (0.900, 0.911, 0.919), 1.8: (0.80, 0.82, 0.81)}
 LAMBDA = 0.0005
@@ -22,12 +24,11 @@ LAMBDA = 0.0005
 def write(root, recipe, accuracy):
     """A run with this test accuracy after each epoch."""
     run = Store(root).open(recipe)
-    others = ("train_cross_entropy", "train_activation_loss", "clean_accuracy", "memorized", "recovered")
     with run.lock():
         run.write_recipe()
         run.update(status=Status.RUNNING, floor=0.0)
         for epoch in range(2):
-            run.append_metrics(epoch, dict.fromkeys(others, 0.5) | {"test_accuracy": accuracy})
+            run.append_metrics(epoch, dict.fromkeys(MEASURED[1:], 0.5) | {"test_accuracy": accuracy})
     return run
 
 
@@ -112,7 +113,7 @@ def test_a_run_that_stopped_early_is_shown_and_not_compared(selection):
     made = selection()
     for run in made.runs:
         if run.recipe.seed == 2 and run.recipe.options("loco")["eta"] == 1.4:
-            run.keep_metrics(1)
+            first_epochs(run, 1)
     (sheet,) = loco.sheets(made)
     row: Any = sheet.values.set_index("eta").loc[1.4]
     assert (row["n"], row["pairs"]) == (3, 2)

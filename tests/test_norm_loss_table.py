@@ -13,6 +13,7 @@ from memstudy import presets
 from memstudy.report import norm_loss, norm_loss_figures, published
 from memstudy.report.norm_loss_runs import errors, usual
 from memstudy.store import Status, Store
+from memstudy.store.metrics import MEASURED
 from memstudy.store.store import Selection
 
 ACCURACIES = (0.90, 0.92, 0.91)
@@ -32,9 +33,9 @@ def writer(root):
                 run.write_recipe()
                 run.update(status=Status.RUNNING, floor=0.0)
                 for epoch in range(epochs):
-                    row = {"test_accuracy": value * (epoch + 1) / EPOCHS, "memorized": 0.0, "recovered": 0.0}
+                    row = dict.fromkeys(MEASURED[1:], 0.0) | {"test_accuracy": value * (epoch + 1) / EPOCHS}
                     losses = {"train_cross_entropy": 0.1**epoch, "test_cross_entropy": 1.0 + seed}
-                    run.append_metrics(epoch, losses | row)
+                    run.append_metrics(epoch, row | losses)
             runs.append(run)
         return runs
 

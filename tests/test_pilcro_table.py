@@ -12,10 +12,10 @@ import pytest
 from memstudy import presets
 from memstudy.report import pilcro
 from memstudy.store import Status, Store
+from memstudy.store.metrics import MEASURED
 from memstudy.store.store import Selection
 from memstudy.study import landscape as study
 
-OTHERS = ("train_cross_entropy", "train_activation_loss", "clean_accuracy", "memorized", "recovered")
 SLOW, FAST, NEVER = (0.1, 0.41, 0.62, 0.71), (0.5, 0.62, 0.7, 0.9), (0.1, 0.1, 0.1, 0.1)
 
 
@@ -33,7 +33,7 @@ def make(tmp_path):
                 run.write_recipe()
                 run.update(status=Status.RUNNING, floor=0.0)
                 for epoch, accuracy in enumerate(accuracies):
-                    run.append_metrics(epoch, dict.fromkeys(OTHERS, 0.0) | {"test_accuracy": accuracy})
+                    run.append_metrics(epoch, dict.fromkeys(MEASURED[1:], 0.0) | {"test_accuracy": accuracy})
             runs.append(run)
         return Selection("some", tuple(runs), tmp_path / "studies" / "some")
 

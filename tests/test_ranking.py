@@ -21,6 +21,7 @@ from memstudy.regularizers import label
 from memstudy.report import ranking, ranking_figures
 from memstudy.report.methods import _words, groups
 from memstudy.store import Status, Store
+from memstudy.store.metrics import MEASURED
 from memstudy.store.store import Selection
 from memstudy.study import ablate, landscape
 
@@ -72,8 +73,7 @@ def select(usual, tmp_path):
 
 
 def metrics(accuracy, rate, seed):
-    return {
-        "train_cross_entropy": 1.0,
+    return dict.fromkeys(MEASURED[1:], 1.0) | {
         "train_activation_loss": 0.1 + seed,
         "test_accuracy": accuracy / 100,
         "clean_accuracy": 0.9,

@@ -31,6 +31,7 @@ from memstudy.store import Store
 from memstudy.store.run import RunDirectory, run_name
 from memstudy.study import ablate, compare
 from memstudy.study.trunk import Workbench
+from tests.study_store import first_epochs
 
 
 @pytest.fixture(scope="module")
@@ -404,7 +405,7 @@ def test_tables_name_what_is_not_finished_or_missing(store, tmp_path):
     run = copied.select().runs[0]
     checksums = {name: digest for name, digest in run.state()["checksums"].items() if name != "metrics.csv"}
     run.update(status="interrupted", checksums=checksums)
-    run.keep_metrics(2)
+    first_epochs(run, 2)
     shutil.rmtree(copied.select().runs[-1].path)
     voice = Sentences()
     pipeline.table_step(copied.select(), voice)

@@ -15,6 +15,7 @@ from memstudy.errors import MemstudyError
 from memstudy.recipe import Recipe, Training
 from memstudy.regularizers import parse
 from memstudy.store import RunDirectory, Status, Store
+from memstudy.store.metrics import MEASURED
 from memstudy.store.run import run_name
 from memstudy.store.store import problem
 
@@ -27,6 +28,7 @@ METRICS = {
     "train_cross_entropy": 1 / 3,
     "memorized": math.nan,
     "recovered": 5e-324,
+    **dict.fromkeys(("test_cross_entropy", "clean_accuracy", "other", "train_activation_loss"), 0.5),
     "large": 1.7976931348623157e308,
 }
 
@@ -138,7 +140,8 @@ def test_the_log_only_grows(run):
 @pytest.mark.parametrize("epochs", [1, 2])
 def test_rows_that_will_be_trained_again_are_dropped(run, epochs):
     before = (run.path / "metrics.csv").read_text().splitlines(keepends=True)
-    run.keep_metrics(epochs)
+    run.save_resume(epochs, TENSORS)
+    assert run.keep(epochs) == ["epoch 1 had not been saved, and will be trained again"] * (2 - epochs)
     assert (run.path / "metrics.csv").read_text() == "".join(before[: epochs + 1])
 
 
@@ -147,12 +150,13 @@ def test_a_row_cut_short_is_dropped(run):
     with (run.path / "metrics.csv").open("ab") as file:
         file.write(b"2,0.3")
     assert run.epochs_done == 2
-    run.keep_metrics(2)
+    run.keep(2)
     assert (run.path / "metrics.csv").read_bytes() == whole
 
 
 def test_without_any_epoch_to_keep_there_are_no_metrics(run):
-    run.keep_metrics(0)
+    (run.path / "resume.safetensors").unlink()
+    run.keep(0)
     assert len(run.metrics()) == 0
     assert run.epochs_done == 0
     run.append_metrics(0, METRICS)
@@ -168,14 +172,14 @@ def test_rows_that_are_missing_are_told(run, damage):
         path.write_text("".join(path.read_text().splitlines(keepends=True)[:2]))
     else:
         path.write_text(path.read_text()[:-3])
-    with pytest.raises(MemstudyError, match=r"metrics\.csv is damaged .*rows are missing"):
-        run.keep_metrics(2)
+    with pytest.raises(MemstudyError, match=r"metrics\.csv is damaged"):
+        run.keep(2)
 
 
 # Damage
 
 NO_FLOOR = '{"status": "interrupted", "checksums": {}}'
-DAMAGED = r"is damaged or was changed \(.*\); remove its run directory and run it again\.$"
+DAMAGED = r"is damaged or was changed \(.*\); (restore it, or )?remove .* run .*\.$"
 
 
 @pytest.mark.parametrize("at", [0, 20, -1])
@@ -222,7 +226,7 @@ def test_a_state_that_makes_no_sense_is_told(run, content):
         reopened(run).state()
 
 
-HEADER = "epoch,test_accuracy,train_cross_entropy,memorized,recovered\n"
+HEADER = ",".join(MEASURED[:5]) + "\n"
 
 
 @pytest.mark.parametrize(

@@ -103,6 +103,10 @@ class RunProgress(Voice, Watcher):
         self._began = time.monotonic()
         self.bar.update(self._done, self._epochs, "first epoch")
 
+    def made_again(self, what: str) -> None:
+        """Say it."""
+        self.say(f"{what}.")
+
     def stepped(self, step: int, steps: int) -> None:
         """Move the bar within the epoch."""
         self.bar.update(self._done + step / steps, self._epochs)

@@ -17,8 +17,10 @@ import contextlib
 import hashlib
 import os
 import shutil
+import tokenize
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memstudy import files
+from memstudy.store.seals import Seals
 
 HOW = "they are made while it trains: remove its directory and run it again with --dynamics"
 """To have records of a run that has none."""
@@ -51,45 +54,69 @@ class Records:
     folder: Path
     epochs: int
     kept: tuple[int, ...]
+    seals: Seals = field(default_factory=Seals, compare=False)
 
     def write(self, epoch: int, values: Mapping[str, NDArray[Any]]) -> None:
         """Write an epoch's row of each quantity, (N,); the first epoch makes the files."""
         for name, row in values.items():
             path, epochs = self.path(name), self._epochs(name)
-            with files.explained(path):
-                if epoch == 0:
-                    self.folder.mkdir(exist_ok=True)
-                    shape = (len(epochs), len(row))
-                    np.lib.format.open_memmap(path, "w+", row.dtype, shape, version=(1, 0)).flush()
-                if epoch in epochs:
-                    start = self._map(name).offset + epochs.index(epoch) * row.nbytes
-                    with path.open("r+b") as file:
-                        file.seek(start)
-                        file.write(row.tobytes())
+            if epoch == 0:
+                self.seals.grown(self.relative(name), self._begin(name, (len(epochs), len(row)), row.dtype))
+            if epoch in epochs:
+                start = self._file(name).start + epochs.index(epoch) * row.nbytes
+                with files.explained(path), path.open("r+b") as file:
+                    file.seek(start)
+                    file.write(row.tobytes())
+                self.seals.grown(self.relative(name), row.tobytes())
+
+    def _begin(self, name: str, shape: tuple[int, int], kind: np.dtype[Any]) -> bytes:
+        """Make a file in its final size; its header."""
+        path = self.path(name)
+        with files.explained(path):
+            self.folder.mkdir(exist_ok=True)
+            np.lib.format.open_memmap(path, "w+", kind, shape, version=(1, 0)).flush()
+        return path.read_bytes()[: self._file(name).start]
 
     def read(self, samples: int, done: int) -> Dynamics:
         """The first `done` epochs, as memory maps; a MemstudyError names a file that is not what it should be."""
-        found: dict[str, NDArray[Any]] = {}
-        for name, kinds in KINDS.items():
-            array, epochs = self._map(name), self._epochs(name)
-            if array.shape != (len(epochs), samples) or array.dtype.char not in kinds:
-                raise files.damaged(self.path(name), f"it holds {array.dtype} of shape {array.shape}")
-            found[name] = array[: sum(epoch < done for epoch in epochs)]
-        return Dynamics(**found, kept=tuple(epoch for epoch in self.kept if epoch < done))
+        found = {name: self._checked(name, samples).map() for name in KINDS}
+        rows = {name: sum(epoch < done for epoch in self._epochs(name)) for name in KINDS}
+        return Dynamics(
+            **{name: array[: rows[name]] for name, array in found.items()},
+            kept=tuple(epoch for epoch in self.kept if epoch < done),
+        )
+
+    def find(self, done: int) -> None:
+        """Tell the seals what the files hold of the first `done` epochs."""
+        for name in KINDS:
+            file = self._file(name)
+            rows = sum(epoch < done for epoch in self._epochs(name))
+            for piece in file.first(rows):
+                self.seals.grown(self.relative(name), piece)
+
+    def resize(self) -> list[str]:
+        """Give files of another size theirs again, where only rows differ that mean nothing; which those were."""
+        changed = []
+        for name in KINDS:
+            file = self._file(name)
+            if file.path.stat().st_size != file.size:
+                with files.explained(file.path):
+                    os.truncate(file.path, file.size)
+                changed.append(self.relative(name))
+        return changed
 
     def digests(self) -> dict[str, str]:
         """SHA-256 of every file, by its path in the run's directory."""
         found = {}
         for name in KINDS:
             with self._readable(name), self.path(name).open("rb") as file:
-                found[f"{self.folder.name}/{name}.npy"] = hashlib.file_digest(file, "sha256").hexdigest()
+                found[self.relative(name)] = hashlib.file_digest(file, "sha256").hexdigest()
         return found
 
     def sync(self) -> None:
         """Have on disk what was written, before anything is that a continuation would start from."""
         for path in self.folder.glob("*.npy"):
-            with files.explained(path), path.open("r+b") as file:
-                os.fsync(file.fileno())
+            files.sync(path)
 
     def remove(self) -> None:
         """Forget them."""
@@ -100,20 +127,78 @@ class Records:
         """A quantity's file."""
         return self.folder / f"{name}.npy"
 
+    def relative(self, name: str) -> str:
+        """A quantity's file, seen from the run's directory."""
+        return f"{self.folder.name}/{name}.npy"
+
     def _epochs(self, name: str) -> Sequence[int]:
         """Which epoch each row of a file is of."""
         return self.kept if name == "el2n" else range(self.epochs)
 
-    def _map(self, name: str) -> np.memmap[Any, Any]:
+    def _checked(self, name: str, samples: int) -> _File:
+        """A file that holds what it should, of so many samples, and is whole."""
+        file = self._file(name)
+        if file.shape[1] != samples:
+            raise files.damaged(file.path, f"it holds {file.shape[1]} samples, not {samples}")
         with self._readable(name):
-            array = np.load(self.path(name), mmap_mode="r")
-            if not isinstance(array, np.memmap):
-                raise ValueError("it is no .npy file")
-            return array
+            if file.path.stat().st_size != file.size:
+                raise ValueError(f"it has {file.path.stat().st_size} bytes, not {file.size}")
+        return file
+
+    def _file(self, name: str) -> _File:
+        """What a file's header says, if that is what this run would have written."""
+        path = self.path(name)
+        with self._readable(name), path.open("rb") as file, warnings.catch_warnings(action="error"):
+            if np.lib.format.read_magic(file) != (1, 0):
+                raise ValueError("it is not of version 1.0")
+            shape, fortran_order, kind = np.lib.format.read_array_header_1_0(file)
+            if fortran_order or kind.char not in KINDS[name] or kind.newbyteorder("<") != kind:
+                raise ValueError(f"it holds {kind}{' by columns' if fortran_order else ''}")
+            if len(shape) != 2 or shape[0] != len(self._epochs(name)) or shape[1] < 1:
+                raise ValueError(f"it is of shape {shape}")
+            return _File(path, file.tell(), shape, kind)
 
     @contextlib.contextmanager
     def _readable(self, name: str) -> Iterator[None]:
         try:
             yield
-        except (OSError, ValueError, EOFError) as error:
+        except MALFORMED as error:
             raise files.damaged(self.path(name), error) from error
+
+
+MALFORMED = (
+    OSError, ValueError, EOFError, TypeError, SyntaxError, tokenize.TokenError, OverflowError, RecursionError,
+    MemoryError, Warning,
+)  # fmt: skip
+"""What numpy raises for headers that are none: it parses them as Python's literals, and runs nothing."""
+
+
+@dataclass(frozen=True)
+class _File:
+    """One .npy file in C order, as its header describes it: its rows begin at byte `start`."""
+
+    path: Path
+    start: int
+    shape: tuple[int, int]
+    kind: np.dtype[Any]
+
+    @property
+    def size(self) -> int:
+        """Bytes, when it is whole."""
+        return self.start + self.shape[0] * self.row
+
+    @property
+    def row(self) -> int:
+        """Bytes of a row."""
+        return self.shape[1] * self.kind.itemsize
+
+    def map(self) -> NDArray[Any]:
+        """Its array, looked at where it lies."""
+        return np.memmap(self.path, self.kind, "r", self.start, self.shape)
+
+    def first(self, rows: int) -> Iterator[bytes]:
+        """The header and so many rows, in pieces; shorter ones where the file ends before."""
+        with self.path.open("rb") as file:
+            yield file.read(self.start)
+            for _ in range(rows):
+                yield file.read(self.row)

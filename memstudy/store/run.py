@@ -16,43 +16,33 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-import io
 from collections.abc import Iterator, Mapping
-from enum import StrEnum
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import filelock
 import pandas as pd
-from safetensors import SafetensorError, safe_open
 
 from memstudy import files
 from memstudy import recipe as recipes
 from memstudy.errors import Busy, MemstudyError
 from memstudy.recipe import Recipe
 from memstudy.regularizers import label
+from memstudy.store import metrics, resume, tensors
+from memstudy.store import state as states
 from memstudy.store.records import HOW, Dynamics, Records
+from memstudy.store.resume import Saved
+from memstudy.store.seals import Seals
+from memstudy.store.state import CHECKSUMS, Status
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-
-class Status(StrEnum):
-    """Where a run stands."""
-
-    NEW = "new"
-    RUNNING = "running"
-    INTERRUPTED = "interrupted"
-    FINISHED = "finished"
-    FAILED = "failed"
-
-
 RECIPE, STATE, METRICS, LABELS = "recipe.toml", "state.json", "metrics.csv", "labels.npz"
 RESUME, LOG, CHECKPOINTS, LOCK = "resume.safetensors", "log.txt", "checkpoints", ".lock"
 DYNAMICS = "dynamics"
-MEASURED = {"epoch", "train_cross_entropy", "test_accuracy", "memorized", "recovered"}
-"""Columns that every run's metrics have; a file without them is another's."""
 
 
 def run_name(recipe: Recipe) -> str:
@@ -62,12 +52,9 @@ def run_name(recipe: Recipe) -> str:
     )
 
 
-def _safetensors(tensors: dict[str, Tensor], metadata: dict[str, str] | None = None) -> bytes:
-    """Tensors as the bytes of a safetensors file."""
-    from safetensors.torch import save
-
-    content: bytes = save(tensors, metadata)
-    return content
+def checkpoint_name(epoch: int) -> str:
+    """The file of the network kept after an epoch."""
+    return f"{CHECKPOINTS}/epoch-{epoch:04d}.safetensors"
 
 
 class RunDirectory:
@@ -75,18 +62,26 @@ class RunDirectory:
 
     def __init__(self, path: Path, recipe: Recipe | None = None) -> None:
         self.path = path
+        self._seals = Seals()
         if recipe is not None:
             self.__dict__["recipe"] = recipe
+
+    def __reduce__(self) -> tuple[type[RunDirectory], tuple[Path, Recipe | None]]:
+        """For another process, which knows nothing of what this one wrote."""
+        return RunDirectory, (self.path, self.__dict__.get("recipe"))
 
     @cached_property
     def recipe(self) -> Recipe:
         """The recipe, checked against its identity and against the directory's name."""
-        recipe = recipes.read(self.path / RECIPE)
+        path = self.path / RECIPE
+        recipe = recipes.read(path)
         if run_name(recipe) != self.name:
             raise MemstudyError(
-                f"{self.path / RECIPE} is not the recipe this directory was made for "
+                f"{path} is not the recipe this directory was made for "
                 f"({run_name(recipe)}); restore it or remove the directory."
             )
+        if RECIPE in self.checksums():
+            self._load(RECIPE)
         return recipe
 
     @property
@@ -103,28 +98,24 @@ class RunDirectory:
 
     def state(self) -> dict[str, Any]:
         """The content of state.json; a new run's if there is none."""
-        path = self.path / STATE
-        if not path.is_file():
-            return {"status": Status.NEW}
-        state = files.read_json(path)
-        if state.get("status") not in list(Status):
-            raise files.damaged(path, "it has no known status")
-        if not isinstance(state.get("floor"), int | float):  # written with the first status
-            raise files.damaged(path, "it has no floor")
-        return state
+        return states.read(self.path / STATE)
 
     def update(self, **changes: Any) -> None:
         """Change some keys of state.json, atomically."""
-        files.write_json(self.path / STATE, self.state() | changes)
+        states.write(self.path / STATE, self.state() | changes)
+
+    def checksums(self) -> dict[str, str]:
+        """SHA-256 of what was written, by its path in the directory."""
+        return dict(self.state().get(CHECKSUMS, {}))
 
     def finish(self) -> None:
         """Mark the run finished, its metrics final; forget what only a continuation would need."""
-        final = {METRICS: files.digest(self._read(METRICS))}
         if self.recorded:
             self.records.sync()
-            final |= self.records.digests()
-        self.update(status=Status.FINISHED, checksums=self.state().get("checksums", {}) | final)
-        self.drop_resume()
+        epochs = self.epochs_done
+        final = self._seals.after(epochs) or self._found(epochs).after(epochs)
+        self.update(status=Status.FINISHED, checksums=self.checksums() | final)
+        files.tidy([self.path / RESUME])  # what remains of it is tidied at the next look
 
     @property
     def finished(self) -> bool:
@@ -150,11 +141,18 @@ class RunDirectory:
                     f"{self.name} is being run by another process; wait for it, or stop it first."
                 ) from error
         try:
-            for leftover in self.path.rglob(f"{files.TEMPORARY}*"):
-                leftover.unlink(missing_ok=True)
+            files.tidy(self.path.rglob(f"{files.TEMPORARY}*"))
             yield
         finally:
             lock.release()
+
+    def tidy(self) -> None:
+        """Remove what a process left that was killed as it finished the run; nothing where we may only read."""
+        left = (self.path / RESUME).exists() or any(self.path.glob(f"{files.TEMPORARY}*"))
+        with contextlib.suppress(MemstudyError):  # it is damaged, in use, or may not be written to
+            if left and self.finished:
+                with self.lock():
+                    files.tidy([self.path / RESUME])
 
     @property
     def locked(self) -> bool:
@@ -175,57 +173,41 @@ class RunDirectory:
         with files.explained(self.path), (self.path / LOG).open("a", encoding="utf-8") as file:
             file.write(f"{now}  {text}\n")
 
-    def write_recipe(self, recorded: Mapping[str, Any] | None = None) -> None:
-        """Write recipe.toml, with what was found of its images."""
-        files.write(self.path / RECIPE, self.recipe.to_toml(recorded))
+    def write_recipe(self, recorded: Mapping[str, Any] | None = None) -> dict[str, str]:
+        """Write recipe.toml, with what was found of its images; its check sum, for the state written next."""
+        content = self.recipe.to_toml(recorded).encode()
+        files.write(self.path / RECIPE, content)
+        return {RECIPE: files.digest(content)}
 
     # Metrics
 
     def metrics(self) -> pd.DataFrame:
         """One row an epoch, column `epoch` from 0; empty before the first epoch."""
         path, state = self.path / METRICS, self.state()
-        if state["status"] != Status.FINISHED and not path.is_file():
+        if state["status"] == Status.FINISHED:
+            known = METRICS in state.get(CHECKSUMS, {})
+            return metrics.parse(path, self._load(METRICS) if known else self._read(METRICS))
+        saved = resume.look(self.path / RESUME)
+        if not path.is_file() and not (saved and saved.epochs_done):
             return pd.DataFrame({"epoch": pd.Series(dtype=int)})
-        content = self._load(METRICS) if METRICS in state.get("checksums", {}) else self._read(METRICS)
-        whole = content[: content.rfind(b"\n") + 1]  # the last row may be half written
-        try:
-            # By way of text: pandas' own float parser may miss the last digit.
-            table = pd.read_csv(io.BytesIO(whole), dtype=str).astype(float).astype({"epoch": int})
-        except (ValueError, KeyError) as error:
-            raise files.damaged(path, error) from error
-        if missing := MEASURED - set(table.columns):
-            raise files.damaged(path, f"it has no {', '.join(sorted(missing))}")
-        if table["epoch"].tolist() != list(range(len(table))):
-            raise files.damaged(path, "its epochs are not 0, 1, 2, …")
-        return table
+        content = self._read(METRICS)
+        if saved is not None:
+            self._compare({METRICS: files.digest(metrics.first(content, saved.epochs_done))}, saved)
+        return metrics.parse(path, content)
 
-    def append_metrics(self, epoch: int, metrics: dict[str, float]) -> None:
-        """Append one epoch's row; floats keep all their digits."""
-        row = pd.DataFrame([{"epoch": epoch, **metrics}])
-        path = self.path / METRICS
-        with files.explained(path), path.open("a", encoding="utf-8", newline="") as file:
-            file.write(row.to_csv(index=False, header=epoch == 0, lineterminator="\n"))
-
-    def keep_metrics(self, epochs: int) -> None:
-        """Drop rows of epochs that will be trained again, and a row that an interruption cut short."""
-        path = self.path / METRICS
-        if epochs == 0:
-            path.unlink(missing_ok=True)
-            return
-        lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.is_file() else []
-        lines = lines[: epochs + 1]
-        if len(lines) < epochs + 1 or not lines[-1].endswith("\n"):
-            raise files.damaged(path, "rows are missing")
-        files.write(path, "".join(lines))
+    def append_metrics(self, epoch: int, values: dict[str, float]) -> None:
+        """Append one epoch's row, the last of what is written of it; floats keep all their digits."""
+        path, row = self.path / METRICS, metrics.row(epoch, values)
+        with files.explained(path), path.open("ab") as file:
+            file.write(row)
+        self._seals.grown(METRICS, row)
+        self._seals.epoch_done(epoch + 1)
 
     @property
     def epochs_done(self) -> int:
         """How many epochs have their metrics written."""
         path = self.path / METRICS
-        if not path.is_file():
-            return 0
-        with path.open("rb") as file:
-            return max(0, sum(1 for line in file if line.endswith(b"\n")) - 1)
+        return metrics.rows(files.read(path)) if path.is_file() else 0
 
     # Records of single samples
 
@@ -233,7 +215,7 @@ class RunDirectory:
     def records(self) -> Records:
         """The files of what is recorded of each training sample, for the writer."""
         training = self.recipe.training
-        return Records(self.path / DYNAMICS, training.epochs, training.checkpoints)
+        return Records(self.path / DYNAMICS, training.epochs, training.checkpoints, self._seals)
 
     @property
     def recorded(self) -> bool:
@@ -246,26 +228,24 @@ class RunDirectory:
             raise MemstudyError(f"{self.name} has no records of its samples; {HOW}.")
         if self.state()["status"] == Status.FINISHED:
             for name, digest in self.records.digests().items():
-                if self.state()["checksums"].get(name) != digest:
+                if self.checksums().get(name) != digest:
                     raise files.damaged(self.path / name, "its checksum does not match")
+        elif saved := resume.look(self.path / RESUME):
+            self._compare(self._found(saved.epochs_done).after(saved.epochs_done), saved)
         return self.records.read(samples, self.epochs_done)
 
     # Tensors
 
     def _save(self, relative: str, content: bytes) -> None:
         files.write(self.path / relative, content)
-        self.update(checksums=self.state().get("checksums", {}) | {relative: files.digest(content)})
+        self.update(checksums=self.checksums() | {relative: files.digest(content)})
 
     def _read(self, relative: str) -> bytes:
-        path = self.path / relative
-        try:
-            return path.read_bytes()
-        except OSError as error:
-            raise files.damaged(path, error.strerror) from error
+        return files.read(self.path / relative)
 
     def _load(self, relative: str) -> bytes:
         content = self._read(relative)
-        if self.state().get("checksums", {}).get(relative) != files.digest(content):
+        if self.checksums().get(relative) != files.digest(content):
             raise files.damaged(self.path / relative, "its checksum does not match")
         return content
 
@@ -273,50 +253,116 @@ class RunDirectory:
         """Write labels.npz."""
         self._save(LABELS, content)
 
-    def save_checkpoint(self, epoch: int, tensors: dict[str, Tensor]) -> None:
+    def labels(self) -> Path:
+        """The file of the run's labels; a MemstudyError if it is not the one that was written."""
+        if (self.path / LABELS).is_file():
+            self._load(LABELS)
+        return self.path / LABELS
+
+    def save_checkpoint(self, epoch: int, network: dict[str, Tensor]) -> None:
         """Keep the network after `epoch`."""
-        self._save(f"{CHECKPOINTS}/epoch-{epoch:04d}.safetensors", _safetensors(tensors))
+        self._save(checkpoint_name(epoch), tensors.encode(network))
 
     def load_checkpoint(self, epoch: int) -> dict[str, Tensor]:
         """The tensors of a kept epoch; a MemstudyError that names the kept ones if it is not among them."""
         if epoch not in self.checkpoints():
             kept = ", ".join(map(str, self.checkpoints())) or "none yet"
             raise MemstudyError(f"{self.name} has no checkpoint of epoch {epoch}; it has: {kept}.")
-        from safetensors.torch import load
-
-        return load(self._load(f"{CHECKPOINTS}/epoch-{epoch:04d}.safetensors"))
+        name = checkpoint_name(epoch)
+        return tensors.decode(self.path / name, self._load(name))
 
     def checkpoints(self) -> list[int]:
         """The epochs whose network was kept, ascending."""
-        names = self.state().get("checksums", {})
-        kept = [name for name in names if name.startswith(CHECKPOINTS)]
+        kept = [name for name in self.checksums() if name.startswith(CHECKPOINTS)]
         return sorted(int(Path(name).stem.removeprefix("epoch-")) for name in kept)
 
     def checkpoint_digest(self, epoch: int) -> str:
         """The checksum of a kept network: what an analysis of it depends on."""
-        return str(self.state()["checksums"][f"{CHECKPOINTS}/epoch-{epoch:04d}.safetensors"])
+        return self.checksums()[checkpoint_name(epoch)]
 
-    def save_resume(self, epochs_done: int, tensors: dict[str, Tensor]) -> None:
-        """Write what continues the run after `epochs_done` epochs: one file, so it is never half new."""
+    # Continuing
+
+    def save_resume(self, epochs_done: int, state: dict[str, Tensor]) -> None:
+        """Write what continues the run after `epochs_done` epochs, once all that belongs to these is on disk."""
         self.records.sync()
-        metadata = {"epochs_done": str(epochs_done), "sha256": files.digest(_safetensors(tensors))}
-        files.write(self.path / RESUME, _safetensors(tensors, metadata=metadata))
+        if (self.path / METRICS).is_file():
+            files.sync(self.path / METRICS)
+        resume.write(self.path / RESUME, Saved(epochs_done, self.name, self._seals.after(epochs_done)), state)
 
     def load_resume(self) -> tuple[int, dict[str, Tensor]] | None:
         """(epochs done, tensors), or None if nothing was saved."""
-        path = self.path / RESUME
-        if not path.is_file():
-            return None
-        try:
-            with safe_open(path, framework="pt") as file:
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-                metadata = file.metadata()
-            if metadata["sha256"] != files.digest(_safetensors(tensors)):
-                raise ValueError("its checksum does not match")
-            return int(metadata["epochs_done"]), tensors
-        except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
-            raise files.damaged(path, error) from error
+        found = resume.read(self.path / RESUME)
+        return None if found is None else (found[0].epochs_done, found[1])
 
-    def drop_resume(self) -> None:
-        """Forget what only a continuation would need."""
-        (self.path / RESUME).unlink(missing_ok=True)
+    def keep(self, epochs: int) -> list[str]:
+        """Continue after so many epochs: check what belongs to them, and forget what will be written again.
+
+        Returns in words what is made again though it was there, or should have been. A MemstudyError, before
+        anything is changed, names a file that cannot be made again from what was saved.
+        """
+        again, lost = self._unsaved(epochs), self._lost(epochs)
+        if epochs:
+            self._check(epochs)
+        if lost:
+            self.update(checksums={name: value for name, value in self.checksums().items() if name not in lost})
+        if epochs:
+            self._seals = self._found(epochs)
+            files.write(self.path / METRICS, metrics.first(self._read(METRICS), epochs))
+        else:
+            self._seals = Seals()
+            files.remove([self.path / METRICS])
+        if epochs and self.recorded:
+            lost += self.records.resize()
+        else:
+            self.records.remove()
+        return again + [f"{name} is damaged or gone, and is made again" for name in lost]
+
+    def _check(self, epochs: int) -> None:
+        """Whether all that belongs to the first `epochs` epochs is what was written."""
+        if not self.exists:
+            raise files.damaged(self.path / STATE, "it is gone")
+        for epoch in self.recipe.training.checkpoints:
+            if epoch < epochs:
+                self._load(checkpoint_name(epoch))
+        if len(metrics.parse(self.path / METRICS, metrics.first(self._read(METRICS), epochs))) < epochs:
+            raise files.damaged(self.path / METRICS, "rows are missing")
+        if saved := resume.look(self.path / RESUME):
+            self._compare(dict.fromkeys(saved.sealed, "") | self._found(epochs).after(epochs), saved)
+
+    def _unsaved(self, epochs: int) -> list[str]:
+        """In words, which epochs were done once and are trained again."""
+        rows = self.epochs_done
+        if rows <= epochs:
+            return []
+        which = f"epoch {epochs}" if rows == epochs + 1 else f"epochs {epochs} to {rows - 1}"
+        return [f"{which} had not been saved, and will be trained again"]
+
+    def _lost(self, epochs: int) -> list[str]:
+        """Files that are written again, and are not what was written before."""
+        checksums = self.checksums()
+        later = {checkpoint_name(epoch) for epoch in range(epochs, self.recipe.training.epochs)}
+        again = [name for name in checksums if name in {RECIPE, LABELS, *later}]
+        return [name for name in again if not self._fits(name)]
+
+    def _fits(self, name: str) -> bool:
+        try:
+            self._load(name)
+        except MemstudyError:
+            return False
+        return True
+
+    def _found(self, epochs: int) -> Seals:
+        """Check sums of what the growing files hold of the first so many epochs."""
+        seals = Seals()
+        seals.grown(METRICS, metrics.first(self._read(METRICS), epochs))
+        if self.recorded:
+            replace(self.records, seals=seals).find(epochs)
+        seals.found(epochs)
+        return seals
+
+    def _compare(self, found: Mapping[str, str], saved: Saved) -> None:
+        """Refuse a file whose check sum is not the sealed one; what was saved before there were seals has none."""
+        for name, digest in found.items() if saved.sealed else ():
+            if saved.sealed.get(name) != digest:
+                why = f"its first {saved.epochs_done} epochs are not those that were saved"
+                raise files.damaged(self.path / name, why)

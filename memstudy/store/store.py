@@ -58,7 +58,10 @@ class Store:
         if not self.root.is_dir():
             raise MemstudyError(f"{self.root} is no directory; choose one with --runs-dir (or MEMSTUDY_RUNS).")
         found = (path for path in self.root.iterdir() if (path / RECIPE).is_file() or (path / STATE).is_file())
-        return [RunDirectory(path) for path in sorted(found)]
+        runs = [RunDirectory(path) for path in sorted(found)]
+        for run in runs:
+            run.tidy()
+        return runs
 
     def runs(self) -> list[RunDirectory]:
         """Every run whose recipe can be trusted."""

@@ -45,6 +45,7 @@ from memstudy.training import (
     resolve_device,
 )
 from memstudy.training.calibration import calibrated
+from memstudy.training.device import LAYOUTS
 from memstudy.training.state import NETWORK
 
 SAVE_EVERY_SECONDS = 10.0
@@ -86,6 +87,7 @@ def turns(run: RunDirectory, execution: Execution, watcher: Watcher | None = Non
     Each turn has its own numerics, and on a GPU all of a run's turns are on one stream of its own.
     """
     if run.finished:
+        run.tidy()
         return
     work = Work.of(run, execution)
     epochs = work.epochs(watcher or Watcher())
@@ -140,8 +142,10 @@ class Work:
         with run.lock():
             if run.finished:  # by another process, while we waited
                 return
-            _prepare(run, self.data, state, place, self.execution, self.ranks.size)
+            made_again = _prepare(run, self.data, state, place, self.execution, self.ranks.size)
             watcher.started(run, self.data, place.device)
+            for what in made_again:
+                watcher.made_again(what)
             trainer = Trainer(state, DeviceData.of(self.data, place), run.recipe, self.ranks)
             yield from _train(run, trainer, self.execution, watcher)
 
@@ -150,8 +154,8 @@ def _place(run: RunDirectory, execution: Execution, data: CorruptedDataset, devi
     """Where and how to train: as the run was begun, else as calibrated, else as usual."""
     sessions = run.state().get("sessions", [])
     begun = sessions[-1] if sessions else {}
-    if torch.device(begun.get("device", "meta")).type == device.type and "layout" in begun:
-        return Placement(device, begun["layout"], execution.threads or begun["threads"])
+    if begun.get("device", "").partition(":")[0] == device.type and begun.get("layout") in LAYOUTS:
+        return Placement(device, begun["layout"], execution.threads or begun.get("threads", 1))
     if execution.calibrate:
         return calibrated(run.recipe, data.images, device, execution.threads)
     return Placement.usual(device, execution.threads or 1)
@@ -164,8 +168,11 @@ def _prepare(
     place: Placement,
     execution: Execution,
     processes: int,
-) -> None:
-    """Write what is known before training, or restore what was saved by an earlier process."""
+) -> list[str]:
+    """Write what is known before training, or restore what was saved by an earlier process.
+
+    Returns in words what is made again. A MemstudyError, before anything is written, for what cannot be.
+    """
     source_hash = data.source.content_hash()
     earlier = run.state()
     if earlier.get("data_sha256", source_hash) != source_hash:
@@ -176,15 +183,14 @@ def _prepare(
     saved = run.load_resume()
     if saved is not None:
         state.restore(saved[1], saved[0])
+    made_again = run.keep(state.epochs_done)
     recorded = _recorded(
         earlier, state.epochs_done, run.recipe.training.epochs * len(data.noisy_labels), execution
     )
     if recorded and state.epochs_done:
         run.records.read(len(data.noisy_labels), state.epochs_done)  # before training, not after: are they whole?
-    else:
-        run.records.remove()
-    run.keep_metrics(state.epochs_done)
-    run.write_recipe({"data_sha256": source_hash, "mean": data.images.mean, "std": data.images.std})
+    facts = {"data_sha256": source_hash, "mean": data.images.mean, "std": data.images.std}
+    written = run.write_recipe(facts)
     run.update(
         status=Status.RUNNING,
         failure=None,
@@ -198,10 +204,14 @@ def _prepare(
         floor=data.floor,
         data_sha256=source_hash,
         data_note=data.images.note,
+        checksums=run.checksums() | written,
         **{DYNAMICS: recorded},
     )
     run.save_labels(artifact.content(data))
     run.log(f"{'continued' if saved else 'started'} at epoch {state.epochs_done} on {place.device}")
+    for what in made_again:
+        run.log(what)
+    return made_again
 
 
 def _recorded(earlier: dict[str, Any], epochs_done: int, size: int, execution: Execution) -> bool:

@@ -17,7 +17,6 @@ from memstudy.data.artifact import Artifact
 from memstudy.recipe import spread
 from memstudy.store import RunDirectory, Status
 from memstudy.store.records import HOW, Dynamics
-from memstudy.store.run import LABELS
 from memstudy.store.store import Selection
 from memstudy.study.rows import Rows
 
@@ -61,7 +60,7 @@ def measure(
                 for table in tables.values():
                     table.keep(*key)
             else:
-                made = artifact.read(run.path / LABELS)
+                made = artifact.read(run.labels())
                 found = run.dynamics(len(made.noisy))
                 for name, rows in {AUCS: _aucs, COUNTS: _counts, LOSSES: _losses}.items():
                     tables[name].add(rows(found, made), key)
@@ -154,7 +153,7 @@ def per_sample(run: RunDirectory) -> pd.DataFrame:
     `clean_posterior` the mixture's. Margin and AUM are in the papers' sign: low for corrupted samples. Never is an
     empty cell.
     """
-    made = artifact.read(run.path / LABELS)
+    made = artifact.read(run.labels())
     found = run.dynamics(len(made.noisy))
     mixture = dynamics.mixture(found.loss[-1])
     learned = {name: pd.array(values, dtype="Int64") for name, values in _learned(found, made).items()}

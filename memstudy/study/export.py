@@ -7,7 +7,6 @@ import numpy as np
 from memstudy import files
 from memstudy.data import dataset
 from memstudy.store import RunDirectory
-from memstudy.store.run import LABELS
 from memstudy.study.trunk import NotFinite, Workbench
 from memstudy.training import DeviceData, predict
 
@@ -41,7 +40,7 @@ def cleanlab(run: RunDirectory, bench: Workbench, epoch: int) -> bytes:
     images found are not those of the run.
     """
     network = bench.network(run, epoch)  # which checks the images
-    data = dataset.build(run.recipe, bench.data_dir, label_files=(run.path / LABELS,))
+    data = dataset.build(run.recipe, bench.data_dir, label_files=(run.labels(),))
     on_device = DeviceData.of(data, bench.device)
     probabilities = predict(network, on_device, on_device.train_images).double().softmax(dim=1)
     if not probabilities.isfinite().all():

@@ -13,7 +13,6 @@ from memstudy.data import artifact
 from memstudy.errors import MemstudyError, quoted
 from memstudy.models import Network
 from memstudy.store import RunDirectory
-from memstudy.store.run import LABELS
 from memstudy.store.store import Selection
 from memstudy.study.comparisons import kept
 from memstudy.study.landscape import INITIAL, UNTRAINED
@@ -72,7 +71,7 @@ def probes(
 
 def _size(run: RunDirectory, samples: int) -> int:
     """How many training images a run's probes learn from."""
-    labels = artifact.read(run.path / LABELS)
+    labels = artifact.read(run.labels())
     if samples < (classes := len(labels.class_names)):
         raise MemstudyError(
             f"--samples must be at least {classes}, one of each class of {quoted(labels.dataset)}, not {samples}."

@@ -10,7 +10,6 @@ from torch import Tensor
 from memstudy.data import artifact
 from memstudy.data.dataset import replaces_images, stratified
 from memstudy.store import RunDirectory
-from memstudy.store.run import LABELS
 from memstudy.study.trunk import Workbench
 from memstudy.training.batches import normalized, per_channel
 
@@ -30,7 +29,7 @@ def training_set(bench: Workbench, run: RunDirectory, size: int | None = None) -
     The part is the same for all runs on the same samples. A MemstudyError if the images found are others, or the
     run's labels are damaged.
     """
-    source, labels = bench.image_set(run), artifact.read(run.path / LABELS)
+    source, labels = bench.image_set(run), artifact.read(run.labels())
     whole = size is None or size >= len(labels.clean)
     part = stratified(labels.clean, None if whole else size, seed=0)
     # Replaced images are made for the run's samples alone; of others the set has all there are.

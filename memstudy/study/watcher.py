@@ -17,6 +17,9 @@ class Watcher:
     def started(self, run: RunDirectory, data: CorruptedDataset, device: torch.device) -> None:
         """Training is about to begin or to continue."""
 
+    def made_again(self, what: str) -> None:
+        """A sentence on what was there before, is not whole, and is made again by the run that continues."""
+
     def stepped(self, step: int, steps: int) -> None:
         """A training step of the current epoch is done."""
 

@@ -1,0 +1,96 @@
+"""resume.safetensors: what continues a run. The network and its momentum after the newest saved epoch, and a seal.
+
+The seal is the check sums of what had been written of the epochs before: a continuation begins with what it finds,
+and so looks first whether that is still what it was. As tensors and seal are one file, it is never half new.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from memstudy import files
+from memstudy.store import tensors as tensor_files
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+FACTS, CHECKSUM = "facts", "sha256"
+CURE = "restore it, or remove it alone and run the same command: it then trains from the first epoch"
+"""What helps where only this file is lost."""
+
+
+@dataclass(frozen=True)
+class Saved:
+    """What is known of a saved state: whose it is, how many epochs it has done, and the seal.
+
+    `sealed` holds SHA-256 of the first so many epochs' part of each file that grows, by its path in the run's
+    directory. It is empty in what was written before there were seals, and so is `run`.
+    """
+
+    epochs_done: int
+    run: str = ""
+    sealed: Mapping[str, str] = field(default_factory=dict)
+
+
+def write(path: Path, saved: Saved, tensors: Mapping[str, Tensor]) -> None:
+    """Write tensors and what is known of them, with a check sum of both."""
+    facts = json.dumps(asdict(saved), sort_keys=True)
+    checksum = files.digest(facts.encode() + tensor_files.encode(tensors))
+    files.write(path, tensor_files.encode(tensors, {FACTS: facts, CHECKSUM: checksum}))
+
+
+def read(path: Path) -> tuple[Saved, dict[str, Tensor]] | None:
+    """All of it; None if nothing was saved. A MemstudyError if anything in the file was changed."""
+    if not path.is_file():
+        return None
+    content = files.read(path, CURE)
+    metadata = tensor_files.metadata(path, io.BytesIO(content), CURE)
+    tensors = tensor_files.decode(path, content, CURE)
+    if metadata.get(CHECKSUM) != files.digest(metadata.get(FACTS, "").encode() + tensor_files.encode(tensors)):
+        raise files.damaged(path, "its checksum does not match", CURE)
+    return _saved(path, metadata), tensors
+
+
+def look(path: Path) -> Saved | None:
+    """What is known of a saved state, from the file's first bytes; None if there is none.
+
+    A MemstudyError if it makes no sense, or is another run's.
+    """
+    try:
+        with path.open("rb") as file:
+            return _saved(path, tensor_files.metadata(path, file, CURE))
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise files.damaged(path, error.strerror or error, CURE) from error
+
+
+def _saved(path: Path, metadata: Mapping[str, str]) -> Saved:
+    try:
+        facts = json.loads(metadata[FACTS]) if FACTS in metadata else {"epochs_done": int(metadata["epochs_done"])}
+    except (ValueError, KeyError, RecursionError) as error:
+        raise files.damaged(path, "it does not say how many epochs are done", CURE) from error
+    if not _is_sound(facts):
+        raise files.damaged(path, "it does not say how many epochs are done", CURE)
+    saved = Saved(**facts)
+    if saved.run not in ("", path.parent.name):
+        raise files.damaged(path, f"it is that of {saved.run}", CURE)
+    return saved
+
+
+def _is_sound(facts: object) -> bool:
+    return (
+        isinstance(facts, dict)
+        and {"epochs_done"} <= set(facts) <= {"epochs_done", "run", "sealed"}
+        and type(facts["epochs_done"]) is int
+        and facts["epochs_done"] >= 0
+        and isinstance(facts.get("run", ""), str)
+        and isinstance(sealed := facts.get("sealed", {}), dict)
+        and all(isinstance(found, str) and re.fullmatch("[0-9a-f]{64}", found) for found in sealed.values())
+    )

@@ -1,0 +1,118 @@
+"""state.json: what is known of a run besides its recipe. Checked when it is read, sealed when it is written."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from memstudy import files
+
+CHECKSUMS, RUN, SEAL = "checksums", "run", "seal"
+
+
+class Status(StrEnum):
+    """Where a run stands."""
+
+    NEW = "new"
+    RUNNING = "running"
+    INTERRUPTED = "interrupted"
+    FINISHED = "finished"
+    FAILED = "failed"
+
+
+def read(path: Path) -> dict[str, Any]:
+    """The content of the state.json in a run's directory; a new run's if there is none.
+
+    A MemstudyError if a value is not of its kind, if it was changed since it was written, or if it is another
+    run's. What was written before there were seals has none; keys that are not known here may have any value.
+    """
+    if not path.is_file():
+        return {"status": Status.NEW}
+    state = files.read_json(path)
+    for key, (fits, kind) in KINDS.items():
+        if key in state and not fits(state[key]):
+            raise files.damaged(path, f"{key!r} is not {kind}")
+    for key in ("status", "floor"):  # written first of all
+        if key not in state:
+            raise files.damaged(path, f"it has no {key}")
+    if SEAL in state and state[SEAL] != _seal(state):
+        raise files.damaged(path, "its seal does not fit its content")
+    if state.get(RUN, path.parent.name) != path.parent.name:
+        raise files.damaged(path, f"it is that of {state[RUN]}")
+    return state
+
+
+def write(path: Path, state: Mapping[str, Any]) -> None:
+    """Write a run's state.json, with the run's name and a seal."""
+    named = {**state, RUN: path.parent.name}
+    named.pop(SEAL, None)
+    files.write_json(path, named | {SEAL: _seal(named)})
+
+
+def _seal(state: Mapping[str, Any]) -> str:
+    """SHA-256 of everything else, however it is laid out."""
+    rest = {key: value for key, value in state.items() if key != SEAL}
+    return files.digest(json.dumps(rest, sort_keys=True, separators=(",", ":")).encode())
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _is_number(value: object) -> bool:
+    return not isinstance(value, bool) and isinstance(value, int | float) and abs(value) < math.inf
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _is_session(value: object) -> bool:
+    """What was noted of a process that trained the run: what a continuation asks for has its kind."""
+    return isinstance(value, dict) and all(
+        fits(value[key])
+        for key, fits in {
+            "from_epoch": _is_count,
+            "device": _is_text,
+            "layout": _is_text,
+            "threads": lambda threads: _is_count(threads) and threads > 0,
+            "processes": _is_count,
+        }.items()
+        if key in value
+    )
+
+
+NAMES = r"recipe\.toml|labels\.npz|metrics\.csv|dynamics/\w+\.npy|checkpoints/epoch-\d{4,}\.safetensors"
+
+
+def _are_checksums(value: object) -> bool:
+    return isinstance(value, dict) and all(
+        re.fullmatch(NAMES, name) and isinstance(found, str) and re.fullmatch("[0-9a-f]{64}", found)
+        for name, found in value.items()
+    )
+
+
+KINDS: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "status": (lambda value: value in list(Status), "a known status"),
+    "failure": (lambda value: value is None or _is_text(value), "a text"),
+    "floor": (_is_number, "a number"),
+    "realized_floor": (_is_number, "a number"),
+    "corrupted_share": (_is_number, "a number"),
+    "epochs": (_is_count, "a whole number"),
+    "data_sha256": (_is_text, "a text"),
+    "data_note": (lambda value: value is None or _is_text(value), "a text"),
+    "dynamics": (lambda value: isinstance(value, bool), "true or false"),
+    "sessions": (
+        lambda value: isinstance(value, list) and all(_is_session(session) for session in value),
+        "a list of what was noted of each process",
+    ),
+    CHECKSUMS: (_are_checksums, "a table of SHA-256 by the names of the run's files"),
+    RUN: (_is_text, "a text"),
+    SEAL: (_is_text, "a text"),
+}
+"""What each value must be, where it is there."""
