@@ -19,7 +19,7 @@ from numpy._core import _multiarray_umath  # type: ignore[attr-defined]
 
 from memstudy import __version__, files
 from memstudy.data import artifact, dataset, label_files
-from memstudy.data.artifact import Artifact
+from memstudy.data.artifact import KINDS, Artifact
 from memstudy.errors import MemstudyError
 from memstudy.recipe import Corruption, Recipe, Training
 from tests.sentences import refused
@@ -99,7 +99,9 @@ def test_a_part_says_which_samples_it_is_of(small, tmp_path):
 
 def test_it_names_what_the_documentation_names(data):
     named = {field.name for field in fields(Artifact)}
-    assert set(np.load(io.BytesIO(artifact.content(data)))) == named
+    assert set(np.load(io.BytesIO(artifact.content(data)))) == named - {"distribution"}
+    voted = replace(data, distribution=np.eye(10)[data.noisy_labels])
+    assert set(np.load(io.BytesIO(artifact.content(voted)))) == named
     assert all(name in str(artifact.__doc__) for name in named)
 
 
@@ -222,7 +224,7 @@ NAMES = [field.name for field in fields(Artifact)]
 TEXT = {"rule", "dataset", "source_sha256", "labels_sha256"}
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name != "noisy"])
+@pytest.mark.parametrize("name", [name for name in KINDS if name != "noisy"])
 def test_a_file_without_one_of_its_parts_is_none_of_ours(corrupted, tmp_path, name):
     path = write(tmp_path / "a.npz", corrupted, **{name: None})
     refused(lambda: artifact.read(path), f"it has no {name}", "nothing in it to show")
@@ -341,14 +343,15 @@ def test_changed_labels_are_not_those_of_the_recipe(corrupted, small, tmp_path):
 @pytest.mark.parametrize("size", [None, 50])
 @pytest.mark.parametrize("name", ["labels.npy", "labels.txt"])
 def test_plain_labels_are_for_the_whole_set_or_for_the_part(small, tmp_path, size, name):
-    whole = (small.train_labels.numpy() + 3) % 10
+    clean = small.train_labels.numpy()
+    whole = np.where(np.arange(400) % 3, clean, (clean + 3) % 10)
     chosen = dataset.stratified(small.train_labels.numpy(), size, 0)
     for labels in (whole, whole[chosen]):
         path = tmp_path / name
         np.save(path, labels) if name.endswith("npy") else np.savetxt(path, labels, fmt="%d")
         found = prepared(small, path, train_size=size)
         assert np.array_equal(found.noisy_labels.numpy(), whole[chosen])
-        assert found.mask.all()
+        assert np.array_equal(found.mask.numpy(), chosen % 3 == 0)
 
 
 @pytest.mark.parametrize(("count", "size"), [(399, None), (401, None), (50, None), (1, None), (49, 50), (51, 50)])
@@ -362,7 +365,11 @@ def test_plain_labels_of_another_length_are_refused(small, tmp_path, count, size
 
 def test_labels_beyond_the_classes_are_refused(small, tmp_path):
     np.save(tmp_path / "a.npy", np.arange(400) % 12)
-    refused(lambda: prepared(small, tmp_path / "a.npy"), "go up to 11", "0 to 9")
+    refused(
+        lambda: prepared(small, tmp_path / "a.npy"),
+        "0 to 9",
+        "row 10 (the first is 0) is 10, the first of 66 of 400",
+    )
 
 
 def test_labels_counted_from_one_are_recognized(small, tmp_path):

@@ -267,8 +267,7 @@ BAD_LABELS = [
     (lambda noisy: noisy + 1, "counted from 1"),
     (lambda noisy: noisy - 1, "counted from 0"),
     (lambda noisy: noisy + 0.5, "whole numbers"),
-    (lambda noisy: noisy[:, None], "one dimension"),
-    (lambda noisy: noisy.astype(str), "whole numbers"),
+    (lambda noisy: noisy.reshape(2, -1, 1), "shape"),
 ]
 
 

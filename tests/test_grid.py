@@ -178,7 +178,7 @@ def test_labels_may_be_in_several_grids(tmp_path, small):
         corrupt = 0.5
     """
     study = grid.read(written(tmp_path, text))
-    assert study.label_files == tuple(files)
+    assert [source.path for source in study.label_files] == files
     digests = [label_files.read(file).digest for file in files]
     assert len(set(digests)) == 2
     assert [r.corruption.labels for r in study.recipes] == [digests[0], digests[1], digests[0], ""]

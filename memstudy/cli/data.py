@@ -18,11 +18,14 @@ def data() -> None:
 
 @data.command()
 @options.corruption
+@options.labels
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Seed of the corruption.")
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="The .npz file to write.")
 @options.data
 @options.as_json
+@click.pass_context
 def build(
+    context: click.Context,
     seed: int,
     output: Path,
     data_dir: Path | None,
@@ -33,26 +36,32 @@ def build(
 ) -> None:
     """Corrupt a set's training labels and write them, with mask, matrix and origin, to a file.
 
+    With --labels, write another's labels in this form, checked against the set.
+
     The same command gives the same bytes on every machine. The file needs nothing but numpy to be read.
     """
     from memstudy import files, presets
+    from memstudy.cli import labels
     from memstudy.cli.progress import Voice
     from memstudy.data import artifact, dataset
 
+    voice = Voice(quiet=as_json)
     if output.suffix != ".npz":
         raise MemstudyError(f"the output is an .npz file; {output} does not end in .npz.")
-    recipe = presets.build(corrupt_seed=seed, matrix=options.matrix(matrix), **chosen)
+    chosen |= {"corrupt_seed": seed, "matrix": options.matrix(matrix)}
+    label_files = labels.taken(chosen, options.given(context, seed="corrupt_seed"), data_dir, download, voice.say)
+    recipe = presets.build(**chosen)
     if dataset.replaces_images(recipe):
         raise MemstudyError(
             f"{recipe.corruption.rule} replaces images and leaves labels as they are, so there are no labels to "
             f"write; train on it with: memstudy run --noise {recipe.corruption.rule}."
         )
-    found = dataset.build(recipe, data_dir, download)
+    found = dataset.build(recipe, data_dir, download, label_files)
     content = artifact.content(found)
     if output.exists() and output.read_bytes() != content:
         raise MemstudyError(f"{output} is there already, with other content; remove it or choose another name.")
     files.write(output, content, "with --output")
-    voice, made = Voice(quiet=as_json), artifact.read(output)
+    made = artifact.read(output)
     voice.say(
         f"{output}: {made.dataset}, {recipe.corruption.title} corruption, seed {made.seed}: "
         f"{int(made.mask.sum()):,} of {len(made.noisy):,} labels are wrong ({100 * made.rate_realized:.2f} %)."

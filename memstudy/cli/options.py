@@ -47,6 +47,11 @@ corruption = composed(
     click.option("--corrupt", type=float, help="Corruption rate, a fraction between 0 and 1."),
     click.option("--matrix", type=click.Path(path_type=Path), help="A transition matrix: .npy, or text."),
 )
+labels = composed(
+    click.option("--labels", type=click.Path(path_type=Path), help="Take the labels in this file instead."),
+    click.option("--label-column", metavar="NAME", help="The file's column. [default: what is named noisy]"),
+    click.option("--anyway", is_flag=True, help="Take labels that agree with the true ones only by chance."),
+)
 training = composed(
     click.option("--optimizer", help="sgd, adam, or adamw. [default: sgd]"),
     click.option("--nesterov", is_flag=True, default=None, help="Nesterov momentum, for sgd."),
@@ -92,6 +97,12 @@ selection = composed(
     click.argument("runs", nargs=-1, metavar="[RUN]..."),
     click.option("--study", help="Choose a study's runs; 'all' for the whole store. [default: the newest]"),
 )
+
+
+def given(context: click.Context, **names: str) -> list[str]:
+    """The options that a command was given, some by other names."""
+    default = click.core.ParameterSource.DEFAULT
+    return [names.get(name, name) for name in context.params if context.get_parameter_source(name) is not default]
 
 
 def checkpoints(text: str | None) -> int | tuple[int, ...] | None:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 )
 @click.option("--set", "assignments", multiple=True, metavar="REG.OPTION=VALUE", help="As al2.advance=3.")
 @options.corruption
-@click.option("--labels", type=click.Path(path_type=Path), help="Train on the labels in this file instead.")
+@options.labels
 @click.option("--corrupt-seed", type=int, help="Seed of the corruption, apart from the model's.")
 @click.option("--normalization", help="al2 (the paper's constants) or own (the set's mean and deviation).")
 @click.option(
@@ -72,7 +72,8 @@ def run(
 
     progress = RunProgress(quiet=as_json)
     leads = os.environ.get("RANK", "0") == "0"  # under torchrun, one process speaks for all
-    recipe, needed = _recipe(context, file, chosen, progress.say if leads else lambda text: None)
+    say = progress.say if leads else lambda text: None
+    recipe, needed = _recipe(context, file, chosen, say, data_dir, download)
 
     from memstudy.report.summary import run_summary
     from memstudy.report.verdict import verdict
@@ -100,13 +101,19 @@ def run(
 
 
 def _recipe(
-    context: click.Context, file: Path | None, chosen: dict[str, Any], say: Callable[[str], None]
+    context: click.Context,
+    file: Path | None,
+    chosen: dict[str, Any],
+    say: Callable[[str], None],
+    data_dir: Path | None,
+    download: bool,
 ) -> tuple[Recipe, dict[str, Any]]:
     """The recipe, and what its execution needs besides.
 
     Says the first line of output before the names in the recipe are looked up: that imports torch, for seconds.
     """
     from memstudy import presets, recipe
+    from memstudy.cli import labels
     from memstudy.regularizers import label
 
     given = [name for name in chosen if context.get_parameter_source(name) is not _DEFAULT]
@@ -123,37 +130,16 @@ def _recipe(
         if "data_sha256" in (known := recipe.recorded(file)):
             needed["data_sha256"] = known["data_sha256"]
         return presets.check(found), needed
-    assignments, kept, labels = chosen.pop("assignments"), chosen.pop("checkpoints"), chosen.pop("labels")
+    assignments, kept = chosen.pop("assignments"), chosen.pop("checkpoints")
     chosen["matrix"] = options.matrix(chosen["matrix"])
     chosen["milestones"] = options.epochs("--milestones", chosen["milestones"])
-    if labels is not None:
-        chosen |= _from_labels(labels, given, chosen)
+    notes: list[str] = []
+    label_files = labels.taken(chosen, given, data_dir, download, notes.append)
     say(_origin(chosen, [*assignments, *([f"checkpoints {kept}"] if kept else [])]))
+    for note in notes:
+        say(note)
     built = presets.build(**chosen, options=options.settings(assignments), checkpoints=options.checkpoints(kept))
-    return built, {} if labels is None else {"label_files": (labels,)}
-
-
-def _from_labels(path: Path, given: list[str], chosen: dict[str, Any]) -> dict[str, Any]:
-    """What a file of labels says of the recipe: the labels, and the set and samples that they are for."""
-    from memstudy.data import artifact, label_files
-
-    for name in ("noise", "corrupt", "matrix"):
-        if name in given:
-            raise MemstudyError(f"--labels gives the labels as they are, so --{name} cannot be given with it.")
-    found = label_files.read(path)
-    if not found.ours:
-        return {"labels": found.digest}
-    made = artifact.of(found)
-    own: dict[str, Any] = {"dataset": made.dataset}
-    if made.train_size:  # labels of all samples are also labels of any part of them
-        own |= {"train_size": made.train_size, "corrupt_seed": made.seed}
-    for name, value in own.items():
-        if name in given and chosen[name] != value:
-            raise MemstudyError(
-                f"{path} was made with {name.replace('_', '-')} {value}, not {chosen[name]}; leave "
-                f"--{name.replace('_', '-')} out."
-            )
-    return own | {"labels": found.digest}
+    return built, {"label_files": label_files} if label_files else {}
 
 
 def _origin(chosen: dict[str, Any], others: list[str]) -> str:

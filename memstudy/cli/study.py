@@ -75,7 +75,9 @@ def study(
         dynamics=dynamics, deadline=deadline,
     )  # fmt: skip
     work = _Work(Store(runs_dir), execution, jobs, fleet, train_only, as_json)
-    found = [grid.read(file, options.seeds(seeds), scale) for file in files]  # a mistake in one starts none
+    found = [
+        grid.read(file, options.seeds(seeds), scale, data_dir, download) for file in files
+    ]  # a mistake in one starts none
     summaries: list[dict[str, Any]] = []
     failed: list[MemstudyError] = []
     for one in found:
@@ -131,6 +133,8 @@ class _Work:
         progress.say(
             f"study {study.name}: {study.about}; {len(directories)} runs, {jobs * fleet} at a time, on {where}"
         )
+        for note in study.notes:
+            progress.say(f"{note}.")
         self.store.record_study(study.name, directories, study.report)
         with progress.bar:
             outcomes = carry_out_all(directories, execution, jobs, progress.tick, progress.ended, fleet)

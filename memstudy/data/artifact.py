@@ -15,6 +15,7 @@ source_sha256          content hash of the whole image set, `ImageSet.content_ha
 train_size             how many samples were chosen; 0 for all
 labels_sha256          identity of the noisy labels
 version                of this format and of the rules: 1
+distribution           (N, K), votes or soft labels, rows add up to 1; only where the labels came with them
 
 The same command gives the same bytes: there is no date, no machine and no program version in it.
 """
@@ -46,6 +47,8 @@ KINDS = {
     "rate_asked": ("f", 0), "rate_realized": ("f", 0), "train_size": ("i", 0), "version": ("i", 0),
 }  # fmt: skip
 """numpy's kind of each array, and its dimensions."""
+MORE = {"distribution": ("f", 2)}
+"""The same of those that not every file has."""
 
 
 def content(data: CorruptedDataset) -> bytes:
@@ -69,6 +72,7 @@ def content(data: CorruptedDataset) -> bytes:
         train_size=np.array(0 if whole else len(noisy)),
         labels_sha256=np.array(label_files.digest(noisy)),
         version=np.array(VERSION),
+        **({} if data.distribution is None else {"distribution": data.distribution}),
     )
 
 
@@ -92,6 +96,7 @@ class Artifact:
     train_size: int
     labels_sha256: str
     version: int
+    distribution: Matrix | None = None
 
 
 def of(found: LabelFile) -> Artifact:
@@ -111,10 +116,11 @@ def of(found: LabelFile) -> Artifact:
             f"{found.path} has format {version}, and this memstudy knows format {VERSION}; use the version that "
             "made it, or a newer one."
         )
-    strange = [name for name, kind in KINDS.items() if (arrays[name].dtype.kind, arrays[name].ndim) != kind]
+    kinds = KINDS | {name: kind for name, kind in MORE.items() if name in arrays}
+    strange = [name for name, kind in kinds.items() if (arrays[name].dtype.kind, arrays[name].ndim) != kind]
     if strange or not str(arrays["seed"]).isdecimal():
         raise files.damaged(found.path, f"its {(strange or ['seed'])[0]} is of another kind", "get it again")
-    values = {name: _plain(arrays[name]) for name in KINDS}
+    values = {name: _plain(arrays[name]) for name in kinds}
     values |= {"seed": int(values["seed"]), "class_names": tuple(values["class_names"].tolist())}
     artifact = Artifact(**values)
     _check(found, artifact)
@@ -136,9 +142,14 @@ def _check(found: LabelFile, artifact: Artifact) -> None:
         and np.array_equal(artifact.transition, transitions.realized(artifact.clean, artifact.noisy, classes))
         and artifact.rate_realized == artifact.mask.mean()
         and artifact.labels_sha256 == found.digest
+        and (artifact.distribution is None or _is_distribution(artifact.distribution, (count, classes)))
     )
     if not sound:
         raise files.damaged(found.path, "its labels, mask and checksum do not agree", "get it again")
+
+
+def _is_distribution(rows: Matrix, shape: tuple[int, int]) -> bool:
+    return rows.shape == shape and bool((rows >= 0).all() and np.allclose(rows.sum(axis=1), 1))
 
 
 def read(path: Path) -> Artifact:

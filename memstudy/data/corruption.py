@@ -16,8 +16,11 @@ import torch
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
-from memstudy.data import human, label_files, transitions
+from memstudy.data import given as given_labels
+from memstudy.data import human, sources, transitions
+from memstudy.data.given import Given
 from memstudy.data.images import ImageSet
+from memstudy.data.label_files import LabelSource
 from memstudy.data.transitions import Labels, Matrix
 from memstudy.errors import MemstudyError
 from memstudy.recipe import Corruption
@@ -63,11 +66,11 @@ class Places:
     """
 
     folder: Path
-    label_files: Sequence[Path]
+    label_files: Sequence[LabelSource | Path]
     positions: NDArray[np.int64]
 
 
-Draw = Callable[[ImageSet, Corruption, np.random.Generator, Labels | None], Noise]
+Draw = Callable[[ImageSet, Corruption, np.random.Generator, Given | None], Noise]
 
 
 @dataclass(frozen=True)
@@ -87,7 +90,7 @@ class Rule:
     about: str
     draw: Draw
     rate: str = ""
-    given: Callable[[ImageSet, Corruption, Places], Labels] | None = None
+    given: Callable[[ImageSet, Corruption, Places], Given] | None = None
     replaces_images: bool = False
 
 
@@ -123,7 +126,7 @@ def by_class(transition: Callable[[ImageSet, Corruption], Matrix]) -> Draw:
     """The draw of a rule that has a transition matrix."""
 
     def draw(
-        images: ImageSet, corruption: Corruption, generator: np.random.Generator, given: Labels | None
+        images: ImageSet, corruption: Corruption, generator: np.random.Generator, given: Given | None
     ) -> Noise:
         matrix = transition(images, corruption)
         return Noise(flip(images.train_labels.numpy(), matrix, generator), matrix)
@@ -181,7 +184,7 @@ RANDOM_LABELS = Rule(
 
 
 def exact(
-    images: ImageSet, corruption: Corruption, generator: np.random.Generator, given: Labels | None = None
+    images: ImageSet, corruption: Corruption, generator: np.random.Generator, given: Given | None = None
 ) -> Noise:
     """Exactly round(rate · N) labels, chosen at random, become a uniformly drawn wrong class."""
     clean, classes = images.train_labels.numpy(), images.classes
@@ -207,7 +210,7 @@ SPREAD = 0.1
 
 
 def instance(
-    images: ImageSet, corruption: Corruption, generator: np.random.Generator, given: Labels | None = None
+    images: ImageSet, corruption: Corruption, generator: np.random.Generator, given: Given | None = None
 ) -> Noise:
     """Each image has a flip rate of its own, and its own likelihood of each wrong class.
 
@@ -269,15 +272,16 @@ INSTANCE = Rule(
 # Labels from elsewhere
 
 
-def take(images: ImageSet, corruption: Corruption, generator: np.random.Generator, given: Labels | None) -> Noise:
+def take(images: ImageSet, corruption: Corruption, generator: np.random.Generator, given: Given | None) -> Noise:
     """The labels that were given."""
     assert given is not None
-    return Noise(given.copy())
+    assert given.labels is not None
+    return Noise(given.labels.copy())
 
 
 def _human(column: str) -> Rule:
-    def read(images: ImageSet, corruption: Corruption, places: Places) -> Labels:
-        return human.read(places.folder, images.name, column, images.train_labels.numpy())
+    def read(images: ImageSet, corruption: Corruption, places: Places) -> Given:
+        return Given(human.read(places.folder, images.name, column, images.train_labels.numpy()))
 
     which = "CIFAR-100N" if column == "fine" else "CIFAR-10N"
     return Rule(f"{which}'s {column} human labels (Wei et al. 2022)", take, given=read)
@@ -286,13 +290,21 @@ def _human(column: str) -> Rule:
 HUMAN_AGGREGATE, HUMAN_WORST, HUMAN_FINE = _human("aggregate"), _human("worst"), _human("fine")
 HUMAN_RANDOM1, HUMAN_RANDOM2, HUMAN_RANDOM3 = (_human(f"random{annotator}") for annotator in (1, 2, 3))
 
-FILE = Rule(
-    "labels read from a file (--labels)",
-    take,
-    given=lambda source, corruption, places: label_files.find(
-        corruption.labels, places.label_files, source, places.positions
-    ),
-)
+
+def from_file(source: ImageSet, corruption: Corruption, places: Places) -> Given:
+    """The labels that a corruption names, from one of the files of labels."""
+    return given_labels.find(
+        corruption.labels,
+        places.label_files,
+        source,
+        places.positions,
+        lambda: sources.files(source.name, places.folder),
+        corruption.seed,
+        soft=corruption.rule == "soft",
+    )
+
+
+FILE = Rule("labels read from a file (--labels)", take, given=from_file)
 
 
 # Controls of Zhang et al. 2017: true labels, other images
@@ -308,7 +320,7 @@ def _replaced(images: ImageSet, change: Callable[[torch.Tensor], torch.Tensor], 
 
 
 def shuffled_pixels(
-    images: ImageSet, corruption: Corruption, generator: np.random.Generator, given: Labels | None = None
+    images: ImageSet, corruption: Corruption, generator: np.random.Generator, given: Given | None = None
 ) -> Noise:
     """One random permutation of the positions for all images: nothing is lost but locality."""
     order = torch.from_numpy(np.argsort(generator.random(images.size**2), kind="stable"))
@@ -316,7 +328,7 @@ def shuffled_pixels(
 
 
 def random_pixels(
-    images: ImageSet, corruption: Corruption, generator: np.random.Generator, given: Labels | None = None
+    images: ImageSet, corruption: Corruption, generator: np.random.Generator, given: Given | None = None
 ) -> Noise:
     """Another permutation of the positions for each image; its channels stay together."""
 
@@ -333,7 +345,7 @@ def _permuted(pixels: torch.Tensor, generator: np.random.Generator) -> torch.Ten
 
 
 def gaussian(
-    images: ImageSet, corruption: Corruption, generator: np.random.Generator, given: Labels | None = None
+    images: ImageSet, corruption: Corruption, generator: np.random.Generator, given: Given | None = None
 ) -> Noise:
     """Independent normal pixels of the training set's mean and variance by channel, rounded and cut to 0 … 255.
 

@@ -13,7 +13,9 @@ from torch import Tensor
 
 from memstudy.data import sources, transitions
 from memstudy.data.corruption import RULES, Noise, Places, Rule
+from memstudy.data.given import Given
 from memstudy.data.images import ImageSet
+from memstudy.data.label_files import LabelSource
 from memstudy.data.transitions import Labels, Matrix
 from memstudy.errors import MemstudyError, quoted
 from memstudy.randomness import numpy_generator
@@ -36,6 +38,8 @@ class CorruptedDataset:
     expected: (K, K), the rule's own transition matrix; None for labels that depend on the image or were given.
     source: the whole image set as it was loaded.
     positions: (N,) int64, where each sample is in the source's training part.
+    distribution: (N, K) float64, the votes or soft labels that given labels come with; None without.
+    notes: what is to be said of how given labels were read, a sentence each.
     """
 
     images: ImageSet
@@ -48,6 +52,8 @@ class CorruptedDataset:
     expected: Matrix | None
     source: ImageSet
     positions: NDArray[np.int64]
+    distribution: Matrix | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def corrupted_share(self) -> float:
@@ -56,7 +62,10 @@ class CorruptedDataset:
 
 
 def build(
-    recipe: Recipe, folder: Path | None = None, download: bool = False, label_files: Sequence[Path] = ()
+    recipe: Recipe,
+    folder: Path | None = None,
+    download: bool = False,
+    label_files: Sequence[LabelSource | Path] = (),
 ) -> CorruptedDataset:
     """Load a recipe's image set and make of it what the recipe trains on.
 
@@ -67,7 +76,7 @@ def build(
 
 
 def prepare(
-    source: ImageSet, recipe: Recipe, folder: Path | None = None, label_files: Sequence[Path] = ()
+    source: ImageSet, recipe: Recipe, folder: Path | None = None, label_files: Sequence[LabelSource | Path] = ()
 ) -> CorruptedDataset:
     """`build` with a set that is loaded already."""
     corruption = recipe.corruption
@@ -79,7 +88,7 @@ def prepare(
     return replace(data, source=source, positions=positions)
 
 
-def corrupt(images: ImageSet, corruption: Corruption, given: Labels | None = None) -> CorruptedDataset:
+def corrupt(images: ImageSet, corruption: Corruption, given: Given | None = None) -> CorruptedDataset:
     """Apply a corruption to an image set's training labels, once, before any training.
 
     `given` are the labels for a rule that takes them from elsewhere, one for each training sample.
@@ -100,6 +109,8 @@ def corrupt(images: ImageSet, corruption: Corruption, given: Labels | None = Non
         expected=noise.by_class,
         source=images,
         positions=np.arange(len(clean)),
+        distribution=None if given is None else given.distribution,
+        notes=() if given is None else given.notes,
     )
 
 
@@ -161,25 +172,13 @@ def _shares(counts: NDArray[np.int64], size: int) -> NDArray[np.int64]:
     return whole
 
 
-def _given(source: ImageSet, corruption: Corruption, places: Places) -> Labels | None:
+def _given(source: ImageSet, corruption: Corruption, places: Places) -> Given | None:
     """The labels that a rule takes from elsewhere, for the chosen samples; None for other rules."""
     rule: Rule = RULES.get(corruption.rule)
     if rule.given is None:
         return None
-    labels, positions, total = rule.given(source, corruption, places), places.positions, len(source.train_labels)
-    if len(labels) not in (total, len(positions)):
-        part = f", or {len(positions):,} for the part that --train-size chooses" if len(positions) < total else ""
-        raise MemstudyError(
-            f"there are {len(labels):,} noisy labels, but {quoted(source.name)} has {total:,} training "
-            f"samples: give one label for each{part}, or name the set they belong to with --dataset."
-        )
-    if labels.max() >= source.classes:
-        hint = " (are they counted from 1?)" if labels.min() == 1 and labels.max() == source.classes else ""
-        raise MemstudyError(
-            f"the noisy labels go up to {labels.max()}, but the classes of {quoted(source.name)} are 0 to "
-            f"{source.classes - 1}{hint}."
-        )
-    return labels[positions] if len(labels) == total else labels
+    given = rule.given(source, corruption, places)
+    return given.part(places.positions) if len(given) == len(source.train_labels) else given
 
 
 def _floors(clean: Labels, noise: Noise, realized: Matrix) -> tuple[float, float]:

@@ -37,6 +37,12 @@ def read(folder: Path, name: str) -> ImageSet:
     return image_set(name, {"train": pixels[: len(train)], "test": pixels[len(train) :]}, labels, checked)
 
 
+def files(folder: Path) -> dict[str, list[str]]:
+    """The image files of each part, `train` and `test`, in the order of its samples: paths from `folder` on."""
+    listed = {"train": _listed(folder / "train")[1], "test": _listed(test_part(folder))[1]}
+    return {part: [Path(file).relative_to(folder).as_posix() for file, _ in own] for part, own in listed.items()}
+
+
 def _labels(files: Files) -> NDArray[np.int64]:
     return np.array([label for _, label in files], np.int64)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import platformdirs
 
-from memstudy.data import cache, own
+from memstudy.data import cache, folder_set, own
 from memstudy.data.cache import Origin
 from memstudy.data.images import ImageSet
 from memstudy.errors import MemstudyError, unknown
@@ -111,6 +111,12 @@ def _source(name: str, directory: Path) -> Source:
             "with --data-dir or MEMSTUDY_DATA."
         )
     return Source("your own", lambda *_: own.read(place, name), lambda folder: own.origin(place, folder))
+
+
+def files(name: str, folder: Path | None = None) -> dict[str, list[str]] | None:
+    """The image files of a set in folders by its parts, in the order of its samples; None for any other set."""
+    place = None if name in SOURCES.names() else own.find(name, data_directory(folder))
+    return folder_set.files(place) if place is not None and place.is_dir() else None
 
 
 def survey(folder: Path | None = None) -> list[Found]:

@@ -25,6 +25,7 @@ from memstudy import presets
 from memstudy.analysis.records import record
 from memstudy.data import artifact, dataset
 from memstudy.data.dataset import CorruptedDataset
+from memstudy.data.label_files import LabelSource
 from memstudy.errors import Interrupted, MemstudyError, RunFailed, quoted
 from memstudy.store import RunDirectory, Status
 from memstudy.store.run import DYNAMICS, LABELS
@@ -64,7 +65,7 @@ class Execution:
     capture: bool = True  # on a GPU: replay steps instead of launching their kernels one by one
     data_dir: Path | None = None
     download: bool = False
-    label_files: tuple[Path, ...] = ()  # where a recipe that trains on given labels finds them
+    label_files: tuple[LabelSource | Path, ...] = ()  # where a recipe that trains on given labels finds them
     data_sha256: str | None = None  # of the images that a recorded recipe was carried out on; others are refused
     dynamics: bool | None = None  # record each sample after each epoch; None: if that is at most RECORDED
     deadline: float | None = None  # on time.monotonic's clock: stop after the epoch that passes it

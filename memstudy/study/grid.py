@@ -11,6 +11,8 @@ reg = ["bare", "al2"]
 corrupt = 0.75
 "al2.initial" = [0.01, 0.1]   # an option of a regularizer, where a recipe uses it
 # labels = "noisy.npz"       # a path from the study's file on
+# label_column = "worse"     # which of the file's columns, where their names do not say which is noisy
+# anyway = true              # take labels that agree with the true ones no better than chance
 
 [options.al2]                # options of regularizers, where a recipe uses them
 advance = 5
@@ -36,17 +38,18 @@ from pathlib import Path
 from typing import Any
 
 from memstudy import presets, regularizers
-from memstudy.data import label_files
 from memstudy.data.corruption import RULES
+from memstudy.data.label_files import LabelSource
 from memstudy.errors import MemstudyError, quoted, reason, unknown
 from memstudy.recipe import Recipe, read_toml
 from memstudy.store.store import WHOLE_STORE
+from memstudy.study.given_labels import GivenLabels
 
 SCALED = ("about", "preset", "seeds", "grid", "options", "report")
 TOP = ("name", *SCALED, "scale")
 GRID = (
     "dataset", "normalization", "train_size", "network", "reg", "noise", "corrupt", "corrupt_seed", "labels",
-    "checkpoints", "epochs", "batch_size", "lr", "momentum", *presets.TRAINING_OPTIONS,
+    "label_column", "anyway", "checkpoints", "epochs", "batch_size", "lr", "momentum", *presets.TRAINING_OPTIONS,
 )  # fmt: skip
 COUNTS = ("orders", "images")
 REPORT = ("epochs", "analyses", "tables", *COUNTS)
@@ -64,7 +67,8 @@ class Study:
     about: str
     recipes: tuple[Recipe, ...]
     report: dict[str, Any] = field(default_factory=dict)
-    label_files: tuple[Path, ...] = ()
+    label_files: tuple[LabelSource, ...] = ()
+    notes: tuple[str, ...] = ()  # how files of labels were read, where that is not plain
 
     def data_recipes(self) -> list[Recipe]:
         """One recipe for each way in which the study's recipes make their data, seeds aside."""
@@ -74,22 +78,31 @@ class Study:
         return list(found.values())
 
 
-def read(path: Path, seeds: Sequence[int] | None = None, scale: str | None = None) -> Study:
+def read(
+    path: Path,
+    seeds: Sequence[int] | None = None,
+    scale: str | None = None,
+    folder: Path | None = None,
+    download: bool = False,
+) -> Study:
     """Read a study's file at one of its scales; `seeds` goes before the file's own.
 
-    A MemstudyError says what is wrong in it.
+    Others' files of labels are read together with the set that they are for, from the data directory `folder`. A
+    MemstudyError says what is wrong in it.
     """
     data = read_toml(path, "the study")
     _known(f"key of the study {path}", data, TOP)
     name, data = _name(path, data), data | _scale(path, data, scale)
     options, report = (_table(path, data, name) for name in ("options", "report"))
     _known(f"key of [report] in {path}", report, REPORT)
-    grids, files = _read_labels(path, _grids(path, data))
+    grids, given = _grids(path, data), GivenLabels(path.parent, folder, download)
     if seeds is None:
         seeds = _seeds(path, data.get("seeds", [0]))
     try:
         preset = data.get("preset", presets.DEFAULT)
-        recipes = [recipe for seed in seeds for grid in grids for recipe in _recipes(preset, grid, options, seed)]
+        recipes = [
+            recipe for seed in seeds for grid in grids for recipe in _recipes(preset, grid, options, seed, given)
+        ]
     except (TypeError, AttributeError, ValueError, OverflowError) as error:
         raise MemstudyError(f"{path} does not describe a study: {reason(error)}.") from error
     if not recipes:
@@ -97,7 +110,8 @@ def read(path: Path, seeds: Sequence[int] | None = None, scale: str | None = Non
     _check_options(path, [*options, *(k.split(".")[0] for grid in grids for k in grid if "." in k)], recipes)
     _check_report(path, report, recipes)
     about = str(data.get("about", ""))
-    return Study(f"{name}_{scale}" if scale else name, about, tuple(dict.fromkeys(recipes)), report, files)
+    title, different = f"{name}_{scale}" if scale else name, tuple(dict.fromkeys(recipes))
+    return Study(title, about, different, report, tuple(given.files), tuple(given.notes))
 
 
 def _scale(path: Path, data: dict[str, Any], scale: str | None) -> dict[str, Any]:
@@ -128,18 +142,6 @@ def _grids(path: Path, data: dict[str, Any]) -> list[dict[str, Any]]:
     return grids
 
 
-def _read_labels(path: Path, grids: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], tuple[Path, ...]]:
-    """The grids with identities of labels instead of their files, and the files."""
-    files: dict[Path, str] = {}
-    read = []
-    for grid in grids:
-        named = grid.get("labels", [])
-        own = [path.parent / str(name) for name in (named if isinstance(named, list) else [named])]
-        files |= {file: label_files.read(file).digest for file in own if file not in files}
-        read.append(grid | {"labels": [files[file] for file in own]} if own else grid)
-    return read, tuple(files)
-
-
 def _name(path: Path, data: dict[str, Any]) -> str:
     """The study's name, of which a directory is made beside those of other selections of runs."""
     name = data.get("name", path.stem)
@@ -167,7 +169,9 @@ def _seeds(path: Path, seeds: object) -> Sequence[int]:
     )
 
 
-def _recipes(preset: str, grid: dict[str, Any], options: dict[str, Any], seed: int) -> list[Recipe]:
+def _recipes(
+    preset: str, grid: dict[str, Any], options: dict[str, Any], seed: int, given: GivenLabels
+) -> list[Recipe]:
     """Every combination of the grid's lists, in their order."""
     axes = [value if isinstance(value, list) else [value] for value in grid.values()]
     recipes = []
@@ -181,7 +185,7 @@ def _recipes(preset: str, grid: dict[str, Any], options: dict[str, Any], seed: i
             (name, option), value = key.split(".", 1), point.pop(key)
             if regularizers.canonical(name) in used:
                 own.setdefault(name, {})[option] = value
-        recipes.append(presets.build(preset, options=own, seed=seed, **point))
+        recipes.append(presets.build(preset, options=own, seed=seed, **given.named(preset, point)))
     return recipes
 
 

@@ -24,6 +24,7 @@ import torch
 
 from memstudy.data import sources, transitions
 from memstudy.data.corruption import RULES, Rule
+from memstudy.data.given import Given
 from memstudy.data.images import ImageSet
 from memstudy.errors import MemstudyError
 from memstudy.randomness import numpy_generator
@@ -68,7 +69,7 @@ def drawing(images: ImageSet, name: str) -> Callable[[], object]:
     rule: Rule = RULES.get(name)
     matrix = transitions.uniform(images.classes, 0.4).tolist() if name == "matrix" else ()
     corruption = Corruption(name, 0.4 if rule.rate else None, 0, tuple(map(tuple, matrix)))
-    given = images.train_labels.numpy()[::-1].copy() if rule.given else None
+    given = Given(images.train_labels.numpy()[::-1].copy()) if rule.given else None
     return lambda: rule.draw(images, corruption, numpy_generator(0, "corruption"), given)
 
 

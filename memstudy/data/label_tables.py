@@ -1,0 +1,206 @@
+"""What a file of labels holds: arrays by name, whatever its form. Nothing in it is ever run.
+
+.npz        arrays by name
+.npy        one array
+.csv .tsv   columns; the first line names them, unless it is numbers like the others
+.json       a list; a dictionary of columns, or of labels by file or index; records, as pandas writes them, too
+.txt        one label a line, or a file and its label
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from memstudy.errors import quoted
+
+Columns = dict[str, NDArray[Any]]
+
+NAMELESS = ""
+"""The name of the one array in a file that names none."""
+NUMBER = re.compile(r"\s*[+-]?[0-9]+(\.[0-9]*)?([eE][+-]?[0-9]+)?\s*")
+MARKS = (
+    (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16's, with which it begins
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+    (codecs.BOM_UTF8, "utf-8-sig"),
+)
+"""Byte-order marks, and what they are the marks of."""
+
+
+def decoded(content: bytes) -> str:
+    """The text in a file: UTF-8, or whatever its byte-order mark says. Raises a ValueError for anything else."""
+    encoding = next((name for mark, name in MARKS if content.startswith(mark)), "utf-8")
+    text = content.decode(encoding)
+    if "\0" in text:
+        raise ValueError("it has NUL characters: UTF-16 without a byte-order mark, or no text")
+    return text
+
+
+def column(values: Sequence[Any]) -> NDArray[Any]:
+    """A list as an array: of numbers where all are such, in as many dimensions as they are in, else of objects."""
+    found: NDArray[Any]
+    if all(type(value) in (int, float) for value in values):
+        found = np.asarray(values)
+        if found.dtype.kind in "if":
+            return found
+    elif values and all(isinstance(value, list | tuple | np.ndarray) and len(value) for value in values):
+        rows = [column(list(value)) for value in values]
+        if len({row.shape for row in rows}) == 1 and all(row.dtype.kind in "if" for row in rows):
+            return np.stack(rows)
+    found = np.empty(len(values), dtype=object)
+    found[:] = [value if not isinstance(value, np.ndarray) else value.tolist() for value in values]
+    return found
+
+
+def from_values(value: Any) -> Columns:
+    """The columns in plain values: a list, a dictionary, an array, or these in one another.
+
+    Raises a ValueError for a form that has no meaning as labels.
+    """
+    if isinstance(value, np.ndarray):
+        return {NAMELESS: value}
+    if isinstance(value, Mapping):
+        return _from_mapping({str(key): own for key, own in value.items()})
+    if isinstance(value, list | tuple):
+        return _from_list(list(value))
+    raise ValueError(f"it holds {quoted(value)}, which is no list of labels")
+
+
+def _from_list(values: list[Any]) -> Columns:
+    if values and all(isinstance(value, Mapping) for value in values):
+        return _from_records(values)
+    pairs = [value for value in values if isinstance(value, list | tuple) and len(value) == 2]
+    if values and len(pairs) == len(values) and all(isinstance(name, str) for name, _ in pairs):
+        return {"file": column([name for name, _ in pairs]), "label": column([label for _, label in pairs])}
+    return {NAMELESS: column(values)}
+
+
+def _from_records(records: Sequence[Mapping[str, Any]]) -> Columns:
+    names = list(records[0])
+    for row, record in enumerate(records):
+        if list(record) != names and set(record) != set(names):
+            raise ValueError(f"record {row} has {quoted(list(record))}, but the first has {quoted(names)}")
+    return {str(name): column([record[name] for record in records]) for name in names}
+
+
+def _from_mapping(values: dict[str, Any]) -> Columns:
+    inner = [value for value in values.values() if isinstance(value, Mapping)]
+    arrays = {name: value for name, value in values.items() if isinstance(value, list | tuple | np.ndarray)}
+    if not values:
+        raise ValueError("it is empty")
+    if len(inner) == len(values) > 1 and len({tuple(map(str, value)) for value in inner}) == 1:
+        return _from_table(values)
+    if len(inner) == 1 and not arrays:  # {"labels": {"a.png": 3, ...}}
+        return from_values(inner[0])
+    if arrays:  # whatever else is there says something of them all
+        return {name: value if isinstance(value, np.ndarray) else column(value) for name, value in arrays.items()}
+    return {_key(list(values)): _numbered(list(values)), "label": column(list(values.values()))}
+
+
+def _from_table(values: dict[str, Any]) -> Columns:
+    """A dictionary of dictionaries with the same keys: columns by index, as pandas writes them; records by file.
+
+    There are fewer columns than rows.
+    """
+    inner = [str(name) for name in next(iter(values.values()))]
+    rows = [dict(zip(inner, value.values(), strict=True)) for value in values.values()]
+    if len(values) > len(inner):
+        return {_key(list(values)): _numbered(list(values))} | _from_records(rows)
+    return {_key(inner): _numbered(inner)} | {
+        name: column(list(row.values())) for name, row in zip(values, rows, strict=True)
+    }
+
+
+def _key(names: Sequence[str]) -> str:
+    """What the keys of a dictionary are: where samples are, or their files."""
+    return "index" if all(name.isdecimal() for name in names) else "file"
+
+
+def _numbered(names: Sequence[str]) -> NDArray[Any]:
+    return column([int(name) for name in names] if _key(names) == "index" else names)
+
+
+# The forms
+
+
+def _npz(content: bytes) -> Columns:
+    loaded = np.load(io.BytesIO(content), allow_pickle=False)
+    if isinstance(loaded, np.ndarray):
+        raise ValueError("it holds a single array; name it .npy")
+    with loaded as archive:
+        arrays = {name: archive[name] for name in archive.files}
+    if strange := [name for name, array in arrays.items() if not isinstance(array, np.ndarray)]:
+        raise ValueError(f"{strange[0]} is no array")
+    if not arrays:
+        raise ValueError("it holds nothing")
+    return arrays if len(arrays) > 1 else {NAMELESS: next(iter(arrays.values()))}
+
+
+def _npy(content: bytes) -> Columns:
+    return {NAMELESS: np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)}
+
+
+def _json(content: bytes) -> Columns:
+    return from_values(json.loads(decoded(content)))
+
+
+def _table(content: bytes) -> Columns:
+    text = decoded(content)
+    first = text.split("\n", 1)[0]
+    separator = next((mark for mark in ",\t;" if mark in first), ",")
+    rows = [row for row in csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True) if row]
+    if not rows:
+        raise ValueError("it is empty")
+    header = [name.strip() for name in rows[0]]
+    if all(NUMBER.fullmatch(name) for name in header) and not _counts_classes(header, rows[1:]):  # no names
+        names = [f"column {place + 1}" for place in range(len(header))] if len(header) > 1 else [NAMELESS]
+    else:
+        names, rows = _distinct(header), rows[1:]
+    for place, row in enumerate(rows):
+        if len(row) != len(names):
+            raise ValueError(f"row {place} has {len(row)} fields, but the first line has {len(names)}")
+    return {name: column([row[place] for row in rows]) for place, name in enumerate(names)}
+
+
+def _counts_classes(header: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
+    """Whether the names of columns are 0, 1, 2, ..., as those of soft labels may be."""
+    return list(header) == [str(place) for place in range(len(header))] and any(
+        "." in field for row in rows[:1] for field in row
+    )
+
+
+def _distinct(names: Sequence[str]) -> list[str]:
+    """Names made distinct as pandas does: a second `label` is `label.1`; nameless ones are `Unnamed: 0`."""
+    found: list[str] = []
+    for place, name in enumerate(names):
+        own = name or f"Unnamed: {place}"
+        count = 0
+        while (made := f"{own}.{count}" if count else own) in found:
+            count += 1
+        found.append(made)
+    return found
+
+
+def _txt(content: bytes) -> Columns:
+    lines = [line for line in decoded(content).splitlines() if line.strip()]
+    pairs = [line.split() for line in lines]
+    if pairs and all(len(pair) == 2 and not NUMBER.fullmatch(pair[0]) for pair in pairs):
+        return {"file": column([pair[0] for pair in pairs]), "label": column([pair[1] for pair in pairs])}
+    if any(NUMBER.fullmatch(pair[0]) for pair in pairs):
+        return {NAMELESS: column([word for pair in pairs for word in pair])}
+    return {NAMELESS: column([line.strip() for line in lines])}  # names of classes, which may have spaces
+
+
+READERS: dict[str, Callable[[bytes], Columns]] = {
+    ".npz": _npz, ".npy": _npy, ".json": _json, ".csv": _table, ".tsv": _table, ".txt": _txt,
+}  # fmt: skip
