@@ -53,7 +53,8 @@ class CCA:
 def cca(x: Array, y: Array, constant: str = "refuse") -> CCA:
     """Canonical correlation of x (n, p) and y (n, q); all coefficients (Hotelling 1936; Björck and Golub 1973).
 
-    Not changed by invertible linear maps of either side. A MemstudyError if n ≤ p or q.
+    Not changed by invertible linear maps of either side, however far apart they set the scales of units. A
+    MemstudyError if n ≤ p or q.
     """
     pair = _pair(x, y, constant)
     return CCA(similarity.coefficients(pair), pair.x.rank, pair.y.rank)
@@ -82,7 +83,8 @@ def cka(x: Array, y: Array, unbiased: bool = False, constant: str = "refuse") ->
     unbiased: with the unbiased HSIC, for small n (Nguyen et al. 2021); near 0 for independent data, and then below
     0 as often as not. A MemstudyError if n < 4.
 
-    Changed by linear maps other than rotations and scaling. Constant units change nothing, but are refused too.
+    Changed by linear maps other than rotations and one scale for all units. Constant units change nothing, but are
+    refused too.
     """
     return (similarity.unbiased_cka if unbiased else similarity.cka)(_pair(x, y, constant))
 

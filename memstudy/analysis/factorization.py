@@ -5,8 +5,12 @@
 Two ways to the same thing. `factorize` is exact, for a representation at hand: QR, then the SVD of a p × p
 triangle, O(n·p²); it keeps U. `Stack` goes through many representations of the same samples chunk by chunk, keeps
 p × p products alone, and so needs no memory for samples: inner products of the U's follow from XᵀY. It squares the
-condition number: in float64 a direction whose σ is a share s of the largest has an error of about 1e-16 / s²,
-which stays below what float32 features themselves carry (6e-8 / s) for every direction that is kept.
+condition number: in float64, of units scaled to one size, a direction whose σ is a share s of the largest has an
+error of about 1e-16 / s², which stays below what float32 features themselves carry (6e-8 / s) for every direction
+that is kept.
+
+In both, each unit is taken at a scale of its own (`directions`, `magnitude`): what does not depend on the units'
+scales by its definition does not in float64 either, from the smallest numbers to the largest.
 
 Both know a constant unit: one whose centered norm is at most a share of 2⁻²³, float32's resolution, of its norm
 about zero (ours). Values that are equal but for their last bit in float32 are constant, and so is a unit whose
@@ -23,11 +27,10 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from memstudy.analysis.directions import ROUNDING, at_scale, clear, directions
 from memstudy.analysis.keep import KeepRule
+from memstudy.analysis.magnitude import ORDINARY, exponents, scale_
 from memstudy.errors import MemstudyError, unknown
-
-ROUNDING = 2.0**-23
-"""The resolution of float32, in which networks compute: what is smaller cannot be told from zero."""
 
 PRODUCTS = {"float64": (torch.float64, ROUNDING), "float32": (torch.float32, 2.0**-11)}
 """How a Stack multiplies, and the share of the norm below which a direction is then rounding."""
@@ -63,9 +66,10 @@ def in_rows(features: Tensor, positions: str = "samples") -> Tensor:
 class Spectrum:
     """What a representation is up to a rotation of its samples.
 
-    n: samples. singular_values: (r,) descending, all positive. directions: (r, p) orthonormal rows.
-    quartic: Σ over samples of ‖x‖⁴, centered. constant: (c,) the units that do not vary, ascending, from 0.
-    A representation that is constant has r = 0.
+    n: samples. singular_values: (r,) descending, all positive, of X / 2^exponent; the exponent is 0 where sizes
+    are ordinary (`magnitude`). directions: (r, p) orthonormal rows. quartic: Σ over samples of ‖x‖⁴, centered,
+    of X / 2^exponent. constant: (c,) the units that do not vary, ascending, from 0. A representation that is
+    constant has r = 0.
     """
 
     n: int
@@ -73,6 +77,7 @@ class Spectrum:
     directions: Tensor
     quartic: float
     constant: Tensor
+    exponent: int = 0
 
     @property
     def p(self) -> int:
@@ -87,7 +92,9 @@ class Spectrum:
 
 @dataclass(frozen=True, eq=False)
 class View:
-    """A spectrum, its basis U (n, r), orthonormal columns, and the squared norms (n,) of the centered samples."""
+    """A spectrum, its basis U (n, r), orthonormal columns, and the squared norms (n,) of the centered samples of
+    X / 2^exponent.
+    """
 
     spectrum: Spectrum
     basis: Tensor
@@ -102,7 +109,7 @@ class View:
 class Pair:
     """Two spectra of the same samples, and what joins them.
 
-    overlap: (r_x, r_y) = U_xᵀ U_y. quartic: Σ over samples of ‖x‖²·‖y‖², centered.
+    overlap: (r_x, r_y) = U_xᵀ U_y. quartic: Σ over samples of ‖x‖²·‖y‖², centered, each at its spectrum's scale.
     """
 
     x: Spectrum
@@ -125,10 +132,9 @@ def factorize(samples: Tensor, tolerance: float = ROUNDING, name: str = "the rep
     """Samples (n, p) → their view, O(n·p²), once for all pairs; about 2·n·p numbers of float64 are in memory.
 
     Null directions (of constant, duplicated or dependent units) are dropped: those with a singular value of at
-    most `tolerance` · ‖samples‖_F, the norm of all units but the constant ones, before centering. The default
-    bounds what rounding the features to float32 can make of nothing (ours; the choice matters, as CCA would give
-    such a direction the same weight as any other). A collapsed representation, constant to that precision, gives
-    rank 0.
+    most `tolerance` · √p if each of the p units that vary is divided by its norm about zero, before centering. The
+    default bounds what rounding the features to float32 can make of nothing (`directions`). A collapsed
+    representation, constant to that precision, gives rank 0.
 
     Raises a MemstudyError, which calls the samples by `name`, for values that are not finite, for no samples, and
     for another shape.
@@ -139,18 +145,36 @@ def factorize(samples: Tensor, tolerance: float = ROUNDING, name: str = "the rep
         sample, unit = (~finite).nonzero()[0].tolist()
         raise _not_finite(name, unit, sample)
     centered = samples.to(torch.float64, copy=True)
+    units = exponents(_extent(centered)[0])
+    scale_(centered, -units)
     sizes = torch.linalg.vector_norm(centered, dim=0)
     centered -= centered.mean(dim=0)
     constant = torch.linalg.vector_norm(centered, dim=0) <= tolerance * sizes
-    centered[:, constant] = 0
-    norms = torch.linalg.vector_norm(centered, dim=1).square()
+    centered[:, constant] = sizes[constant] = 0
+    exponent, units = _common(units, ~constant)
+    norms = torch.cat([torch.linalg.vector_norm(at_scale(part, units), dim=1) for part in centered.split(CHUNK)])
+    norms = norms.square()
     orthonormal, triangle = torch.linalg.qr(centered)
     del centered  # as large as the basis to come
-    left, singular_values, directions = torch.linalg.svd(triangle, full_matrices=False)
-    rank = int((singular_values > tolerance * torch.linalg.norm(sizes[~constant])).sum())
-    values, rows = singular_values[:rank].clone(), directions[:rank].clone()
-    found = Spectrum(len(samples), values, rows, float(norms @ norms), constant.nonzero().flatten())
-    return View(found, orthonormal @ left[:, :rank], norms)
+    left, values, rows = directions(triangle, sizes, units, tolerance)
+    found = Spectrum(len(samples), values, rows, float(norms @ norms), constant.nonzero().flatten(), exponent)
+    return View(found, orthonormal @ left, norms)
+
+
+def _extent(samples: Tensor) -> tuple[Tensor, Tensor]:
+    """Of each unit of samples (n, p), n > 0: the largest magnitude, and whether it varies at all; (p,) both."""
+    least, most = (bound.double() for bound in samples.aminmax(dim=0))
+    largest = torch.maximum(-least, most)
+    return largest, most - least > ROUNDING * largest
+
+
+def _common(units: Tensor, alive: Tensor) -> tuple[int, Tensor]:
+    """The largest exponent of units (p,) that vary, for the representation; and theirs above it, from -900 to 0.
+
+    Units 2⁹⁰⁰ times smaller than another count for nothing beside it, all alike, but stay directions.
+    """
+    exponent = int(units[alive].max()) if alive.any() else 0
+    return exponent, (units - exponent).where(alive, 0).clamp(-900, 0)
 
 
 class Stack:
@@ -172,6 +196,10 @@ class Stack:
         self.n = 0
         self._partners = [sorted({i, *(max(pair) for pair in pairs if min(pair) == i)}) for i in range(count)]
         self._widths: list[int] = []
+        self._units: list[Tensor] = []  # each unit is taken at a scale of its own, 2^this
+        self._exponents: list[int] = []  # each representation's own, the largest of its units'
+        self._relative: list[Tensor] = []  # its units' above it
+        self._aside: list[Tensor] = []  # its units that were huge and constant when scales were taken
         self._chunk_means: list[Tensor] = []
         self._sums: list[Tensor] = []
         self._products: list[Tensor] = []  # of each representation XᵀY with its partners, side by side
@@ -179,6 +207,7 @@ class Stack:
         self._by_norm: list[Tensor] = []  # of each representation Σ ‖x_j‖² x, a row for each j
         self._norms = torch.zeros(0)  # Σ ‖x_i‖² ‖x_j‖²
         self._spectra: list[Spectrum] = []
+        self._whitenings: dict[int, Tensor] = {}  # of those in whose spectra not all digits are there
 
     @classmethod
     def of(
@@ -191,6 +220,7 @@ class Stack:
         """A stack of representations at hand, (n, p) each; only chunks of them are copied."""
         same_samples([len(each) for each in samples])
         stack = cls(len(samples), pairs, product)
+        stack._begin(samples)
         for parts in zip(*(each.split(chunk) for each in samples), strict=True):
             stack.add(parts)
         return stack
@@ -199,11 +229,16 @@ class Stack:
     def add(self, chunk: Sequence[Tensor]) -> None:
         """The next samples of every representation, (m, p_i) each, in one order."""
         same_samples([len(part) for part in chunk])
-        if not self.n:
+        if not self._widths:
             self._begin(chunk)
+        if not self._chunk_means:
+            # Near the mean, so that little cancels when the exact one is taken off.
+            self._chunk_means = [self._scaled(i, part).double().mean(dim=0) for i, part in enumerate(chunk)]
         whole = self._shifted(chunk)
         parts = whole.split(self._widths, dim=1)
-        norms = torch.stack([part.square().sum(dim=1) for part in parts])
+        norms = torch.stack(
+            [at_scale(part, self._relative[i]).square().sum(dim=1) for i, part in enumerate(parts)]
+        )
         for i, part in enumerate(parts):
             made = self._made[: self._products[i].numel()].view_as(self._products[i])
             self._products[i] += torch.mm(part.T, _side_by_side(self._partners[i], parts, whole), out=made)
@@ -214,10 +249,19 @@ class Stack:
         self._spectra = []
 
     def _begin(self, chunk: Sequence[Tensor]) -> None:
+        """Take the units' scales from some samples, and make room."""
         zeros = partial(torch.zeros, dtype=torch.float64, device=chunk[0].device)
         self._widths = [part.shape[1] for part in chunk]
-        # Near the mean, so that little cancels when the exact one is taken off.
-        self._chunk_means = [part.double().mean(dim=0) for part in chunk]
+        for part in chunk:
+            largest, varies = _extent(part)
+            units = exponents(largest.nan_to_num(0, 0, 0))
+            exponent, relative = _common(units, varies)
+            # What rounding makes of a huge constant is to count for nothing.
+            aside = ~varies & (largest > 0) & (units > exponent + ORDINARY)
+            self._units.append(units.where(varies | aside, exponent))
+            self._exponents.append(exponent)
+            self._relative.append(relative.masked_fill(aside, -900))
+            self._aside.append(aside)
         self._sums = [zeros(width) for width in self._widths]
         self._by_norm = [zeros(len(chunk), width) for width in self._widths]
         self._norms = zeros(len(chunk), len(chunk))
@@ -231,13 +275,19 @@ class Stack:
     def _shifted(self, chunk: Sequence[Tensor]) -> Tensor:
         """The chunk (m, Σ p_i), side by side, about the first chunk's means."""
         whole = torch.empty(len(chunk[0]), sum(self._widths), dtype=self.kind, device=chunk[0].device)
-        for place, part in zip(whole.split(self._widths, dim=1), chunk, strict=True):
-            place.copy_(part)
+        for i, place in enumerate(whole.split(self._widths, dim=1)):
+            place.copy_(self._scaled(i, chunk[i]))
         return whole.sub_(torch.cat(self._chunk_means).to(self.kind))
+
+    def _scaled(self, index: int, samples: Tensor) -> Tensor:
+        """A representation's samples (m, p), each unit at its scale."""
+        units = self._units[index]
+        return scale_(samples.to(torch.float64, copy=True), -units) if units.any() else samples
 
     def spectra(self) -> list[Spectrum]:
         """Every representation's. Raises a MemstudyError for values that are not finite."""
         if not self._spectra:
+            self._whitenings = {}
             self._spectra = [self._spectrum(index) for index in range(len(self._partners))]
         return self._spectra
 
@@ -245,9 +295,16 @@ class Stack:
         """Two representations of the pairs that were asked for."""
         i, j = sorted((x, y))
         spectra = self.spectra()
-        white = [_whitened(spectra[index]) for index in (i, j)]
+        white = [self._whitening(index) for index in (i, j)]
         found = Pair(spectra[i], spectra[j], white[0].T @ self._centered(i, j) @ white[1], self._quartic(i, j))
         return found if x <= y else found.swapped()
+
+    def _whitening(self, index: int) -> Tensor:
+        """(p, r): what turns centered samples, each unit at its scale, into the basis."""
+        if index in self._whitenings:
+            return self._whitenings[index]
+        spectrum = self.spectra()[index]
+        return at_scale(spectrum.directions, self._relative[index]).T / spectrum.singular_values
 
     def _offset(self, index: int) -> Tensor:
         """The mean, counted from the first chunk's."""
@@ -265,11 +322,12 @@ class Stack:
 
     def _quartic(self, i: int, j: int) -> float:
         """Σ ‖x - a‖² ‖y - b‖², multiplied out, with the offsets a and b."""
-        a, b = self._offset(i), self._offset(j)
+        at_i, at_j = (partial(at_scale, exponents=self._relative[index]) for index in (i, j))
+        a, b = at_i(self._offset(i)), at_j(self._offset(j))
         aa, bb = a @ a, b @ b
-        total = self._norms[i, j] - 2 * (self._by_norm[i][j] @ a) - 2 * (self._by_norm[j][i] @ b)
-        total += bb * self._product(i, i).trace() + aa * self._product(j, j).trace()
-        total += 4 * (a @ self._product(i, j) @ b) - 3 * self.n * aa * bb
+        total = self._norms[i, j] - 2 * (at_i(self._by_norm[i][j]) @ a) - 2 * (at_j(self._by_norm[j][i]) @ b)
+        total += bb * at_i(at_i(self._product(i, i))).trace() + aa * at_j(at_j(self._product(j, j))).trace()
+        total += 4 * (at_i(a) @ self._product(i, j) @ at_j(b)) - 3 * self.n * aa * bb
         return float(total)
 
     def _spectrum(self, index: int) -> Spectrum:
@@ -278,14 +336,38 @@ class Stack:
             raise _not_finite("the representation", int((~finite).nonzero()[0]))
         squares = self._squares(index)
         constant = gram.diagonal() <= self.tolerance**2 * squares
+        if len(late := (self._aside[index] & ~constant).nonzero()):
+            raise MemstudyError(
+                f"unit {int(late[0])} (counted from 0) is huge and constant in the first samples, and varies "
+                "later; put the samples into another order."
+            )
         gram[constant] = 0
         gram[:, constant] = 0
-        values, vectors = torch.linalg.eigh((gram + gram.T) / 2)
-        singular_values = values.clamp(min=0).sqrt().flip(0)
-        rank = int((singular_values > self.tolerance * squares[~constant].sum().sqrt()).sum())
-        directions = vectors.flip(1).T[:rank]
-        quartic = self._quartic(index, index)
-        return Spectrum(self.n, singular_values[:rank], directions, quartic, constant.nonzero().flatten())
+        gram = (gram + gram.T) / 2
+        at = partial(at_scale, exponents=self._relative[index])
+        values, vectors = torch.linalg.eigh(at(at(gram).T))
+        found, rows = values.clamp(min=0).sqrt().flip(0), vectors.flip(1).T
+        rank, sizes = int((~constant).sum()), squares.sqrt().masked_fill(constant, 0)
+        if not clear(found, at(sizes), self.tolerance):
+            found, rows, self._whitenings[index] = self._unclear(index, gram, sizes)
+            rank = len(found)
+        return Spectrum(
+            self.n, found[:rank], rows[:rank], self._quartic(index, index), constant.nonzero().flatten(),
+            self._exponents[index],
+        )  # fmt: skip
+
+    def _unclear(self, index: int, gram: Tensor, sizes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """σ, directions and whitening, where small directions are lost in the products of units as they are.
+
+        They are not in those of units that are all of one size, whose root is then what `factorize` has from QR.
+        """
+        alike = torch.where(sizes > 0, gram.diagonal().sqrt(), 1.0)
+        values, vectors = torch.linalg.eigh(gram / alike / alike[:, None])
+        there = values > self.tolerance**2 * (sizes > 0).sum()
+        shares, vectors = values[there].sqrt(), vectors[:, there]
+        root = shares[:, None] * vectors.T * alike
+        left, found, rows = directions(root, sizes, self._relative[index], self.tolerance)
+        return found, rows, vectors / alike[:, None] / shares @ left
 
     def _squares(self, index: int) -> Tensor:
         """(p,) Σ x² of each unit, about zero."""
@@ -311,11 +393,6 @@ def first_few(units: Tensor) -> str:
     """The first three of some units: `0, 7, 9, …; counted from 0`."""
     shown = ", ".join(map(str, units[:3].tolist()))
     return f"{shown}{', …' if len(units) > 3 else ''}; counted from 0"
-
-
-def _whitened(spectrum: Spectrum) -> Tensor:
-    """(p, r): what turns centered samples into the basis."""
-    return spectrum.directions.T / spectrum.singular_values
 
 
 def same_samples(counts: Sequence[int]) -> None:
