@@ -1,7 +1,7 @@
 """Human labels: the authors' own file against what they published, and files that are not what they seem.
 
-CIFAR-10N's original file is read where MEMSTUDY_DATA has it. CIFAR-100N's is not at hand, so it is stood in for by
-one of the same form, which also lets every test of a damaged or hostile file run without any data.
+The original files are read where MEMSTUDY_DATA has them; a small one of the same form stands in elsewhere,
+and lets every test of a damaged or hostile file run without any data.
 """
 
 import io
@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import torch
 
-from memstudy.data import human
+from memstudy.data import human, pickled
 from memstudy.errors import MemstudyError
 
 N = 300
@@ -78,6 +78,20 @@ def test_the_published_noise_rates(original, clean, column):
     wrong = int((original[column] != clean).sum())
     assert wrong == count
     assert abs(100 * wrong / len(clean) - rate) <= 0.005
+
+
+def test_cifar_100_as_published_since_2023():
+    """Its coarse labels are lists: 20,100 of 50,000 fine labels are wrong, 40.20 % as in table 1."""
+    folder = Path(os.environ.get("MEMSTUDY_DATA", "nowhere"))
+    if (found := human.path(folder, "cifar100")) is None:
+        pytest.skip("MEMSTUDY_DATA has no CIFAR-100_human.pt")
+    table = pickled.read(found.read_bytes())
+    assert isinstance(table["noisy_coarse_label"], list)
+    true = table["clean_label"]
+    assert np.bincount(true).tolist() == [500] * 100  # CIFAR-100's training labels: as many of each class
+    labels = human.read(folder, "cifar100", "fine", true)
+    assert (labels.dtype, labels.shape) == (np.dtype(np.int64), (50_000,))
+    assert (labels != true).sum() == 20_100
 
 
 def test_the_original_is_whole_numbers_of_ten_classes(original, data, clean):
@@ -187,7 +201,15 @@ def test_fine_labels_of_cifar_100(tmp_path, place, table, true):
     labels[:] = 0  # the caller's own, to change
 
 
-@pytest.mark.parametrize("kind", ["i1", "u1", "<i2", ">i4", "u4", ">i8", "<i8"])
+@pytest.mark.parametrize("form", [np.ndarray.tolist, torch.from_numpy, list], ids=["list", "tensor", "numpy list"])
+def test_labels_as_lists_and_tensors(tmp_path, place, table, true, form):
+    torch.save({name: form(labels) for name, labels in table.items()}, place)
+    labels = human.read(tmp_path, "cifar100", "fine", true)
+    assert np.array_equal(labels, table["noisy_label"])
+    assert labels.dtype == np.int64
+
+
+@pytest.mark.parametrize("kind", ["i1", "u1", "<i2", ">i4", "u4", ">i8", "<i8", "u8"])
 def test_whole_numbers_of_any_width(tmp_path, place, table, true, kind):
     torch.save({name: labels.astype(kind) for name, labels in table.items()}, place)
     assert np.array_equal(human.read(tmp_path, "cifar100", "fine", true), table["noisy_label"])
@@ -240,17 +262,20 @@ CHANGES = {
     "no dimension": (lambda t: t.update(noisy_label=t["noisy_label"][0]), "whole numbers"),
     "floats": (lambda t: t.update(noisy_label=t["noisy_label"].astype(float)), "whole numbers"),
     "booleans": (lambda t: t.update(noisy_label=t["noisy_label"] > 3), "whole numbers"),
-    "unsigned 64": (lambda t: t.update(noisy_label=t["noisy_label"].astype("u8")), "whole numbers"),
     "objects": (lambda t: t.update(noisy_label=t["noisy_label"].astype(object)), "not the authors'"),
     "text": (lambda t: t.update(noisy_label=t["noisy_label"].astype(str)), "whole numbers"),
     "records": (lambda t: t.update(noisy_label=t["noisy_label"].view([("a", "i8")])), "not the authors'"),
-    "a list": (lambda t: t.update(noisy_label=t["noisy_label"].tolist()), "EMPTY_LIST"),
+    "a list of words": (lambda t: t.update(noisy_label=[*map(str, t["noisy_label"])]), "whole numbers"),
+    "a list of floats": (lambda t: t.update(noisy_label=t["noisy_label"].astype(float).tolist()), "whole numbers"),
+    "a list of truths": (lambda t: t.update(noisy_label=(t["noisy_label"] > 3).tolist()), "whole numbers"),
+    "a list of lists": (lambda t: t.update(noisy_label=[t["noisy_label"].tolist()]), "whole numbers"),
+    "an empty list": (lambda t: t.update(noisy_label=[]), "one dimension"),
+    "numbers beyond 64 bits": (lambda t: t.update(noisy_label=[2**70] * N), "LONG1"),
     "a tuple": (lambda t: t.update(noisy_label=(1, 2, 3)), "whole numbers"),
     "a word": (lambda t: t.update(noisy_label="worst"), "whole numbers"),
     "a table": (lambda t: t.update(noisy_label={"a": t["noisy_label"]}), "whole numbers"),
-    "a tensor": (lambda t: t.update(noisy_label=torch.arange(N)), "not the authors'"),
-    "a list beside": (lambda t: t.update(other=[1]), "EMPTY_LIST"),
-    "a number as a name": (lambda t: t.update({1: 2}), "names"),
+    "a tensor of two dimensions": (lambda t: t.update(noisy_label=torch.zeros(N, 1).long()), "one dimension"),
+    "a pair as a name": (lambda t: t.update({(1, 2): 2}), "names"),
 }
 
 
@@ -296,7 +321,7 @@ def test_a_pickle_cut_off_anywhere_is_refused(tmp_path, place, table, true):
     torch.save(table, place)
     whole = pickle_in(place)
     for length in range(len(whole)):
-        if length % 7 == 0 or length > len(whole) - 50:
+        if length % 41 == 0 or length > len(whole) - 50:
             place.write_bytes(rezipped(whole[:length]))
             refused(tmp_path, true, "truncated")
     place.write_bytes(rezipped(whole))
@@ -324,7 +349,7 @@ def test_a_pickle_changed_anywhere_gives_classes_or_one_sentence(tmp_path, place
     whole = pickle_in(place)
     generator = np.random.default_rng(1)
     outcomes = set()
-    for position in range(len(whole)):
+    for position in range(0, len(whole), 5):
         changed = bytearray(whole)
         changed[position] ^= int(generator.integers(1, 256))
         place.write_bytes(rezipped(bytes(changed)))
@@ -341,12 +366,12 @@ def test_a_pickle_changed_anywhere_gives_classes_or_one_sentence(tmp_path, place
 
 def test_a_file_far_too_large_is_not_even_read(tmp_path, place, true):
     with place.open("wb") as file:
-        file.truncate(human.LIMIT + 1)
+        file.truncate(pickled.LIMIT + 1)
     refused(tmp_path, true, "far too large")
     with zipfile.ZipFile(place, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("archive/data.pkl", bytes(human.LIMIT + 1))
+        archive.writestr("archive/data.pkl", bytes(pickled.LIMIT + 1))
     assert place.stat().st_size < 100_000
-    refused(tmp_path, true, "not one table")
+    refused(tmp_path, true, "far too large")
 
 
 # Hostile files
@@ -443,7 +468,7 @@ def test_an_array_over_memory_that_is_then_freed_is_not_made(tmp_path, place, tr
     place.write_bytes(
         rezipped(b"\x80\x02}" + noisy + first + b"s" + clean + over_first + b"s" + noisy + freed + b"s.")
     )
-    refused(tmp_path, true, "clean_label is not an array of whole numbers")
+    refused(tmp_path, true, "an array or tensor of another form")
 
 
 DOUBLED = b"".join(b"q" + bytes([depth]) + b"h" + bytes([depth]) + b"\x86" for depth in range(60))
@@ -484,18 +509,19 @@ def array(length=b"K\x01", kind=b"i8", order=b"<", content=bytes(8), encoding=b"
     )  # fmt: skip
 
 
+NUMBERS = "more or fewer numbers than are in the file"
 ARRAYS = {
-    "empty": array(b"K\x00", content=b""),
-    "longer than its bytes": array(b"K\x02"),
-    "shorter than its bytes": array(content=bytes(16)),
-    "no whole number of its type": array(content=bytes(7)),
-    "no bytes": array(content="\u0141".encode() * 8),
-    "another encoding": array(encoding=b"rot13"),
-    "negative": array(number(-1)),
-    "two dimensions": array(b"K\x01K\x01\x86"),
-    "an object": array(kind=b"O8", order=b"|"),
-    "a record": array(kind=b"i8,O"),
-    "no order": array(order=b"i8,O"),
+    "empty": (array(b"K\x00", content=b""), "not classes"),
+    "longer than its bytes": (array(b"K\x02"), NUMBERS),
+    "shorter than its bytes": (array(content=bytes(16)), NUMBERS),
+    "no whole number of its type": (array(content=bytes(7)), NUMBERS),
+    "no bytes": (array(content="\u0141".encode() * 8), "encode"),
+    "another encoding": (array(encoding=b"rot13"), NUMBERS),
+    "negative": (array(number(-1)), "without a shape"),
+    "two dimensions": (array(b"K\x01K\x01\x86"), "without a shape"),
+    "an object": (array(kind=b"O8", order=b"|"), "something else than whole numbers"),
+    "a record": (array(kind=b"i8,O"), "something else than whole numbers"),
+    "no order": (array(order=b"i8,O"), "something else than whole numbers"),
 }
 
 
@@ -507,12 +533,16 @@ def test_an_array_of_another_form_is_refused(tmp_path, place, what):
     names, zero = (b"clean_label", b"noisy_label"), np.zeros(1, np.int64)
     hold(array())
     assert np.array_equal(human.read(tmp_path, "cifar100", "fine", zero), zero)
-    hold(ARRAYS[what])
-    refused(tmp_path, zero, "clean_label is not an array of whole numbers")
+    pickled_array, says = ARRAYS[what]
+    hold(pickled_array)
+    refused(tmp_path, zero, says)
 
 
-def test_a_pickle_without_end_is_not_followed_to_it(tmp_path, place, true):
+def test_a_pickle_without_end_is_not_followed_to_it(tmp_path, place, true, monkeypatch):
     place.write_bytes(rezipped(b"(" * 20_000_000))
+    refused(tmp_path, true, "lists within lists without end")
+    monkeypatch.setattr(pickled, "INSTRUCTIONS", 10_000)
+    place.write_bytes(rezipped(b"N" * 20_000_000))
     refused(tmp_path, true, "far too many instructions")
 
 
@@ -545,4 +575,4 @@ def test_two_pickles_in_a_zip_are_one_too_many(tmp_path, place, table, true):
     with zipfile.ZipFile(place, "w") as archive:
         archive.writestr("a/data.pkl", pickled)
         archive.writestr("b/data.pkl", pickled)
-    refused(tmp_path, true, "not one table")
+    refused(tmp_path, true, "not one pickle")
