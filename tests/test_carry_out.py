@@ -109,7 +109,7 @@ def test_a_run_leaves_what_it_should(store):
     state = run.state()
     assert state["status"] == "finished"
     assert state["sessions"][-1]["device"] == "cpu"
-    assert state["floor"] == pytest.approx(2.2103, abs=1e-4)
+    assert state["expected_floor"] == pytest.approx(2.2103, abs=1e-4)
     names = {path.name for path in run.path.iterdir()} - {".lock"}
     assert names == {
         "recipe.toml",

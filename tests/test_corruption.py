@@ -832,7 +832,7 @@ def test_the_same_corruption_again_is_the_same(small, rule):
     one, other = corrupt(small, rule, seed=3), corrupt(small, rule, seed=3)
     assert torch.equal(one.noisy_labels, other.noisy_labels)
     assert content(one.images) == content(other.images)
-    assert (one.floor, one.realized_floor) == (other.floor, other.realized_floor)
+    assert (one.expected_floor, one.floor) == (other.expected_floor, other.floor)
 
 
 @pytest.mark.parametrize("rule", [name for name in RULES.names() if name not in GIVEN])
@@ -923,18 +923,18 @@ CLOSED_FORMS = {
     ],
 )
 def test_the_floor_in_closed_form(mnist5k, rate, expected):
-    assert dataset.corrupt(mnist5k, Corruption(rate=rate)).floor == pytest.approx(expected, abs=1e-12)
+    assert dataset.corrupt(mnist5k, Corruption(rate=rate)).expected_floor == pytest.approx(expected, abs=1e-12)
 
 
 @pytest.mark.parametrize("rule", CLOSED_FORMS)
 @pytest.mark.parametrize("rate", [0.0, 0.3, 0.75, 1.0])
 def test_the_floor_of_every_rule_in_closed_form(mnist5k, rule, rate):
     """Ten classes of the same size."""
-    assert corrupt(mnist5k, rule, rate=rate).floor == pytest.approx(CLOSED_FORMS[rule](rate), abs=1e-12)
+    assert corrupt(mnist5k, rule, rate=rate).expected_floor == pytest.approx(CLOSED_FORMS[rule](rate), abs=1e-12)
 
 
 def test_the_floor_of_the_paper_s_setting(corrupted):
-    assert round(corrupted.floor, 4) == 2.2103
+    assert round(corrupted.expected_floor, 4) == 2.2103
 
 
 @pytest.mark.parametrize("rate", [0.0, 0.25, 0.75, 1.0])
@@ -943,7 +943,7 @@ def test_the_floor_is_what_the_best_answer_without_memorization_reaches(rate):
     clean, matrix = labels(10), transitions.symmetric(10, rate)
     data = dataset.corrupt(only_labels(clean, 10), Corruption(rate=rate))
     answers = matrix[clean, data.noisy_labels.numpy()]
-    assert -np.log(answers).mean() == pytest.approx(data.floor, abs=0.03 if 0 < rate < 1 else 1e-9)
+    assert -np.log(answers).mean() == pytest.approx(data.expected_floor, abs=0.03 if 0 < rate < 1 else 1e-9)
 
 
 def cross_entropy(matrix, data):
@@ -954,12 +954,12 @@ def cross_entropy(matrix, data):
     "rule", ["symmetric", "symmetric-exact", "uniform", "pair", "asymmetric", "random-labels"]
 )
 @pytest.mark.parametrize("seed", range(3))
-def test_no_matrix_goes_below_the_realized_floor_and_the_realized_one_reaches_it(mnist5k, rule, seed):
+def test_no_matrix_goes_below_the_floor_and_the_realized_one_reaches_it(mnist5k, rule, seed):
     data = corrupt(mnist5k, rule, seed)
     assert data.expected is not None
-    assert cross_entropy(data.transition, data) == pytest.approx(data.realized_floor, abs=1e-12)
-    assert cross_entropy(data.expected, data) >= data.realized_floor
-    assert abs(data.realized_floor - data.floor) < 0.06
+    assert cross_entropy(data.transition, data) == pytest.approx(data.floor, abs=1e-12)
+    assert cross_entropy(data.expected, data) >= data.floor
+    assert abs(data.floor - data.expected_floor) < 0.06
 
 
 @few
@@ -972,14 +972,14 @@ def test_the_floor_weighs_each_class_by_its_share(matrix, shares, seed):
     )
     weights = np.bincount(clean, minlength=classes) / len(clean)
     entropies = [scipy.stats.entropy(row) for row in matrix]
-    assert data.floor == pytest.approx(weights @ entropies, abs=1e-12)
-    assert data.realized_floor == pytest.approx(cross_entropy(data.transition, data), abs=1e-12)
+    assert data.expected_floor == pytest.approx(weights @ entropies, abs=1e-12)
+    assert data.floor == pytest.approx(cross_entropy(data.transition, data), abs=1e-12)
 
 
 def test_the_floor_weighs_classes_by_how_often_they_occur():
     images = only_labels(np.array([0, 0, 0, 1]), 2)
     data = dataset.corrupt(images, Corruption("matrix", None, matrix=((1.0, 0.0), (0.5, 0.5))))
-    assert data.floor == pytest.approx(math.log(2) / 4)
+    assert data.expected_floor == pytest.approx(math.log(2) / 4)
 
 
 @pytest.mark.parametrize("rate", [0.0, 0.3, 1.0])
@@ -987,17 +987,17 @@ def test_the_floor_weighs_classes_by_how_often_they_occur():
 def test_the_floor_of_instance_noise_is_the_mean_entropy_of_its_samples(mnist5k, rate, seed):
     data = corrupt(mnist5k, "instance", seed, rate)
     result, expected = by_sample(mnist5k, rate, seed)
-    assert data.floor == pytest.approx(scipy.stats.entropy(expected, axis=1).mean(), abs=1e-12)
+    assert data.expected_floor == pytest.approx(scipy.stats.entropy(expected, axis=1).mean(), abs=1e-12)
     surprise = -np.log(expected[np.arange(4000), result])
-    assert data.realized_floor == pytest.approx(surprise.mean(), abs=1e-12)
+    assert data.floor == pytest.approx(surprise.mean(), abs=1e-12)
     second = np.square(np.log(expected, where=expected > 0, out=np.zeros_like(expected)))
     spread = ((expected * second).sum(axis=1) - scipy.stats.entropy(expected, axis=1) ** 2).clip(0).sum()
-    assert abs(data.realized_floor - data.floor) <= 6 * math.sqrt(spread) / 4000 + 1e-12
+    assert abs(data.floor - data.expected_floor) <= 6 * math.sqrt(spread) / 4000 + 1e-12
 
 
 def test_who_knows_the_image_goes_lower_than_who_knows_its_class(mnist5k):
     data = corrupt(mnist5k, "instance")
-    assert data.floor < transitions.entropy(data.transition)[mnist5k.train_labels.numpy()].mean()
+    assert data.expected_floor < transitions.entropy(data.transition)[mnist5k.train_labels.numpy()].mean()
 
 
 @pytest.mark.parametrize("shares", [(1, 1), (3, 1), (400, 0, 20)])
@@ -1010,19 +1010,19 @@ def test_the_floor_of_gaussian_images_is_the_entropy_of_the_labels(small, shares
         class_names=tuple("abcdefghij"[: len(shares)]),
     )
     data = dataset.corrupt(images, Corruption("gaussian", None))
-    assert data.floor == data.realized_floor == pytest.approx(scipy.stats.entropy(shares), abs=1e-12)
+    assert data.expected_floor == data.floor == pytest.approx(scipy.stats.entropy(shares), abs=1e-12)
 
 
 @pytest.mark.parametrize("rule", GIVEN)
-def test_of_given_labels_the_realized_floor_is_all_that_is_known(small, rule):
+def test_of_given_labels_the_floor_of_those_drawn_is_all_that_is_known(small, rule):
     data = corrupt(small, rule)
-    assert data.floor == data.realized_floor == pytest.approx(cross_entropy(data.transition, data), abs=1e-12)
+    assert data.expected_floor == data.floor == pytest.approx(cross_entropy(data.transition, data), abs=1e-12)
 
 
 @pytest.mark.parametrize("rule", PIXELS)
 def test_the_controls_realize_what_they_expect(small, rule):
     data = corrupt(small, rule)
-    assert data.floor == data.realized_floor
+    assert data.expected_floor == data.floor
     assert np.array_equal(data.transition, np.eye(10))
 
 

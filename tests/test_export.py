@@ -78,7 +78,7 @@ def test_the_default_epoch_is_the_last_kept_before_memorization_is_proven(run, m
     state = run.state()
 
     def floored(floor):
-        monkeypatch.setattr(run, "state", lambda: state | {"realized_floor": floor})
+        monkeypatch.setattr(run, "state", lambda: state | {"floor": floor})
         return memorizing_from(run), default_epoch(run)
 
     assert floored(losses.min() - 1) == (None, EPOCHS - 1)

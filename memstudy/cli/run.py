@@ -76,7 +76,7 @@ def run(
     recipe, needed = _recipe(context, file, chosen, say, data_dir, download)
 
     from memstudy.report.summary import run_summary
-    from memstudy.report.verdict import verdict
+    from memstudy.report.verdict import verdict, verdict_text
     from memstudy.store import Store
     from memstudy.store.records import HOW
     from memstudy.study.carry_out import Execution, carry_out
@@ -95,9 +95,9 @@ def run(
     if dynamics and not directory.recorded:
         progress.say(f"there are no records of its samples: {HOW}.")
     if as_json:
-        progress.print_json(run_summary(directory))
+        progress.print_json(run_summary(directory) | {"verdict": verdict(directory).as_dict()})
     else:
-        progress.say(verdict(directory))
+        progress.say(verdict_text(directory))
 
 
 def _recipe(

@@ -31,9 +31,9 @@ class CorruptedDataset:
     noisy_labels: (N,) int64, what the network is trained on.
     mask: (N,) bool, True where the noisy label differs from the true one.
     transition: (K, K) float64, realized frequencies P(noisy | true).
-    floor: the lowest training cross-entropy without memorization, in nats, expected over label draws.
-    realized_floor: the same for the labels actually drawn: no predictor that knows of each sample what the rule
-        looks at, and nothing else, goes lower on them. The two differ by sampling (about .01 for 4,000 labels).
+    floor: the lowest training cross-entropy without memorization, in nats, on the labels drawn: no predictor that
+        knows of each sample what the rule looks at, and nothing else, goes lower on them.
+    expected_floor: the same expected over label draws. They differ by sampling (about .01 for 4,000 labels).
     corruption: how the labels were made.
     expected: (K, K), the rule's own transition matrix; None for labels that depend on the image or were given.
     source: the whole image set as it was loaded.
@@ -47,7 +47,7 @@ class CorruptedDataset:
     mask: Tensor
     transition: Matrix
     floor: float
-    realized_floor: float
+    expected_floor: float
     corruption: Corruption
     expected: Matrix | None
     source: ImageSet
@@ -97,14 +97,14 @@ def corrupt(images: ImageSet, corruption: Corruption, given: Given | None = None
     noise = rule.draw(images, corruption, numpy_generator(corruption.seed, "corruption"), given)
     clean = images.train_labels.numpy()
     realized = transitions.realized(clean, noise.labels, images.classes)
-    floor, realized_floor = _floors(clean, noise, realized)
+    floor, expected_floor = _floors(clean, noise, realized)
     return CorruptedDataset(
         images=images if noise.images is None else noise.images,
         noisy_labels=torch.from_numpy(noise.labels),
         mask=torch.from_numpy(noise.labels != clean),
         transition=realized,
         floor=floor,
-        realized_floor=realized_floor,
+        expected_floor=expected_floor,
         corruption=corruption,
         expected=noise.by_class,
         source=images,
@@ -182,7 +182,7 @@ def _given(source: ImageSet, corruption: Corruption, places: Places) -> Given | 
 
 
 def _floors(clean: Labels, noise: Noise, realized: Matrix) -> tuple[float, float]:
-    """The floor expected over label draws, and the one for these labels (nats).
+    """The floor for these labels, and the one expected over label draws (nats).
 
     Both are conditional entropies of the noisy label. Where it depends on the true class alone, a network that
     knows every true class and the transition matrix, and nothing else, reaches H(noisy | class): expected with the
@@ -192,9 +192,9 @@ def _floors(clean: Labels, noise: Noise, realized: Matrix) -> tuple[float, float
     """
     if noise.by_sample is not None:
         drawn = noise.by_sample[np.arange(len(clean)), noise.labels]
-        return float(transitions.entropy(noise.by_sample).mean()), float(-np.log(drawn).mean())
+        return float(-np.log(drawn).mean()), float(transitions.entropy(noise.by_sample).mean())
     exact = float(transitions.entropy(realized)[clean].mean())
     if noise.by_class is None:
         return exact, exact
     expected = float(transitions.entropy(noise.by_class)[clean].mean())
-    return expected, expected if noise.images is not None else exact  # labels are kept there: no luck in them
+    return expected if noise.images is not None else exact, expected  # labels are kept there: no luck in them

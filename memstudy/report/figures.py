@@ -112,8 +112,8 @@ def _losses(setting: Setting) -> tuple[str, pd.DataFrame, sns.FacetGrid]:
         for axis in grid.axes.flat:
             axis.axhline(setting.floor, color="0.3", linestyle=":", linewidth=1.2)
         axis = grid.axes.flat[0]
-        axis.text(0.03, 0.04, f"dotted: floor {setting.floor:.4f}, the lowest\nexpected without memorization",
-                  transform=axis.transAxes, fontsize="small", color="0.3")  # fmt: skip
+        note = f"dotted: floor {setting.floor:.4f}, the lowest\non these labels without memorization"
+        axis.text(0.03, 0.04, note, transform=axis.transAxes, fontsize="small", color="0.3")
     data = data.assign(floor=setting.floor)
     return "losses", data, grid.set_axis_labels("epoch", "training loss $L_c$, nats")
 

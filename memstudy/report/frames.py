@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from statistics import fmean
 from typing import Any
 
 import pandas as pd
@@ -25,7 +26,7 @@ class Setting:
 
     recipe: Recipe  # what they share; no regularizers, seeds 0
     runs: tuple[RunDirectory, ...]
-    floor: float
+    floor: float  # mean over the runs, whose labels may be drawn by several seeds
     version: str = ""  # in words, what tells it from a setting that shares all of this
 
     @property
@@ -83,7 +84,7 @@ def settings(runs: Iterable[RunDirectory]) -> list[Setting]:
     for run in runs:
         groups.setdefault(shared(run.recipe), []).append(run)
     return [
-        Setting(recipe, members, float(members[0].state()["floor"]), version)
+        Setting(recipe, members, fmean(run.floor for run in members), version)
         for recipe, group in groups.items()
         for members, version in _one_version_each(group).items()
     ]
@@ -138,7 +139,7 @@ def groups(runs: Iterable[RunDirectory]) -> list[tuple[Setting, pd.DataFrame]]:
         found.setdefault(shared(run.recipe), []).append(run)
     return [
         (
-            Setting(shared(members[0].recipe), tuple(members), float(members[0].state()["floor"])),
+            Setting(shared(members[0].recipe), tuple(members), fmean(run.floor for run in members)),
             pd.DataFrame(_named(run, members) for run in members),
         )
         for members in found.values()

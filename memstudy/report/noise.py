@@ -31,6 +31,7 @@ def describe(artifact: Artifact) -> dict[str, str]:
     part = f"{artifact.train_size:,} chosen of" if artifact.train_size else "all of"
     floor = float(entropy(artifact.transition)[artifact.clean].mean())
     wrong = int(artifact.mask.sum())
+    most = "at most " if artifact.rule == "instance" else ""  # the probabilities of each image are not in the file
     return {
         "data set": f"{artifact.dataset}, {part} its training samples, {len(artifact.class_names)} classes",
         "images": f"SHA-256 {artifact.source_sha256}",
@@ -39,7 +40,7 @@ def describe(artifact: Artifact) -> dict[str, str]:
         "rate asked": asked,
         "rate realized": f"{artifact.rate_realized:.4f}: {wrong:,} of {len(artifact.noisy):,} labels are wrong",
         "labels": f"SHA-256 {artifact.labels_sha256}",
-        "floor": f"{floor:.4f} nats, the entropy of these noisy labels given the true class",
+        "floor": f"{most}{floor:.4f} nats, the entropy of these noisy labels given the true class",
         "format": f"version {artifact.version}",
     }
 

@@ -1,56 +1,230 @@
-"""What became of a run, in words."""
+"""What became of a run: what it memorized, by its predictions, and then its training loss against the floor.
+
+Predictions come first. A loss below the floor proves that labels are known beyond their classes, but not how many,
+and one above it proves nothing: it is measured while dropout, batch statistics and an epoch's changes disturb it.
+"""
 
 from __future__ import annotations
 
-import math
+from dataclasses import asdict, dataclass
+from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
+from memstudy.analysis.chance import Share, at_most_by_errors, by_confusion, by_spread, share
+from memstudy.data import artifact
+from memstudy.data.artifact import Artifact
 from memstudy.data.corruption import RULES
-from memstudy.store import RunDirectory
+from memstudy.errors import MemstudyError
+from memstudy.store import RunDirectory, Status
+from memstudy.store.run import LABELS
+
+MOST, SOME = 0.5, 0.1
+"""By how much the memorized share must exceed the expected one to be called so."""
 
 
-def verdict(run: RunDirectory) -> str:
-    """What became of a run: accuracy, what was memorized, and the training loss against its floor.
+@dataclass(frozen=True)
+class Verdict:
+    """Attributes.
 
-    Epochs are indices, counted from 0, as in metrics.csv.
+    memorized: the share of corrupted labels that are predicted after the last epoch; None if none is corrupted.
+    expected: the share that would be, had the network memorized none; None if there is nothing to tell it by.
+    by: what `expected` follows from: `confusion` (records of each sample), `spread` (noise that is even over
+        classes), or `errors`, which give no more than an upper bound. See `analysis.chance`.
+    memorizes: whether more are predicted than expected, interval against interval; None if that cannot be told.
+    train_cross_entropy: L_c of the last epoch, nats.
+    floor: the lowest that it can be on these labels without memorization, nats.
+    first_below_floor: the first epoch, counted from 0, whose L_c was below it; None if there was none.
     """
-    metrics, state = run.metrics(), run.state()
-    floors = state["floor"], state.get("realized_floor", state["floor"])
-    last, best = metrics.iloc[-1], metrics.iloc[int(metrics["test_accuracy"].argmax())]
-    text = (
-        f"after {len(metrics)} epoch{'s' if len(metrics) > 1 else ''}: "
-        f"test accuracy {100 * last['test_accuracy']:.1f} % "
-        f"(best: {100 * best['test_accuracy']:.1f} %, epoch {int(best['epoch'])})"
+
+    memorized: Share | None
+    expected: Share | None
+    by: str | None
+    memorizes: bool | None
+    train_cross_entropy: float
+    floor: float
+    first_below_floor: int | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, ready for JSON."""
+        return asdict(self)
+
+
+def verdict(run: RunDirectory) -> Verdict:
+    """The verdict on what a run has done so far. A MemstudyError if it has done nothing, or a file is damaged."""
+    return _judged(run, *_evidence(run))
+
+
+def verdict_text(run: RunDirectory) -> str:
+    """What became of a run in a few lines: accuracy, what was memorized, and the loss against its floor."""
+    metrics, labels, predicted = _evidence(run)
+    found, state, rule = (
+        _judged(run, metrics, labels, predicted),
+        run.state(),
+        RULES.get(run.recipe.corruption.rule),
     )
+    lines = [_accuracy(metrics, labels, run.recipe.training.epochs)]
     if note := state.get("data_note"):
-        text = f"{run.recipe.dataset} was {note}.\n{text}"
-    if math.isnan(last["memorized"]) and not max(floors):
-        return f"{text}; no label is corrupted, so there is nothing to memorize.\n{run.path}"
-    if not math.isnan(last["memorized"]):
+        lines.insert(0, f"{run.recipe.dataset} was {note}.")
+    if run.status is Status.FAILED:
+        lines.append(f"it failed: {state['failure']}.")
+    if predicted is not None and np.ptp(predicted) == 0:
+        lines.append(
+            f"it has learned nothing: it takes every training image for {labels.class_names[predicted[0]]}."
+        )
+    if found.memorized is None:
+        judged = _without_corruption(found, metrics.iloc[-1], rule.replaces_images)
+    else:
+        judged = f"{_by_predictions(found, labels)} {_by_loss(found, rule.given is not None)}"
+    return "\n".join([*lines, f"verdict: {judged}", str(run.path)])
+
+
+Predictions = NDArray[np.integer]
+
+
+def _evidence(run: RunDirectory) -> tuple[pd.DataFrame, Artifact, Predictions | None]:
+    """The metrics, the labels, and, if each sample was recorded, the last epoch's predictions (N,)."""
+    metrics = run.metrics()
+    if not len(metrics):
+        raise MemstudyError(f"{run.name} has no finished epoch to judge; run it again.")
+    labels = artifact.read(run.path / LABELS)
+    if not run.recorded:
+        return metrics, labels, None
+    return metrics, labels, np.asarray(run.dynamics(len(labels.noisy)).prediction[len(metrics) - 1])
+
+
+def _judged(run: RunDirectory, metrics: pd.DataFrame, labels: Artifact, predicted: Predictions | None) -> Verdict:
+    last, losses = metrics.iloc[-1], metrics["train_cross_entropy"]
+    corrupted = int(labels.mask.sum())
+    memorized = share(round(last["memorized"] * corrupted), corrupted) if corrupted else None
+    expected, by = _expected(last, labels, predicted) if corrupted else (None, None)
+    memorizes = None
+    if memorized is not None and expected is not None:
+        memorizes = memorized.low > expected.high
+        if by == "errors" and not memorizes:
+            memorizes = None
+    below = metrics.loc[losses < run.floor, "epoch"]
+    first = int(below.iloc[0]) if len(below) else None
+    return Verdict(memorized, expected, by, memorizes, float(losses.iloc[-1]), run.floor, first)
+
+
+def _expected(
+    last: pd.Series[float], labels: Artifact, predicted: Predictions | None
+) -> tuple[Share | None, str | None]:
+    """The share to expect without memorization, by the best that there is, and by what."""
+    classes = len(labels.class_names)
+    if predicted is not None:
+        return by_confusion(predicted, labels.clean, labels.noisy), "confusion"
+    if classes > 2 and _even(labels.transition_asked):
+        return by_spread(last["other"], int(labels.mask.sum()), classes), "spread"
+    return at_most_by_errors(last["clean_accuracy"], labels.clean, labels.noisy), "errors"
+
+
+def _even(transition: NDArray[np.float64]) -> bool:
+    """Whether a rule's matrix gives each wrong class of a true one the same probability."""
+    if not len(transition):
+        return False
+    wrong = transition[~np.eye(len(transition), dtype=bool)].reshape(len(transition), -1)
+    return np.allclose(wrong, wrong[:, :1])
+
+
+# In words
+
+RECORDS = "Records of each sample would tell: they are made in training, with --dynamics."
+
+
+def _percent(found: Share, interval: str = "") -> str:
+    return f"{100 * found.value:.1f} % ({interval}{100 * found.low:.1f} to {100 * found.high:.1f} %)"
+
+
+def _accuracy(metrics: pd.DataFrame, labels: Artifact, epochs: int) -> str:
+    last, best = metrics.iloc[-1], metrics.iloc[int(metrics["test_accuracy"].argmax())]
+    done = f"{len(metrics)} of {epochs}" if len(metrics) < epochs else f"{epochs}"
+    text = (
+        f"after {done} epoch{'s' if epochs > 1 else ''}: test accuracy {100 * last['test_accuracy']:.1f} % (best: "
+        f"{100 * best['test_accuracy']:.1f} %, epoch {int(best['epoch'])}, counted from 0)"
+    )
+    if corrupted := int(labels.mask.sum()):
         text += (
-            f"; of the corrupted labels {100 * last['memorized']:.1f} % are memorized, "
+            f"; of {corrupted:,} corrupted labels {100 * last['memorized']:.1f} % are memorized, "
             f"{100 * last['recovered']:.1f} % recovered"
         )
-    given = RULES.get(run.recipe.corruption.rule).given is not None
-    return f"{text}.\nverdict: {_against_floor(metrics, *floors, given)}\n{run.path}"
+    return f"{text}."
 
 
-def _against_floor(metrics: pd.DataFrame, floor: float, realized: float, given: bool) -> str:
-    """A loss below both floors is memorization; one above proves nothing by itself.
-
-    The expected floor is what figures show; on the labels drawn, luck alone can reach the realized one. Labels
-    that were given, by people say, may be wrong for reasons that the image shows.
-    """
-    loss, lowest = metrics["train_cross_entropy"], min(floor, realized)
-    below = metrics.loc[loss < lowest, "epoch"]
-    bound = f"{lowest:.4f}, the lowest on these labels that needs no memorization"
-    if not given:
-        bound += f" ({floor:.4f} is expected)"
-    if len(below):
-        caveat = " if the labels do not depend on the images" if given else ""
+def _by_predictions(found: Verdict, labels: Artifact) -> str:
+    """What the predictions of corrupted samples say."""
+    assert found.memorized is not None
+    if _one_label_each(labels.transition):
         return (
-            f"it memorizes{caveat}: the training loss L_c is {loss.iloc[-1]:.4f}, and went below the floor at "
-            f"epoch {int(below.iloc[0])}: {bound}."
+            "all samples of a class carry the same label, so predicting it needs no more than the class: nothing "
+            "tells whether any is memorized."
         )
-    return f"no memorization shows in the loss: L_c is {loss.iloc[-1]:.4f}, above the floor: {bound}."
+    measured = f"{_percent(found.memorized, '95 % interval ')} of them are predicted"
+    if found.by == "errors" or found.expected is None:
+        bound = (
+            ""
+            if found.expected is None
+            else f"; confusing classes gives at most {100 * found.expected.high:.1f} %"
+        )
+        if not found.memorizes:
+            return f"these numbers do not tell whether it memorizes corrupted labels: {measured}{bound}. {RECORDS}"
+    else:
+        bound = f"; confusing classes alone gives {_percent(found.expected)}"
+    if not found.memorizes:
+        return f"it shows no memorization of corrupted labels: {measured}{bound}."
+    assert found.expected is not None
+    excess = found.memorized.value - found.expected.value
+    many = "most" if excess >= MOST else "some" if excess >= SOME else "few"
+    return f"it memorizes {many} of the corrupted labels: {measured}{bound}.{_caveat(labels)}"
+
+
+def _one_label_each(transition: NDArray[np.float64]) -> bool:
+    """Whether the noisy label follows from the true class."""
+    return bool(np.isin(transition, (0.0, 1.0)).all())
+
+
+def _caveat(labels: Artifact) -> str:
+    """Where a label has to do with its image, to predict it may be to see what there is to see."""
+    return (
+        "" if len(labels.transition_asked) else " (Some may be seen in the image: these labels may depend on it.)"
+    )
+
+
+def _by_loss(found: Verdict, given: bool) -> str:
+    """What the training loss adds.
+
+    Labels that were given, by people say, may be wrong for reasons that the image shows.
+    """
+    floor = f"the floor, {found.floor:.4f}, the lowest on these labels without memorization"
+    if given:
+        floor += " if they do not depend on the images"
+    text, first = f"L_c is {found.train_cross_entropy:.4f},", found.first_below_floor
+    if first is None:
+        text = f"{text} above {floor}."
+        return (
+            f"The training loss alone does not show it: {text}"
+            if found.memorizes
+            else f"The training loss: {text}"
+        )
+    if found.train_cross_entropy < found.floor:
+        text = f"{text} below {floor}; it first was at epoch {first}."
+    else:
+        text = f"{text} but at epoch {first} it was below {floor}."
+    if found.memorizes:
+        return f"The training loss says so, too: {text}"
+    return f"The training loss says that it knows some labels beyond their classes: {text}"
+
+
+def _without_corruption(found: Verdict, last: pd.Series[float], replaced: bool) -> str:
+    """What there is to say where every label is the true one; with the images replaced it is a control."""
+    known = (
+        f"of the training labels {100 * last['clean_accuracy']:.1f} % are predicted, of the test labels "
+        f"{100 * last['test_accuracy']:.1f} %"
+    )
+    if not replaced:
+        return f"no label is corrupted, so there is no wrong one to memorize; {known}."
+    text = f"no label is corrupted, but the images are replaced: {known}; the difference is memorized."
+    return f"{text} {_by_loss(found, given=False)}" if found.floor else text

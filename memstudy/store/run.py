@@ -100,6 +100,22 @@ class RunDirectory:
         """The content of state.json; a new run's if there is none."""
         return states.read(self.path / STATE)
 
+    @property
+    def floor(self) -> float:
+        """The lowest training cross-entropy on the labels drawn without memorization, nats (see `data.dataset`).
+
+        Wherever a run speaks of its floor, it is this one; what is expected over label draws is named so. Earlier
+        versions wrote `floor` for that, and this one as `realized_floor`.
+        """
+        state = self.state()
+        return float(state.get("realized_floor", state["floor"]))
+
+    @property
+    def expected_floor(self) -> float:
+        """The same expected over label draws."""
+        state = self.state()
+        return float(state.get("expected_floor", state["floor"]))
+
     def update(self, **changes: Any) -> None:
         """Change some keys of state.json, atomically."""
         states.write(self.path / STATE, self.state() | changes)

@@ -195,7 +195,7 @@ def _prepare(
     run.update(
         status=Status.RUNNING,
         failure=None,
-        realized_floor=data.realized_floor,
+        expected_floor=data.expected_floor,
         sessions=[
             *earlier.get("sessions", []),
             {"from_epoch": state.epochs_done, **environment(place), "processes": processes},

@@ -14,7 +14,7 @@ from memstudy.training import DeviceData, predict
 def memorizing_from(run: RunDirectory) -> int | None:
     """The first epoch whose L_c is below the floor of the run's labels, so that some are memorized; or None."""
     losses = run.metrics()["train_cross_entropy"]
-    below = losses.index[losses < run.state()["realized_floor"]]
+    below = losses.index[losses < run.floor]
     return int(below[0]) if len(below) else None
 
 
