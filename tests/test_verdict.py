@@ -46,7 +46,8 @@ def write(tmp_path, mnist5k):
                 "other": 0.09,
             }
             values = last if epoch == len(losses) - 1 else early
-            run.append_metrics(epoch, {"train_cross_entropy": loss, **values})
+            others = {"train_cross_entropy": loss, "test_cross_entropy": 0.5, "train_activation_loss": 0.1}
+            run.append_metrics(epoch, values | others)
         if status == "finished":
             run.finish()
         return run, data

@@ -101,7 +101,8 @@ KINDS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "status": (lambda value: value in list(Status), "a known status"),
     "failure": (lambda value: value is None or _is_text(value), "a text"),
     "floor": (_is_number, "a number"),
-    "realized_floor": (_is_number, "a number"),
+    "expected_floor": (_is_number, "a number"),
+    "realized_floor": (_is_number, "a number"),  # what earlier versions called the floor
     "corrupted_share": (_is_number, "a number"),
     "epochs": (_is_count, "a whole number"),
     "data_sha256": (_is_text, "a text"),
