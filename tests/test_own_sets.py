@@ -1,6 +1,8 @@
 """The user's own sets: real images in the user's files, and one sentence for whatever is wrong with those."""
 
+import os
 import re
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -82,6 +84,31 @@ def test_labels_may_be_whole_numbers_of_any_kind(tmp_path, arrays, small, kind):
     assert sources.load("mine", tmp_path).content_hash() == small.content_hash()
 
 
+@pytest.mark.parametrize("kind", [np.uint8, np.int64])
+def test_labels_may_stand_in_one_column(tmp_path, arrays, small, kind):
+    """As in every single-label set of MedMNIST, (N, 1) uint8, with a validation part besides."""
+    columns = {k: v.astype(kind)[:, None] if k.endswith("labels") else v for k, v in arrays.items()}
+    validation = {"val_images": arrays["test_images"], "val_labels": columns["test_labels"]}
+    write_npz(tmp_path, {**columns, **validation})
+    images = sources.load("mine", tmp_path)
+    assert images.content_hash() == small.content_hash()
+    assert images.train_labels.shape == (400,)
+
+
+def test_names_may_be_bytes(tmp_path, arrays):
+    words = [*"abcdefghi", "Größe"]
+    write_npz(tmp_path, {**arrays, "class_names": np.array([word.encode() for word in words])})
+    assert sources.load("mine", tmp_path).class_names == tuple(words)
+
+
+def test_an_entry_that_is_no_array_is_not_taken_for_the_array_of_its_name(tmp_path, arrays, small):
+    """`numpy.load` gives the bytes of an entry `train_images` where there is `train_images.npy`, too."""
+    path = write_npz(tmp_path, arrays)
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("train_images", b"no array")
+    assert sources.load("mine", tmp_path).content_hash() == small.content_hash()
+
+
 def test_an_npz_may_name_its_classes_and_hold_other_things(tmp_path, arrays):
     words = np.array(["nil", *"abcdefgh", "Größe"])
     np.savez_compressed(tmp_path / "mine.npz", **arrays, class_names=words, remark=np.array("mine"))
@@ -125,6 +152,20 @@ BROKEN = {
     "labels as truths": (lambda a: {"train_labels": a["train_labels"] > 4}, ["bool", "whole numbers"]),
     "labels as words": (lambda a: {"train_labels": a["train_labels"].astype(str)}, ["<U", "whole numbers"]),
     "one-hot labels": (lambda a: {"train_labels": np.eye(10, dtype=int)[a["train_labels"]]}, ["(400, 10)"]),
+    "labels of several kinds": (
+        lambda a: {"train_labels": np.eye(14, dtype=np.uint8)[a["train_labels"]]},  # as in MedMNIST's ChestMNIST
+        ["(400, 14)", "one class an image"],
+    ),
+    "labels as bytes": (lambda a: {"train_labels": a["train_labels"].astype("S1")}, ["|S1", "whole numbers"]),
+    "labels as times": (lambda a: {"test_labels": a["test_labels"].astype("M8[s]")}, ["datetime64", "whole"]),
+    "images as bytes": (lambda a: {"train_images": np.array([b"\x89PNG"] * 400)}, ["|S4", "images (N, H, W)"]),
+    "images as records": (
+        lambda a: {"test_images": np.zeros((100, 28, 28), [("red", "u1")])},
+        ["test_images", "'red'"],
+    ),
+    "names that are no UTF-8": (lambda a: {"class_names": np.array([b"\xff"] * 10)}, ["utf-8"]),
+    "a name of two lines": (lambda a: {"class_names": np.array([*"abcdefghi", "j\nk"])}, [r"'j\nk'", "rename"]),
+    "half a character": (lambda a: {"class_names": np.array([*"abcdefghi", "\ud800"])}, [r"'\ud800'", "rename"]),
     "a single label": (lambda a: {"train_labels": np.array(3)}, ["train_labels", "()"]),
     "negative training labels": (lambda a: with_label(a, "train", 3, -1), ["go down to -1", "counted from 0"]),
     "negative test labels": (lambda a: with_label(a, "test", 3, -7), ["go down to -7"]),
@@ -186,8 +227,6 @@ def test_a_foreign_file_is_told(tmp_path, content):
 
 def test_a_header_that_lies_is_told(tmp_path, arrays):
     """More images than any memory holds, in a few bytes."""
-    import zipfile
-
     path = write_npz(tmp_path, {k: v for k, v in arrays.items() if k != "train_images"})
     with zipfile.ZipFile(path, "a") as archive:
         header = b"{'descr': '|u1', 'fortran_order': False, 'shape': (400, 9999999, 9999999), }".ljust(117) + b"\n"
@@ -296,6 +335,59 @@ def test_a_part_without_folders_of_classes_is_named(tmp_path):
     (tmp_path / "mine" / "train").mkdir(parents=True)
     (tmp_path / "mine" / "test").mkdir()
     refused(tmp_path, "holds no folders of classes")
+
+
+def test_what_editors_and_systems_leave_in_folders_is_no_part_of_a_set(tmp_path, arrays):
+    """Jupyter's checkpoints, macOS's, Windows' and a NAS's files, beside the classes, in them and below."""
+    folder = write_folder(tmp_path, arrays)
+    before = sources.load("mine", tmp_path)
+    content = (folder / "train" / "a" / "0.png").read_bytes()
+    for part in ("train", "test"):
+        (folder / part / "c" / "deeper").mkdir()
+        for place in (folder / part, folder / part / "a", folder / part / "c" / "deeper"):
+            for name in (".ipynb_checkpoints", "__MACOSX", "@eaDir", ".cache/nested"):
+                (place / name).mkdir(parents=True)
+                (place / name / "0-checkpoint.png").write_bytes(content)
+            (place / "._0.png").write_bytes(b"\x00\x05\x16\x07 resource fork")
+            for name in (".DS_Store", "Thumbs.db", "desktop.ini"):
+                (place / name).write_bytes(b"\x00")
+    after = sources.load("mine", tmp_path)
+    assert after.class_names == before.class_names == tuple("abcdefghij")
+    assert after.content_hash() == before.content_hash()
+
+
+def test_the_order_is_that_of_torchvision(tmp_path, arrays):
+    """Also where folders lie in folders, and their names are such that paths sort otherwise than names."""
+    from torchvision.datasets import ImageFolder
+
+    folder = write_folder(tmp_path, arrays)
+    for number, place in enumerate(("a/x", "a/x-y", "a/x/z", "j/B", "j/a")):
+        (folder / "train" / place).mkdir()
+        for ending in ("PNG", "Jpg", "txt"):
+            file = folder / "train" / place / f"{number}.{ending}"
+            file.write_bytes((folder / "train" / "b" / f"{number % 4}.png").read_bytes())
+    theirs = ImageFolder(folder / "train")
+    images = sources.load("mine", tmp_path)
+    assert images.class_names == tuple(theirs.classes)
+    assert images.train_labels.tolist() == theirs.targets
+    assert torch.equal(
+        images.train_images[:, 0],
+        torch.stack([torch.from_numpy(np.array(image.convert("L"))) for image, _ in theirs]),
+    )
+
+
+def test_a_folder_that_leads_back_to_itself_is_read_once(tmp_path, arrays):
+    folder = write_folder(tmp_path, arrays)
+    before = sources.load("mine", tmp_path).content_hash()
+    (folder / "train" / "a" / "again").symlink_to(folder / "train" / "a")
+    (folder / "train" / "b" / "up").symlink_to(folder / "train" / "b")
+    assert sources.load("mine", tmp_path).content_hash() == before
+
+
+def test_a_pipe_is_no_image(tmp_path, arrays):
+    bad = write_folder(tmp_path, arrays) / "train" / "a" / "9.png"
+    os.mkfifo(bad)
+    refused(tmp_path, f"{bad} cannot be read as an image", "no file")
 
 
 # Names

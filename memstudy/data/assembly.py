@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,15 +13,20 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from memstudy.data.images import ImageSet
-from memstudy.errors import MemstudyError
+from memstudy.errors import MemstudyError, listed, quoted, shortened
 
 PARTS = ("train", "test")
+CONTROL = {"Cc", "Cs", "Zl", "Zp"}
+"""Unicode's categories of control characters, halves of characters, and line and paragraph separators."""
 
 
 def checked_classes(
     place: Path, train: NDArray[Any], test: NDArray[Any], given: Sequence[str] | None
 ) -> tuple[str, ...]:
-    """The names of the classes, their numbers if none are given. Labels must be 0 to K - 1, each trained on."""
+    """The names of the classes, their numbers if none are given. Labels must be 0 to K - 1, each trained on.
+
+    Names are text of one line each: they stand in tables and figures.
+    """
     seen = [int(label) for label in np.unique(train)]
     classes = tuple(given) if given is not None else tuple(str(label) for label in range(len(seen)))
     lowest, highest = min(seen[0], int(test.min())), max(seen[-1], int(test.max()))
@@ -28,7 +34,8 @@ def checked_classes(
         raise MemstudyError(f"the labels in {place} go down to {lowest}; the classes are counted from 0.")
     if missing := sorted(set(range(len(classes))) - set(seen)):
         raise MemstudyError(
-            f"no training image in {place} has the label {missing[0]} (class {classes[missing[0]]}); labels are "
+            f"no training image in {place} has the label {missing[0]} (class {shortened(classes[missing[0]])}); "
+            "labels are "
             "counted from 0 without gaps, and every class needs training images."
         )
     if highest >= len(classes):
@@ -38,7 +45,11 @@ def checked_classes(
         )
     if len(set(classes)) < max(2, len(classes)):
         raise MemstudyError(
-            f"{place} has the classes {', '.join(classes)}; there must be two or more, all different."
+            f"{place} has the classes {listed(classes)}; there must be two or more, all different."
+        )
+    if unprintable := [name for name in classes if any(unicodedata.category(mark) in CONTROL for mark in name)]:
+        raise MemstudyError(
+            f"{place} has the class name {quoted(unprintable[0])}, which is no line of text; rename the class."
         )
     return classes
 

@@ -1,11 +1,13 @@
-"""An image set of the user's in folders, one a class, as torchvision's ImageFolder reads them.
+"""An image set of the user's in folders, one a class, in the order of torchvision's ImageFolder.
 
 NAME/train/CLASS/*.png and NAME/test/CLASS/*.png (or val): any usual image type, all of one size and square;
-gray if every file is gray, else RGB. Classes in the order of the alphabet.
+gray if every file is gray, else RGB. Classes in the order of the alphabet. What editors and systems leave in
+folders is no part of a set: hidden files and folders (.ipynb_checkpoints, ._0.png, .DS_Store) and __MACOSX.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,6 +19,11 @@ from memstudy.data.images import ImageSet
 from memstudy.errors import MemstudyError, reason
 
 Files = list[tuple[str, int]]
+
+IMAGES = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
+"""Endings of image files, torchvision's; others are ignored."""
+LEFT_BEHIND = {"__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information", "lost+found"}
+"""Folders that systems make without being asked, and whose names do not begin with a dot."""
 
 
 def read(folder: Path, name: str) -> ImageSet:
@@ -57,15 +64,39 @@ def test_part(folder: Path) -> Path:
 
 def _listed(folder: Path) -> tuple[list[str], Files]:
     """The classes of an image folder, and its files, each with its label."""
-    from torchvision.datasets import ImageFolder
-
     try:
-        found = ImageFolder(folder, allow_empty=True)
+        classes = sorted(
+            path.name for path in folder.iterdir() if path.is_dir() and not _is_left_behind(path.name)
+        )
+        files = [(file, label) for label, word in enumerate(classes) for file in _images(folder / word)]
     except OSError as error:
-        raise MemstudyError(
-            f"{folder} holds no folders of classes that can be read ({reason(error)}); make one a class."
-        ) from error
-    return found.classes, found.samples
+        raise MemstudyError(f"{folder} cannot be read ({reason(error)}); make its folders readable.") from error
+    if not classes:
+        raise MemstudyError(f"{folder} holds no folders of classes; make one a class.")
+    return classes, files
+
+
+def _is_left_behind(name: str) -> bool:
+    return name.startswith(".") or name in LEFT_BEHIND
+
+
+def _images(folder: Path) -> list[str]:
+    """The image files of a class, at any depth, sorted by folder, then by name. A folder is entered once."""
+
+    def refuse(error: OSError) -> None:
+        raise error
+
+    walked, entered = [], {os.path.realpath(folder)}
+    for parent, folders, names in os.walk(folder, onerror=refuse, followlinks=True):
+        inner = {name: os.path.realpath(f"{parent}{os.sep}{name}") for name in folders}
+        folders.clear()
+        for name in sorted(inner):
+            if inner[name] not in entered and not _is_left_behind(name):
+                entered.add(inner[name])
+                folders.append(name)
+        images = [name for name in names if name.lower().endswith(IMAGES) and not _is_left_behind(name)]
+        walked.append((parent, sorted(images)))
+    return [f"{parent}{os.sep}{name}" for parent, images in sorted(walked) for name in images]
 
 
 def _decoded(files: Sequence[str]) -> NDArray[np.uint8]:
@@ -94,6 +125,8 @@ def _one(file: str) -> NDArray[np.uint8]:
     from PIL import Image
 
     try:
+        if not Path(file).is_file():  # a pipe, say, from which nothing may ever come
+            raise OSError("it is no file")
         with Image.open(file) as image:
             deep = image.mode[0] in "IF"  # 16 or 32 bits: reduced to 8, they would be cut off rather than scaled
             pixels = np.asarray(image.convert("L" if image.mode == "L" else "RGB"))

@@ -1,7 +1,8 @@
 """An image set of the user's in an .npz file. Nothing in it is ever run.
 
 train_images, test_images: uint8, (N, H, W) or (N, H, W, C), square, any number of channels; train_labels,
-test_labels: (N,) whole numbers from 0; class_names, if wanted: (K,) text.
+test_labels: (N,) or (N, 1) whole numbers from 0; class_names, if wanted: (K,) text. Other arrays are ignored.
+MedMNIST's files are such sets.
 """
 
 from __future__ import annotations
@@ -11,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from memstudy.data.assembly import PARTS, checked_classes, image_set
 from memstudy.data.images import ImageSet
-from memstudy.errors import MemstudyError, reason
+from memstudy.errors import MemstudyError, reason, shortened
 
 KEYS = ("train_images", "train_labels", "test_images", "test_labels")
 LAYOUT = "(N, H, W) or (N, H, W, C), square and uint8"
@@ -34,21 +36,26 @@ def read(path: Path, name: str) -> ImageSet:
     """Decode an .npz of four arrays."""
     headers = _headers(path)
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            arrays = {key: archive[key] for key in headers}
-    except Exception as error:  # numpy, zipfile and zlib each raise their own
+        with zipfile.ZipFile(path) as archive:
+            arrays = {key: _array(archive, key) for key in headers}
+        given = [_word(word) for word in arrays["class_names"].tolist()] if "class_names" in arrays else None
+    except Exception as error:  # zipfile, zlib and numpy each raise their own
         raise _unreadable(path, error) from error
-    images, labels = ({part: arrays[f"{part}_{kind}"] for part in PARTS} for kind in ("images", "labels"))
-    given = [str(word) for word in arrays["class_names"]] if "class_names" in arrays else None
+    images = {part: arrays[f"{part}_images"] for part in PARTS}
+    labels = {part: arrays[f"{part}_labels"].reshape(-1) for part in PARTS}
     return image_set(name, images, labels, checked_classes(path, labels["train"], labels["test"], given))
+
+
+def _word(name: str | bytes) -> str:
+    return name.decode() if isinstance(name, bytes) else name
 
 
 def _headers(path: Path) -> dict[str, Header]:
     """Shape and type of each array that is wanted, checked; their content is not read."""
     try:
         with zipfile.ZipFile(path) as archive:
-            there = {entry.removesuffix(".npy") for entry in archive.namelist()}
-            found = {key: _header(archive, key) for key in (*KEYS, "class_names") if key in there}
+            there = {*archive.namelist()}
+            found = {key: _header(archive, key) for key in (*KEYS, "class_names") if f"{key}.npy" in there}
     except Exception as error:  # zipfile, zlib and numpy each raise their own
         raise _unreadable(path, error) from error
     if missing := [key for key in KEYS if key not in found]:
@@ -80,6 +87,13 @@ def _header(archive: zipfile.ZipFile, key: str) -> Header:
     return shape, kind
 
 
+def _array(archive: zipfile.ZipFile, key: str) -> NDArray[Any]:
+    """The array whose header was checked. (`numpy.load` might give another entry, one without the ending .npy.)"""
+    with archive.open(f"{key}.npy") as file:
+        array: NDArray[Any] = np.lib.format.read_array(file, allow_pickle=False)
+    return array
+
+
 def _unreadable(path: Path, error: Exception) -> MemstudyError:
     return MemstudyError(
         f"{path} is truncated, damaged or no .npz file ({reason(error)}); write it again with numpy.savez."
@@ -88,15 +102,16 @@ def _unreadable(path: Path, error: Exception) -> MemstudyError:
 
 def _check_header(path: Path, key: str, shape: tuple[int, ...], kind: np.dtype[Any]) -> None:
     if key == "class_names":
-        good, wanted = kind.kind == "U" and len(shape) == 1, "text, (K,), such as numpy.array(['cat', 'dog'])"
+        good, wanted = kind.kind in "US" and len(shape) == 1, "text, (K,), such as numpy.array(['cat', 'dog'])"
     elif key.endswith("labels"):
-        good, wanted = kind.kind in "iu" and len(shape) == 1, "whole numbers, (N,)"
+        good = kind.kind in "iu" and (len(shape) == 1 or shape[1:] == (1,))
+        wanted = "whole numbers, (N,) or (N, 1), one class an image"
     else:
         square = len(shape) in (3, 4) and shape[1] == shape[2] and 0 not in shape[1:]
         good, wanted = kind == np.uint8 and square, f"images {LAYOUT}"
     if not good:
         objects = " (arrays of objects are never read, as that can run what is in them)" if kind.hasobject else ""
-        raise MemstudyError(f"{key} in {path} is {kind}, {shape}{objects}; it must be {wanted}.")
+        raise MemstudyError(f"{key} in {path} is {shortened(str(kind))}, {shape}{objects}; it must be {wanted}.")
 
 
 def _check_lengths(path: Path, part: str, images: int, labels: int) -> None:
