@@ -46,6 +46,7 @@ PRESETS = {
             dataset="mnist",
             training=Training(epochs=701, batch_size=64, learning_rate=1e-3, momentum=0.5),
         ),
+        options={"bn": {"gamma": "uniform"}},  # as in PyTorch 0.4 to 1.1, the authors' versions
         checkpoint_every=100,
     ),
 }

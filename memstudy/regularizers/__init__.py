@@ -15,11 +15,12 @@ from memstudy import recipe
 from memstudy.errors import MemstudyError, quoted, unknown
 from memstudy.recipe import Option
 from memstudy.registry import Registry
+from memstudy.regularizers.later import is_later, recorded
 
 if TYPE_CHECKING:
     from memstudy.regularizers.base import Regularizer, Step
 
-__all__ = ["REGULARIZERS", "Regularizer", "Step", "build", "canonical", "checked", "label", "names", "parse"]
+__all__ = ["REGULARIZERS", "Regularizer", "Step", "build", "canonical", "checked", "label", "names", "options", "parse"]
 
 BARE = "bare"
 
@@ -112,11 +113,21 @@ def parse(
 
 
 def complete(specifications: Iterable[recipe.Regularizer]) -> tuple[recipe.Regularizer, ...]:
-    """Fill in the defaults by building each regularizer once, which also checks names and values."""
+    """Fill in the defaults by building each regularizer once, which also checks names and values.
+
+    An option that came `later` is left out at its default.
+    """
     return tuple(
-        recipe.Regularizer(name, tuple((f.name, getattr(built, f.name)) for f in fields(built)))
+        recipe.Regularizer(name, tuple((f.name, getattr(built, f.name)) for f in fields(built) if recorded(f, built)))
         for name, built in build(specifications).items()
     )
+
+
+def options(specification: recipe.Regularizer) -> dict[str, Option]:
+    """A regularizer's options in a recipe, and those that came later and are left out at their defaults."""
+    known = fields(REGULARIZERS.get(specification.name)) if specification.name in REGULARIZERS.names() else ()
+    later: dict[str, Any] = {option.name: option.default for option in known if is_later(option)}
+    return later | dict(specification.options)
 
 
 def build(specifications: Iterable[recipe.Regularizer]) -> dict[str, Regularizer]:

@@ -56,6 +56,12 @@ class Regularizer:
         """What it changes in the network's architecture, as keyword arguments of the network's builder."""
         return {}
 
+    def initialize(self, network: Network, generator: torch.Generator) -> None:
+        """Draw initial values of its own, once, after the network's; in place.
+
+        The generator is on the CPU, as the network is, and keyed by the recipe's seed and the method's name.
+        """
+
     def reparametrize(self, network: Network) -> None:
         """Make the network's weights from other parameters, once, after they are drawn; in place."""
 
@@ -107,20 +113,20 @@ def checked_options(
     For `__post_init__`. Numbers become floats and must be finite and positive, those named in `zero` may be 0; a
     whole number is one from 1 on, a truth stays one, a text is among its `words`. Raises a MemstudyError if not.
     """
-    for field in fields(regularizer):
-        name, value = f"{method}.{field.name}", getattr(regularizer, field.name)
-        if isinstance(field.default, bool):
+    for option in fields(regularizer):
+        name, value = f"{method}.{option.name}", getattr(regularizer, option.name)
+        if isinstance(option.default, bool):
             if not isinstance(value, bool):
                 raise MemstudyError(f"{name} must be true or false, not {quoted(value)}.")
-        elif isinstance(field.default, str):
-            known = (words or {})[field.name]
+        elif isinstance(option.default, str):
+            known = (words or {})[option.name]
             if value not in known:
                 raise unknown(f"value of {name}", value, known)
-        elif isinstance(field.default, int):
+        elif isinstance(option.default, int):
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 raise MemstudyError(f"{name} must be a whole number of at least 1, not {quoted(value)}.")
         else:
-            object.__setattr__(regularizer, field.name, _number(name, value, field.name in zero))
+            object.__setattr__(regularizer, option.name, _number(name, value, option.name in zero))
 
 
 def _number(name: str, value: object, zero: bool) -> float:

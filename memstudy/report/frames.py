@@ -12,7 +12,7 @@ import pandas as pd
 
 from memstudy import presets
 from memstudy.recipe import Option, Recipe, Regularizer
-from memstudy.regularizers import label
+from memstudy.regularizers import label, options
 from memstudy.store import RunDirectory
 from memstudy.study.comparisons import METHOD
 
@@ -121,11 +121,10 @@ def _one_version_each(runs: Sequence[RunDirectory]) -> dict[tuple[RunDirectory, 
 
 def _options(regularizer: Regularizer, versions: Sequence[Regularizer]) -> str:
     """The options in which a regularizer's versions differ."""
-    values = {name: {dict(version.options)[name] for version in versions} for name, _ in regularizer.options}
+    own = options(regularizer)
+    values = {name: {options(version)[name] for version in versions} for name in own}
     return "".join(
-        f", {regularizer.name}.{name} {_text(value)}"
-        for name, value in regularizer.options
-        if len(values[name]) > 1
+        f", {regularizer.name}.{name} {_text(value)}" for name, value in own.items() if len(values[name]) > 1
     )
 
 
@@ -156,12 +155,12 @@ def named(run: RunDirectory, among: Iterable[RunDirectory]) -> str:
     values: dict[tuple[str, str], set[object]] = {}
     for other in among:
         for regularizer in other.recipe.regularizers:
-            for option, value in regularizer.options:
+            for option, value in options(regularizer).items():
                 values.setdefault((regularizer.name, option), set()).add(value)
     chosen = [
         f"{option} {value:g}" if isinstance(value, float) else f"{option} {value}"
         for regularizer in run.recipe.regularizers
-        for option, value in regularizer.options
+        for option, value in options(regularizer).items()
         if len(values[regularizer.name, option]) > 1
     ]
     return label(run.recipe.regularizers) + (f" ({', '.join(chosen)})" if chosen else "")
@@ -177,8 +176,9 @@ def differences_from_paper(setting: Setting) -> list[str]:
             if ours.get(name) != paper.get(name):
                 found[f"{name} {ours.get(name, 'none')} instead of {paper.get(name, 'the usual')}"] = None
         for regularizer in run.recipe.regularizers:
-            standard = presets.build("al2", reg=regularizer.name).options(regularizer.name) or {}
-            for name, value in regularizer.options:
+            (published,) = presets.build("al2", reg=regularizer.name).regularizers
+            standard = options(published)
+            for name, value in options(regularizer).items():
                 if value != standard[name]:
                     words = f"{regularizer.name}.{name} {_text(value)} instead of {_text(standard[name])}"
                     found[words] = None

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from memstudy.recipe import Recipe, Regularizer
-from memstudy.regularizers import BARE, REGULARIZERS, label
+from memstudy.regularizers import BARE, REGULARIZERS, label, options
 from memstudy.report.frames import Setting, seeds, shared
 from memstudy.store import RunDirectory
 from memstudy.store.store import Selection
@@ -142,7 +142,7 @@ def _versions(recipes: Iterable[Recipe]) -> dict[tuple[str, str], set[object]]:
     found: dict[tuple[str, str], set[object]] = {}
     for recipe in recipes:
         for regularizer in recipe.regularizers:
-            for option, value in regularizer.options:
+            for option, value in options(regularizer).items():
                 found.setdefault((regularizer.name, option), set()).add(value)
     return found
 
@@ -157,7 +157,7 @@ def _words(
     words = [
         option if value is True else f"{option} {value:g}" if isinstance(value, float) else f"{option} {value}"
         for regularizer in regularizers
-        for option, value in regularizer.options
+        for option, value in options(regularizer).items()
         if (regularizer.name, option) not in hidden and len(versions[regularizer.name, option]) > 1
         if value is not False
     ]

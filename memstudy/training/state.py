@@ -33,7 +33,8 @@ def build_network(recipe: Recipe, images: ImageSet, place: torch.device | Placem
         generator=torch_generator(recipe.seed, "weights"),
         **_merged({"the recipe": own, **options}),
     )
-    for method in methods.values():
+    for name, method in methods.items():
+        method.initialize(network, torch_generator(recipe.seed, f"initial {name}"))
         method.reparametrize(network)
     return network.to(place.device, memory_format=place.memory_format)  # type: ignore[call-overload]
 
