@@ -1,121 +1,142 @@
-"""Layout and threads: the fastest is chosen, once, and a run keeps its own. Timers are made up: machines vary."""
+"""Layout and threads follow from network and machine: run, study and a continued run give the same bits."""
 
 from __future__ import annotations
 
-import itertools
+from pathlib import Path
+from typing import Literal
 
 import pytest
 import torch
 
 from memstudy import presets
 from memstudy.errors import Interrupted
-from memstudy.store import Store
+from memstudy.models import NETWORKS
+from memstudy.recipe import Recipe
+from memstudy.store import RunDirectory, Store
 from memstudy.study.carry_out import Execution, carry_out
-from memstudy.training import Placement, calibration
-from memstudy.training.calibration import calibrated, measured
-from memstudy.training.device import cores
+from memstudy.training import DeviceData, Placement, TrainingState, placement
+from memstudy.training.placement import LAYOUTS, usual_threads
 from tests.stopping import Stop
 
-CPU = torch.device("cpu")
-USUAL = Placement.usual(CPU)
-CONTIGUOUS = Placement(CPU, "contiguous")
-TWO = Placement(CPU, "channels_last", 2)
+CPU, META = torch.device("cpu"), torch.device("meta")
+STUDY = """
+name = "two"
+about = "two runs"
+preset = "quick"
+seeds = 1
 
-
-def test_medians_are_of_alternating_rounds():
-    order: list[str] = []
-    values = {"a": itertools.cycle([1.0, 9.0, 2.0]), "b": itertools.repeat(5.0)}
-
-    def timer(name):
-        def say():
-            order.append(name)
-            return next(values[name])
-
-        return say
-
-    found = measured([timer("a"), timer("b")], budget=0.01)
-    assert found[1] == 5.0
-    assert found[0] in (1.0, 1.5, 2.0, 5.0)
-    assert order == ["a", "b"] * (len(order) // 2)
-    assert len(measured([lambda: 1.0], budget=0.0)) == 1  # once, however little time there is
-
-
-@pytest.mark.parametrize(
-    ("seconds", "chosen"),
-    [
-        ([1.0, 0.95, 0.95], USUAL),  # the measurement's own spread
-        ([1.0, 0.8, 0.9], CONTIGUOUS),
-        ([1.0, 1.2, 0.7], USUAL),  # 1.4 times as fast on two threads: two runs at once would be twice
-        ([1.0, 1.2, 0.6], TWO),
-        ([1.0, 0.8, 0.6], CONTIGUOUS),
-    ],
-)
-def test_another_placement_must_be_worth_it(seconds, chosen):
-    assert calibration._chosen([USUAL, CONTIGUOUS, TWO], seconds) == chosen
+[grid]
+reg = ["bare", "bn"]
+epochs = 2
+train_size = 400
+"""
 
 
 @pytest.fixture
-def answers(monkeypatch, tmp_path):
-    """An empty cache, and an answer instead of a measurement; how often it was asked."""
-    monkeypatch.setenv("MEMSTUDY_CACHE", str(tmp_path / "cache"))
-    asked: list[int] = []
-
-    def timers(recipe, images, candidates):
-        asked.append(len(candidates))
-        return [lambda took=0.1 if place == CONTIGUOUS else 1.0: took for place in candidates]
-
-    monkeypatch.setattr(calibration, "_timers", timers)
-    monkeypatch.setattr(calibration, "BUDGET", 0.0)
-    return asked
+def many_cores(monkeypatch):
+    """A machine of 32 cores, whatever this one is."""
+    monkeypatch.setattr(placement, "cores", lambda: 32)
 
 
-def test_it_is_measured_once_for_a_network_and_machine(answers, corrupted, tmp_path):
-    bare, al2 = presets.build(), presets.build(reg="bn+al2", seed=3)
-    assert calibrated(bare, corrupted.images, CPU, 1) == CONTIGUOUS
-    assert calibrated(al2, corrupted.images, CPU, 1) == CONTIGUOUS  # regularizers share it
-    assert answers == [2]
-    calibrated(presets.build(network="resnet18"), corrupted.images, CPU, 1)
-    calibrated(presets.build(batch_size=32), corrupted.images, CPU, 1)
-    assert len(answers) == 3
-    calibrated(bare, corrupted.images, CPU)
-    assert answers[-1] > 2 or cores() == 1  # threads are free, too
+def session(run: RunDirectory) -> tuple[str, int]:
+    """Layout and threads of a run's newest session."""
+    newest = run.state()["sessions"][-1]
+    return newest["layout"], newest["threads"]
 
 
-def test_a_damaged_answer_is_measured_again(answers, corrupted, tmp_path):
-    recipe = presets.build()
-    calibrated(recipe, corrupted.images, CPU, 1)
-    (kept,) = (tmp_path / "cache" / "calibration").iterdir()
-    for content in ("", "[]", '{"layout": "spiral", "threads": 1}'):
-        kept.write_text(content)
-        assert calibrated(recipe, corrupted.images, CPU, 1) == CONTIGUOUS
-    assert len(answers) == 4
+def written(run: RunDirectory) -> dict[str, bytes]:
+    """What training a run has left."""
+    kept = [
+        run.path / "metrics.csv",
+        *sorted(run.path.glob("checkpoints/*")),
+        *sorted(run.path.glob("dynamics/*")),
+    ]
+    return {path.name: path.read_bytes() for path in kept}
 
 
-def test_real_steps_are_timed(corrupted):
-    """Every candidate's step takes some time, for a network with batch normalization and dropout."""
-    recipe = presets.build(reg="bn+do")
-    timers = calibration._timers(recipe, corrupted.images, [USUAL, CONTIGUOUS])
-    assert all(0 < timer() < 60 for timer in timers)
+def test_the_table_knows_networks_of_ours():
+    assert set(placement.SMALL) <= set(NETWORKS.names())
+    assert {preset.recipe.network for preset in presets.PRESETS.values()} <= set(placement.SMALL)
 
 
-def test_a_continued_run_keeps_its_layout_and_threads(answers, small_source, tmp_path):
-    recipe = presets.build(epochs=2)
-    run, free = Store(tmp_path / "runs").open(recipe), Execution(device="cpu", threads=None, calibrate=True)
+def test_a_layout_follows_from_the_device(many_cores):
+    assert [Placement.usual(CPU, threads).layout for threads in (1, 4)] == ["channels_last"] * 2
+    assert Placement.usual(torch.device("cuda")).layout == "contiguous"
+
+
+def test_threads_follow_from_network_device_and_cores(many_cores, monkeypatch):
+    assert usual_threads("smallnet", CPU) == 1
+    assert usual_threads("resnet18", CPU) == placement.MOST_THREADS
+    assert usual_threads("resnet18", torch.device("cuda")) == 1
+    monkeypatch.setattr(placement, "cores", lambda: 2)
+    assert usual_threads("resnet18", CPU) == 2
+
+
+def test_run_study_and_continued_run_give_the_same_bits(command, tmp_path, many_cores):
+    """Of a preset's network, and without a word about threads or layout."""
+    file = tmp_path / "two.toml"
+    file.write_text(STUDY)
+    for reg in ("bare", "bn"):
+        command("run", "--reg", reg, "--epochs", "2", "--train-size", "400", "--runs-dir", str(tmp_path / "alone"))
+    command("study", str(file), "--train-only", "--runs-dir", str(tmp_path / "study"), "--jobs", "1")
+    for recipe in (presets.build(reg=reg, epochs=2, train_size=400) for reg in ("bare", "bn")):
+        continued = Store(tmp_path / "continued").open(recipe)
+        with pytest.raises(Interrupted):
+            carry_out(continued, Execution(device="cpu", threads="auto"), Stop(0))
+        carry_out(continued, Execution(device="cpu"))
+        found = [Store(tmp_path / place).open(recipe) for place in ("alone", "study")]
+        assert [session(run) for run in (*found, continued)] == [("channels_last", 1)] * 3
+        assert written(found[0]) == written(found[1]) == written(continued)
+
+
+def begun(recipe: Recipe, root: Path, threads: Literal["auto"] | int | None) -> RunDirectory:
+    """A run that stopped after its first epoch."""
+    run = Store(root).open(recipe)
     with pytest.raises(Interrupted):
-        carry_out(run, free, Stop(0))
-    (tmp_path / "cache").rename(tmp_path / "gone")
-    before = len(answers)
-    carry_out(run, Execution(device="cpu", threads=None))
-    assert len(answers) == before
-    first, second = run.state()["sessions"]
-    assert (first["layout"], first["threads"]) == (second["layout"], second["threads"]) == ("contiguous", 1)
+        carry_out(run, Execution(device="cpu", threads=threads), Stop(0))
+    return run
+
+
+def test_a_continued_run_keeps_its_threads_unless_told(small_source, tmp_path):
+    run = begun(presets.build(epochs=4), tmp_path, threads=2)
+    sessions: list[tuple[Literal["auto"] | int | None, int]] = [(None, 2), ("auto", 2), (1, 1)]
+    for threads, kept in sessions:
+        with pytest.raises(Interrupted):
+            carry_out(run, Execution(device="cpu", threads=threads), Stop(run.epochs_done))
+        assert session(run) == ("channels_last", kept)
+
+
+def test_a_continued_run_keeps_its_layout(small_source, tmp_path):
+    """Whatever is usual in a later version."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Placement, "usual", lambda device, threads: Placement(device, "contiguous", threads))
+        run = begun(presets.build(epochs=2), tmp_path, threads=None)
+    assert session(run) == ("contiguous", 1)
+    carry_out(run, Execution(device="cpu"))
+    assert session(run) == ("contiguous", 1)
+
+
+def test_more_threads_are_recorded_and_said(small_source, tmp_path, command):
+    told = command("run", "--epochs", "1", "--threads", "2")
+    assert "2 CPU threads" in told.output
+    assert "last digits" in told.output
+    (run,) = Store(tmp_path / "runs").runs()
+    assert session(run)[1] == 2
+    alone = command("run", "--epochs", "1", "--seed", "1")
+    assert "threads" not in alone.output
+
+
+@pytest.mark.parametrize("word", ["0", "-1", "many", "1.5"])
+def test_threads_are_a_number_or_auto(word, command):
+    told = command("run", "--threads", word)
+    assert told.exit_code == 2
+    assert "--threads" in told.output
 
 
 def test_the_layout_is_that_of_weights_and_images(corrupted, small_source):
-    from memstudy.training import DeviceData, TrainingState
-
     recipe = presets.build()
-    for place, expected in ((USUAL, torch.channels_last), (CONTIGUOUS, torch.contiguous_format)):
+    for layout, expected in LAYOUTS.items():
+        place = Placement(CPU, layout)
         state, data = TrainingState.initial(recipe, corrupted.images, place), DeviceData.of(corrupted, place)
         weight = state.network.get_parameter("trunk.3.weight")
         assert weight.is_contiguous(memory_format=expected)

@@ -76,17 +76,43 @@ device = composed(
         "--threads", default=1, show_default=True, type=click.IntRange(1), help="CPU threads of one run."
     ),
 )
-training_device = composed(
-    _device_name,
-    click.option(
-        "--threads",
-        type=click.IntRange(1),
-        help="CPU threads of one run. [default: as begun, or as is fastest here; in a study 1]",
-    ),
-    click.option(
-        "--capture/--no-capture", default=True, help="On a GPU: replay CUDA graphs, or launch each kernel."
-    ),
-)
+
+
+class Threads(click.IntRange):
+    """A number of threads, or `auto`."""
+
+    name = "threads"
+
+    def __init__(self) -> None:
+        super().__init__(1)
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
+        """For --help."""
+        return "N|auto"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """A whole number from 1 on, or the word as it is."""
+        return value if value == "auto" else super().convert(value, param, ctx)
+
+
+def training_device(threads: str | None) -> Callable[[Command], Command]:
+    """Where a run is trained; `threads` is what a command takes that is not told."""
+    usual = "auto" if threads else "as begun, else 1"
+    return composed(
+        _device_name,
+        click.option(
+            "--threads",
+            type=Threads(),
+            default=threads,
+            help="CPU threads of one run. auto: as begun, else 1 for smallnet, and up to 8 for larger networks. "
+            f"Another number gives other last digits. [default: {usual}]",
+        ),
+        click.option(
+            "--capture/--no-capture", default=True, help="On a GPU: replay CUDA graphs, or launch each kernel."
+        ),
+    )
+
+
 dynamics = click.option(
     "--dynamics/--no-dynamics",
     default=None,

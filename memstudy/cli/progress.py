@@ -100,6 +100,8 @@ class RunProgress(Voice, Watcher):
             f"{run.name} on {device}: {self._samples:,} images, "
             f"{100 * data.corrupted_share:.1f} % of the labels corrupted, {begin} {plural(self._epochs, 'epoch')}"
         )
+        if (threads := run.state()["sessions"][-1]["threads"]) > 1:
+            self.say(f"on {threads} CPU threads; on one its last digits may differ (--threads 1, as in a study)")
         self._began = time.monotonic()
         self.bar.update(self._done, self._epochs, "first epoch")
 

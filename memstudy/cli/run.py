@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 @click.option("--checkpoints", help="How many to keep (10), or which epochs, counted from 0 (0,50,99).")
 @click.option("--recipe", "file", type=click.Path(path_type=Path), help="Run this recipe's TOML.")
 @options.dynamics
-@options.training_device
+@options.training_device("auto")
 @options.data
 @options.runs_dir
 @options.as_json
@@ -56,7 +56,7 @@ def run(
     file: Path | None,
     dynamics: bool | None,
     device: str,
-    threads: int | None,
+    threads: int | Literal["auto"],
     capture: bool,
     data_dir: Path | None,
     download: bool,
@@ -85,7 +85,7 @@ def run(
     stop_on_sigterm()
     directory = Store(runs_dir).open(recipe)
     execution = Execution(
-        device, threads, calibrate=True, capture=capture, data_dir=data_dir, download=download, dynamics=dynamics,
+        device, threads, capture=capture, data_dir=data_dir, download=download, dynamics=dynamics,
         **needed,
     )  # fmt: skip
     with progress.bar:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -13,6 +13,8 @@ from memstudy.cli import options
 from memstudy.errors import Busy, Interrupted, MemstudyError, RunFailed
 
 if TYPE_CHECKING:
+    import torch
+
     from memstudy.data.images import ImageSet
     from memstudy.store import Store
     from memstudy.study.carry_out import Execution
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
 @click.option("--minutes", type=float, help="Stop and save after so long; the same command continues.")
 @click.option("--train-only", is_flag=True, help="No comparison, ablation, tables or figures.")
 @options.dynamics
-@options.training_device
+@options.training_device(None)
 @options.data
 @options.runs_dir
 @options.as_json
@@ -47,7 +49,7 @@ def study(
     train_only: bool,
     dynamics: bool | None,
     device: str,
-    threads: int | None,
+    threads: int | Literal["auto"] | None,
     capture: bool,
     data_dir: Path | None,
     download: bool,
@@ -71,7 +73,7 @@ def study(
         raise MemstudyError("torchrun is for 'memstudy run'; a study takes one GPU for each of its processes.")
     deadline = None if minutes is None else time.monotonic() + 60 * options.positive("--minutes", minutes)
     execution = Execution(
-        device, threads or 1, calibrate=True, capture=capture, data_dir=data_dir, download=download,
+        device, threads, capture=capture, data_dir=data_dir, download=download,
         dynamics=dynamics, deadline=deadline,
     )  # fmt: skip
     work = _Work(Store(runs_dir), execution, jobs, fleet, train_only, as_json)
@@ -118,16 +120,13 @@ class _Work:
         from memstudy.cli.progress import StudyProgress
         from memstudy.study.executor import carry_out_all, default_fleet, default_jobs
         from memstudy.training import numerics, resolve_device
-        from memstudy.training.calibration import calibrated
 
         where = resolve_device(self.execution.device)
         execution = replace(self.execution, label_files=study.label_files)
-        images = _check_data(study, execution)
+        _check_data(study, execution)
         directories = [self.store.open(recipe) for recipe in study.recipes]
-        for run in directories:  # now, as the machine is still quiet, not by all runs at once
-            if not run.finished:
-                calibrated(run.recipe, images[run.recipe.dataset], where, execution.threads)
-        jobs = self.jobs or default_jobs(where, execution.threads or 1)
+        threads = _threads(study, execution, where)
+        jobs = self.jobs or default_jobs(where, threads)
         fleet = self.fleet or default_fleet(where, study.recipes)
         progress = StudyProgress(directories, quiet=self.quiet)
         progress.say(
@@ -147,13 +146,22 @@ class _Work:
         names = [run.name for run in directories]
         summary: dict[str, Any] = {"study": study.name, "runs": names, "stopped": stopped}
         if any(outcome.error is None for outcome in outcomes) and not (self.train_only or stopped):
-            with numerics(execution.threads or 1):
+            with numerics(threads):
                 summary |= derive_all(self.store.select(study=study.name), where, execution.data_dir, progress)
             self.store.record_derived(study.name)
         return summary, _failures(outcomes)
 
 
-def _check_data(study: Study, execution: Execution) -> dict[str, ImageSet]:
+def _threads(study: Study, execution: Execution, device: torch.device) -> int:
+    """The CPU threads of a run of the study; of the largest, where networks differ."""
+    from memstudy.training.placement import usual_threads
+
+    if execution.threads == "auto":
+        return max(usual_threads(recipe.network, device) for recipe in study.recipes)
+    return execution.threads or 1
+
+
+def _check_data(study: Study, execution: Execution) -> None:
     """The study's image sets. What is missing is one sentence here, before anything is trained, not one a run."""
     from memstudy.data import dataset, sources
 
@@ -162,7 +170,6 @@ def _check_data(study: Study, execution: Execution) -> dict[str, ImageSet]:
         if recipe.dataset not in loaded:
             loaded[recipe.dataset] = sources.load(recipe.dataset, execution.data_dir, execution.download)
         dataset.prepare(loaded[recipe.dataset], recipe, execution.data_dir, study.label_files)
-    return loaded
 
 
 def _failures(outcomes: list[Outcome]) -> list[MemstudyError]:

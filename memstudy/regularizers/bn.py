@@ -6,9 +6,9 @@ Initial weights are those of the bare network. ResNets, WRN, DenseNet and Mobile
 normalization: there it is refused, and `nobn` is the opposite. torchvision's networks have no place for it, as
 their names say what they have (`vgg16_bn`); a network of one's own, if its function takes `batch_norm`.
 
-Its initial scale γ is 1, as in the paper and in PyTorch since version 1.2, or drawn from U(0, 1), as in PyTorch 0.4 to
-1.1; the shift β is 0 in both. AL2's authors name PyTorch 0.4 and 1.1 (stated), so their published rows with batch
-normalization need `uniform` (inferred, and seen: studies/results), and the preset `al2` takes it.
+Its initial scale γ is 1, as in the paper and in PyTorch since version 1.2, or drawn from U(0, 1), as in PyTorch
+0.4 to 1.1; the shift β is 0 in both. AL2's authors name PyTorch 0.4 and 1.1 (stated), so their published rows with
+batch normalization need `uniform` (inferred, and seen: studies/results), and the preset `al2` takes it.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -45,8 +45,7 @@ from memstudy.training import (
     numerics,
     resolve_device,
 )
-from memstudy.training.calibration import calibrated
-from memstudy.training.device import LAYOUTS
+from memstudy.training.placement import LAYOUTS, usual_threads
 from memstudy.training.state import NETWORK
 
 SAVE_EVERY_SECONDS = 10.0
@@ -60,8 +59,9 @@ class Execution:
     """With what a run is carried out; none of it is part of the recipe."""
 
     device: str = "auto"
-    threads: int | None = 1  # None: as it was begun with, or, with `calibrate`, as many as are fastest
-    calibrate: bool = False  # find the fastest layout; once for a network and machine
+    threads: int | Literal["auto"] | None = (
+        None  # None: as it was begun with, or 1; auto: or as is usual for its network
+    )
     capture: bool = True  # on a GPU: replay steps instead of launching their kernels one by one
     data_dir: Path | None = None
     download: bool = False
@@ -131,7 +131,7 @@ class Work:
                 f"the recipe was recorded on other images of {quoted(run.recipe.dataset)} than those found "
                 "now; point --data-dir at those, or remove [recorded] from a copy of the recipe."
             )
-        return cls(run, execution, data, _place(run, execution, data, device), ranks)
+        return cls(run, execution, data, _place(run, execution, device), ranks)
 
     def epochs(self, watcher: Watcher) -> Generator[None]:
         """Train to the end, and save on the way; pause whenever an epoch's work is queued on the device."""
@@ -151,15 +151,15 @@ class Work:
             yield from _train(run, trainer, self.execution, watcher)
 
 
-def _place(run: RunDirectory, execution: Execution, data: CorruptedDataset, device: torch.device) -> Placement:
-    """Where and how to train: as the run was begun, else as calibrated, else as usual."""
+def _place(run: RunDirectory, execution: Execution, device: torch.device) -> Placement:
+    """Where and how to train: as the run was begun, else as is usual for its network."""
+    told = execution.threads if isinstance(execution.threads, int) else None
     sessions = run.state().get("sessions", [])
     begun = sessions[-1] if sessions else {}
     if begun.get("device", "").partition(":")[0] == device.type and begun.get("layout") in LAYOUTS:
-        return Placement(device, begun["layout"], execution.threads or begun.get("threads", 1))
-    if execution.calibrate:
-        return calibrated(run.recipe, data.images, device, execution.threads)
-    return Placement.usual(device, execution.threads or 1)
+        return Placement(device, begun["layout"], told or begun.get("threads", 1))
+    fresh = usual_threads(run.recipe.network, device) if execution.threads == "auto" else 1
+    return Placement.usual(device, told or fresh)
 
 
 def _prepare(

@@ -9,7 +9,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import memstudy
-from memstudy.training.device import Placement, device_name
+from memstudy.training.device import device_name
+from memstudy.training.placement import Placement
 
 PACKAGES = ("torch", "numpy", "safetensors", "mlxtend", "torchvision")
 

@@ -19,8 +19,8 @@ from memstudy.study.ablate import nearest
 from memstudy.study.rows import Rows
 from memstudy.study.trunk import NotFinite, Workbench
 from memstudy.training.batches import per_channel
-from memstudy.training.device import Placement
 from memstudy.training.evaluation import batch_size
+from memstudy.training.placement import Placement
 
 PIXELS, FLATNESS, NOISE = "landscape.csv", "landscape_flatness.csv", "landscape_noise.csv"
 MEASURED, PREDICTED = "measured", "predicted"

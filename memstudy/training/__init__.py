@@ -2,10 +2,11 @@
 
 from memstudy.training.batches import DeviceData
 from memstudy.training.captured import CapturedSteps, capturable
-from memstudy.training.device import Placement, numerics, resolve_device
+from memstudy.training.device import numerics, resolve_device
 from memstudy.training.epoch import NonFiniteLoss, Trainer, train_epoch
 from memstudy.training.evaluation import Evaluation, evaluate, predict
 from memstudy.training.parallel import Ranks
+from memstudy.training.placement import Placement
 from memstudy.training.state import TrainingState
 
 __all__ = [

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from memstudy.data.dataset import CorruptedDataset
-from memstudy.training.device import Placement
+from memstudy.training.placement import Placement
 
 
 @dataclass(frozen=True)

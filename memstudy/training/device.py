@@ -7,7 +7,6 @@ import os
 import platform
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -88,29 +87,3 @@ def wait(device: torch.device) -> None:
     """Return once all that was queued on a device is done."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
-
-
-LAYOUTS = {"channels_last": torch.channels_last, "contiguous": torch.contiguous_format}
-"""How images and weights of convolutions may lie in memory."""
-
-
-@dataclass(frozen=True)
-class Placement:
-    """Where and how a run is trained: its device, layout (of LAYOUTS) and CPU threads.
-
-    The same placement gives the same bits again; another one changes the order of sums.
-    """
-
-    device: torch.device
-    layout: str
-    threads: int = 1
-
-    @classmethod
-    def usual(cls, device: torch.device, threads: int = 1) -> Placement:
-        """The layout that is most often the faster one for float32: channels last on a CPU (tests/benchmarks)."""
-        return cls(device, "channels_last" if device.type == "cpu" else "contiguous", threads)
-
-    @property
-    def memory_format(self) -> torch.memory_format:
-        """The layout, for PyTorch."""
-        return LAYOUTS[self.layout]

@@ -16,8 +16,8 @@ from memstudy.models import Network
 from memstudy.randomness import torch_generator
 from memstudy.recipe import Recipe, Training
 from memstudy.regularizers import Regularizer
-from memstudy.training.device import Placement
 from memstudy.training.optimization import build_optimizer, counters
+from memstudy.training.placement import Placement
 
 NETWORK, OPTIMIZER = "network.", "optimizer."
 

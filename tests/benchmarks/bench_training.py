@@ -4,7 +4,7 @@
 
 One epoch a side, in turns, each in a process of its own; medians. The sides are
 
-- the engine: as `memstudy run` trains, calibrated; on a GPU replayed from CUDA graphs;
+- the engine: as `memstudy run` trains; on a GPU replayed from CUDA graphs;
 - eager: the same steps, each kernel launched by itself, in the usual layout;
 - bf16: the engine in mixed precision;
 - tf32, compiled, fleet, on a GPU alone: the engine with TF32; with its network through `torch.compile`; that many
@@ -35,7 +35,6 @@ from memstudy.randomness import torch_generator
 from memstudy.recipe import Recipe
 from memstudy.regularizers.al2 import activation_loss
 from memstudy.training import CapturedSteps, DeviceData, Placement, Trainer, TrainingState, capturable, numerics
-from memstudy.training.calibration import calibrated
 from memstudy.training.device import wait
 from tests.benchmarks import bench_fleet
 from tests.benchmarks.alternate import apart
@@ -139,7 +138,7 @@ def side(name: str, reg: str, device: str, threads: int, members: int) -> Epoch:
     usual = Placement.usual(where, threads)
     match name:
         case "engine":
-            return engine(recipe, data, calibrated(recipe, data.images, where, threads), capture=on_gpu)
+            return engine(recipe, data, usual, capture=on_gpu)
         case "eager":
             return engine(recipe, data, usual, capture=False)
         case "bf16" | "tf32":
