@@ -36,8 +36,8 @@ class Placement:
     def usual(cls, device: torch.device, threads: int = 1) -> Placement:
         """Channels last on a CPU, where most networks are faster so; PyTorch's own layout on a GPU.
 
-        On a CPU a step of WRN-28-10 takes 1.6 times as long in PyTorch's own layout, one of other networks .87 to 1.06
-        times (tests/benchmarks/NOTES.md).
+        On a CPU a step of WRN-28-10 takes 1.6 times as long in PyTorch's own layout, one of other networks .87 to
+        1.06 times (tests/benchmarks/NOTES.md).
         """
         return cls(device, "channels_last" if device.type == "cpu" else "contiguous", threads)
 
