@@ -20,7 +20,18 @@ from memstudy.regularizers.later import is_later, recorded
 if TYPE_CHECKING:
     from memstudy.regularizers.base import Regularizer, Step
 
-__all__ = ["REGULARIZERS", "Regularizer", "Step", "build", "canonical", "checked", "label", "names", "options", "parse"]
+__all__ = [
+    "REGULARIZERS",
+    "Regularizer",
+    "Step",
+    "build",
+    "canonical",
+    "checked",
+    "label",
+    "names",
+    "options",
+    "parse",
+]
 
 BARE = "bare"
 
@@ -118,7 +129,9 @@ def complete(specifications: Iterable[recipe.Regularizer]) -> tuple[recipe.Regul
     An option that came `later` is left out at its default.
     """
     return tuple(
-        recipe.Regularizer(name, tuple((f.name, getattr(built, f.name)) for f in fields(built) if recorded(f, built)))
+        recipe.Regularizer(
+            name, tuple((f.name, getattr(built, f.name)) for f in fields(built) if recorded(f, built))
+        )
         for name, built in build(specifications).items()
     )
 
