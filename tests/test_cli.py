@@ -315,7 +315,7 @@ def test_interrupted_run_says_how_to_continue(tmp_path, monkeypatch, number, cod
     monkeypatch.chdir(tmp_path)
     done = CliRunner().invoke(main, ["run", "--epochs", "2"])
     assert done.exit_code == 0
-    assert "continued after 1 of 2 epochs" in done.output
+    assert "continues after epoch 0 (counted from 0), with 1 of 2 epochs done" in done.output
 
 
 @pytest.mark.parametrize(

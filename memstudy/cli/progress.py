@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import datetime
 import json
 import math
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Column
 
 from memstudy.errors import Interrupted
 from memstudy.study.watcher import Watcher
@@ -54,12 +56,28 @@ class Voice:
 
 
 class Bar:
-    """A progress bar on a terminal; elsewhere nothing. A context."""
+    """A progress bar on a terminal; elsewhere nothing. A context.
+
+    What it says comes in parts, the most important first: as many are shown as leave room for the bar and the
+    time left, which stay however narrow the terminal is.
+    """
+
+    WIDE = 110
+    """Columns of a terminal from which on the bar has its full width."""
+    TIME = 7  # 0:01:20
 
     def __init__(self, console: Console) -> None:
-        columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(bar_width=24))
-        self._bar = Progress(*columns, TimeRemainingColumn(), console=console, transient=True)
+        self._console = console
+        self._width = 24 if console.width >= self.WIDE else 10
+        columns = (
+            SpinnerColumn(),
+            TextColumn("{task.description}", markup=False),
+            BarColumn(self._width, table_column=Column(min_width=self._width)),
+            TimeRemainingColumn(table_column=Column(min_width=self.TIME, no_wrap=True)),
+        )
+        self._bar = Progress(*columns, console=console, transient=True)
         self._task: TaskID | None = None
+        self._parts: Sequence[str] = ()
         self.shown = console.is_terminal
 
     def __enter__(self) -> Self:
@@ -73,13 +91,41 @@ class Bar:
         if self.shown:
             self._bar.stop()
 
-    def update(self, completed: float, total: float, text: str | None = None) -> None:
+    def update(self, completed: float, total: float, *parts: str) -> None:
         """Show how far it is, under a new description if one is given."""
         if not self.shown:
             return
+        self._parts = parts or self._parts
         if self._task is None:
-            self._task = self._bar.add_task(text or "")
-        self._bar.update(self._task, completed=completed, total=total, description=text)
+            self._task = self._bar.add_task("")
+        self._bar.update(self._task, completed=completed, total=total, description=self._text())
+
+    def _text(self) -> str:
+        room = self._console.width - len("⠋    ") - self._width - self.TIME
+        shown = joined(self._parts)
+        parts = list(self._parts)
+        while len(shown) > room and len(parts) > 1:
+            shown = joined(parts := parts[:-1])
+        return shown if len(shown) <= room else f"{shown[: max(0, room - 1)]}…"
+
+
+def joined(parts: Iterable[str]) -> str:
+    """The parts of a line of progress as one."""
+    return "  ".join(parts)
+
+
+class Clock:
+    """The time left, if all goes on as since the clock was made, with so much of it done already."""
+
+    def __init__(self, done: float) -> None:
+        self._began, self._done = time.monotonic(), done
+
+    def left(self, done: float, total: float) -> list[str]:
+        """`["0:01:20 left"]`; nothing at the end, or before anything is done."""
+        if not self._done < done < total:
+            return []
+        seconds = (time.monotonic() - self._began) / (done - self._done) * (total - done)
+        return [f"{datetime.timedelta(seconds=math.ceil(seconds))} left"]
 
 
 class RunProgress(Voice, Watcher):
@@ -94,16 +140,17 @@ class RunProgress(Voice, Watcher):
         self._epochs = run.recipe.training.epochs
         self._samples = len(data.noisy_labels)
         self._floor = data.floor
-        self._done = run.epochs_done
-        begin = f"continued after {self._done} of" if self._done else "to train for"
+        self._from = self._done = run.epochs_done
+        epochs = plural(self._epochs, "epoch")
+        begin = f"continues after epoch {self._done - 1} (counted from 0), with {self._done} of {epochs} done"
         self.say(
-            f"{run.name} on {device}: {self._samples:,} images, "
-            f"{100 * data.corrupted_share:.1f} % of the labels corrupted, {begin} {plural(self._epochs, 'epoch')}"
+            f"{run.name} on {device}: {self._samples:,} images, {100 * data.corrupted_share:.1f} % of the labels "
+            f"corrupted, {begin if self._done else f'to train for {epochs}'}"
         )
         if (threads := run.state()["sessions"][-1]["threads"]) > 1:
             self.say(f"on {threads} CPU threads; on one its last digits may differ (--threads 1, as in a study)")
-        self._began = time.monotonic()
-        self.bar.update(self._done, self._epochs, "first epoch")
+        self._clock, self._began = Clock(self._done), time.monotonic()
+        self.bar.update(self._done, self._epochs, "continuing" if self._done else "first epoch")
 
     def made_again(self, what: str) -> None:
         """Say it."""
@@ -114,24 +161,29 @@ class RunProgress(Voice, Watcher):
         self.bar.update(self._done + step / steps, self._epochs)
 
     def epoch_done(self, epoch: int, metrics: dict[str, float]) -> None:
-        """Show the epoch's numbers: always on a terminal, at every tenth of the run elsewhere."""
+        """Show the epoch's numbers: always on a terminal; elsewhere at first and at every tenth of the run."""
         now = time.monotonic()
         rate = self._samples / max(now - self._began, 1e-9)
         self._began, self._done = now, epoch + 1
-        text = (
-            f"{self._done}/{self._epochs} epochs  {rate:,.0f} images/s"
-            f"  test {100 * metrics['test_accuracy']:.1f} %"
-            f"  L_c {metrics['train_cross_entropy']:.3f} (floor {self._floor:.3f})"
-        )
-        if not math.isnan(metrics["memorized"]):
-            text += f"  memorized {100 * metrics['memorized']:.0f} %"
-        self.bar.update(self._done, self._epochs, text)
+        parts = [f"{self._done}/{self._epochs} epochs", *_measured(metrics)]
+        parts += [f"(floor {self._floor:.3f})", f"{rate:,.0f} images/s"]
+        self.bar.update(self._done, self._epochs, *parts)
         if not self.bar.shown and self._line_due(epoch):
-            self.say(text)
+            self.say(joined([*parts, *self._clock.left(self._done, self._epochs)]))
 
     def _line_due(self, epoch: int) -> bool:
         tenth = max(1, self._epochs // LINES_PER_RUN)
-        return epoch == 0 or (epoch + 1) % tenth == 0 or epoch + 1 == self._epochs
+        return epoch == self._from or (epoch + 1) % tenth == 0 or epoch + 1 == self._epochs
+
+
+def _measured(metrics: Mapping[Any, float]) -> list[str]:
+    """An epoch's numbers, the most important first."""
+    memorized = metrics["memorized"]
+    return [
+        f"test {100 * metrics['test_accuracy']:.1f} %",
+        *([] if math.isnan(memorized) else [f"memorized {100 * memorized:.0f} %"]),
+        f"L_c {metrics['train_cross_entropy']:.3f}",
+    ]
 
 
 class StudyProgress(Voice):
@@ -142,14 +194,26 @@ class StudyProgress(Voice):
         self._runs = runs
         self._ended = 0
         self._epochs = sum(run.recipe.training.epochs for run in runs)
+        self._clock = Clock(self._done())
         self.bar = Bar(self.console)
 
+    def _done(self) -> int:
+        """How many epochs are done, in all directories."""
+        return sum(run.epochs_done for run in self._runs)
+
+    def begun(self) -> str:
+        """What is there already, a clause; empty if nothing is."""
+        finished = sum(run.finished for run in self._runs)
+        begun = sum(run.epochs_done > 0 for run in self._runs) - finished
+        found = [f"{finished} finished before"] if finished else []
+        found += [f"{begun} continued where stopped"] if begun else []
+        return "".join(f", {part}" for part in found)
+
     def tick(self) -> None:
-        """Count the epochs that are done, in all directories."""
+        """Count the epochs that are done."""
         if self.bar.shown:
-            done = sum(run.epochs_done for run in self._runs)
-            text = f"{self._ended}/{len(self._runs)} runs  {done:,}/{self._epochs:,} epochs"
-            self.bar.update(done, self._epochs, text)
+            done, runs = self._done(), f"{self._ended}/{len(self._runs)} runs"
+            self.bar.update(done, self._epochs, runs, f"{done:,}/{self._epochs:,} epochs")
 
     def ended(self, outcome: Outcome) -> None:
         """Say how one run ended; of one that the clock or a signal stopped, how far it is."""
@@ -160,11 +224,9 @@ class StudyProgress(Voice):
                 return
             text = f"saved after {run.epochs_done} of {plural(run.recipe.training.epochs, 'epoch')}"
         elif outcome.error is None:
-            last = run.metrics().iloc[-1]
-            text = f"test {100 * last['test_accuracy']:.1f} %  L_c {last['train_cross_entropy']:.3f}"
-            if not math.isnan(last["memorized"]):
-                text += f"  memorized {100 * last['memorized']:.0f} %"
-        self.say(f"[{self._ended}/{len(self._runs)}] {run.name}: {text}")
+            text = joined(_measured(run.metrics().iloc[-1].to_dict()))
+        left = [] if self.bar.shown else self._clock.left(self._done(), self._epochs)
+        self.say(joined([f"[{self._ended}/{len(self._runs)}] {run.name}: {text}", *left]))
 
 
 @contextlib.contextmanager

@@ -131,6 +131,7 @@ class _Work:
         progress = StudyProgress(directories, quiet=self.quiet)
         progress.say(
             f"study {study.name}: {study.about}; {len(directories)} runs, {jobs * fleet} at a time, on {where}"
+            f"{progress.begun()}"
         )
         for note in study.notes:
             progress.say(f"{note}.")
