@@ -98,8 +98,9 @@ def test_the_first_line_speaks_of_what_is_run(memstudy):
     first = memstudy("run", "--epochs", "1").output.splitlines()[0]
     assert "bare on mnist5k, smallnet, 1 epoch; changed here: epochs 1 (" in first
     words = ["--dataset", "cifar10", "--epochs", "1", "--schedule", "multistep", "--milestones", "1,2"]
+    words += ["--batch-size", "32"]
     first = memstudy("run", "--reg", "weight-decay", *words, "--set", "wd.decay=0.1").output.splitlines()[0]
-    assert "wd on cifar10, smallnet, 1 epoch; changed here: dataset cifar10, epochs 1, " in first
+    assert "wd on cifar10, smallnet, 1 epoch; changed here: dataset cifar10, epochs 1, batch-size 32, " in first
     assert "schedule multistep, milestones 1,2, wd.decay=0.1 (" in first
     assert "5,000" not in first
     assert "embedded" not in first

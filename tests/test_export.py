@@ -93,6 +93,8 @@ def test_it_says_that_they_are_in_sample(run, tmp_path):
     text = " ".join(answer.output.split())
     assert "In-sample" in text
     assert "after epoch 0 (counted from 0)" in text
+    share = run.metrics()["memorized"].iloc[0]
+    assert f"After epoch 0 it predicts {100 * share:.1f} % of the wrong labels." in text
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import pytest
 
 from memstudy import presets
 from memstudy.data import artifact, dataset
+from memstudy.data.given import Given
 from memstudy.errors import MemstudyError
 from memstudy.recipe import Corruption
 from memstudy.report.verdict import verdict, verdict_text
@@ -84,6 +85,7 @@ def test_seven_tenths_memorized_is_memorization_though_the_loss_stays_above_the_
     assert "confusing classes alone gives 0.5 % (0.4 to 0.6 %)" in text  # other / 8
     assert f"does not show it: L_c is 2.4000, above the floor, {data.floor:.4f}" in text
     assert "no memorization" not in text
+    assert "70.6 % are taken for the wrong label (memorized), 25.4 % for the true class (recovered)" in text
 
 
 def test_a_sixteenth_memorized_is_no_more_than_confusion_gives_though_the_loss_is_below_the_floor(write):
@@ -179,7 +181,7 @@ def test_where_the_label_follows_from_the_class_there_is_nothing_to_tell(write, 
 
 @pytest.mark.parametrize("rule", ["instance", "human-worst"])
 def test_labels_that_depend_on_images_may_be_seen_there(write, mnist5k, rule):
-    given = dataset.corrupt(mnist5k, Corruption()).noisy_labels.numpy() if rule == "human-worst" else None
+    given = Given(dataset.corrupt(mnist5k, Corruption()).noisy_labels.numpy()) if rule == "human-worst" else None
     corruption = Corruption(rule, None if given is not None else 0.4)
     run, _ = write(shares(memorized=0.8, recovered=0.1), [0.1] * EPOCHS, corruption, given)
     text = verdict_text(run)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import click
@@ -43,6 +44,7 @@ def export(
     """
     from memstudy import files
     from memstudy.cli.progress import Voice
+    from memstudy.data.corruption import RULES
     from memstudy.store import Store
     from memstudy.study.export import cleanlab, default_epoch, memorizing_from
     from memstudy.study.trunk import Workbench
@@ -65,9 +67,14 @@ def export(
     files.write(output, content, "with --cleanlab")
     voice, first = Voice(quiet=as_json), memorizing_from(one)
     voice.say(f"{output}: pred_probs and labels of {one.name}, after epoch {kept} (counted from 0).")
-    memorized = "has not fallen below the floor: nothing proves yet that it memorized any"
+    memorized = "has not fallen below the floor, which proves nothing by itself"
     if first is not None:
-        memorized = f"falls below the floor at epoch {first}, which proves memorization; earlier ones are safer"
+        given = RULES.get(one.recipe.corruption.rule).given is not None
+        proof = "which proves memorization" + (" if the labels do not depend on the images" if given else "")
+        memorized = f"falls below the floor at epoch {first}, {proof}; earlier ones are safer"
+    share = one.metrics()["memorized"].iloc[kept]
+    if not math.isnan(share):
+        memorized += f". After epoch {kept} it predicts {100 * share:.1f} % of the wrong labels"
     voice.say(
         "In-sample: the network was trained on these labels, and is sure of those it has memorized. "
         f"Its training loss {memorized}."

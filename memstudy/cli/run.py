@@ -159,7 +159,7 @@ def _origin(chosen: dict[str, Any], others: list[str]) -> str:
     own |= {"lr": plain.training.learning_rate, "momentum": plain.training.momentum}
     own |= {option: getattr(plain.training, option) for option in presets.TRAINING_OPTIONS}
     changed = {option: chosen[option] for option in own if chosen.get(option) not in (None, own[option])}
-    words = [f"{option} {_text(value)}" for option, value in changed.items()]
+    words = [f"{option.replace('_', '-')} {_text(value)}" for option, value in changed.items()]
     if chosen.get("matrix") is not None:
         words.append(f"a matrix of {len(chosen['matrix'])} classes")
     if chosen.get("labels"):

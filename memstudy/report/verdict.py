@@ -148,8 +148,8 @@ def _accuracy(metrics: pd.DataFrame, labels: Artifact, epochs: int) -> str:
     )
     if corrupted := int(labels.mask.sum()):
         text += (
-            f"; of {corrupted:,} corrupted labels {100 * last['memorized']:.1f} % are memorized, "
-            f"{100 * last['recovered']:.1f} % recovered"
+            f"; of {corrupted:,} corrupted samples {100 * last['memorized']:.1f} % are taken for the wrong label "
+            f"(memorized), {100 * last['recovered']:.1f} % for the true class (recovered)"
         )
     return f"{text}."
 
