@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from memstudy.cli.progress import Voice
 from memstudy.errors import MemstudyError
 
 
@@ -31,3 +32,12 @@ def saved(array: np.ndarray) -> bytes:
     buffer = io.BytesIO()
     np.save(buffer, array)
     return buffer.getvalue()
+
+
+class Sentences(Voice):
+    """What would be printed, as text."""
+
+    text = ""
+
+    def say(self, text: str) -> None:
+        self.text += text + "\n"

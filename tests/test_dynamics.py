@@ -40,9 +40,8 @@ from memstudy.recipe import spread
 from memstudy.report import dynamics as report
 from memstudy.report import dynamics_figures
 from memstudy.store import Store
-from memstudy.store.records import KINDS, Dynamics, Records
+from memstudy.store.records import KINDS, MOST, Dynamics, Records, usual
 from memstudy.store.store import Selection
-from memstudy.study import carry_out as module
 from memstudy.study import dynamics as study
 from memstudy.study.carry_out import Execution, carry_out
 from memstudy.study.trunk import Workbench
@@ -209,6 +208,13 @@ def test_no_record_is_infinite(other, loss):
 # Records on disk
 
 
+@pytest.mark.parametrize(("preset", "samples"), [("quick", 4000), ("al2", 60_000)])
+def test_every_preset_is_recorded(preset, samples):
+    assert presets.PRESETS.keys() == {"quick", "al2"}
+    assert usual(presets.build(preset).training.epochs, samples)
+    assert not usual(1001, 50_000)
+
+
 def test_the_paper_s_protocol_stays_under_250_megabytes(tmp_path):
     """The files have their final size after the first epoch; all quantities of 60,000 samples over 701 epochs."""
     training = presets.build("al2").training
@@ -217,9 +223,7 @@ def test_the_paper_s_protocol_stays_under_250_megabytes(tmp_path):
     found = record(logits, torch.zeros(60_000, dtype=torch.long))
     records.write(0, {name: values.numpy() for name, values in found.items()})
     size = sum(path.stat().st_size for path in records.folder.iterdir())
-    assert size < 250e6
-    assert training.epochs * 60_000 > module.RECORDED  # and so it is off by default
-    assert presets.build("quick").training.epochs * 4000 <= module.RECORDED
+    assert size < MOST
 
 
 @pytest.mark.parametrize("kind", ["missing", "short", "another shape", "another type", "no array", "objects"])

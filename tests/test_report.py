@@ -18,7 +18,6 @@ from memstudy import files, presets
 from memstudy.analysis import ablation
 from memstudy.analysis.keep import parse_keep
 from memstudy.cli import pipeline
-from memstudy.cli.progress import Voice
 from memstudy.data import artifact, sources, transitions
 from memstudy.recipe import Regularizer
 from memstudy.report import comparison, figures, frames, published, similarity, tables
@@ -31,6 +30,7 @@ from memstudy.store import Store
 from memstudy.store.run import RunDirectory, run_name
 from memstudy.study import ablate, compare
 from memstudy.study.trunk import Workbench
+from tests.sentences import Sentences
 from tests.study_store import first_epochs
 
 
@@ -326,15 +326,6 @@ def test_numbers_of_other_runs_are_not_drawn(store, small_source):
     assert list((chosen.path / "figures").iterdir()) == []
 
 
-class Sentences(Voice):
-    """What would be printed, as text."""
-
-    text = ""
-
-    def say(self, text: str) -> None:
-        self.text += text + "\n"
-
-
 @pytest.fixture(scope="module")
 def two_versions(store, small, tmp_path_factory):
     """The study's runs of seed 0, and AL2 with another option."""
@@ -425,7 +416,7 @@ def test_a_study_before_its_first_epoch_to_tabulate_has_no_table(store, tmp_path
     selection = replace(store.select(), path=tmp_path)
     files.write_json(selection.path / "study.json", {"report": {"epochs": [99]}})
     voice = Sentences()
-    assert pipeline.table_step(selection, voice) == {"tables": [], "numbers": []}
+    assert pipeline.table_step(selection, voice) == {"tables": [], "numbers": [], "left_out": []}
     assert "no epoch to tabulate is trained yet" in voice.text
 
 

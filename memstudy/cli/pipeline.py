@@ -6,7 +6,8 @@ of the same names call them one by one, and `memstudy study` all in a row.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ import torch
 from memstudy import files
 from memstudy.analysis.keep import KeepRule, parse_keep
 from memstudy.cli.progress import Voice, counted
+from memstudy.errors import Interrupted, MemstudyError
 from memstudy.report import (
     comparison,
     dynamics_figures,
@@ -45,13 +47,20 @@ from memstudy.study.rows import read
 from memstudy.study.trunk import Workbench
 
 DEFAULT_ORDERS = 5
-SHEETS: dict[str, Callable[[Selection], list[Sheet]]] = {
-    loco.NAME: loco.sheets,
-    norm_loss.NAME: norm_loss.sheets,
-    pilcro.NAME: pilcro.sheets,
-    ranking.NAME: ranking.sheets,
+SHEETS: dict[str, tuple[Callable[[Selection], list[Sheet]], Callable[[Selection], str]]] = {
+    loco.NAME: (loco.sheets, loco.why_none),
+    norm_loss.NAME: (norm_loss.sheets, norm_loss.why_none),
+    pilcro.NAME: (pilcro.sheets, pilcro.why_none),
+    ranking.NAME: (ranking.sheets, ranking.why_none),
 }
-"""Tables over a whole selection, by their names in a study's [report]; none where they do not apply."""
+"""Tables over a whole selection, by their names in a study's [report], and why there are none where there are."""
+NAMES = (
+    *TABLES, "accuracy", "losses", "activation_loss", "cca", "similarity", "convergence", "ablation", "probe",
+    "filters", "landscape", "dynamics",
+)  # fmt: skip
+"""What names of tables and figures begin with."""
+DERIVED = "derived.json"
+"""In a study's directory: the runs and the report that its tables and figures were last derived from."""
 DRAWERS: dict[str, tuple[Callable[[Selection], list[Path]], str | None]] = {
     "training": (figures.draw_training, None),
     "svcca": (similarity.draw, What().coefficients),
@@ -67,8 +76,13 @@ DRAWERS: dict[str, tuple[Callable[[Selection], list[Path]], str | None]] = {
 name of a table is drawn with that table."""
 
 
-def derive_all(selection: Selection, device: torch.device, data_dir: Path | None, voice: Voice) -> dict[str, Any]:
-    """The study's analyses, each with its defaults where the study has no other; then tables and figures."""
+def derive_all(
+    selection: Selection, device: torch.device, data_dir: Path | None, voice: Voice
+) -> tuple[dict[str, Any], list[MemstudyError]]:
+    """The study's analyses, each with its defaults where the study has no other; then tables and figures.
+
+    An analysis that cannot be made does not keep the others from it: its error is said, and returned.
+    """
     bench, own = Workbench(device, data_dir), selection.settings()
     counts: dict[str, dict[str, Any]] = {name: {name: own[name]} if name in own else {} for name in COUNTS}
     steps: dict[str, Callable[[], dict[str, Any]]] = {
@@ -80,15 +94,45 @@ def derive_all(selection: Selection, device: torch.device, data_dir: Path | None
             selection, bench, voice, epochs=_report_epochs(selection), **counts["images"]
         ),
         "dynamics": lambda: dynamics_step(selection, voice),
+        "tables": lambda: table_step(selection, voice),
+        "figures": lambda: figure_step(selection, voice),
     }
     summary: dict[str, Any] = {}
     left_out: list[str] = []
-    for name in _chosen(selection, "analyses", USUAL_ANALYSES):
-        found = steps[name]()
+    written: list[str] = []
+    errors: list[MemstudyError] = []
+    for name in (*_chosen(selection, "analyses", USUAL_ANALYSES), "tables", "figures"):
+        try:
+            found = steps[name]()
+        except Interrupted:
+            raise
+        except MemstudyError as error:
+            errors.append(error)
+            found = {"left_out": [f"{name}: {str(error).rstrip('.')}"]}
+            _say_left_out(voice, found["left_out"])
         left_out += found.pop("left_out", [])
+        written += [path for key in ("written", "tables", "figures") for path in found.get(key, ())]
         summary |= found
-    summary["left_out"] = left_out
-    return summary | table_step(selection, voice) | figure_step(selection, voice)
+    _remove_earlier(selection, map(Path, written))
+    return summary | {"written": written, "left_out": list(dict.fromkeys(left_out))}, errors
+
+
+def _remove_earlier(selection: Selection, written: Iterable[Path]) -> None:
+    """Where a study's runs or its report are not those of its last derivation, remove the tables and figures of
+    that one which are not written again; and remember these.
+    """
+    path = selection.path / DERIVED
+    now = {"runs": [run.name for run in selection.runs], "report": selection.settings()}
+    with contextlib.suppress(MemstudyError):  # none, or damaged: it is written anew
+        if files.read_json(path) != now:
+            _remove(selection, ("tables", "figures"), NAMES, written)
+    files.write_json(path, now)
+
+
+def _remove(selection: Selection, folders: Sequence[str], names: Sequence[str], but: Iterable[Path]) -> None:
+    """Remove the tables or figures whose names begin with one of these, but for some."""
+    found = {path for folder in folders for name in names for path in (selection.path / folder).glob(f"{name}*")}
+    files.remove(found - set(but))
 
 
 def svcca_step(
@@ -264,28 +308,42 @@ def table_step(
     AL2's tables are of these epochs, by default of the study's choice.
     """
     epochs = epochs or _report_epochs(selection)
-    written: list[Path] = []
-    numbers: list[dict[str, Any]] = []
     areas = ablate.areas(read(selection.path / ablate.CURVES))
-    wanted = set(_chosen(selection, "tables", TABLES))
+    wanted = _chosen(selection, "tables", TABLES)
+    found: list[tables.Table | Sheet] = []
+    left_out = [sentence.rstrip(".") for sentence in selection.damaged.values()]
     for index, setting in enumerate(settings(selection.runs)):
-        found = _tables(selection, setting, areas, wanted, epochs)
-        if not found and wanted - set(SHEETS):
+        own = _tables(selection, setting, areas, wanted, epochs)
+        if not own and set(wanted) - set(SHEETS):
             voice.say(f"{setting.title}: no epoch to tabulate is trained yet.")
-        for table in found:
-            stem = table.name if index == 0 else f"{table.name}-{index + 1}"
-            formats = {"md": table.markdown(), "tex": table.latex(), "csv": table.csv()}
-            for ending, text in formats.items():
-                written.append(selection.path / "tables" / f"{stem}.{ending}")
-                files.write(written[-1], text)
-            voice.say("\n" + formats[{"markdown": "md", "latex": "tex", "csv": "csv"}[style]])
-            numbers += [{"table": stem} | record for record in _records(table.values)]
-    for sheet in [sheet for name, make in SHEETS.items() if name in wanted for sheet in make(selection)]:
-        written += sheet.write(selection.path / "tables")
-        voice.say("\n" + {"markdown": sheet.markdown, "latex": sheet.latex, "csv": sheet.csv}[style]())
-        numbers += [{"table": sheet.name} | record for record in sheet.records()]
+        found += [replace(table, name=table.name + figures.suffix(index)) for table in own]
+    absent = [name for name in wanted if name not in SHEETS and name not in {table.name for table in found}]
+    reasons = {name: _why_none(name, selection, epochs) for name in absent}
+    for name in (name for name in wanted if name in SHEETS):
+        make, why_none = SHEETS[name]
+        if sheets := make(selection):
+            found += sheets
+        else:
+            reasons[name] = why_none(selection)
+    if "tables" in selection.settings():  # what nobody asked for needs no excuse
+        left_out += [f"the table {name}: {reasons[name]}" for name in wanted if name in reasons]
+    written: list[Path] = []
+    for table in found:
+        written += table.write(selection.path / "tables")
+        voice.say("\n" + {"markdown": table.markdown, "latex": table.latex, "csv": table.csv}[style]())
+    _remove(selection, ["tables"], TABLES, written)
+    _say_left_out(voice, left_out)
     voice.say(f"tables: {selection.path / 'tables'}")
-    return {"tables": _paths(*written), "numbers": numbers}
+    numbers = [{"table": table.name} | record for table in found for record in _records(table.values)]
+    return {"tables": _paths(*written), "numbers": numbers, "left_out": left_out}
+
+
+def _why_none(name: str, selection: Selection, epochs: Sequence[int] | None) -> str:
+    """Why there is no such table of AL2's in any setting."""
+    which = "" if epochs is None else f" of those to tabulate ({', '.join(map(str, epochs))})"
+    if name == "ablation_area":
+        return f"no network of these runs was ablated; 'memstudy ablate --study {selection.name}' does it"
+    return f"no epoch{which} is trained yet"
 
 
 def figure_step(selection: Selection, voice: Voice, kinds: Sequence[str] | None = None) -> dict[str, Any]:
@@ -293,7 +351,9 @@ def figure_step(selection: Selection, voice: Voice, kinds: Sequence[str] | None 
     missing and which command makes it.
     """
     if kinds is None:
-        names = [*_chosen(selection, "analyses", USUAL_ANALYSES), *_chosen(selection, "tables", TABLES)]
+        chosen = _chosen(selection, "tables", TABLES)
+        _remove(selection, ["figures"], [name for name in SHEETS if name not in chosen], ())
+        names = [*_chosen(selection, "analyses", USUAL_ANALYSES), *chosen]
         kinds = ["training", *(name for name in names if name in DRAWERS)]
     drawn: list[Path] = []
     for kind in kinds:
@@ -316,7 +376,7 @@ def _tables(
     selection: Selection,
     setting: Setting,
     areas: pd.DataFrame,
-    wanted: set[str],
+    wanted: Sequence[str],
     epochs: Sequence[int] | None,
 ) -> list[tables.Table]:
     makers = {
@@ -325,7 +385,11 @@ def _tables(
         "ablation_area": lambda: tables.ablation_area(setting, areas, epochs),
     }
     found = [make() for name, make in makers.items() if name in wanted]
-    notes = (f"Missing: {', '.join(selection.missing)}.",) if selection.missing else ()
+    notes = tuple(
+        f"{what}: {', '.join(names)}."
+        for what, names in {"Missing": selection.missing, "Damaged, left out": selection.damaged}.items()
+        if names
+    )
     return [replace(table, notes=table.notes + notes) for table in found if table and len(table.values)]
 
 

@@ -17,6 +17,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 from rich.table import Column
 
 from memstudy.errors import Interrupted
+from memstudy.store import records
 from memstudy.study.watcher import Watcher
 
 if TYPE_CHECKING:
@@ -131,8 +132,9 @@ class Clock:
 class RunProgress(Voice, Watcher):
     """One run: epoch, rate, time left, test accuracy, L_c against its floor, the share memorized."""
 
-    def __init__(self, quiet: bool = False) -> None:
+    def __init__(self, quiet: bool = False, dynamics: bool | None = None) -> None:
         super().__init__(quiet)
+        self._dynamics = dynamics  # whether records were asked for, or asked not to be made
         self.bar = Bar(self.console)
 
     def started(self, run: RunDirectory, data: CorruptedDataset, device: torch.device) -> None:
@@ -149,8 +151,20 @@ class RunProgress(Voice, Watcher):
         )
         if (threads := run.state()["sessions"][-1]["threads"]) > 1:
             self.say(f"on {threads} CPU threads; on one its last digits may differ (--threads 1, as in a study)")
+        if not run.recorded and self._dynamics is None:
+            self.say(self._unrecorded())
         self._clock, self._began = Clock(self._done), time.monotonic()
         self.bar.update(self._done, self._epochs, "continuing" if self._done else "first epoch")
+
+    def _unrecorded(self) -> str:
+        """Why there will be no records of the samples, though nobody asked for that."""
+        if records.usual(self._epochs, self._samples):
+            return "its samples are not recorded, as they were not when it was begun"
+        size = records.megabytes(records.BYTES * self._epochs * self._samples)
+        return (
+            f"its samples are not recorded after each epoch, as that would take {size} (more than "
+            f"{records.megabytes(records.MOST)}): no 'memstudy dynamics'; --dynamics, from the start, records them"
+        )
 
     def made_again(self, what: str) -> None:
         """Say it."""

@@ -70,7 +70,7 @@ def run(
     """
     from memstudy.cli.progress import RunProgress
 
-    progress = RunProgress(quiet=as_json)
+    progress = RunProgress(as_json, dynamics)
     leads = os.environ.get("RANK", "0") == "0"  # under torchrun, one process speaks for all
     say = progress.say if leads else lambda text: None
     recipe, needed = _recipe(context, file, chosen, say, data_dir, download)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import torch
 
     from memstudy.data.images import ImageSet
-    from memstudy.store import Store
+    from memstudy.store import RunDirectory, Store
     from memstudy.study.carry_out import Execution
     from memstudy.study.fleet import Outcome
     from memstudy.study.grid import Study
@@ -82,19 +82,23 @@ def study(
     ]  # a mistake in one starts none
     summaries: list[dict[str, Any]] = []
     failed: list[MemstudyError] = []
+    not_made: list[MemstudyError] = []
     for one in found:
         if len(found) > 1 and work.is_done(one):
             Voice(as_json).say(f"study {one.name} is finished; alone, its command derives its tables again.")
             continue
-        summary, errors = work.carry_out(one)
+        summary, of_runs, of_analyses = work.carry_out(one)
         summaries.append(summary)
-        failed += errors
+        failed += of_runs
+        not_made += of_analyses
         if summary["stopped"]:
             break
     if as_json:
         Voice(as_json).print_json(summaries[0] if len(found) == 1 else summaries)
     if failed:
         raise RunFailed(f"{len(failed)} of {sum(len(one.recipes) for one in found)} runs failed: {failed[0]}")
+    if not_made:
+        raise not_made[0]
 
 
 @dataclass(frozen=True)
@@ -114,8 +118,8 @@ class _Work:
         trained = all(run.finished for run in runs)
         return trained and (self.train_only or self.store.is_derived(study.name))
 
-    def carry_out(self, study: Study) -> tuple[dict[str, Any], list[MemstudyError]]:
-        """Train, and derive if every run has ended. The summary, and the errors of runs that failed."""
+    def carry_out(self, study: Study) -> tuple[dict[str, Any], list[MemstudyError], list[MemstudyError]]:
+        """Train, and derive if every run has ended. The summary, and the errors of runs and of analyses."""
         from memstudy.cli.pipeline import derive_all
         from memstudy.cli.progress import StudyProgress
         from memstudy.study.executor import carry_out_all, default_fleet, default_jobs
@@ -123,7 +127,9 @@ class _Work:
 
         where = resolve_device(self.execution.device)
         execution = replace(self.execution, label_files=study.label_files)
-        _check_data(study, execution)
+        if execution.dynamics is None and "dynamics" in study.report.get("analyses", ()):
+            execution = replace(execution, dynamics=True)  # its report needs them
+        images = _check_data(study, execution)
         directories = [self.store.open(recipe) for recipe in study.recipes]
         threads = _threads(study, execution, where)
         jobs = self.jobs or default_jobs(where, threads)
@@ -135,6 +141,8 @@ class _Work:
         )
         for note in study.notes:
             progress.say(f"{note}.")
+        if size := _records_of(directories, images, execution):
+            progress.say(size)
         self.store.record_study(study.name, directories, study.report)
         with progress.bar:
             outcomes = carry_out_all(directories, execution, jobs, progress.tick, progress.ended, fleet)
@@ -146,11 +154,16 @@ class _Work:
             )
         names = [run.name for run in directories]
         summary: dict[str, Any] = {"study": study.name, "runs": names, "stopped": stopped}
+        errors: list[MemstudyError] = []
         if any(outcome.error is None for outcome in outcomes) and not (self.train_only or stopped):
             with numerics(threads):
-                summary |= derive_all(self.store.select(study=study.name), where, execution.data_dir, progress)
-            self.store.record_derived(study.name)
-        return summary, _failures(outcomes)
+                derived, errors = derive_all(
+                    self.store.select(study=study.name), where, execution.data_dir, progress
+                )
+            summary |= derived
+            if not errors:
+                self.store.record_derived(study.name)
+        return summary, _failures(outcomes), errors
 
 
 def _threads(study: Study, execution: Execution, device: torch.device) -> int:
@@ -162,7 +175,7 @@ def _threads(study: Study, execution: Execution, device: torch.device) -> int:
     return execution.threads or 1
 
 
-def _check_data(study: Study, execution: Execution) -> None:
+def _check_data(study: Study, execution: Execution) -> dict[str, ImageSet]:
     """The study's image sets. What is missing is one sentence here, before anything is trained, not one a run."""
     from memstudy.data import dataset, sources
 
@@ -171,6 +184,34 @@ def _check_data(study: Study, execution: Execution) -> None:
         if recipe.dataset not in loaded:
             loaded[recipe.dataset] = sources.load(recipe.dataset, execution.data_dir, execution.download)
         dataset.prepare(loaded[recipe.dataset], recipe, execution.data_dir, study.label_files)
+    return loaded
+
+
+def _records_of(runs: list[RunDirectory], images: dict[str, ImageSet], execution: Execution) -> str:
+    """Of the records of every sample in those runs that begin now: how large, or why they are not made."""
+    from memstudy.store import Status, records
+
+    if execution.dynamics is False:
+        return ""
+    sizes = []
+    for run in runs:
+        if run.status is Status.NEW:
+            samples = run.recipe.train_size or len(images[run.recipe.dataset].train_labels)
+            sizes.append((run.recipe.training.epochs, samples))
+    left_off = [size for size in sizes if execution.dynamics is None and not records.usual(*size)]
+    made = sum(records.BYTES * epochs * samples for epochs, samples in sizes if (epochs, samples) not in left_off)
+    words = []
+    if left_off:
+        words.append(
+            f"the samples of {len(left_off)} of these runs are not recorded after each epoch, as that would take "
+            f"more than {records.megabytes(records.MOST)} a run: no 'memstudy dynamics'; --dynamics records them"
+        )
+    if made > records.MOST:
+        words.append(
+            f"records of every sample after each epoch take {records.megabytes(made)}; --no-dynamics leaves "
+            "them out"
+        )
+    return "\n".join(words)
 
 
 def _failures(outcomes: list[Outcome]) -> list[MemstudyError]:

@@ -67,7 +67,9 @@ def _last(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _groups(selection: Selection, table: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame, str]]:
-    """Title, rows with `label`, `seeds` and `against`, and file names' suffix: each setting's, then all files'."""
+    """Title, rows with `label`, `seeds` and `against`, file names' suffix: each setting's, then all files'."""
+    if table.empty:
+        return
     names = [run.name for run in selection.runs]
     found = []
     for setting, members in groups(selection.runs):

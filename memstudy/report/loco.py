@@ -51,6 +51,13 @@ def sheets(selection: Selection) -> list[Sheet]:
     return [Sheet(NAME, "LOCO-Reg: accuracy by η and λ", notes, _cells(found), found.drop(columns="setting"), 2)]
 
 
+def why_none(selection: Selection) -> str:
+    """Why there is no table of this selection."""
+    if all(run.recipe.options(METHOD) is None for run in selection.runs):
+        return "none of these runs uses LOCO-Reg"
+    return "all runs with LOCO-Reg have the same η and λ, so there is nothing to compare"
+
+
 def _row(run: RunDirectory) -> dict[str, object]:
     options, metrics = run.recipe.options(METHOD) or {}, run.metrics()
     return {

@@ -121,14 +121,28 @@ def groups(selection: Selection) -> list[Group]:
     """Every group of the selection's finished runs that has a ranking."""
     tables = selection.settings().get("tables")
     asked = isinstance(tables, list) and NAME in tables
-    members: dict[Recipe, list[RunDirectory]] = {}
-    for run in selection.runs:
-        members.setdefault(replace(shared(run.recipe), corruption=Corruption()), []).append(run)
-    chosen = {recipe: runs for recipe, runs in members.items() if _enough(runs, asked)}
+    chosen = {recipe: runs for recipe, runs in _members(selection.runs).items() if _enough(runs, asked)}
     if not chosen:
         return []
     derived = _areas(selection), _flatness(selection)
     return [_group(recipe, runs, *derived) for recipe, runs in chosen.items()]
+
+
+def most_sets(runs: Iterable[RunDirectory]) -> int:
+    """How many sets of regularizers, at most, could be in one ranking."""
+    return max(map(_sets, _members(runs).values()), default=0)
+
+
+def _members(runs: Iterable[RunDirectory]) -> dict[Recipe, list[RunDirectory]]:
+    """Runs by what those in one ranking share."""
+    members: dict[Recipe, list[RunDirectory]] = {}
+    for run in runs:
+        members.setdefault(replace(shared(run.recipe), corruption=Corruption()), []).append(run)
+    return members
+
+
+def _sets(runs: Iterable[RunDirectory]) -> int:
+    return len({label(run.recipe.regularizers) for run in _finished(runs)})
 
 
 def _finished(runs: Iterable[RunDirectory]) -> list[RunDirectory]:
@@ -136,9 +150,8 @@ def _finished(runs: Iterable[RunDirectory]) -> list[RunDirectory]:
 
 
 def _enough(runs: Sequence[RunDirectory], asked: bool) -> bool:
-    finished = _finished(runs)
-    sets = len({label(run.recipe.regularizers) for run in finished})
-    corruptions = len({_rule(run.recipe.corruption) for run in finished})
+    sets = _sets(runs)
+    corruptions = len({_rule(run.recipe.corruption) for run in _finished(runs)})
     return sets >= LEAST and (asked or corruptions > 1 or sets >= MANY)
 
 

@@ -30,6 +30,7 @@ from memstudy.report import published
 from memstudy.report.differences import differences, meaning
 from memstudy.report.norm_loss_runs import (
     BY,
+    METHOD,
     NAME,
     NETWORKS,
     ORDER,
@@ -71,6 +72,13 @@ def sheets(selection: Selection) -> list[Sheet]:
     left_out = _left_out(selection)
     tables = [_main(usual(rows), [sheet.name for sheet in found]), *found]
     return [replace(sheet, notes=sheet.notes + left_out) for sheet in tables]
+
+
+def why_none(selection: Selection) -> str:
+    """Why there is no table of this selection."""
+    if all(run.recipe.options(METHOD) is None for run in selection.runs):
+        return "none of these runs uses Norm Loss"
+    return "no run in a setting with Norm Loss is finished"
 
 
 def _main(rows: pd.DataFrame, others: Sequence[str]) -> Sheet:
@@ -172,5 +180,5 @@ def _published_cell(paper: pd.DataFrame) -> str:
 
 
 def _left_out(selection: Selection) -> tuple[str, ...]:
-    count = sum(not is_finished(run) for run in selection.runs) + len(selection.missing)
+    count = sum(not is_finished(run) for run in selection.runs) + len(selection.missing) + len(selection.damaged)
     return (f"Runs that are not finished, and left out: {count}.",) if count else ()

@@ -44,6 +44,11 @@ def sheets(selection: Selection) -> list[Sheet]:
     return found
 
 
+def why_none(selection: Selection) -> str:
+    """Why there is no table of this selection."""
+    return "none of these runs uses PILCRO"
+
+
 def _with_pilcro(selection: Selection) -> Iterator[tuple[Setting, pd.DataFrame]]:
     """Each group's runs with PILCRO and, before them, those equal in all else, which they are held against."""
     for setting, labels in groups(selection.runs):

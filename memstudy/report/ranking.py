@@ -11,7 +11,7 @@ import pandas as pd
 from memstudy.analysis.significance import stars
 from memstudy.regularizers import BARE
 from memstudy.report.differences import COLUMNS, LEVELS, compared, meaning, starred, untested
-from memstudy.report.methods import COMPARED, MEASURES, NAME, Group, groups
+from memstudy.report.methods import COMPARED, LEAST, MEASURES, NAME, Group, groups, most_sets
 from memstudy.report.sheet import Sheet, cell
 from memstudy.store.store import Selection
 
@@ -26,6 +26,14 @@ def sheets(selection: Selection) -> list[Sheet]:
         found.append(_ranking(group, suffix))
         found += [_rate(group, corruption, suffix) for corruption in group.corruptions]
     return found
+
+
+def why_none(selection: Selection) -> str:
+    """Why there is no table of this selection."""
+    return (
+        f"it takes {LEAST} sets of regularizers, trained to the end with all else equal, and these runs have "
+        f"{most_sets(selection.runs)}"
+    )
 
 
 def _ranking(group: Group, suffix: str) -> Sheet:

@@ -66,16 +66,21 @@ class Sheet:
 
     def write(self, folder: Path) -> list[Path]:
         """Write it as Markdown, LaTeX and CSV."""
-        written = []
-        for ending, text in {"md": self.markdown(), "tex": self.latex(), "csv": self.csv()}.items():
-            written.append(folder / f"{self.name}.{ending}")
-            files.write(written[-1], text)
-        return written
+        return write(folder, self.name, self.markdown(), self.latex(), self.csv())
 
     def records(self) -> list[dict[str, Any]]:
         """The values for JSON; a missing number is None."""
         plain = self.values.astype(object).where(self.values.notna(), None)
         return [{str(name): value for name, value in row.items()} for row in plain.to_dict("records")]
+
+
+def write(folder: Path, name: str, markdown: str, latex: str, csv: str) -> list[Path]:
+    """Write a table's three forms."""
+    written = []
+    for ending, text in {"md": markdown, "tex": latex, "csv": csv}.items():
+        written.append(folder / f"{name}.{ending}")
+        files.write(written[-1], text)
+    return written
 
 
 def cell(mean: float, sd: float, digits: int) -> str:

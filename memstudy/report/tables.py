@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import pandas as pd
 
 from memstudy.report import published
 from memstudy.report.differences import compared, meaning, starred
 from memstudy.report.frames import BASELINES, WITH, WITHOUT, Setting, differences_from_paper
-from memstudy.report.sheet import markdown_row, tex
+from memstudy.report.sheet import markdown_row, tex, write
 from memstudy.store import Status
 from memstudy.study.ablate import nearest
 
@@ -122,6 +123,10 @@ class Table:
     def csv(self) -> str:
         """The tidy values, all their digits."""
         return self.values.to_csv(index=False, lineterminator="\n")
+
+    def write(self, folder: Path) -> list[Path]:
+        """Write it as Markdown, LaTeX and CSV."""
+        return write(folder, self.name, self.markdown(), self.latex(), self.csv())
 
 
 def baseline_order(name: str) -> tuple[int, str]:

@@ -32,8 +32,23 @@ from memstudy.store.seals import Seals
 
 HOW = "they are made while it trains: remove its directory and run it again with --dynamics"
 """To have records of a run that has none."""
+BYTES = 5
+"""Of a sample and epoch; two more at kept ones."""
+MOST = 250_000_000
+"""Bytes of a run's records up to which they are made unless somebody says otherwise: those of every preset's
+protocol are fewer (AL2's: 210 MB)."""
 KINDS = {"loss": "e", "margin": "e", "prediction": "Bh", "el2n": "e"}
 """The quantities, and numpy's characters of the types that they may have."""
+
+
+def usual(epochs: int, samples: int) -> bool:
+    """Whether a run of so many epochs and training samples is recorded where nobody says otherwise."""
+    return BYTES * epochs * samples <= MOST
+
+
+def megabytes(size: float) -> str:
+    """`210 MB`."""
+    return f"{size / 1e6:,.0f} MB"
 
 
 @dataclass(frozen=True)

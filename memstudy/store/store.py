@@ -9,8 +9,8 @@ from __future__ import annotations
 import contextlib
 import fnmatch
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,13 +27,15 @@ WHOLE_STORE = "all"
 class Selection:
     """Some runs of a store, and the directory that what is derived from them goes to.
 
-    `missing` names the study's members that are not in the store.
+    `missing` names the study's members that are not in the store, or have no kept network yet; `damaged` says of
+    those that cannot be trusted, and are left out, why.
     """
 
     name: str
     runs: tuple[RunDirectory, ...]
     path: Path
     missing: tuple[str, ...] = ()
+    damaged: Mapping[str, str] = field(default_factory=dict)
 
     def settings(self) -> dict[str, object]:
         """The study's `[report]` settings; empty for a selection that is no study."""
@@ -64,7 +66,7 @@ class Store:
         return runs
 
     def runs(self) -> list[RunDirectory]:
-        """Every run whose recipe can be trusted."""
+        """Every run that can be trusted: see `problem`."""
         return [run for run in self.directories() if not problem(run)]
 
     # Studies
@@ -111,40 +113,52 @@ class Store:
     def select(self, patterns: Sequence[str] = (), study: str | None = None) -> Selection:
         """Choose runs: by names or globs; else those of a study; else of the newest one; else all there are.
 
-        Raises a MemstudyError if there is nothing to choose from or a pattern matches nothing.
+        Damaged ones are left out, and the selection says why. Raises a MemstudyError if there is nothing to choose
+        from, or a pattern matches nothing, or damaged runs alone.
         """
-        available = {run.name: run for run in self.runs()}
+        found = self.directories()
+        damaged = {run.name: sentence for run in found if (sentence := problem(run)) is not None}
+        available = {run.name: run for run in found if run.name not in damaged}
+        if damaged and not available:
+            raise MemstudyError(f"no run in {self.root} can be used: {next(iter(damaged.values()))}")
         if not available:
             raise MemstudyError(
                 f"there are no runs in {self.root} yet; make one with 'memstudy run' "
                 "or several with 'memstudy study studies/quick.toml'."
             )
         if patterns:
-            chosen = [name for name in available if any(matches(name, pattern) for pattern in patterns)]
+            members = [run.name for run in found if any(matches(run.name, pattern) for pattern in patterns)]
             for pattern in patterns:
-                if not any(matches(name, pattern) for name in available):
+                matched = [name for name in members if matches(name, pattern)]
+                if not matched:
                     raise unknown("run", pattern, available)
+                if not any(name in available for name in matched):
+                    raise MemstudyError(damaged[matched[0]])
             # Named by its members: another selection's derived files are not this one's.
+            chosen = [name for name in members if name in available]
             name = f"selection-{files.digest(chr(10).join(chosen).encode())[:8]}"
-            return self._selection(name, [available[name] for name in chosen])
+            return self._selection(name, members, available, damaged)
         if study is None:
             study = next(iter(self.studies()), WHOLE_STORE)
         if study == WHOLE_STORE:
-            return self._selection(WHOLE_STORE, list(available.values()))
+            return self._selection(WHOLE_STORE, [run.name for run in found], available, damaged)
         if not (self.folder(study) / "study.json").is_file():
             raise unknown("study", study, [*self.studies(), WHOLE_STORE])
-        members = self._study(study)["runs"]
-        present = [available[name] for name in members if name in available]
-        return self._selection(study, present, tuple(name for name in members if name not in available))
+        return self._selection(study, self._study(study)["runs"], available, damaged)
 
-    def _selection(self, name: str, runs: list[RunDirectory], missing: tuple[str, ...] = ()) -> Selection:
-        trained = tuple(run for run in runs if run.checkpoints())
+    def _selection(
+        self, name: str, members: Sequence[str], available: Mapping[str, RunDirectory], damaged: Mapping[str, str]
+    ) -> Selection:
+        trained = [member for member in members if member in available and available[member].checkpoints()]
+        broken = {member: damaged[member] for member in members if member in damaged}
+        missing = tuple(member for member in members if member not in trained and member not in broken)
         if not trained:
+            absent = sum(member not in available for member in missing)
             raise MemstudyError(
-                f"{name} has no network to look at: of its {len(runs) + len(missing)} runs {len(missing)} are not "
-                f"in {self.root}, and the others have no finished epoch; run its command again."
+                f"{name} has no network to look at: of its {len(members)} runs {absent} are not in {self.root}, "
+                f"{len(broken)} are damaged, and the others have no finished epoch; run its command again."
             )
-        return Selection(name, trained, self.folder(name), missing)
+        return Selection(name, tuple(available[member] for member in trained), self.folder(name), missing, broken)
 
 
 def matches(name: str, pattern: str) -> bool:

@@ -27,7 +27,7 @@ from memstudy.data import artifact, dataset
 from memstudy.data.dataset import CorruptedDataset
 from memstudy.data.label_files import LabelSource
 from memstudy.errors import Interrupted, MemstudyError, RunFailed, quoted
-from memstudy.store import RunDirectory, Status
+from memstudy.store import RunDirectory, Status, records
 from memstudy.store.run import DYNAMICS, LABELS
 from memstudy.study.environment import environment
 from memstudy.study.interruption import Terminated, deferred
@@ -50,8 +50,6 @@ from memstudy.training.state import NETWORK
 
 SAVE_EVERY_SECONDS = 10.0
 """How often the state is written while all goes well; an interruption writes it in any case."""
-RECORDED = 10_000_000
-"""Each sample is recorded after each epoch, unless told otherwise, if these are no more in all: 50 MB."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +65,7 @@ class Execution:
     download: bool = False
     label_files: tuple[LabelSource | Path, ...] = ()  # where a recipe that trains on given labels finds them
     data_sha256: str | None = None  # of the images that a recorded recipe was carried out on; others are refused
-    dynamics: bool | None = None  # record each sample after each epoch; None: if that is at most RECORDED
+    dynamics: bool | None = None  # record each sample after each epoch; None: if that is `records.usual`
     deadline: float | None = None  # on time.monotonic's clock: stop after the epoch that passes it
 
 
@@ -185,9 +183,7 @@ def _prepare(
     if saved is not None:
         state.restore(saved[1], saved[0])
     made_again = run.keep(state.epochs_done)
-    recorded = _recorded(
-        earlier, state.epochs_done, run.recipe.training.epochs * len(data.noisy_labels), execution
-    )
+    recorded = _recorded(run, earlier, state.epochs_done, len(data.noisy_labels), execution)
     if recorded and state.epochs_done:
         run.records.read(len(data.noisy_labels), state.epochs_done)  # before training, not after: are they whole?
     facts = {"data_sha256": source_hash, "mean": data.images.mean, "std": data.images.std}
@@ -215,11 +211,14 @@ def _prepare(
     return made_again
 
 
-def _recorded(earlier: dict[str, Any], epochs_done: int, size: int, execution: Execution) -> bool:
+def _recorded(
+    run: RunDirectory, earlier: dict[str, Any], epochs_done: int, samples: int, execution: Execution
+) -> bool:
     """Whether each sample is recorded. A run that continues keeps its choice: earlier epochs are gone."""
     if epochs_done:
         return bool(earlier.get(DYNAMICS))
-    return size <= RECORDED if execution.dynamics is None else execution.dynamics
+    usual = records.usual(run.recipe.training.epochs, samples)
+    return usual if execution.dynamics is None else execution.dynamics
 
 
 @dataclass(frozen=True)
