@@ -279,3 +279,11 @@ def test_floor_and_epochs_are_the_same_wherever_a_run_speaks(command, small_sour
     assert found["verdict"]["floor"] == floor
     assert set(found["verdict"]["memorized"]) == {"value", "low", "high"}
     assert found["verdict"]["by"] == "confusion"
+
+
+def test_the_floor_of_a_run_of_an_earlier_version_is_that_of_its_labels_too(write):
+    run, data = write(shares(0.1, 0.8), [2.0] * EPOCHS, status="interrupted")
+    assert (run.floor, run.expected_floor) == (data.floor, data.floor)
+    run.update(floor=2.2103, realized_floor=2.1978)
+    assert (run.floor, run.expected_floor) == (2.1978, 2.2103)
+    assert verdict(run).floor == 2.1978
