@@ -7,6 +7,8 @@ from collections.abc import Iterable
 
 QUOTED = 100
 """Characters: no message quotes more of what somebody gave."""
+MOST_NAMES = 60
+"""No message lists more names that could have been given: a store may have thousands of runs."""
 
 
 class MemstudyError(Exception):
@@ -59,8 +61,13 @@ def reason(error: object) -> str:
 
 
 def unknown(kind: str, name: object, known: Iterable[str]) -> MemstudyError:
-    """The answer to a misspelt name: the nearest known ones, then all of them."""
-    known = sorted(known)
-    near = difflib.get_close_matches(str(name).lower(), known, n=2, cutoff=0.5)
-    hint = f"did you mean {' or '.join(near)}? " if near else ""
-    return MemstudyError(f"unknown {kind} {quoted(str(name))}: {hint}Known: {', '.join(known)}.")
+    """The answer to a misspelt name: the nearest known ones, if any are near, then all of them."""
+    every = sorted(known)
+    subject = f"unknown {kind} {quoted(str(name))}"
+    if not every:
+        return MemstudyError(f"{subject}; there are none.")
+    shown = ", ".join(every[:MOST_NAMES]) + (f", … ({len(every):,} in all)" if every[MOST_NAMES:] else "")
+    near = difflib.get_close_matches(str(name)[:QUOTED].lower(), every, n=2, cutoff=0.5)
+    if not near:
+        return MemstudyError(f"{subject}; known are {shown}.")
+    return MemstudyError(f"{subject}: did you mean {' or '.join(near)}? Known are {shown}.")

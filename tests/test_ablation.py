@@ -579,9 +579,9 @@ class TestRuns:
             (("--labels", "noisy"), "test images have no noisy labels, as only training labels are corrupted"),
             (("--layer", "trunk.9"), "did you mean trunk"),
             (("--unit", "channels"), "did you mean channel"),
-            (("--clamp", "average"), "Known: mean, zero"),
+            (("--clamp", "average"), "known are mean, zero"),
             (("--images", "training"), "did you mean train"),
-            (("--labels", "clean"), "Known: noisy, true"),
+            (("--labels", "clean"), "known are noisy, true"),
             (("--layer", "head.2", "--unit", "channel"), "(100, 500) have no channels"),
         ],
     )
@@ -615,7 +615,7 @@ class TestMistakes:
         self.refused(r"within \[0, 1\], not \[-0.1\]", fractions=[-0.1])
         self.refused("at least one", fractions=[])
         self.refused("did you mean channel", unit="chanel")
-        self.refused("Known: mean, zero", clamp="median")
+        self.refused("known are mean, zero", clamp="median")
         self.refused(r"\(8, 20\) have no channels", unit="channel")
         self.refused("8 images and 7 labels", labels=torch.zeros(7))
         self.refused("0 images", features=torch.zeros(0, 20), labels=torch.zeros(0))

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from memstudy.data import artifact, dataset
 from memstudy.data.corruption import RULES
+from memstudy.recipe import Corruption
+from memstudy.report import noise
 from memstudy.store import Store
 
 IMAGES = ("transition.png", "transition.svg", "transition.pdf", "samples.png", "samples.svg", "samples.pdf")
@@ -342,3 +346,18 @@ def test_a_recorded_recipe_refuses_other_images(memstudy):
     assert done.exit_code == 2
     assert "other images" in done.stderr
     assert not Path("again").exists()
+
+
+def test_classes_may_be_called_as_columns_are(small, tmp_path):
+    """`true` and `noisy` are columns of the matrix's CSV, and classes here."""
+    named = replace(small, class_names=("true", "noisy", "percent", "犬", *"efghij"))
+    data = dataset.corrupt(named, Corruption())
+    path = tmp_path / "noisy.npz"
+    path.write_bytes(artifact.content(data))
+    made = artifact.read(path)
+    table = noise._long(made.transition, made)
+    assert list(table.columns) == ["true", "noisy", "percent"]
+    wide = table.pivot(index="true", columns="noisy", values="percent")
+    names = [*named.class_names]
+    assert np.array_equal(wide.loc[names, names].to_numpy(), 100 * data.transition)
+    assert len({len(line) + line.count("犬") for line in noise.matrix_text(made).splitlines()}) == 1  # 犬: 2 cells

@@ -331,7 +331,7 @@ def test_the_control_is_the_same_in_parts():
     [
         (("--constant", "keep"), "'keep' is not one of 'drop', 'refuse'"),
         (("--measure", "cca2"), "did you mean cca"),
-        (("--positions", "pixels"), "Known: flattened, samples"),
+        (("--positions", "pixels"), "known are flattened, samples"),
         (("--layer", "trunk.9"), "did you mean trunk"),
         (("--epochs", "one"), "--epochs takes epochs"),
         (("--epochs", "-1"), "--epochs takes epochs"),

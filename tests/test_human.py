@@ -234,7 +234,7 @@ def test_no_file_says_where_it_was_looked_for_and_where_it_is_from(tmp_path, tru
 
 def test_sets_and_columns_that_there_are_not(tmp_path, true):
     refused(tmp_path, true, "'mnist'", "cifar10 and cifar100", dataset="mnist")
-    refused(tmp_path, true, "'worst'", "Known: fine", column="worst")
+    refused(tmp_path, true, "'worst'", "known are fine", column="worst")
     refused(tmp_path, true, "did you mean worst", dataset="cifar10", column="worse")
 
 

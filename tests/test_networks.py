@@ -450,7 +450,7 @@ def test_an_option_that_changes_nothing_is_refused(name, option, value):
         ("smalnet", "did you mean smallnet"),
         ("wrn-28-10", "did you mean wrn28-10"),
         ("ResNet18", "did you mean resnet18"),
-        ("zzz", "unknown network 'zzz': Known: alexnet, .*torchvision:NAME .* package.module:function"),
+        ("zzz", "unknown network 'zzz'; known are alexnet, .*torchvision:NAME .* package.module:function"),
         ("torchvision:resnet19", "unknown torchvision model 'resnet19': did you mean resnet18"),
         ("torchvision:fcn_resnet50", "unknown torchvision model"),  # of segmentation
         ("nowhere.at_all:net", "cannot import 'nowhere.at_all' .*PYTHONPATH"),

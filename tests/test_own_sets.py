@@ -409,7 +409,7 @@ def test_own_sets_are_among_the_known_names(tmp_path, arrays):
     write_npz(tmp_path, arrays, "pets")
     (tmp_path / "birds" / "train").mkdir(parents=True)
     with pytest.raises(
-        MemstudyError, match=r"did you mean pets.*Known: birds, cifar10, .*mnist5k, pets"
+        MemstudyError, match=r"did you mean pets.*Known are birds, cifar10, .*mnist5k, pets"
     ) as caught:
         sources.load("pet", tmp_path)
     assert re.search(rf"looked for in {re.escape(str(tmp_path))}", str(caught.value))

@@ -8,7 +8,7 @@ import pytest
 from memstudy import registry
 from memstudy.data.corruption import RULES
 from memstudy.data.sources import SOURCES
-from memstudy.errors import MemstudyError
+from memstudy.errors import MemstudyError, unknown
 from memstudy.models import NETWORKS
 from memstudy.registry import Registry
 from memstudy.regularizers import REGULARIZERS
@@ -39,7 +39,16 @@ def test_a_name_like_no_other_is_answered_with_all():
     with pytest.raises(MemstudyError) as caught:
         SOURCES.get("zzzzzz")
     assert "did you mean" not in str(caught.value)
-    assert "Known: cifar10, cifar100, digits, fashion, mnist, mnist5k." in str(caught.value)
+    assert "known are cifar10, cifar100, digits, fashion, mnist, mnist5k." in str(caught.value)
+
+
+def test_the_answer_to_an_unknown_name_is_one_sentence():
+    assert str(unknown("thing", "foo", "ab")) == "unknown thing 'foo'; known are a, b."
+    assert str(unknown("thing", "fo", ["for"])) == "unknown thing 'fo': did you mean for? Known are for."
+    assert str(unknown("thing", "foo", [])) == "unknown thing 'foo'; there are none."
+    many = str(unknown("thing", "x" * 400_000, map(str, range(5_000))))
+    assert len(many) < 600
+    assert many.endswith(" … (5,000 in all).")
 
 
 def test_nothing_is_imported_before_get():

@@ -451,7 +451,7 @@ class TestKeepRule:
     @pytest.mark.parametrize(
         ("text", "sentence"),
         [
-            ("variants:0.9", "did you mean variance"), ("", "Known: all, fixed, singular, variance"),
+            ("variants:0.9", "did you mean variance"), ("", "known are all, fixed, singular, variance"),
             ("variance:1.5", r"fraction in \(0, 1\], not 1.5"), ("singular:0", r"fraction in \(0, 1\], not 0"),
             ("fixed:0", "at least 1, not 0"), ("fixed:2.5", "whole number"), ("fixed:inf", "not inf"),
             ("fixed", "fixed:COUNT"), ("all:3", "Allowed"), ("variance:most", "variance:FRACTION"),

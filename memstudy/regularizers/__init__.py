@@ -155,7 +155,7 @@ def _build(specification: recipe.Regularizer) -> Regularizer:
     known = [f.name for f in fields(method)]
     for option, _ in specification.options:
         if option not in known:
-            raise unknown(f"option of {specification.name}", option, known or ["(it has none)"])
+            raise unknown(f"option of {specification.name}", option, known)
     built: Regularizer = method(**dict(specification.options))
     return built
 

@@ -50,7 +50,8 @@ def matrix_text(artifact: Artifact) -> str:
     percent, names = 100 * artifact.transition, artifact.class_names
     if len(names) <= MOST_NUMBERS:
         table = pd.DataFrame(percent, index=list(names), columns=[name[:7] for name in names])
-        return table.to_string(float_format=lambda value: f"{value:.1f}")
+        with pd.option_context("display.unicode.east_asian_width", True):
+            return table.to_string(float_format=lambda value: f"{value:.1f}")
     lines = []
     for name, row in zip(names, percent, strict=True):
         most = np.argsort(-row, kind="stable")[:3]
@@ -91,9 +92,10 @@ def _title(artifact: Artifact) -> str:
 
 
 def _long(matrix: Matrix, artifact: Artifact) -> pd.DataFrame:
-    names = list(artifact.class_names)
-    frame = pd.DataFrame(100 * matrix, index=pd.Index(names, name="true"), columns=names).reset_index()
-    return frame.melt(id_vars="true", var_name="noisy", value_name="percent")
+    """A row a pair of classes, whatever they are called; those of one noisy label together."""
+    names = np.array(artifact.class_names)
+    true, noisy = np.tile(names, len(names)), np.repeat(names, len(names))
+    return pd.DataFrame({"true": true, "noisy": noisy, "percent": 100 * matrix.T.ravel()})
 
 
 def draw_samples(artifact: Artifact, source: ImageSet, folder: Path, stem: str) -> list[Path]:
