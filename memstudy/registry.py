@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from contextlib import suppress
 from functools import cached_property
 from importlib import import_module
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint, distributions, entry_points
 from typing import Any
 
-from memstudy.errors import unknown
+from memstudy import foreign
+from memstudy.errors import MemstudyError, unknown
 
 
 class Registry:
     """A table from a name to `"module:attribute"`; nothing is imported before `get`.
 
-    Another package adds an entry by declaring an entry point in the group `memstudy.<kind>s`, for example
-    `[project.entry-points."memstudy.regularizers"]`. An own name always wins over a foreign one.
+    Another package adds an entry by declaring an entry point in the group `memstudy.<kind>s` (blanks are `_`
+    there), for example `[project.entry-points."memstudy.regularizers"]`. An own name always wins over a foreign
+    one.
     """
 
     def __init__(self, kind: str, **entries: str) -> None:
@@ -23,7 +27,7 @@ class Registry:
 
     @cached_property
     def _foreign(self) -> dict[str, EntryPoint]:
-        return {point.name: point for point in entry_points(group=f"memstudy.{self.kind}s")}
+        return {point.name: point for point in _points(f"memstudy.{self.kind}s".replace(" ", "_"))}
 
     def names(self) -> list[str]:
         """All known names, ours first, in the order they were registered."""
@@ -36,9 +40,53 @@ class Registry:
         return name
 
     def get(self, name: str) -> Any:
-        """Import and return what `name` stands for."""
+        """Import and return what `name` stands for. A MemstudyError if it is another package's and cannot be."""
         self.check(name)
         if name not in self._own:
-            return self._foreign[name].load()
+            return self._load(name)
         module, attribute = self._own[name].split(":")
         return getattr(import_module(module), attribute)
+
+    def _load(self, name: str) -> Any:
+        """What an entry point stands for; a MemstudyError that names the package if it cannot be loaded."""
+        point = self._foreign[name]
+        what = f"{self.kind} {name!r}"
+        try:
+            with foreign.loading(what, _module(point)):
+                return point.load()
+        except MemstudyError as error:
+            reason = error.__cause__ or error
+            raise MemstudyError(
+                f"{what} cannot be loaded: {foreign.told(reason)}. It is the entry point {point.value!r} of "
+                f"{_distribution(point) or 'another package'}: repair or remove that package, or do without it."
+            ) from reason
+
+    def code(self, name: str) -> foreign.Code | None:
+        """What another package's entry consists of; None for our own. A MemstudyError if it cannot be loaded."""
+        if name in self._own:
+            return None
+        self.get(name)
+        point = self._foreign[name]
+        return foreign.code(f"{self.kind} {name!r}", _module(point), _distribution(point))
+
+
+def _module(point: EntryPoint) -> str:
+    """The module that an entry point names; unlike its own `module`, this is there for a malformed one, too."""
+    return point.value.partition(":")[0].partition("[")[0].strip()
+
+
+def _distribution(point: EntryPoint) -> str | None:
+    """Name and version of the package that declares an entry point; None if it has none."""
+    return None if point.dist is None else f"{point.dist.name} {point.dist.version}"
+
+
+def _points(group: str) -> Iterable[EntryPoint]:
+    """The entry points of a group. A package whose own list of them is damaged has none."""
+    try:
+        return entry_points(group=group)
+    except Exception:  # Python reads all packages' lists at once: find the sound ones
+        found: dict[str, EntryPoint] = {}
+        for package in distributions():
+            with suppress(Exception):
+                found = {point.name: point for point in package.entry_points.select(group=group)} | found
+        return found.values()

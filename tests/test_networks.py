@@ -620,6 +620,8 @@ def module(channels, size, classes): return nn.Flatten()
 def layers(channels, size, classes): return nn.Flatten(), torch.relu
 def broken(channels, size, classes): raise ZeroDivisionError("by zero")
 def greedy(channels, size, classes, more): return None
+def timid(channels, size): return None
+def bare(): return None
 def blurred(channels, size, classes): return nn.Dropout2d(0.5), nn.Flatten()
 def fixed(channels, size, classes): return nn.Flatten(), nn.Linear(7, classes)
 def wrong(channels, size, classes): return nn.Flatten(), nn.Linear(channels * size ** 2, classes + 1)
@@ -661,8 +663,14 @@ def test_its_options_are_passed_on(own):
         ("nothing", {}, r"must be a memstudy\.models\.Network or a pair \(trunk, head\) of modules, not NoneType"),
         ("module", {}, "not Flatten"),
         ("layers", {}, "not tuple"),
-        ("broken", {}, "cannot be built: ZeroDivisionError: by zero"),
-        ("greedy", {}, "cannot be built: TypeError: .*'more'"),
+        ("broken", {}, r"cannot be built: ZeroDivisionError: by zero \(.*memstudy_test_nets\.py:22\)"),
+        (
+            "greedy",
+            {},
+            r"function \(channels, size, classes, \*\*options\).*greedy\(.*, more\): .*'more' \(.*:\d+\)",
+        ),
+        ("timid", {}, r"function \(channels, size, classes, .* it is timid\(channels, size\): too few arguments"),
+        ("bare", {}, r"function \(channels, size, classes, .* it is bare\(\): too few arguments"),
         ("blurred", {}, "Dropout2d draws from PyTorch's global generator"),
         ("fixed", {}, "cannot take images of 1 × 28 × 28: RuntimeError"),
         ("wrong", {}, r"must return \(N, 10\), a logit for each class"),
@@ -680,7 +688,9 @@ def test_what_is_no_network_is_told_in_a_sentence(own, function, options, senten
 
 @pytest.mark.usefixtures("own")
 def test_a_module_that_cannot_be_imported_is_told():
-    with pytest.raises(MemstudyError, match=r"cannot import 'memstudy_test_broken' for .*: SyntaxError"):
+    with pytest.raises(
+        MemstudyError, match=r"cannot import 'memstudy_test_broken' for .*: SyntaxError.*broken\.py:1\)"
+    ):
         models.check("memstudy_test_broken:f")
 
 

@@ -56,6 +56,15 @@ class Commands(click.Group):
 
             click.echo("stopped; the same command continues.", err=True)
             ctx.exit(143 if isinstance(stop, Terminated) else 130)
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except Exception as error:  # in code that is not ours, which is for its author to look at
+            from memstudy import foreign
+
+            sentence = foreign.blame(error)
+            if sentence is None:
+                raise
+            raise Refusal(MemstudyError(f"{sentence}.")) from error
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
         """Answer a misspelt command with the nearest ones."""

@@ -147,8 +147,15 @@ def rules(as_json: bool) -> None:
     from memstudy.cli.progress import Voice
     from memstudy.data.corruption import RULES
 
-    voice, found = Voice(quiet=as_json), {name: RULES.get(name) for name in RULES.names()}
-    for name, rule in found.items():
-        voice.say(f"{name}\n    {rule.about}\n    rate: {rule.rate or 'none'}")
+    voice = Voice(quiet=as_json)
+    found: dict[str, dict[str, str | None]] = {}
+    for name in RULES.names():
+        try:
+            rule = RULES.get(name)
+            found[name] = {"about": rule.about, "rate": rule.rate or None}
+            voice.say(f"{name}\n    {rule.about}\n    rate: {rule.rate or 'none'}")
+        except MemstudyError as error:  # another package's
+            found[name] = {"about": f"not loadable: {error}", "rate": None}
+            voice.say(f"{name}\n    not loadable: {error}")
     if as_json:
-        voice.print_json({name: {"about": rule.about, "rate": rule.rate or None} for name, rule in found.items()})
+        voice.print_json(found)

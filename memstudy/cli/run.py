@@ -126,9 +126,10 @@ def _recipe(
         found = recipe.read(file)
         own = _what(label(found.regularizers), found.dataset, found.network, found.training.epochs)
         say(f"recipe {found.id} from {file}: {own}")
-        needed = {"label_files": (file.parent / "labels.npz",)}
+        needed: dict[str, Any] = {"label_files": (file.parent / "labels.npz",)}
         if "data_sha256" in (known := recipe.recorded(file)):
             needed["data_sha256"] = known["data_sha256"]
+        needed["code"] = known.get("code")
         return presets.check(found), needed
     assignments, kept = chosen.pop("assignments"), chosen.pop("checkpoints")
     chosen["matrix"] = options.matrix(chosen["matrix"])

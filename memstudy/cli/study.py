@@ -63,7 +63,7 @@ def study(
     """
     from memstudy.cli.progress import Voice
     from memstudy.store import Store
-    from memstudy.study import grid
+    from memstudy.study import code, grid
     from memstudy.study.carry_out import Execution
     from memstudy.study.interruption import stop_on_sigterm
     from memstudy.training import Ranks
@@ -80,6 +80,8 @@ def study(
     found = [
         grid.read(file, options.seeds(seeds), scale, data_dir, download) for file in files
     ]  # a mistake in one starts none
+    for one in found:
+        code.check_all([work.store.open(recipe) for recipe in one.recipes])
     summaries: list[dict[str, Any]] = []
     failed: list[MemstudyError] = []
     not_made: list[MemstudyError] = []

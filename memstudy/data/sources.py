@@ -127,8 +127,11 @@ def survey(folder: Path | None = None) -> list[Found]:
 
 
 def _found(name: str, directory: Path) -> Found:
-    source: Source = SOURCES.get(name)
-    origin = source.decoded_from(directory)
+    try:
+        source: Source = SOURCES.get(name)
+        origin = source.decoded_from(directory)
+    except MemstudyError as error:  # another package's
+        return Found(name, f"not loadable: {error}", installed=False)
     if origin is None:
         return Found(name, source.about, installed=source.origin is None, get=source.get)
     return _there(name, source.about, origin)

@@ -9,9 +9,10 @@ from typing import Any
 import torch
 
 from memstudy.errors import MemstudyError, quoted, unknown
+from memstudy.foreign import Code
 from memstudy.models.initialization import global_draws_from
 from memstudy.models.network import Network
-from memstudy.models.own import own_builder
+from memstudy.models.own import own_builder, own_code
 from memstudy.models.torchvision_models import PREFIX, torchvision_builder
 from memstudy.registry import Registry
 
@@ -62,9 +63,18 @@ def build(
             return builder(channels, size, classes, **options)
     with torch.device("meta"):
         network = builder(channels, size, classes, **options)
+    if not isinstance(network, Network):
+        raise MemstudyError(f"network {name!r} must be a memstudy.models.Network, not {type(network).__name__}.")
     network.to_empty(device="cpu")
     network.initializer(network, generator)
     return network
+
+
+def code(name: str) -> Code | None:
+    """What the code of a network that is not ours consists of; None for ours and torchvision's."""
+    if name.startswith(PREFIX):
+        return None
+    return own_code(name) if ":" in name else NETWORKS.code(name)
 
 
 def _builder(name: str) -> Builder:

@@ -2,7 +2,8 @@
 
 The function is called as `function(channels, size, classes, **options)` and returns a `memstudy.models.Network` or
 a pair (trunk, head) of modules. Its options are what a regularizer asks for: `batch_norm` for BN, `dropout` for
-DO; a function that does not take them cannot be combined with these.
+DO; a function that does not take them cannot be combined with these. With a run is recorded what its code consists
+of (`memstudy.foreign`), so that an edited one does not pass for what was trained.
 
 Such a network initializes itself, on the CPU, while PyTorch's global generator follows from the run's seed; draws
 from elsewhere (numpy) would not be repeated. `nn.Dropout` is replaced by ours; no other layer may draw in
@@ -12,18 +13,27 @@ training. A recipe that names a network runs its code: read it before you run so
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import wraps
 from importlib import import_module
-from inspect import signature
+from inspect import Parameter, signature
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from memstudy import foreign
 from memstudy.errors import MemstudyError, unknown
 from memstudy.models.dropout import replace_dropout
 from memstudy.models.network import Network
+
+GIVEN = ("channels", "size", "classes")
+"""What the function is always called with, in this order: of the images, and how many classes."""
+
+
+def own_code(name: str) -> foreign.Code | None:
+    """What the code of the network `package.module:function` consists of; None if it is ours."""
+    return foreign.code(f"network {name!r}", name.partition(":")[0])
 
 
 def own_builder(name: str) -> Callable[..., Network]:
@@ -33,12 +43,13 @@ def own_builder(name: str) -> Callable[..., Network]:
     @wraps(function)
     def build(channels: int, size: int, classes: int, **options: Any) -> Network:
         try:
+            _check_call(name, function, options)
             network = _network(name, function(channels, size, classes, **options))
             replace_dropout(network)
         except MemstudyError:
             raise
         except Exception as error:
-            raise MemstudyError(f"network {name!r} cannot be built: {_told(error)}.") from error
+            raise MemstudyError(f"network {name!r} cannot be built: {foreign.told(error)}.") from error
         try_out(name, network.eval(), torch.zeros(2, channels, size, size), classes)
         return network.train()
 
@@ -50,22 +61,36 @@ def _function(name: str) -> Callable[..., Any]:
     module, _, attribute = name.partition(":")
     if not re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*", name):
         raise MemstudyError(f"a network of your own is named package.module:function, not {name!r}.")
-    try:
+    with foreign.loading(f"network {name!r}", module):
         found = import_module(module)
-    except Exception as error:
-        raise MemstudyError(
-            f"cannot import {module!r} for the network {name!r}: {_told(error)}; a module is looked for among the "
-            "installed ones and in the directories of PYTHONPATH."
-        ) from error
     if attribute not in vars(found):
         known = [key for key, value in vars(found).items() if callable(value) and not key.startswith("_")]
         raise unknown(f"function in {module}", attribute, known)
     function: Callable[..., Any] = getattr(found, attribute)
     try:
-        signature(function)
+        parameters = signature(function).parameters.values()
     except (TypeError, ValueError) as error:
         raise MemstudyError(f"network {name!r} is not a Python function that could build one.") from error
+    places = [p for p in parameters if p.kind in (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)]
+    if len(places) < len(GIVEN) and not any(p.kind is Parameter.VAR_POSITIONAL for p in parameters):
+        raise _other_call(name, function, "too few arguments")
     return function
+
+
+def _check_call(name: str, function: Callable[..., Any], options: Mapping[str, Any]) -> None:
+    """A MemstudyError, with the call that is expected, if the function cannot be called so with these options."""
+    try:
+        signature(function).bind(*GIVEN, **options)
+    except TypeError as error:
+        raise _other_call(name, function, str(error)) from error
+
+
+def _other_call(name: str, function: Callable[..., Any], why: str) -> MemstudyError:
+    given, called = ", ".join(GIVEN), name.rpartition(":")[2]
+    return MemstudyError(
+        f"network {name!r} must be a function ({given}, **options), where options are what regularizers ask for, "
+        f"as batch_norm and dropout; it is {called}{signature(function)}: {why}{foreign.defined(function)}."
+    )
 
 
 def _network(name: str, made: object) -> Network:
@@ -87,13 +112,8 @@ def try_out(name: str, forward: Callable[[Tensor], tuple[Tensor, Tensor]], image
             features, logits = forward(images)
     except Exception as error:
         size = " × ".join(map(str, images.shape[1:]))
-        raise MemstudyError(f"network {name!r} cannot take images of {size}: {_told(error)}.") from error
+        raise MemstudyError(f"network {name!r} cannot take images of {size}: {foreign.told(error)}.") from error
     if not isinstance(features, Tensor) or features.shape[:1] != (2,):
         raise MemstudyError(f"the trunk of network {name!r} must return one tensor, with a row for each image.")
     if not isinstance(logits, Tensor) or logits.shape != (2, classes):
         raise MemstudyError(f"the head of network {name!r} must return (N, {classes}), a logit for each class.")
-
-
-def _told(error: Exception) -> str:
-    """An exception in one line."""
-    return f"{type(error).__name__}: {' '.join(str(error).split())}".rstrip(".: ")

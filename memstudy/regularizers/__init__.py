@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from memstudy import recipe
+from memstudy import foreign, recipe
 from memstudy.errors import MemstudyError, quoted, unknown
 from memstudy.recipe import Option
 from memstudy.registry import Registry
@@ -151,13 +151,32 @@ def build(specifications: Iterable[recipe.Regularizer]) -> dict[str, Regularizer
 
 
 def _build(specification: recipe.Regularizer) -> Regularizer:
-    method: Any = REGULARIZERS.get(specification.name)
+    name, method = specification.name, _method(specification.name)
     known = [f.name for f in fields(method)]
     for option, _ in specification.options:
         if option not in known:
-            raise unknown(f"option of {specification.name}", option, known)
-    built: Regularizer = method(**dict(specification.options))
-    return built
+            raise unknown(f"option of {name}", option, known)
+    try:
+        return method(**dict(specification.options))
+    except MemstudyError:
+        raise
+    except Exception as error:
+        raise MemstudyError(
+            f"regularizer {name!r} cannot be made of its options: {foreign.told(error)}."
+        ) from error
+
+
+def _method(name: str) -> type[Regularizer]:
+    """A regularizer's class; a MemstudyError if what another package registers is none."""
+    from memstudy.regularizers.base import Regularizer
+
+    found = REGULARIZERS.get(name)
+    if not (isinstance(found, type) and issubclass(found, Regularizer)):
+        raise MemstudyError(
+            f"regularizer {name!r} must be a dataclass derived from memstudy.regularizers.Regularizer, not "
+            f"{getattr(found, '__name__', type(found).__name__)}."
+        )
+    return found
 
 
 def label(specifications: Iterable[recipe.Regularizer]) -> str:

@@ -97,6 +97,18 @@ def _are_checksums(value: object) -> bool:
     )
 
 
+def _is_code(value: object) -> bool:
+    """What was noted of others' code, by what it is: a check sum of all, and those of its modules."""
+    return isinstance(value, dict) and all(
+        isinstance(one, dict)
+        and _is_text(one.get("sha256"))
+        and _is_text(one.get("distribution", ""))
+        and isinstance(modules := one.get("modules"), dict)
+        and all(_is_text(digest) for digest in modules.values())
+        for one in value.values()
+    )
+
+
 KINDS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "status": (lambda value: value in list(Status), "a known status"),
     "failure": (lambda value: value is None or _is_text(value), "a text"),
@@ -112,6 +124,7 @@ KINDS: dict[str, tuple[Callable[[Any], bool], str]] = {
         lambda value: isinstance(value, list) and all(_is_session(session) for session in value),
         "a list of what was noted of each process",
     ),
+    "code": (_is_code, "a table of check sums by what code of others there is"),
     CHECKSUMS: (_are_checksums, "a table of SHA-256 by the names of the run's files"),
     RUN: (_is_text, "a text"),
     SEAL: (_is_text, "a text"),

@@ -13,6 +13,7 @@ from memstudy.analysis import ablation
 from memstudy.errors import MemstudyError, unknown
 from memstudy.store import RunDirectory
 from memstudy.store.store import Selection
+from memstudy.study import code
 from memstudy.study.layers import TRUNK, behind, output_of
 from memstudy.study.rows import Rows, read
 from memstudy.study.training_set import training_set
@@ -95,8 +96,9 @@ def ablate(
     """Ablation curves of every kept network (or those of `epochs`), by both protocols.
 
     Returns and writes one row per (run, epoch, protocol, order, fraction) with the `accuracy` on `what.labels`.
-    `on_left_out` is told which networks diverged, so that they have no curve.
+    `on_left_out` is told which networks have no curve, as they diverged, or their code is another.
     """
+    selection = code.usable(selection, on_left_out)
     wanted = [
         (run, epoch)
         for run in selection.runs

@@ -21,7 +21,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from memstudy import presets
+from memstudy import foreign, presets
 from memstudy.analysis.records import record
 from memstudy.data import artifact, dataset
 from memstudy.data.dataset import CorruptedDataset
@@ -29,6 +29,7 @@ from memstudy.data.label_files import LabelSource
 from memstudy.errors import Interrupted, MemstudyError, RunFailed, quoted
 from memstudy.store import RunDirectory, Status, records
 from memstudy.store.run import DYNAMICS, LABELS
+from memstudy.study import code
 from memstudy.study.environment import environment
 from memstudy.study.interruption import Terminated, deferred
 from memstudy.study.watcher import Watcher
@@ -45,6 +46,7 @@ from memstudy.training import (
     numerics,
     resolve_device,
 )
+from memstudy.training.hooks import BadAnswer
 from memstudy.training.placement import LAYOUTS, usual_threads
 from memstudy.training.state import NETWORK
 
@@ -65,6 +67,7 @@ class Execution:
     download: bool = False
     label_files: tuple[LabelSource | Path, ...] = ()  # where a recipe that trains on given labels finds them
     data_sha256: str | None = None  # of the images that a recorded recipe was carried out on; others are refused
+    code: object = None  # what a recorded recipe says of others' code, check sums by name; other code is refused
     dynamics: bool | None = None  # record each sample after each epoch; None: if that is `records.usual`
     deadline: float | None = None  # on time.monotonic's clock: stop after the epoch that passes it
 
@@ -85,10 +88,13 @@ def turns(run: RunDirectory, execution: Execution, watcher: Watcher | None = Non
 
     Each turn has its own numerics, and on a GPU all of a run's turns are on one stream of its own.
     """
+    code.check_recorded(run.recipe, execution.code)
+    code.check_before_training(run)
     if run.finished:
         run.tidy()
         return
-    work = Work.of(run, execution)
+    with foreign.blamed():
+        work = Work.of(run, execution)
     epochs = work.epochs(watcher or Watcher())
     stream = torch.cuda.Stream(work.place.device) if work.place.device.type == "cuda" else None
     step: Callable[[], None] = partial(next, epochs)
@@ -134,7 +140,8 @@ class Work:
     def epochs(self, watcher: Watcher) -> Generator[None]:
         """Train to the end, and save on the way; pause whenever an epoch's work is queued on the device."""
         run, place = self.run, self.place
-        state = TrainingState.initial(run.recipe, self.data.images, place)
+        with foreign.blamed():
+            state = TrainingState.initial(run.recipe, self.data.images, place)
         if not self.ranks.leads:
             _follow(run, Trainer(state, DeviceData.of(self.data, place), run.recipe, self.ranks))
             return
@@ -187,7 +194,8 @@ def _prepare(
     if recorded and state.epochs_done:
         run.records.read(len(data.noisy_labels), state.epochs_done)  # before training, not after: are they whole?
     facts = {"data_sha256": source_hash, "mean": data.images.mean, "std": data.images.std}
-    written = run.write_recipe(facts)
+    others = code.of(run.recipe)
+    written = run.write_recipe(facts | code.sums(others))
     run.update(
         status=Status.RUNNING,
         failure=None,
@@ -203,6 +211,7 @@ def _prepare(
         data_note=data.images.note,
         checksums=run.checksums() | written,
         **{DYNAMICS: recorded},
+        **code.record(others),
     )
     run.save_labels(artifact.content(data))
     run.log(f"{'continued' if saved else 'started'} at epoch {state.epochs_done} on {place.device}")
@@ -290,10 +299,14 @@ def _train(run: RunDirectory, trainer: Trainer, execution: Execution, watcher: W
             watcher.epoch_done(epoch, metrics)
     except NonFiniteLoss as failure:
         ranks.agree(0)
-        raise _failed(run, good, failure) from failure
+        raise _failed(run, good, str(failure), "try a smaller learning rate or a smaller penalty") from failure
     except KeyboardInterrupt as stop:
         raise _stopped(run, good, 15 if isinstance(stop, Terminated) else 2) from stop
-    except BaseException:  # whatever it is, what is trained stays; if even that cannot be written, say the first
+    except BaseException as error:  # whatever it is, what is trained stays; if even that cannot be, say the first
+        foreign_fault = str(error).rstrip(".") if isinstance(error, BadAnswer) else foreign.blame(error)
+        if foreign_fault is not None:
+            where = f"{foreign_fault}, at epoch {state.epochs_done}, step {trainer.reached}"
+            raise _failed(run, good, where, _correct_it(run, good)) from error
         with contextlib.suppress(Exception):
             _stopped(run, good, 2)
         raise
@@ -316,16 +329,19 @@ def _stopped(run: RunDirectory, good: _Snapshot, signal_number: int) -> Interrup
     )
 
 
-def _failed(run: RunDirectory, good: _Snapshot, failure: NonFiniteLoss) -> RunFailed:
-    """Keep the last good network, mark the run failed, and say where it broke."""
+def _correct_it(run: RunDirectory, good: _Snapshot) -> str:
+    """What to do about others' code: epochs that were trained with one version of it do not go on with another."""
+    first = f"remove {run.path}, " if good.epochs_done else ""
+    return f"{first}correct the code, and give the same command again"
+
+
+def _failed(run: RunDirectory, good: _Snapshot, failure: str, advice: str) -> RunFailed:
+    """Keep the last good network, mark the run failed, and say where it broke and what to do."""
     kept = "nothing before it to keep"
     if good.epochs_done:
         run.save_checkpoint(good.epochs_done - 1, good.network())
         run.save_resume(good.epochs_done, good.tensors)
         kept = f"the network after epoch {good.epochs_done - 1} is kept"
-    run.update(status=Status.FAILED, failure=str(failure))
-    run.log(str(failure))
-    return RunFailed(
-        f"{run.name} failed: {failure} (both counted from 0), {kept}; try a smaller learning rate or a "
-        "smaller penalty."
-    )
+    run.update(status=Status.FAILED, failure=failure)
+    run.log(failure)
+    return RunFailed(f"{run.name} failed: {failure} (both counted from 0), {kept}; {advice}.")

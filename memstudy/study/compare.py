@@ -17,7 +17,7 @@ from memstudy.analysis.keep import KeepRule
 from memstudy.errors import MemstudyError
 from memstudy.store import RunDirectory
 from memstudy.store.store import Selection
-from memstudy.study import streams
+from memstudy.study import code, streams
 from memstudy.study.bundles import Bundle, Size, bundles
 from memstudy.study.comparisons import UNIFORM, USUAL, Comparison, Side, What, couples, named, plan
 from memstudy.study.rows import Rows, read
@@ -50,8 +50,10 @@ def compare(
 
     Constant units, such as dead ReLUs, are dropped; `constant="refuse"` raises a MemstudyError that names run,
     epoch and layer. So do a layer that a run does not have, and at least as many units as samples. A network that
-    is not finite, and two that give different numbers of samples, are left out.
+    is not finite, one whose code is not what it was trained with, and two that give different numbers of samples,
+    are left out.
     """
+    selection = code.usable(selection, on_left_out)
     _check_images(selection)
     check_constant(constant)
     for _, a, b in couples(selection.runs, all_pairs):

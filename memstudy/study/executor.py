@@ -26,6 +26,7 @@ import torch
 from memstudy.errors import Interrupted, MemstudyError, RunFailed
 from memstudy.recipe import Recipe
 from memstudy.store import RunDirectory
+from memstudy.study import code
 from memstudy.study.carry_out import Execution
 from memstudy.study.fleet import NOT_STARTED, Fleet, Outcome
 from memstudy.study.interruption import Terminated, blocked, unblock
@@ -74,7 +75,7 @@ def carry_out_all(
 
     for run in runs:
         if run.finished:
-            ended(Outcome(run))
+            ended(Outcome(run, _refused(run)))
         else:
             waiting.append(run)
     try:
@@ -100,6 +101,15 @@ def carry_out_all(
         number = 15 if isinstance(stop, Terminated) else 2
         raise Interrupted("stopped and saved; the same command continues where each run is.", number) from stop
     return outcomes
+
+
+def _refused(run: RunDirectory) -> MemstudyError | None:
+    """Why a finished run does not count as one: it was trained with other code."""
+    try:
+        code.check(run)
+    except MemstudyError as error:
+        return error
+    return None
 
 
 def _hand_out(

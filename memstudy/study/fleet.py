@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import torch
 
+from memstudy import foreign
 from memstudy.errors import Interrupted, MemstudyError, RunFailed
 from memstudy.store import RunDirectory
 from memstudy.study.carry_out import Execution, turns
@@ -125,7 +126,7 @@ class Fleet:
 
 def _broke(run: RunDirectory, error: BaseException) -> RunFailed:
     """What is not a user's mistake is told as a failure of its run."""
-    return RunFailed(f"{run.name} broke: {type(error).__name__}: {error}")
+    return RunFailed(f"{run.name} broke: {foreign.blame(error) or f'{type(error).__name__}: {error}'}")
 
 
 def _let_go(error: BaseException) -> None:

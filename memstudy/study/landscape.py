@@ -15,6 +15,7 @@ from memstudy.errors import MemstudyError, quoted
 from memstudy.models import Network
 from memstudy.store import RunDirectory
 from memstudy.store.store import Selection
+from memstudy.study import code
 from memstudy.study.ablate import nearest
 from memstudy.study.rows import Rows
 from memstudy.study.trunk import NotFinite, Workbench
@@ -49,8 +50,10 @@ def landscapes(
     landscape_noise.csv: after the last kept epoch, `accuracy` (a fraction) per (run, noise, strength).
 
     All on the same test images with their true labels, a stratified part of at most `images`. `on_left_out` is
-    told which networks diverged, and which no theory predicts. A MemstudyError for fewer `images` than classes.
+    told which networks diverged or have other code now, and which no theory predicts. A
+    MemstudyError for fewer `images` than classes.
     """
+    selection = code.usable(selection, on_left_out)
     wanted = [(run, epoch) for run in selection.runs for epoch in (INITIAL, *_kept(run, epochs))]
     tables = {name: Rows(selection.path / name, KEY, VERSION) for name in (PIXELS, FLATNESS, NOISE)}
     with tables[PIXELS], tables[FLATNESS], tables[NOISE]:

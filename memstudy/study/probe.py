@@ -14,6 +14,7 @@ from memstudy.errors import MemstudyError, quoted
 from memstudy.models import Network
 from memstudy.store import RunDirectory
 from memstudy.store.store import Selection
+from memstudy.study import code
 from memstudy.study.comparisons import kept
 from memstudy.study.landscape import INITIAL, UNTRAINED
 from memstudy.study.layers import TRUNK, output_of
@@ -45,11 +46,12 @@ def probes(
     Returns and writes one row per (run, epoch, layer), epoch -1 before training: `samples`, the training images
     with their true labels that the probe learns from, a stratified part of at most so many; its `accuracy` on all
     test images; `head_accuracy`, the network's own then (none before training). Fractions. Rows not asked for
-    leave the file. `on_left_out` is told which networks diverged. A MemstudyError for fewer samples than classes,
-    and for a layer that a network does not have.
+    leave the file. `on_left_out` is told which networks diverged, or have other code now. A
+    MemstudyError for fewer samples than classes, and for a layer that a network does not have.
     """
     if PIXELS in layers:
         raise MemstudyError("raw pixels are probed anyway, as a control; name layers, such as trunk.")
+    selection = code.usable(selection, on_left_out)
     wanted = [(run, epoch) for run in selection.runs for epoch in (INITIAL, *kept(run, epochs))]
     sizes = {run.name: _size(run, samples) for run in selection.runs}
     with Rows(selection.path / PROBES, KEY, VERSION) as rows:

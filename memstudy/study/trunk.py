@@ -16,6 +16,7 @@ from memstudy.models import Network
 from memstudy.randomness import torch_generator
 from memstudy.recipe import Recipe
 from memstudy.store import RunDirectory
+from memstudy.study import code
 from memstudy.training.batches import normalized, per_channel
 from memstudy.training.evaluation import batch_size
 from memstudy.training.state import build_network, load_network
@@ -52,7 +53,7 @@ class Workbench:
     _loaded: tuple[object, TestSet, ImageSet] | None = None
 
     def test_set(self, run: RunDirectory) -> TestSet:
-        """The run's test images; a MemstudyError if the images found are not those it was trained on."""
+        """The run's test images; a MemstudyError if it was trained on others, or with other code."""
         return self._load(run)[0]
 
     def image_set(self, run: RunDirectory) -> ImageSet:
@@ -62,7 +63,10 @@ class Workbench:
     def network(self, run: RunDirectory, epoch: int) -> Network:
         """The network kept after an epoch, in evaluation mode. Raises NotFinite if its weights are not."""
         network = build_network(run.recipe, self._load(run)[1], self.device)
-        load_network(network, run.load_checkpoint(epoch))
+        try:
+            load_network(network, run.load_checkpoint(epoch))
+        except MemstudyError as error:
+            raise MemstudyError(f"{run.name}, epoch {epoch}: {error}") from error
         if not all(value.isfinite().all() for value in network.state_dict().values()):
             raise NotFinite(run, epoch)
         return network.eval()
@@ -97,6 +101,7 @@ class Workbench:
         return network, features
 
     def _load(self, run: RunDirectory) -> tuple[TestSet, ImageSet]:
+        code.check(run)
         name, what = run.recipe.dataset, _tested_on(run.recipe)
         if self._source is None or self._source.name != name:
             self._source = sources.load(name, self.data_dir)

@@ -39,6 +39,7 @@ class CapturedSteps:
         self._renew()
         trainer.index.zero_()
         while done < trainer.whole:
+            trainer.reached = done
             size = self.block if trainer.whole - done >= self.block else 1
             self._replays[size]()
             done += size

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ from memstudy.randomness import key, torch_generator
 from memstudy.recipe import Recipe
 from memstudy.regularizers import Step
 from memstudy.regularizers.al2 import activation_loss
+from memstudy.training import hooks
 from memstudy.training.augmentation import cross_entropy, flip_crop, mixed, mixup_shares
 from memstudy.training.batches import DeviceData
 from memstudy.training.device import mixed_precision
@@ -48,10 +50,11 @@ class Batch:
 
 
 class NonFiniteLoss(ArithmeticError):
-    """The objective became NaN or infinite; `epoch` and `step` are 0-based."""
+    """The objective became NaN or infinite; `epoch` and `step` are 0-based, `culprit` is a clause."""
 
-    def __init__(self, epoch: int, step: int) -> None:
-        super().__init__(f"the loss became non-finite at epoch {epoch}, step {step}")
+    def __init__(self, epoch: int, step: int, culprit: str = "") -> None:
+        because = f" ({culprit})" if culprit else ""
+        super().__init__(f"the loss became non-finite at epoch {epoch}, step {step}{because}")
         self.epoch = epoch
         self.step = step
 
@@ -79,8 +82,8 @@ def train_step(state: TrainingState, batch: Batch, ranks: Ranks = ALONE) -> Tens
     penalties = []
     for name, strength in batch.strengths.items():
         method = state.regularizers[name]
-        penalties.append(method.penalty(step))
-        objective = objective + strength * method.scale(step, penalties[-1]) * penalties[-1]
+        penalties.append(hooks.penalty(name, method, step))
+        objective = objective + strength * hooks.scale(name, method, step, penalties[-1]) * penalties[-1]
     state.optimizer.zero_grad(set_to_none=True)
     (objective if batch.weight == 1 else batch.weight * objective).backward()
     ranks.average_gradients(state.network)
@@ -111,6 +114,7 @@ class Trainer:
         self.draws = {purpose: torch.Generator(device) for purpose in DRAWS}
         self.order = torch.zeros(self.samples, dtype=torch.int64, device=device)
         self.shares = torch.zeros(self.steps, device=device) if training.mixup else None
+        self.reached = 0  # the step that is being made, for whoever asks where it stopped
         self.index = torch.zeros((), dtype=torch.int64, device=device)
         self.lambdas: dict[str, float] = {}
         self.strengths: dict[str, Tensor] = {}
@@ -125,6 +129,7 @@ class Trainer:
     def begin(self) -> None:
         """Prepare the next epoch; every draw in it depends on the recipe's seed and the epoch alone."""
         state, recipe, epoch = self.state, self.recipe, self.state.epochs_done
+        self.reached = 0
         for purpose, generator in self.draws.items():
             generator.manual_seed(key(recipe.seed, self.ranks.purpose(purpose), epoch))
         state.network.train()
@@ -134,7 +139,7 @@ class Trainer:
         self.order.copy_(torch.randperm(self.samples, generator=torch_generator(recipe.seed, "order", epoch)))
         if self.shares is not None:
             self.shares.copy_(mixup_shares(recipe.training.mixup, self.steps, recipe.seed, epoch))
-        found = {name: method.strength(epoch) for name, method in state.regularizers.items()}
+        found = {name: hooks.strength(name, method, epoch) for name, method in state.regularizers.items()}
         self.lambdas = {name: value for name, value in found.items() if value is not None}
         if self.strengths.keys() != self.lambdas.keys():
             self.strengths = {name: torch.zeros((), device=self.order.device) for name in self.lambdas}
@@ -152,6 +157,7 @@ class Trainer:
 
     def step(self, number: int) -> None:
         """One step of the epoch by its number."""
+        self.reached = number
         part = self.order[number * self.batch : (number + 1) * self.batch]
         self.measured[number] = self._step(part, None if self.shares is None else self.shares[number])
 
@@ -185,7 +191,7 @@ class Trainer:
         bad = torch.nonzero(~measured[:, 0].isfinite())
         first = self.ranks.greatest(torch.tensor(int(bad[0]) if len(bad) else -1, device=self.measured.device))
         if first >= 0:
-            raise NonFiniteLoss(self.state.epochs_done, int(first))
+            raise NonFiniteLoss(self.state.epochs_done, int(first), self._culprit(measured[int(first)]))
         self.state.epochs_done += 1
         sums = np.add.reduce((measured[:, 1:] * self.counts[:, None]).numpy())  # one step after the other
         totals = self.ranks.total(torch.from_numpy(sums).to(self.measured.device))
@@ -194,6 +200,17 @@ class Trainer:
         for (name, strength), penalty in zip(self.lambdas.items(), penalties, strict=True):
             metrics |= {f"lambda_{name}": strength, f"penalty_{name}": penalty}
         return metrics
+
+    def _culprit(self, step: Tensor) -> str:
+        """Which regularizer made the objective of a step infinite whose cross-entropy is not; else nothing."""
+        objective, loss, _, *penalties = step.tolist()
+        if math.isfinite(objective) or not math.isfinite(loss):
+            return ""
+        values = dict(zip(self.lambdas, penalties, strict=True))
+        bad = [name for name, value in values.items() if not math.isfinite(value)]
+        if bad:
+            return f"the penalty of {hooks.named(bad[0], self.state.regularizers[bad[0]], 'penalty')} did"
+        return f"the strength or the scale of a penalty did: {', '.join(values)}"
 
     def _samples(self) -> Tensor:
         """How many samples of each step's batch are this process's, (steps,) float64."""

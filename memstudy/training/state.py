@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,11 +11,12 @@ from torch import Tensor, nn
 
 from memstudy import models, regularizers
 from memstudy.data.images import ImageSet
-from memstudy.errors import MemstudyError
+from memstudy.errors import MemstudyError, quoted, reason
 from memstudy.models import Network
 from memstudy.randomness import torch_generator
 from memstudy.recipe import Recipe, Training
 from memstudy.regularizers import Regularizer
+from memstudy.training import hooks
 from memstudy.training.optimization import build_optimizer, counters
 from memstudy.training.placement import Placement
 
@@ -27,7 +28,7 @@ def build_network(recipe: Recipe, images: ImageSet, place: torch.device | Placem
     place = place if isinstance(place, Placement) else Placement.usual(place)
     own = {"channels": images.channels, "size": images.size, "classes": images.classes}
     methods = regularizers.build(recipe.regularizers)
-    options = {name: method.network_options() for name, method in methods.items()}
+    options = {name: hooks.options(name, method, "network_options") for name, method in methods.items()}
     network = models.build(
         recipe.network,
         generator=torch_generator(recipe.seed, "weights"),
@@ -68,9 +69,17 @@ class TrainingState:
         network = build_network(recipe, images, place)
         built = regularizers.build(recipe.regularizers)
         own = dict.fromkeys(("lr", "momentum", "betas", "nesterov"))  # the recipe's, whatever the optimizer
-        options = {name: method.optimizer_options() for name, method in built.items()}
+        options = {name: hooks.options(name, method, "optimizer_options") for name, method in built.items()}
         added = {k: v for k, v in _merged({"the recipe": own, **options}).items() if k not in own}
-        optimizer = build_optimizer(recipe.training, _groups(network, built.values()), **added)
+        try:
+            optimizer = build_optimizer(recipe.training, _groups(network, built), **added)
+        except (TypeError, ValueError) as error:
+            if not added:
+                raise
+            raise MemstudyError(
+                f"the optimizer {recipe.training.optimizer} does not take {quoted(added)}, as "
+                f"{'+'.join(name for name, own in options.items() if own)} asks: {reason(error)}."
+            ) from error
         return cls(network, optimizer, built, recipe.training)
 
     def tensors(self) -> dict[str, Tensor]:
@@ -101,18 +110,25 @@ def _like(parameter: nn.Parameter, buffer: Tensor, counters: torch.device) -> Te
     return buffer.to(counters, copy=True)
 
 
-def _groups(network: Network, methods: Iterable[Regularizer]) -> list[dict[str, Any]]:
+def _groups(network: Network, methods: Mapping[str, Regularizer]) -> list[dict[str, Any]]:
     """The network's parameters; those that a method governs apart, without weight decay."""
-    spared = {id(parameter) for method in methods for parameter in method.without_decay(network)}
+    lists = [hooks.without_decay(name, method, network) for name, method in methods.items()]
+    spared = {id(parameter) for parameters in lists for parameter in parameters}
     rest = [parameter for parameter in network.parameters() if id(parameter) not in spared]
     apart = [parameter for parameter in network.parameters() if id(parameter) in spared]
     return [{"params": rest}, *([{"params": apart, "weight_decay": 0.0}] if apart else [])]
 
 
 def load_network(network: Network, tensors: dict[str, Tensor]) -> None:
-    """Load the network's part of a checkpoint's tensors."""
+    """Load the network's part of a checkpoint's tensors; a MemstudyError if they are another network's."""
     weights = {n.removeprefix(NETWORK): value for n, value in tensors.items() if n.startswith(NETWORK)}
-    network.load_state_dict(weights)
+    try:
+        network.load_state_dict(weights)
+    except RuntimeError as error:
+        found = reason(str(error).partition(":\n")[2] or error)
+        raise MemstudyError(
+            f"the kept weights are not those of the network that the recipe builds: {found}"
+        ) from error
 
 
 def copied(value: Tensor) -> Tensor:

@@ -1,0 +1,263 @@
+"""Code that is not ours but enters a run: what it consists of, and where in it something went wrong.
+
+It is a user's network, named `package.module:function`, or what another package registers through an entry point.
+What it consists of are files, by content: the module's own and those of every module that it imports, directly or
+not, in so far as these are a user's. A module is a user's if its file is not in Python's library, not in a
+`site-packages` and not memstudy's; of an installed package its own modules count, too, and so does its version.
+Imports are read from the text of the files (nothing is run for it), so a module that is imported under a computed
+name is not found, nor is a file that the code reads.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import sys
+import sysconfig
+import traceback
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+from types import CodeType, FrameType, ModuleType
+from typing import Any
+
+from memstudy import files
+from memstudy.errors import MemstudyError
+
+OURS = __name__.partition(".")[0]
+LIBRARY = tuple({Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "platstdlib")})
+INSTALLED = {"site-packages", "dist-packages"}
+LONGEST = 300
+"""How much of an exception's message is told."""
+
+
+@dataclass(frozen=True)
+class Code:
+    """What some code consists of: the SHA-256 of each module's file, and the installed distribution it is of.
+
+    Equal code has an equal `sha256`, wherever its files lie.
+    """
+
+    modules: Mapping[str, str]
+    distribution: str | None = None
+
+    @property
+    def sha256(self) -> str:
+        """One checksum of all."""
+        lines = [self.distribution or "", *(f"{name} {self.modules[name]}" for name in sorted(self.modules))]
+        return files.digest("\n".join(lines).encode())
+
+    def as_dict(self) -> dict[str, Any]:
+        """As it is recorded with a run."""
+        own = {} if self.distribution is None else {"distribution": self.distribution}
+        return {"sha256": self.sha256, **own, "modules": dict(self.modules)}
+
+
+_entered: dict[str, str] = {}
+"""What was loaded in this process, `network 'nets:wide'`, and the module that it is in."""
+_found: dict[str, tuple[object, Code]] = {}
+"""The code of modules as they were loaded: files may be edited since, and what runs is what was loaded."""
+
+
+@contextmanager
+def loading(what: str, module: str) -> Iterator[None]:
+    """Around the import of foreign code: a MemstudyError if that fails, with the place in the user's file."""
+    try:
+        yield
+    except MemstudyError:
+        raise
+    except Exception as error:
+        raise MemstudyError(
+            f"cannot import {module!r} for {what}: {told(error)}; a module is looked for among the installed ones "
+            "and in the directories of PYTHONPATH."
+        ) from error
+    _entered[what] = module
+
+
+def code(what: str, module: str, distribution: str | None = None) -> Code | None:
+    """What the code of `what`, in a module, consists of; None if it is ours. Imports the module.
+
+    As it was when the module was loaded in this process, whatever became of its files, unless that was before
+    this was first asked. A MemstudyError if the module cannot be imported, or is in no file.
+    """
+    if module.partition(".")[0] == OURS:
+        return None
+    with loading(what, module):
+        loaded = importlib.import_module(module)
+    version = getattr(loaded, "__spec__", None) or loaded  # a reloaded module has another specification
+    kept = _found.get(module)
+    if kept is None or kept[0] is not version:
+        if not getattr(loaded, "__file__", None):
+            raise MemstudyError(
+                f"{what} is in no file, so what a run is made of cannot be recorded: put it in one."
+            )
+        kept = _found[module] = version, Code(dict(sorted(_modules(loaded).items())))
+    return Code(kept[1].modules, distribution)
+
+
+# Which modules
+
+
+def _modules(root: ModuleType) -> dict[str, str]:
+    """The checksum of each of a user's modules that a module is made of, itself included."""
+    found: dict[str, str] = {}
+    family = root.__name__.partition(".")[0]
+    waiting = [*_with_parents(root.__name__)]
+    seen = set(waiting)
+    while waiting:
+        name = waiting.pop()
+        spec = getattr(root, "__spec__", None) if name == root.__name__ else _spec(name)
+        path = Path(root.__file__ or "") if name == root.__name__ else _file(spec)
+        if path is None or not (name.partition(".")[0] == family or _is_users(name, path)):
+            continue
+        content = _read(path, spec)
+        if content is None:
+            continue
+        found[name] = files.digest(content)
+        package = name if path.name.startswith("__init__.") else name.rpartition(".")[0]
+        for other in _imported(content if path.suffix == ".py" else b"", package):
+            if other not in seen:
+                seen.add(other)
+                waiting.append(other)
+    return found
+
+
+def _is_users(name: str, path: Path) -> bool:
+    if name.partition(".")[0] == OURS or INSTALLED & set(path.parts):
+        return False
+    return not any(path.resolve().is_relative_to(library) for library in LIBRARY)
+
+
+def _file(spec: ModuleSpec | None) -> Path | None:
+    return Path(spec.origin) if spec is not None and spec.has_location and spec.origin else None
+
+
+def _read(path: Path, spec: ModuleSpec | None) -> bytes | None:
+    """A module's file, wherever its loader finds it (in an archive, say); None if there is none."""
+    with suppress(OSError):
+        get = getattr(getattr(spec, "loader", None), "get_data", None)
+        content: bytes = get(str(path)) if get else path.read_bytes()
+        return content
+    return None
+
+
+def _spec(name: str) -> ModuleSpec | None:
+    """Where a module would be imported from. Unlike `importlib.util.find_spec`, it imports no package for that."""
+    spec: ModuleSpec | None = None
+    for known in _with_parents(name):
+        path = None if spec is None else spec.submodule_search_locations
+        if spec is not None and path is None:
+            return None
+        spec = None
+        for finder in sys.meta_path:
+            with suppress(Exception):  # another's finder, or a folder that cannot be read
+                spec = spec or finder.find_spec(known, path)
+        if spec is None:
+            return None
+    return spec
+
+
+def _with_parents(name: str) -> list[str]:
+    """`a.b.c` → a, a.b, a.b.c: importing a module runs its packages, too."""
+    parts = name.split(".")
+    return [".".join(parts[: end + 1]) for end in range(len(parts))]
+
+
+def _imported(text: bytes, package: str) -> Iterator[str]:
+    """What may be a module among the names that a module's text imports, relative ones resolved."""
+    try:
+        tree = ast.parse(text)
+    except (SyntaxError, ValueError):
+        return
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield from _with_parents(alias.name)
+        elif isinstance(node, ast.ImportFrom):
+            above = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+            source = ".".join([*above, *([node.module] if node.module else [])])
+            if source:
+                yield from _with_parents(source)
+                yield from (f"{source}.{alias.name}" for alias in node.names)
+
+
+# What went wrong, and where
+
+
+def told(error: BaseException) -> str:
+    """An exception in one line, with its place in the user's file: `ValueError: no (nets.py:12)`."""
+    place = _place(error)
+    message = error.msg if isinstance(error, SyntaxError) else str(error)
+    line = f"{type(error).__name__}: {' '.join(message.split())[:LONGEST]}".rstrip(".: ")
+    return line if place is None else f"{line} ({place})"
+
+
+def _place(error: BaseException) -> str | None:
+    """The innermost line of a user's on an exception's way; else of an installed package other than PyTorch."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return located(error.filename, error.lineno or 0)
+    users, packages = [], []
+    for frame, line in traceback.walk_tb(error.__traceback__):
+        name, path = str(frame.f_globals.get("__name__")), Path(frame.f_code.co_filename)
+        if path.is_file() and _is_users(name, path):
+            users.append((str(path), line))
+        elif INSTALLED & set(path.parts) and name.partition(".")[0] not in (OURS, "torch", "click"):
+            packages.append((str(path), line))
+    lines = users or packages
+    return located(*lines[-1]) if lines else None
+
+
+def located(file: str, line: int) -> str:
+    """`nets.py:12`, from the working directory on if it is below."""
+    path = Path(file)
+    with suppress(ValueError, OSError):
+        path = path.relative_to(Path.cwd())
+    return f"{path}:{line}"
+
+
+def defined(function: object) -> str:
+    """Where a function or method is defined, ` (nets.py:12)`; nothing if that is unknown."""
+    body = getattr(getattr(function, "__func__", function), "__code__", None)
+    return f" ({located(body.co_filename, body.co_firstlineno)})" if isinstance(body, CodeType) else ""
+
+
+def is_ours(function: object) -> bool:
+    """Whether a function is memstudy's own."""
+    return str(getattr(function, "__module__", "")).partition(".")[0] == OURS
+
+
+def blame(error: BaseException) -> str | None:
+    """Which foreign code raised an exception, and where, as the start of a sentence; None if none was on its way.
+
+    `regularizer 'mine' raised ZeroDivisionError: by zero in penalty (mine.py:12)`. Short
+    memory is nobody's fault.
+    """
+    if isinstance(error, MemstudyError | MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return None
+    way = list(traceback.walk_tb(error.__traceback__))
+    found: dict[str, list[tuple[FrameType, int]]] = {}
+    for what, module in _entered.items():
+        modules = _found[module][1].modules if module in _found else {module: ""}
+        if own := [(frame, line) for frame, line in way if frame.f_globals.get("__name__") in modules]:
+            found[what] = own
+    if not found:
+        return None
+    own = max(found.values(), key=len)
+    (outermost, _), (innermost, line) = own[0], own[-1]
+    text = f"{type(error).__name__}: {' '.join(str(error).split())[:LONGEST]}".rstrip(".: ")
+    place = located(innermost.f_code.co_filename, line)
+    return f"{' or '.join(found)} raised {text} in {outermost.f_code.co_name} ({place})"
+
+
+@contextmanager
+def blamed() -> Iterator[None]:
+    """Around what calls foreign code: its exceptions become MemstudyErrors that name it."""
+    try:
+        yield
+    except Exception as error:
+        sentence = blame(error)
+        if sentence is None:
+            raise
+        raise MemstudyError(f"{sentence}.") from error

@@ -1,0 +1,140 @@
+"""Whether the code of others that a run was trained with is the code that is there now.
+
+A recipe names a user's network or another package's regularizer, rule or set, and its identity does not depend on
+what these consist of (`memstudy.foreign`). That is recorded with the run, in state.json, when it is trained; a run
+that was trained before this was recorded is taken at its word.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from memstudy import models
+from memstudy.data.corruption import RULES
+from memstudy.data.sources import SOURCES
+from memstudy.errors import MemstudyError, listed
+from memstudy.foreign import Code
+from memstudy.recipe import Recipe
+from memstudy.registry import Registry
+from memstudy.regularizers import REGULARIZERS
+from memstudy.store import RunDirectory
+from memstudy.store.run import RESUME
+from memstudy.store.store import Selection
+
+KEY = "code"
+MOST = 4
+"""How many of the modules that differ are named."""
+
+
+class CodeChanged(MemstudyError):
+    """A run was trained with other code than there is now."""
+
+
+def of(recipe: Recipe) -> dict[str, Code]:
+    """What the foreign code that a recipe names consists of, by what it is: `network 'nets:wide'`; often nothing.
+
+    A MemstudyError if some of it is not there, or cannot be loaded.
+    """
+    named: list[tuple[Registry, str]] = [(REGULARIZERS, method.name) for method in recipe.regularizers]
+    named.append((RULES, recipe.corruption.rule))
+    if recipe.dataset in SOURCES.names():  # else the user's own files, whose content is recorded anyway
+        named.append((SOURCES, recipe.dataset))
+    found = {f"{table.kind} {name!r}": table.code(table.check(name)) for table, name in named}
+    found[f"network {recipe.network!r}"] = models.code(recipe.network)
+    return {what: code for what, code in found.items() if code is not None}
+
+
+def record(found: Mapping[str, Code]) -> dict[str, Any]:
+    """What is written of it in state.json: a key of it, if there is any."""
+    return {KEY: {what: code.as_dict() for what, code in found.items()}} if found else {}
+
+
+def sums(found: Mapping[str, Code]) -> dict[str, Any]:
+    """What is written of it in recipe.toml: the same key, with the check sums alone."""
+    return {KEY: {what: code.sha256 for what, code in found.items()}} if found else {}
+
+
+def recorded(run: RunDirectory) -> dict[str, Mapping[str, Any]]:
+    """What was recorded when the run was trained; nothing if that was before there was such a record."""
+    found: dict[str, Mapping[str, Any]] = run.state().get(KEY, {})
+    return found
+
+
+def check(run: RunDirectory) -> None:
+    """Raise a CodeChanged if the run was trained with other code than there is now."""
+    before = recorded(run)
+    for what, now in of(run.recipe).items():
+        if what in before and before[what]["sha256"] != now.sha256:
+            raise CodeChanged(_changed(run, what, before[what], now))
+
+
+def check_before_training(run: RunDirectory) -> None:
+    """The same for a run that is finished or would be continued; one that starts anew may do so with any code."""
+    if run.finished or (run.path / RESUME).is_file():
+        check(run)
+
+
+def check_recorded(recipe: Recipe, known: object) -> None:
+    """Raise a CodeChanged if a recipe's file has the check sums, by name, of other code than there is now."""
+    if not isinstance(known, Mapping):
+        return
+    for what, now in of(recipe).items():
+        if known.get(what, now.sha256) != now.sha256:
+            raise CodeChanged(
+                f"the recipe was recorded with other code of {what} ({str(known[what])[:8]}) than there is now "
+                f"({now.sha256[:8]}); bring that back, or remove [recorded] from a copy of the recipe."
+            )
+
+
+def usable(selection: Selection, on_left_out: Callable[[str], None]) -> Selection:
+    """The selection without the runs whose code is another or is not there, of which `on_left_out` is told.
+
+    A MemstudyError if those are all.
+    """
+    kept: list[RunDirectory] = []
+    errors: list[MemstudyError] = []
+    for run in selection.runs:
+        try:
+            check(run)
+            kept.append(run)
+        except MemstudyError as error:
+            text = str(error) if isinstance(error, CodeChanged) else f"{run.name}: {error}"
+            errors.append(MemstudyError(text))
+    if errors and not kept:
+        raise errors[0]
+    for one in errors:
+        on_left_out(str(one).rstrip("."))
+    return replace(selection, runs=tuple(kept)) if errors else selection
+
+
+def check_all(runs: Sequence[RunDirectory]) -> None:
+    """`check_before_training` of a study's runs, before any is trained; the error names all."""
+    changed: dict[str, CodeChanged] = {}
+    for run in runs:
+        try:
+            check_before_training(run)
+        except CodeChanged as error:
+            changed[run.name] = error
+    if changed:
+        first, *others = changed
+        also = f" It is so, too, for {listed(others)}." if others else ""
+        raise CodeChanged(f"{changed[first]}{also}")
+
+
+def _changed(run: RunDirectory, what: str, before: Mapping[str, Any], now: Code) -> str:
+    old, new = before["modules"], now.modules
+    parts = [
+        *(f"{name} was changed" for name in sorted(old.keys() & new.keys()) if old[name] != new[name]),
+        *(f"{name} is not used any more" for name in sorted(old.keys() - new.keys())),
+        *(f"{name} is new" for name in sorted(new.keys() - old.keys())),
+    ]
+    if (version := before.get("distribution")) != now.distribution:
+        parts.insert(0, f"{version} then, {now.distribution} now")
+    shown = ", ".join(parts[:MOST]) + (", …" if len(parts) > MOST else "")
+    return (
+        f"{run.name} was trained with other code of {what} ({before['sha256'][:8]}) than there is now "
+        f"({now.sha256[:8]}: {shown}); bring the old code back, or give the new one another name, or remove "
+        f"{run.path} to train it again."
+    )
