@@ -227,7 +227,7 @@ TEXT = {"rule", "dataset", "source_sha256", "labels_sha256"}
 @pytest.mark.parametrize("name", [name for name in KINDS if name != "noisy"])
 def test_a_file_without_one_of_its_parts_is_none_of_ours(corrupted, tmp_path, name):
     path = write(tmp_path / "a.npz", corrupted, **{name: None})
-    refused(lambda: artifact.read(path), f"it has no {name}", "nothing in it to show")
+    refused(lambda: artifact.read(path), f"it has no {name}", "name the set")
 
 
 WRONG_KINDS = {

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from memstudy.cli import options
 from memstudy.errors import MemstudyError, quoted
+
+if TYPE_CHECKING:
+    from memstudy.data.artifact import Artifact
 
 
 @click.group()
@@ -94,17 +98,27 @@ def _facts(made: Any) -> dict[str, Any]:
 @data.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--figures", type=click.Path(path_type=Path), help="Where to draw. [default: beside FILE]")
+@click.option("--dataset", help="The set that labels from elsewhere are for.")
+@options.label_reading
 @options.data_dir
 @options.as_json
-def show(file: Path, figures: Path | None, data_dir: Path | None, as_json: bool) -> None:
-    """Print what a file of corrupted labels (or a run's directory) holds; draw its matrix and some samples."""
+def show(
+    file: Path, figures: Path | None, dataset: str | None, data_dir: Path | None, as_json: bool, **reading: Any
+) -> None:
+    """Print what a file of corrupted labels (or a run's directory) holds; draw its matrix and some samples.
+
+    With --dataset also of a file from elsewhere.
+    """
     from memstudy.cli.progress import Voice
     from memstudy.data import artifact, sources
     from memstudy.report import noise
 
     voice = Voice(quiet=as_json)
     path = file / "labels.npz" if file.is_dir() else file
-    made = artifact.read(path)
+    if dataset is None and not any(reading.values()):
+        made = artifact.read(path)
+    else:
+        made = _made_of(path, dataset, reading, data_dir, voice.say)
     for name, text in noise.describe(made).items():
         voice.say(f"{name:<14} {text}")
     voice.say(f"\nof each true class (row), % labeled as (column):\n{noise.matrix_text(made)}\n")
@@ -122,6 +136,21 @@ def show(file: Path, figures: Path | None, data_dir: Path | None, as_json: bool)
     voice.say(f"figures: {', '.join(str(path) for path in drawn if path.suffix == '.png')} (also SVG, PDF, CSV)")
     if as_json:
         voice.print_json({"path": str(path), **_facts(made), "figures": [str(path) for path in drawn]})
+
+
+def _made_of(
+    path: Path, dataset: str | None, reading: dict[str, Any], data_dir: Path | None, say: Callable[[str], None]
+) -> Artifact:
+    """A file's labels together with their set, as if they were written in memstudy's form."""
+    from memstudy import presets
+    from memstudy.cli import labels
+    from memstudy.data import artifact
+    from memstudy.data import dataset as sets
+
+    explicit = [] if dataset is None else ["dataset"]
+    chosen = {"labels": path, "dataset": dataset, "corrupt_seed": None, **reading}
+    label_files = labels.taken(chosen, explicit, data_dir, False, say)
+    return artifact.made_of(sets.build(presets.build(**chosen), data_dir, label_files=label_files))
 
 
 @data.command("list")

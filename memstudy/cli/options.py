@@ -47,10 +47,13 @@ corruption = composed(
     click.option("--corrupt", type=float, help="Corruption rate, a fraction between 0 and 1."),
     click.option("--matrix", type=click.Path(path_type=Path), help="A transition matrix: .npy, or text."),
 )
-labels = composed(
-    click.option("--labels", type=click.Path(path_type=Path), help="Take the labels in this file instead."),
+label_reading = composed(
     click.option("--label-column", metavar="NAME", help="The file's column. [default: what is named noisy]"),
     click.option("--anyway", is_flag=True, help="Take labels that agree with the true ones only by chance."),
+)
+labels = composed(
+    click.option("--labels", type=click.Path(path_type=Path), help="Take the labels in this file instead."),
+    label_reading,
 )
 training = composed(
     click.option("--optimizer", help="sgd, adam, or adamw. [default: sgd]"),

@@ -33,7 +33,7 @@ from memstudy import files
 from memstudy.data import label_files, transitions
 from memstudy.data.label_files import LabelFile
 from memstudy.data.transitions import Labels, Matrix
-from memstudy.errors import MemstudyError
+from memstudy.errors import MemstudyError, listed
 
 if TYPE_CHECKING:
     from memstudy.data.dataset import CorruptedDataset
@@ -53,27 +53,31 @@ MORE = {"distribution": ("f", 2)}
 
 def content(data: CorruptedDataset) -> bytes:
     """A corrupted data set's labels as the bytes of the file."""
+    return files.npz(**_arrays(data))
+
+
+def _arrays(data: CorruptedDataset) -> dict[str, NDArray[Any]]:
     corruption, images, noisy = data.corruption, data.images, data.noisy_labels.numpy()
     whole = len(data.positions) == len(data.source.train_labels)
-    return files.npz(
-        clean=images.train_labels.numpy(),
-        noisy=noisy,
-        mask=data.mask.numpy(),
-        transition=data.transition,
-        transition_asked=np.zeros((0, 0)) if data.expected is None else data.expected,
-        positions=data.positions,
-        rule=np.array(corruption.rule),
-        seed=np.array(str(corruption.seed)),
-        rate_asked=np.array(np.nan if corruption.rate is None else corruption.rate),
-        rate_realized=np.array(data.corrupted_share),
-        dataset=np.array(images.name),
-        class_names=np.array(images.class_names),
-        source_sha256=np.array(data.source.content_hash()),
-        train_size=np.array(0 if whole else len(noisy)),
-        labels_sha256=np.array(label_files.digest(noisy)),
-        version=np.array(VERSION),
-        **({} if data.distribution is None else {"distribution": data.distribution}),
-    )
+    found = {
+        "clean": images.train_labels.numpy(),
+        "noisy": noisy,
+        "mask": data.mask.numpy(),
+        "transition": data.transition,
+        "transition_asked": np.zeros((0, 0)) if data.expected is None else data.expected,
+        "positions": data.positions,
+        "rule": np.array(corruption.rule),
+        "seed": np.array(str(corruption.seed)),
+        "rate_asked": np.array(np.nan if corruption.rate is None else corruption.rate),
+        "rate_realized": np.array(data.corrupted_share),
+        "dataset": np.array(images.name),
+        "class_names": np.array(images.class_names),
+        "source_sha256": np.array(data.source.content_hash()),
+        "train_size": np.array(0 if whole else len(noisy)),
+        "labels_sha256": np.array(label_files.digest(noisy)),
+        "version": np.array(VERSION),
+    }
+    return found if data.distribution is None else found | {"distribution": data.distribution}
 
 
 @dataclass(frozen=True)
@@ -99,6 +103,12 @@ class Artifact:
     distribution: Matrix | None = None
 
 
+def made_of(data: CorruptedDataset) -> Artifact:
+    """What `content` writes of a data set, unwritten."""
+    others = _arrays(data)
+    return of(LabelFile(Path("labels.npz"), others.pop("noisy"), ("noisy",), arrays=others))
+
+
 def of(found: LabelFile) -> Artifact:
     """The artifact in a file of labels that memstudy wrote.
 
@@ -107,8 +117,8 @@ def of(found: LabelFile) -> Artifact:
     arrays: dict[str, Any] = found.arrays | {"noisy": found.noisy}
     if missing := [name for name in KINDS if name not in arrays]:
         raise MemstudyError(
-            f"{found.path} is not one of memstudy's files of labels (it has no {', '.join(missing)}); it can be "
-            "trained on with 'memstudy run --labels', but there is nothing in it to show."
+            f"{found.path} is not one of memstudy's files of labels (it has no {listed(missing)}); name the set "
+            "that it is for with --dataset to look at it, or train on it with 'memstudy run --labels'."
         )
     version = _plain(arrays["version"])
     if isinstance(version, int) and version != VERSION:
