@@ -99,8 +99,9 @@ def test_a_part_says_which_samples_it_is_of(small, tmp_path):
 
 def test_it_names_what_the_documentation_names(data):
     named = {field.name for field in fields(Artifact)}
-    assert set(np.load(io.BytesIO(artifact.content(data)))) == named - {"distribution"}
+    assert set(np.load(io.BytesIO(artifact.content(data)))) == named - {"distribution", "given_sha256"}
     voted = replace(data, distribution=np.eye(10)[data.noisy_labels])
+    voted = replace(voted, corruption=Corruption("file", None, labels="ab" * 32))
     assert set(np.load(io.BytesIO(artifact.content(voted)))) == named
     assert all(name in str(artifact.__doc__) for name in named)
 
@@ -221,7 +222,7 @@ def test_a_later_version_is_refused(corrupted, tmp_path, version):
 
 
 NAMES = [field.name for field in fields(Artifact)]
-TEXT = {"rule", "dataset", "source_sha256", "labels_sha256"}
+TEXT = {"rule", "dataset", "source_sha256", "labels_sha256", "given_sha256"}
 
 
 @pytest.mark.parametrize("name", [name for name in KINDS if name != "noisy"])

@@ -12,9 +12,11 @@ import pytest
 
 from memstudy.data import artifact, dataset
 from memstudy.data.corruption import RULES
+from memstudy.data.label_files import LabelSource
 from memstudy.recipe import Corruption
 from memstudy.report import noise
 from memstudy.store import Store
+from memstudy.study import grid
 
 IMAGES = ("transition.png", "transition.svg", "transition.pdf", "samples.png", "samples.svg", "samples.pdf")
 
@@ -264,6 +266,10 @@ def test_labels_of_all_samples_serve_any_part(memstudy):
     with np.load("noisy.npz") as built, np.load(made.path / "labels.npz") as used:
         assert len(used["noisy"]) == 500
         assert np.array_equal(built["noisy"][used["positions"]], used["noisy"])
+    Path("noisy.npz").unlink()  # the run's own labels are all that it takes from then on
+    succeed(memstudy("run", "--recipe", str(made.path / "recipe.toml"), "--runs-dir", "again"))
+    assert Store(Path("again")).runs()[0].metrics().equals(made.metrics())
+    succeed(memstudy("export", made.name, "--cleanlab", "probabilities.npz"))
 
 
 BAD_LABELS = [
@@ -310,6 +316,116 @@ def test_a_study_over_label_files(memstudy):
     (made,) = Store(Path("runs")).runs()
     assert made.recipe.corruption.rule == "file"
     assert made.recipe.train_size == 200
+
+
+# Labels from elsewhere, as they are
+
+
+@pytest.fixture
+def foreign(memstudy):
+    """Others' files of labels for the embedded images, and the noisy labels in them."""
+    build(memstudy, "--corrupt", "0.4", output="ours.npz")
+    with np.load("ours.npz") as found:
+        clean, noisy = found["clean"], found["noisy"]
+    shuffled = np.argsort(np.random.default_rng(0).random(len(noisy)))
+    table = pd.DataFrame({"label": clean, "y": noisy})
+    table.to_csv("undecided.csv", index=False)
+    table.rename(columns={"y": "noisy_label"}).iloc[shuffled].to_csv("index.csv")
+    np.save("another.npy", noisy[shuffled])
+    Path("ours.npz").unlink()
+    return noisy
+
+
+def recorded(made, name="noisy"):
+    with np.load(made.path / "labels.npz") as found:
+        return found[name]
+
+
+def positions(made):
+    return recorded(made, "positions")
+
+
+def test_rows_are_put_in_order_and_that_is_said(memstudy, foreign):
+    done = succeed(memstudy("run", "--epochs", "1", "--train-size", "200", "--labels", "index.csv"))
+    assert "rows are put in the set's order" in done.output
+    assert "labels are from 'noisy_label' of index.csv, beside true ones in 'label'." in done.output
+    (made,) = Store(Path("runs")).runs()
+    assert np.array_equal(recorded(made), foreign[positions(made)])
+
+
+@pytest.mark.parametrize("verb", ["run", "build", "study", "show"])
+def test_a_column_is_chosen_wherever_a_file_is_given(memstudy, foreign, verb):
+    done = carried_out(memstudy, verb, "undecided.csv")
+    assert done.exit_code == 2
+    assert "label, y" in done.stderr
+    assert "--label-column" in done.stderr
+    assert not Path("runs").exists()
+    succeed(carried_out(memstudy, verb, "undecided.csv", column="y"))
+    if verb in ("run", "study"):
+        (made,) = Store(Path("runs")).runs()
+        assert np.array_equal(recorded(made), foreign[positions(made)])
+
+
+@pytest.mark.parametrize("verb", ["run", "build", "study", "show"])
+def test_another_order_is_asked_about_wherever_a_file_is_given(memstudy, foreign, verb):
+    done = carried_out(memstudy, verb, "another.npy")
+    assert done.exit_code == 2
+    assert "another order, or of another set?" in done.stderr
+    assert "--anyway" in done.stderr
+    assert not Path("runs").exists()
+    if verb == "study":
+        Path("study.toml").write_text("[grid]\nlabels = 'another.npy'\nanyway = true\n", encoding="utf-8")
+        assert grid.read(Path("study.toml")).label_files == (LabelSource(Path("another.npy"), anyway=True),)
+        return
+    succeed(carried_out(memstudy, verb, "another.npy", anyway=True))
+    if verb == "run":  # and what was begun or finished with it needs no file, and so no such word, any more
+        (made,) = Store(Path("runs")).runs()
+        succeed(memstudy("run", "--recipe", str(made.path / "recipe.toml"), "--runs-dir", "again"))
+
+
+def carried_out(memstudy, verb, file, column=None, anyway=False):
+    """A command on a file of labels."""
+    words = [*(["--label-column", column] if column else []), *(["--anyway"] if anyway else [])]
+    if verb == "run":
+        return memstudy("run", "--epochs", "1", "--train-size", "200", "--labels", file, *words)
+    if verb == "build":
+        return memstudy("data", "build", "--labels", file, "-o", "made.npz", *words)
+    if verb == "show":
+        return memstudy("data", "show", file, "--dataset", "mnist5k", *words)
+    lines = ["[grid]", f'labels = "{file}"', "epochs = 1", "train_size = 200"]
+    lines += [*([f'label_column = "{column}"'] if column else []), *(["anyway = true"] if anyway else [])]
+    Path("study.toml").write_text("\n".join(lines), encoding="utf-8")
+    return memstudy("study", "study.toml", "--train-only", "--jobs", "1")
+
+
+def test_another_s_labels_become_a_file_of_ours(memstudy, foreign):
+    build(memstudy, "--labels", "index.csv")
+    with np.load("noisy.npz") as found:
+        assert np.array_equal(found["noisy"], foreign)
+        assert (found["noisy"] != found["clean"]).sum() == found["mask"].sum()
+    for file in ("noisy.npz", "index.csv"):
+        run(memstudy, "--train-size", "200", "--labels", file)
+    assert len(Store(Path("runs")).runs()) == 1
+
+
+def test_how_a_file_is_read_needs_a_file(memstudy):
+    for words in (["--anyway"], ["--label-column", "noisy"]):
+        done = memstudy("run", *words)
+        assert done.exit_code == 2
+        assert "--labels" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [("anyway = true", "add labels"), ("labels = 'n.npy'\nanyway = 1", "true or false"),
+     ("labels = 'n.npy'\nlabel_column = 3", "name of a column")],
+)  # fmt: skip
+def test_a_study_says_what_is_wrong_with_how_a_file_is_read(memstudy, line, says):
+    np.save("n.npy", np.arange(4000) % 10)
+    Path("study.toml").write_text(f"[grid]\n{line}\n", encoding="utf-8")
+    done = memstudy("study", "study.toml")
+    assert done.exit_code == 2
+    assert says in done.stderr
 
 
 # Other choices of data

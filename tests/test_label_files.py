@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -41,6 +42,12 @@ def csv(labels, column="given_label"):
     return pd.DataFrame({column: labels}).to_csv().encode()
 
 
+def torch_saved(value):
+    buffer = io.BytesIO()
+    torch.save(value, buffer)
+    return buffer.getvalue()
+
+
 def contents(labels):
     """The same labels in every form, by the name of the file."""
     array = np.array(labels)
@@ -53,6 +60,8 @@ def contents(labels):
         "divide_mix.json": json.dumps([int(label) for label in labels]).encode(),
         "cleanlab.csv": csv(labels),
         "tabs.tsv": pd.DataFrame({"text": "a", "label": labels}).to_csv(sep="\t", index=False).encode(),
+        "tensor.pt": torch_saved(torch.from_numpy(array)),
+        "list.pth": torch_saved({"noisy_labels": [int(label) for label in labels], "epoch": 3}),
         "lines.txt": "".join(f"{label}\n" for label in labels).encode(),
     }
 
@@ -192,6 +201,11 @@ BAD = {
     "unknown compression.npz": unknown_compression(),
     "huge.npz": zipped(**{"noisy.npy": header(HUGE)}),
     "no end.npz": zipped(**{"noisy.npy": header("{'descr': '<i8', 'shape': ((((2, 2), }")}),
+    "empty.pt": b"",
+    "pickle.pt": pickle.dumps(Trap()),
+    "trap.pt": torch_saved({"noisy": Trap()}),
+    "number.pt": torch_saved(3),
+    "soft.pt": torch_saved(torch.full((2, 2), 0.5)),
     "empty.npy": b"",
     "pickle.npy": pickle.dumps(Trap()),
     "objects.npy": saved(TRAPPED),

@@ -15,6 +15,7 @@ source_sha256          content hash of the whole image set, `ImageSet.content_ha
 train_size             how many samples were chosen; 0 for all
 labels_sha256          identity of the noisy labels
 version                of this format and of the rules: 1
+given_sha256           identity of the labels that these were chosen or drawn from; only where it is another
 distribution           (N, K), votes or soft labels, rows add up to 1; only where the labels came with them
 
 The same command gives the same bytes: there is no date, no machine and no program version in it.
@@ -47,7 +48,7 @@ KINDS = {
     "rate_asked": ("f", 0), "rate_realized": ("f", 0), "train_size": ("i", 0), "version": ("i", 0),
 }  # fmt: skip
 """numpy's kind of each array, and its dimensions."""
-MORE = {"distribution": ("f", 2)}
+MORE = {"given_sha256": ("U", 0), "distribution": ("f", 2)}
 """The same of those that not every file has."""
 
 
@@ -77,7 +78,11 @@ def _arrays(data: CorruptedDataset) -> dict[str, NDArray[Any]]:
         "labels_sha256": np.array(label_files.digest(noisy)),
         "version": np.array(VERSION),
     }
-    return found if data.distribution is None else found | {"distribution": data.distribution}
+    if corruption.labels not in ("", str(found["labels_sha256"])):
+        found["given_sha256"] = np.array(corruption.labels)
+    if data.distribution is not None:
+        found["distribution"] = data.distribution
+    return found
 
 
 @dataclass(frozen=True)
@@ -100,6 +105,7 @@ class Artifact:
     train_size: int
     labels_sha256: str
     version: int
+    given_sha256: str = ""
     distribution: Matrix | None = None
 
 

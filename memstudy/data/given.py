@@ -150,7 +150,7 @@ def find(
         except MemstudyError as error:  # it may be for another set than this, and what is wanted in the next
             unusable.append(error)
             continue
-        if given.has(soft) and given.identity(source.path, soft) == wanted:
+        if given.has(soft) and wanted in (given.identity(source.path, soft), _chosen_from(found)):
             check(given, found, images, positions, source.anyway)
             return given
     if unusable:
@@ -159,6 +159,11 @@ def find(
         f"the recipe trains on the labels {wanted[:12]}…, which are in none of the files it was given "
         f"({listed(source.path for source in looked) or 'none'}); give their file with --labels."
     )
+
+
+def _chosen_from(found: LabelFile) -> str:
+    """The identity of the labels that a file of memstudy's was chosen from; empty if it is its own."""
+    return found.text("given_sha256") if found.ours and "given_sha256" in found.arrays else ""
 
 
 # Rows to samples

@@ -147,8 +147,10 @@ def _kind_of(name: str, columns: Columns) -> Kind | None:
     values = columns[name]
     if not 1 <= values.ndim <= 2:
         return None
-    names = values.dtype.kind in "UO" and len(columns) > 1 and len(set(map(str, values))) == len(values) > 1
-    return None if names and not _numeric(values) else kind(name)
+    texts = [str(value) for value in values] if values.dtype.kind in "UO" else []
+    if len(columns) > 1 and len(set(texts)) == len(texts) > 1 and not any(map(NUMBER.fullmatch, texts)):
+        return None
+    return kind(name)
 
 
 def _alone(columns: Columns) -> Choice:

@@ -5,6 +5,7 @@
 .csv .tsv   columns; the first line names them, unless it is numbers like the others
 .json       a list; a dictionary of columns, or of labels by file or index; records, as pandas writes them, too
 .txt        one label a line, or a file and its label
+.pt .pth    what torch.save wrote: any of these as tensors, arrays or lists
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from memstudy.data import pickled
 from memstudy.errors import quoted
 
 Columns = dict[str, NDArray[Any]]
@@ -58,7 +60,8 @@ def column(values: Sequence[Any]) -> NDArray[Any]:
         if len({row.shape for row in rows}) == 1 and all(row.dtype.kind in "if" for row in rows):
             return np.stack(rows)
     found = np.empty(len(values), dtype=object)
-    found[:] = [value if not isinstance(value, np.ndarray) else value.tolist() for value in values]
+    for place, value in enumerate(values):
+        found[place] = value.tolist() if isinstance(value, np.ndarray) else value
     return found
 
 
@@ -79,10 +82,16 @@ def from_values(value: Any) -> Columns:
 def _from_list(values: list[Any]) -> Columns:
     if values and all(isinstance(value, Mapping) for value in values):
         return _from_records(values)
-    pairs = [value for value in values if isinstance(value, list | tuple) and len(value) == 2]
-    if values and len(pairs) == len(values) and all(isinstance(name, str) for name, _ in pairs):
-        return {"file": column([name for name, _ in pairs]), "label": column([label for _, label in pairs])}
+    if _are_pairs(values):
+        return {"file": column([name for name, _ in values]), "label": column([label for _, label in values])}
     return {NAMELESS: column(values)}
+
+
+def _are_pairs(values: Any) -> bool:
+    """Whether these are files, each with its label."""
+    if not isinstance(values, list | tuple) or not values:
+        return False
+    return all(isinstance(one, list | tuple) and len(one) == 2 and isinstance(one[0], str) for one in values)
 
 
 def _from_records(records: Sequence[Mapping[str, Any]]) -> Columns:
@@ -102,6 +111,8 @@ def _from_mapping(values: dict[str, Any]) -> Columns:
         return _from_table(values)
     if len(inner) == 1 and not arrays:  # {"labels": {"a.png": 3, ...}}
         return from_values(inner[0])
+    if len(arrays) == 1 and _are_pairs(*arrays.values()):  # {"labels": [["a.png", 3], ...]}
+        return from_values(*arrays.values())
     if arrays:  # whatever else is there says something of them all
         return {name: value if isinstance(value, np.ndarray) else column(value) for name, value in arrays.items()}
     return {_key(list(values)): _numbered(list(values)), "label": column(list(values.values()))}
@@ -201,6 +212,11 @@ def _txt(content: bytes) -> Columns:
     return {NAMELESS: column([line.strip() for line in lines])}  # names of classes, which may have spaces
 
 
+def _pt(content: bytes) -> Columns:
+    return from_values(pickled.read(content))
+
+
 READERS: dict[str, Callable[[bytes], Columns]] = {
     ".npz": _npz, ".npy": _npy, ".json": _json, ".csv": _table, ".tsv": _table, ".txt": _txt,
+    ".pt": _pt, ".pth": _pt,
 }  # fmt: skip
