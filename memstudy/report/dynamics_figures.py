@@ -20,6 +20,7 @@ from matplotlib.ticker import MaxNLocator
 from memstudy import files
 from memstudy.analysis.dynamics import SCORES
 from memstudy.report.dynamics import NAME, each_group
+from memstudy.report.lettering import style
 from memstudy.report.saving import save
 from memstudy.store.store import Selection
 from memstudy.study.dynamics import AUCS, CLEAN, CORRUPTED, COUNTS, LOSSES, MIXTURE
@@ -64,7 +65,7 @@ def _aucs(rows: pd.DataFrame) -> tuple[Figure, pd.DataFrame, str] | None:
     at_once, over_all = ("", (4, 1.5))
     colors = sns.color_palette("colorblind")
     dashes = dict(zip(order, [at_once] * 4 + [over_all] * 4, strict=True))
-    with sns.axes_style("ticks"), sns.plotting_context("paper"):
+    with style("ticks"):
         grid = sns.relplot(
             data=shown, kind="line", x="epoch", y="auc", hue="score", hue_order=order, style="score",
             style_order=order, dashes=dashes, palette=[colors[index] for index in COLORS], errorbar="sd",
@@ -99,7 +100,7 @@ def _learned(rows: pd.DataFrame) -> tuple[Figure, pd.DataFrame, str]:
 def _panels(labels: list[str]) -> tuple[Figure, dict[str, Axes]]:
     across = min(ACROSS, len(labels))
     down = -(-len(labels) // across)
-    with sns.axes_style("ticks"), sns.plotting_context("paper"):
+    with style("ticks"):
         figure, axes = plt.subplots(
             down, across, figsize=(2.9 * across + 0.4, 2.1 * down + 0.6), squeeze=False, sharey=True,
             layout="constrained",
@@ -141,7 +142,7 @@ def _losses(rows: pd.DataFrame) -> tuple[Figure, pd.DataFrame, str]:
     data = rows.loc[rows["seed"] == seeds, ["run", "seed", "label", "epoch", "part", "loss", "density"]]
     data = data[data["run"] == data.groupby("label")["run"].transform("first")]
     labels, epochs = list(dict.fromkeys(data["label"])), sorted(set(data["epoch"]))
-    with sns.axes_style("ticks"), sns.plotting_context("paper"):
+    with style("ticks"):
         figure, axes = plt.subplots(
             len(labels), len(epochs), squeeze=False, layout="constrained",
             figsize=(2.1 * len(epochs) + 0.6, 1.35 * len(labels) + 0.7),

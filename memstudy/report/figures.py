@@ -15,6 +15,7 @@ import seaborn as sns
 
 from memstudy import files
 from memstudy.report.frames import WITH, WITHOUT, Setting, settings
+from memstudy.report.lettering import style
 from memstudy.report.saving import save
 from memstudy.report.tables import baseline_order
 from memstudy.store.store import Selection
@@ -84,7 +85,7 @@ def _lines(data: pd.DataFrame, **choices: Any) -> sns.FacetGrid:
         "hue": "al2", "hue_order": present, "palette": _palette(),
         "style": "al2", "style_order": present, "errorbar": "sd", "height": HEIGHT, "aspect": 1.05,
     }  # fmt: skip
-    with sns.axes_style("ticks"), sns.plotting_context("paper"):
+    with style("ticks"):
         grid = sns.relplot(data=data, **(standard | choices))
     grid.set_titles("{col_name}")
     if grid.legend is not None:

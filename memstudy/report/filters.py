@@ -20,6 +20,7 @@ from memstudy.regularizers import BARE
 from memstudy.report import published
 from memstudy.report.differences import differences, meaning
 from memstudy.report.frames import groups
+from memstudy.report.lettering import style
 from memstudy.report.saving import save
 from memstudy.report.sheet import Sheet
 from memstudy.store.store import Selection
@@ -302,7 +303,7 @@ def _panels(data: pd.DataFrame) -> sns.FacetGrid:
     palette = dict(zip(places, colors, strict=False)) | {EVERYWHERE: "0.85"}
     data = data.assign(magnitude=10 ** (data["low"] + 0.5 / BINS_PER_DECADE))
     labels = data["label"].unique()
-    with sns.axes_style("ticks"), sns.plotting_context("paper"):
+    with style("ticks"):
         grid = sns.relplot(
             data=data, kind="line", x="magnitude", y="density", hue="place", hue_order=[EVERYWHERE, *places],
             palette=palette, size="place", sizes={EVERYWHERE: 4.0} | dict.fromkeys(places, 1.2), errorbar=None,

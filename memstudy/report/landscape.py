@@ -22,6 +22,7 @@ from memstudy import files
 from memstudy.regularizers import BARE
 from memstudy.report.differences import compared, meaning, starred, summary
 from memstudy.report.frames import Setting, groups
+from memstudy.report.lettering import style
 from memstudy.report.saving import save
 from memstudy.report.sheet import Sheet
 from memstudy.store.store import Selection
@@ -198,7 +199,7 @@ def _maps(means: pd.DataFrame, variations: pd.Series, title: str) -> Figure:
     blocks = [labels[start : start + WIDE] for start in range(0, len(labels), WIDE)]
     shown = [panel for panel in PANELS.values() if panel in set(means["panel"])]
     size = (SIDE * len(blocks[0]) + 1.6, ((SIDE + 0.25) * len(shown) + 0.3) * len(blocks) + 0.2)
-    with sns.plotting_context("paper"):
+    with style():
         figure, axes = plt.subplots(
             len(shown) * len(blocks), len(blocks[0]), figsize=size, squeeze=False, layout="constrained"
         )
@@ -259,7 +260,7 @@ def _lines(data: pd.DataFrame, panels: Mapping[str, Panel], title: str, levels: 
     labels = list(dict.fromkeys(data["label"]))
     apart = len(labels) > MOST
     words = f"{title}; gray: {BARE}" if apart and BARE in labels else title
-    with sns.axes_style("ticks"), sns.plotting_context("paper"):
+    with style("ticks"):
         figure = (_apart if apart else _together)(data, panels, levels, labels)
         figure.suptitle(textwrap.fill(words, max(48, int(12 * figure.get_figwidth()))), fontsize="medium")
         sns.despine(figure)

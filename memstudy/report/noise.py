@@ -15,6 +15,7 @@ from memstudy.data.artifact import Artifact
 from memstudy.data.corruption import RULES
 from memstudy.data.images import ImageSet
 from memstudy.data.transitions import Matrix, entropy
+from memstudy.report.lettering import literal
 from memstudy.report.saving import save
 
 ELSEWHERE = "with --figures"
@@ -61,7 +62,9 @@ def matrix_text(artifact: Artifact) -> str:
 
 def draw_matrix(artifact: Artifact, folder: Path, stem: str) -> list[Path]:
     """The realized transition matrix as a heat map; (K, K) in percent as CSV."""
-    return save(folder, f"{stem}-transition", _heat_map(artifact), _long(artifact.transition, artifact), ELSEWHERE)
+    with literal():
+        figure = _heat_map(artifact)
+    return save(folder, f"{stem}-transition", figure, _long(artifact.transition, artifact), ELSEWHERE)
 
 
 def _heat_map(artifact: Artifact) -> Figure:

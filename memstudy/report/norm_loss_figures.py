@@ -16,6 +16,7 @@ import pandas as pd
 import seaborn as sns
 
 from memstudy import files
+from memstudy.report.lettering import style
 from memstudy.report.norm_loss_runs import METHOD, NAME, by_batch_size, by_strength, errors, usual
 from memstudy.report.saving import save
 from memstudy.store import RunDirectory
@@ -77,7 +78,7 @@ def _robustness(data: pd.DataFrame, label: str | None) -> sns.FacetGrid:
     """One panel a method, on one scale of errors; without a label, the swept option is each axis' own."""
     data = data.assign(panel=data["series"] + "|" + data["swept"])
     panels = list(dict.fromkeys(data["panel"]))
-    with sns.axes_style("ticks"), sns.plotting_context("paper"):
+    with style("ticks"):
         grid = sns.relplot(
             data=data, kind="line", x="value", y="error", hue="panel", hue_order=panels,
             palette=_colors(len(panels)), col="panel", col_order=panels, col_wrap=min(4, len(panels)),
@@ -117,7 +118,7 @@ def _losses(rows: pd.DataFrame, runs: dict[str, RunDirectory]) -> pd.DataFrame:
 def _curves(data: pd.DataFrame) -> sns.FacetGrid:
     """One panel for training and one for test images; noisy labels are those of training alone."""
     methods = list(dict.fromkeys(data["method"]))
-    with sns.axes_style("ticks"), sns.plotting_context("paper"):
+    with style("ticks"):
         grid = sns.relplot(
             data=data, kind="line", x="epoch", y="cross_entropy", hue="method", hue_order=methods,
             palette=_colors(len(methods)), style="method", style_order=methods, col="images",

@@ -16,6 +16,7 @@ from memstudy.regularizers import BARE
 from memstudy.report.differences import compared, meaning, starred
 from memstudy.report.frames import Setting, groups
 from memstudy.report.landscape import merged
+from memstudy.report.lettering import style
 from memstudy.report.saving import save
 from memstudy.report.sheet import Sheet
 from memstudy.store.store import Selection
@@ -164,7 +165,7 @@ def _figure(data: pd.DataFrame, setting: Setting) -> Figure:
     dashes |= {OWN: (4, 1.5), RAW: (1, 1.5)}
     order = [line for line in palette if line in set(data["line"])]
     labels = list(dict.fromkeys(data["label"]))
-    with sns.axes_style("ticks"), sns.plotting_context("paper"):
+    with style("ticks"):
         grid = sns.relplot(
             data=data, kind="line", x="epoch", y="accuracy", hue="line", hue_order=order, palette=palette,
             style="line", style_order=order, dashes=dashes, errorbar="sd", col="label", col_order=labels,

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 
 from memstudy import files
 from memstudy.regularizers import BARE
+from memstudy.report.lettering import style
 from memstudy.report.methods import MEASURES, NAME, Group, groups
 from memstudy.report.saving import save
 from memstudy.store.store import Selection
@@ -59,7 +60,7 @@ def _rates(group: Group) -> tuple[Figure, pd.DataFrame]:
         for name in shown
     }
     widths = [panel.shape[1] for panel in panels.values()]
-    with sns.plotting_context("paper"):
+    with style():
         figure, axes = plt.subplots(
             1, len(shown), sharey=True, squeeze=False, width_ratios=widths, layout="constrained",
             figsize=(CELL * sum(widths) + 2.2 + 0.5 * len(shown), ROW * len(order) + 1.4),
@@ -116,7 +117,7 @@ def _matrices(pairs: pd.DataFrame) -> Figure:
     across = min(2, len(panels))
     down = -(-len(panels) // across)
     side = CELL * len(names)
-    with sns.plotting_context("paper"):
+    with style():
         figure, axes = plt.subplots(
             down, across, squeeze=False, layout="constrained",
             figsize=(max(3.0, side + 0.8) * across, (0.6 * side + 1.0) * down),
@@ -138,7 +139,7 @@ def _gains(group: Group) -> tuple[Figure, pd.DataFrame]:
     columns = ["method", "regularizers", "gain", "gain_low", "gain_high", "gain_pairs", "gain_p", "gain_p_holm"]
     data = group.ranking.loc[group.ranking["gain"].notna(), columns].reset_index(drop=True)
     kinds = data["regularizers"].eq(1).map({True: ALONE, False: TOGETHER})
-    with sns.axes_style("ticks"), sns.plotting_context("paper"):
+    with style("ticks"):
         figure, axis = plt.subplots(figsize=(5.2, ROW * len(data) + 1.3), layout="constrained")
         axis.axvline(0, color="0.6", linewidth=0.8)
         colors = dict(zip((ALONE, TOGETHER), sns.color_palette("colorblind"), strict=False))

@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import AutoLocator, MaxNLocator
 
 from memstudy import files
+from memstudy.report.lettering import settle
 
 FORMATS = ("svg", "pdf", "png")
 _UNDATED = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {"Software": None}}
@@ -25,7 +26,13 @@ def save(
 ) -> list[Path]:
     """Write `name` in every format, and close the figure; `how` to choose a folder that can be written to."""
     _count_epochs(figure)
+    note = settle(figure)
     bounds = figure.get_tightbbox().padded(0.1)  # once: "tight" would draw each format twice
+    if note:
+        width, height = figure.get_size_inches()
+        place = (bounds.x0 + 0.1) / width, bounds.y0 / height
+        figure.text(*place, note, va="top", fontsize="x-small", color="0.3", parse_math=False)
+        bounds = figure.get_tightbbox().padded(0.1)
     with mpl.rc_context({"svg.hashsalt": name}):
         for ending in FORMATS:
             image = io.BytesIO()

@@ -44,7 +44,7 @@ class Sheet:
         columns = list(self.cells.columns)
         ruler = ["---"] * self.names + ["---:"] * (len(columns) - self.names)
         lines = [markdown_row(each) for each in [columns, ruler, *self.cells.to_numpy().tolist()]]
-        return "\n".join([f"**{self.title}**", "", *lines, "", *(f"{note}\n" for note in self.notes)])
+        return "\n".join([*heading(self.title), *lines, "", *(f"{markdown(note)}\n" for note in self.notes)])
 
     def latex(self) -> str:
         r"""A booktabs table (`\usepackage{booktabs}`)."""
@@ -92,7 +92,17 @@ def cell(mean: float, sd: float, digits: int) -> str:
 
 def markdown_row(cells: Iterable[str]) -> str:
     """A row of a Markdown table."""
-    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+    return "| " + " | ".join(markdown(cell).replace("|", "\\|") for cell in cells) + " |"
+
+
+def heading(title: str) -> list[str]:
+    """The lines above a Markdown table."""
+    return [f"**{markdown(title)}**", ""]
+
+
+def markdown(text: str) -> str:
+    """Escape what GitHub would read as math."""
+    return text.replace("$", "\\$")
 
 
 def tex(text: str) -> str:

@@ -20,6 +20,7 @@ import seaborn as sns
 from memstudy.errors import unknown
 from memstudy.report import comparison
 from memstudy.report.figures import HEIGHT, Figure, suffix, written
+from memstudy.report.lettering import style
 from memstudy.store.store import Selection
 from memstudy.study.comparisons import CONTROL, GRID, PAIR, PAST, SEED, TWIN, USUAL, What
 from memstudy.study.rows import read
@@ -88,7 +89,7 @@ def _sequences(chosen: pd.DataFrame, control: pd.DataFrame) -> tuple[pd.DataFram
     chosen = chosen.assign(panel=chosen["a"].where(chosen["relation"] == PAST, chosen["a"] + " ~ " + chosen["b"]))
     means = chosen.groupby(["panel", "epoch_a", "index"], sort=False)["coefficient"].mean().reset_index()
     means = means.rename(columns={"epoch_a": "epoch"})
-    with sns.axes_style("ticks"), sns.plotting_context("paper"):
+    with style("ticks"):
         grid = sns.relplot(
             data=means, kind="line", x="index", y="coefficient", hue="epoch", palette="viridis",
             hue_norm=(0, max(1, means["epoch"].max())), legend="full", col="panel", errorbar=None,
@@ -116,7 +117,7 @@ def _epochs(rows: pd.DataFrame, measure: str) -> tuple[pd.DataFrame, sns.FacetGr
     if past["epoch_b"].nunique() < 2:  # two epochs: a number, no map
         return None
     data = past.groupby(["a", "epoch_a", "epoch_b"], sort=False)[measure].mean().reset_index()
-    with sns.axes_style("white"), sns.plotting_context("paper"):
+    with style("white"):
         grid = sns.FacetGrid(data, col="a", col_wrap=min(4, data["a"].nunique()), height=HEIGHT, aspect=1.1)
     for label, axis in grid.axes_dict.items():
         own = data[data["a"] == label].rename(columns={"epoch_a": "row", "epoch_b": "column"})
@@ -143,7 +144,7 @@ def _runs(rows: pd.DataFrame, measure: str) -> tuple[pd.DataFrame, sns.FacetGrid
     both = pd.concat([pairs, pairs.rename(columns={"a": "b", "b": "a"})])  # (x, y) and (y, x) are one cell
     cells = both.groupby(["a", "b"])[measure].mean().reset_index().rename(columns={"a": "row", "b": "column"})
     side = max(3.0, 0.45 * len(names) + 1.2)
-    with sns.axes_style("white"), sns.plotting_context("paper"):
+    with style("white"):
         grid = sns.FacetGrid(pd.DataFrame({"panel": [""]}), height=side, aspect=1.15)
     table = cells.pivot(index="row", columns="column", values=measure).reindex(index=names, columns=names)
     _heat_map(table, grid.ax)
@@ -162,7 +163,7 @@ def _convergence(rows: pd.DataFrame, measure: str) -> tuple[pd.DataFrame, sns.Fa
     data = past[["run_a", "a", "epoch_a", measure]].rename(
         columns={"run_a": "run", "a": "label", "epoch_a": "epoch"}
     )
-    with sns.axes_style("ticks"), sns.plotting_context("paper"):
+    with style("ticks"):
         grid = sns.relplot(
             data=data, kind="line", x="epoch", y=measure, hue="label", style="label", markers=True, dashes=False,
             palette="colorblind" if data["label"].nunique() <= 10 else "husl", errorbar="sd", height=1.4 * HEIGHT,

@@ -16,7 +16,7 @@ import pandas as pd
 from memstudy.report import published
 from memstudy.report.differences import compared, meaning, starred
 from memstudy.report.frames import BASELINES, WITH, WITHOUT, Setting, differences_from_paper
-from memstudy.report.sheet import markdown_row, tex, write
+from memstudy.report.sheet import heading, markdown, markdown_row, tex, write
 from memstudy.store import Status
 from memstudy.study.ablate import nearest
 
@@ -83,15 +83,14 @@ class Table:
     def markdown(self) -> str:
         """A GitHub table under its title, with the notes below."""
         layout, columns = self._columns()
-        heading = ["baseline", "epoch", *(f"{metric}, {al2}" for metric, al2 in columns)]
+        names = ["baseline", "epoch", *(f"{metric}, {al2}" for metric, al2 in columns)]
         lines = [
-            f"**{self.title}**",
-            "",
-            markdown_row(heading),
+            *heading(self.title),
+            markdown_row(names),
             markdown_row(["---", "---:"] + ["---:"] * len(columns)),
         ]
         lines += [markdown_row([*map(str, index), *cells]) for index, cells in _rows(layout)]
-        return "\n".join([*lines, "", *(f"{note}\n" for note in self.notes)])
+        return "\n".join([*lines, "", *(f"{markdown(note)}\n" for note in self.notes)])
 
     def latex(self) -> str:
         r"""A booktabs table (`\usepackage{booktabs}`)."""
