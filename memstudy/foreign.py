@@ -24,7 +24,7 @@ from types import CodeType, FrameType, ModuleType
 from typing import Any
 
 from memstudy import files
-from memstudy.errors import MemstudyError
+from memstudy.errors import MemstudyError, quoted
 
 OURS = __name__.partition(".")[0]
 LIBRARY = tuple({Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "platstdlib")})
@@ -70,8 +70,8 @@ def loading(what: str, module: str) -> Iterator[None]:
         raise
     except Exception as error:
         raise MemstudyError(
-            f"cannot import {module!r} for {what}: {told(error)}; a module is looked for among the installed ones "
-            "and in the directories of PYTHONPATH."
+            f"cannot import {quoted(module)} for {what}: {told(error)}; a module is looked for among the "
+            "installed ones and in the directories of PYTHONPATH."
         ) from error
     _entered[what] = module
 

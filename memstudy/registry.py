@@ -10,7 +10,7 @@ from importlib.metadata import EntryPoint, distributions, entry_points
 from typing import Any
 
 from memstudy import foreign
-from memstudy.errors import MemstudyError, unknown
+from memstudy.errors import MemstudyError, quoted, unknown
 
 
 class Registry:
@@ -50,14 +50,14 @@ class Registry:
     def _load(self, name: str) -> Any:
         """What an entry point stands for; a MemstudyError that names the package if it cannot be loaded."""
         point = self._foreign[name]
-        what = f"{self.kind} {name!r}"
+        what = f"{self.kind} {quoted(name)}"
         try:
             with foreign.loading(what, _module(point)):
                 return point.load()
         except MemstudyError as error:
             reason = error.__cause__ or error
             raise MemstudyError(
-                f"{what} cannot be loaded: {foreign.told(reason)}. It is the entry point {point.value!r} of "
+                f"{what} cannot be loaded: {foreign.told(reason)}. It is the entry point {quoted(point.value)} of "
                 f"{_distribution(point) or 'another package'}: repair or remove that package, or do without it."
             ) from reason
 

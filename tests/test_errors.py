@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ast
+
 import pytest
 
 from memstudy.errors import QUOTED, listed, quoted, reason, unknown
 from memstudy.recipe import Corruption, Training, from_dict
 from tests.sentences import refused
+from tests.test_imports import FILES, PACKAGE
 
 LONG = "9" * 389_065
 
@@ -72,3 +75,29 @@ def test_a_mistake_of_any_length_makes_a_short_sentence(mistake):
 
 def test_a_misspelt_name_of_any_length_makes_a_short_sentence():
     assert len(str(unknown("key", LONG, ["a", "b"]))) < 200
+
+
+def raw(text):
+    """The values that messages of a source text quote with `!r`, which has no end."""
+    tree = ast.parse(text)
+    values = [node for node in ast.walk(tree) if isinstance(node, ast.FormattedValue) and node.conversion == 114]
+    return [ast.unparse(value.value) for value in values]
+
+
+OURS = {
+    "little.dtype.str", "little.shape", "mark", "key", "BARE", "COMPARED[what]",
+    "int(self.value) if self.name == 'fixed' else self.value",
+}  # fmt: skip
+"""What no user gave."""
+RECORDED = {"study/code.py", "registry.py", "models/own.py"}
+"""Where a name is a key in a record, which must not be shortened."""
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(PACKAGE)))
+def test_nothing_that_a_user_gave_is_quoted_without_an_end(file):
+    recorded = {"name", "recipe.network"} if str(file.relative_to(PACKAGE)) in RECORDED else set()
+    assert set(raw(file.read_text(encoding="utf-8"))) <= OURS | recorded
+
+
+def test_the_check_can_fail():
+    assert raw('f"not {value!r}"') == ["value"]

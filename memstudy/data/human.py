@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memstudy.data import pickled
-from memstudy.errors import MemstudyError, unknown
+from memstudy.errors import MemstudyError, quoted, unknown
 
 Labels = NDArray[np.int64]
 
@@ -55,8 +55,8 @@ def read(folder: Path, dataset: str, column: str, clean: Labels) -> Labels:
     """
     if dataset not in COLUMNS:
         raise MemstudyError(
-            f"there are no human labels for {dataset!r}, only for {' and '.join(COLUMNS)}; choose one of these "
-            "sets, or another corruption."
+            f"there are no human labels for {quoted(dataset)}, only for {' and '.join(COLUMNS)}; choose one of "
+            "these sets, or another corruption."
         )
     if column not in COLUMNS[dataset]:
         raise unknown(f"human labels of {dataset}", column, COLUMNS[dataset])

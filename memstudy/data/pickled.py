@@ -25,6 +25,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from memstudy.errors import quoted
+
 LIMIT = 2**26
 """Bytes: no larger pickle or tensor is read. CIFAR-10's human labels have 2.4 million."""
 MADE = 4 * LIMIT
@@ -143,7 +145,7 @@ def _described(pickle: bytes) -> Any:
             case name if name in CONSTANTS:
                 stack.append(CONSTANTS[name]())
             case "GLOBAL" if argument not in NAMES:
-                raise ValueError(f"it names {argument[:80]!r}, which no plain value, array or tensor needs")
+                raise ValueError(f"it names {quoted(argument)}, which no plain value, array or tensor needs")
             case "GLOBAL":
                 stack.append(_Name(argument))
             case "BINPUT" | "LONG_BINPUT":

@@ -64,7 +64,9 @@ def build(
     with torch.device("meta"):
         network = builder(channels, size, classes, **options)
     if not isinstance(network, Network):
-        raise MemstudyError(f"network {name!r} must be a memstudy.models.Network, not {type(network).__name__}.")
+        raise MemstudyError(
+            f"network {quoted(name)} must be a memstudy.models.Network, not {type(network).__name__}."
+        )
     network.to_empty(device="cpu")
     network.initializer(network, generator)
     return network

@@ -23,7 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from memstudy import foreign
-from memstudy.errors import MemstudyError, unknown
+from memstudy.errors import MemstudyError, quoted, unknown
 from memstudy.models.dropout import replace_dropout
 from memstudy.models.network import Network
 
@@ -49,7 +49,7 @@ def own_builder(name: str) -> Callable[..., Network]:
         except MemstudyError:
             raise
         except Exception as error:
-            raise MemstudyError(f"network {name!r} cannot be built: {foreign.told(error)}.") from error
+            raise MemstudyError(f"network {quoted(name)} cannot be built: {foreign.told(error)}.") from error
         try_out(name, network.eval(), torch.zeros(2, channels, size, size), classes)
         return network.train()
 
@@ -60,8 +60,8 @@ def _function(name: str) -> Callable[..., Any]:
     """Import what `package.module:function` names; a MemstudyError if that is no function."""
     module, _, attribute = name.partition(":")
     if not re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*", name):
-        raise MemstudyError(f"a network of your own is named package.module:function, not {name!r}.")
-    with foreign.loading(f"network {name!r}", module):
+        raise MemstudyError(f"a network of your own is named package.module:function, not {quoted(name)}.")
+    with foreign.loading(f"network {quoted(name)}", module):
         found = import_module(module)
     if attribute not in vars(found):
         known = [key for key, value in vars(found).items() if callable(value) and not key.startswith("_")]
@@ -70,7 +70,7 @@ def _function(name: str) -> Callable[..., Any]:
     try:
         parameters = signature(function).parameters.values()
     except (TypeError, ValueError) as error:
-        raise MemstudyError(f"network {name!r} is not a Python function that could build one.") from error
+        raise MemstudyError(f"network {quoted(name)} is not a Python function that could build one.") from error
     places = [p for p in parameters if p.kind in (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)]
     if len(places) < len(GIVEN) and not any(p.kind is Parameter.VAR_POSITIONAL for p in parameters):
         raise _other_call(name, function, "too few arguments")
@@ -88,7 +88,8 @@ def _check_call(name: str, function: Callable[..., Any], options: Mapping[str, A
 def _other_call(name: str, function: Callable[..., Any], why: str) -> MemstudyError:
     given, called = ", ".join(GIVEN), name.rpartition(":")[2]
     return MemstudyError(
-        f"network {name!r} must be a function ({given}, **options), where options are what regularizers ask for, "
+        f"network {quoted(name)} must be a function ({given}, **options), where options are what regularizers "
+        "ask for, "
         f"as batch_norm and dropout; it is {called}{signature(function)}: {why}{foreign.defined(function)}."
     )
 
@@ -100,7 +101,7 @@ def _network(name: str, made: object) -> Network:
     if isinstance(made, tuple) and len(made) == 2 and all(isinstance(part, nn.Module) for part in made):
         return Network(*made)
     raise MemstudyError(
-        f"network {name!r} must be a memstudy.models.Network or a pair (trunk, head) of modules, not "
+        f"network {quoted(name)} must be a memstudy.models.Network or a pair (trunk, head) of modules, not "
         f"{type(made).__name__}."
     )
 
@@ -112,8 +113,14 @@ def try_out(name: str, forward: Callable[[Tensor], tuple[Tensor, Tensor]], image
             features, logits = forward(images)
     except Exception as error:
         size = " × ".join(map(str, images.shape[1:]))
-        raise MemstudyError(f"network {name!r} cannot take images of {size}: {foreign.told(error)}.") from error
+        raise MemstudyError(
+            f"network {quoted(name)} cannot take images of {size}: {foreign.told(error)}."
+        ) from error
     if not isinstance(features, Tensor) or features.shape[:1] != (2,):
-        raise MemstudyError(f"the trunk of network {name!r} must return one tensor, with a row for each image.")
+        raise MemstudyError(
+            f"the trunk of network {quoted(name)} must return one tensor, with a row for each image."
+        )
     if not isinstance(logits, Tensor) or logits.shape != (2, classes):
-        raise MemstudyError(f"the head of network {name!r} must return (N, {classes}), a logit for each class.")
+        raise MemstudyError(
+            f"the head of network {quoted(name)} must return (N, {classes}), a logit for each class."
+        )

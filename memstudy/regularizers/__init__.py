@@ -162,7 +162,7 @@ def _build(specification: recipe.Regularizer) -> Regularizer:
         raise
     except Exception as error:
         raise MemstudyError(
-            f"regularizer {name!r} cannot be made of its options: {foreign.told(error)}."
+            f"regularizer {quoted(name)} cannot be made of its options: {foreign.told(error)}."
         ) from error
 
 
@@ -173,7 +173,7 @@ def _method(name: str) -> type[Regularizer]:
     found = REGULARIZERS.get(name)
     if not (isinstance(found, type) and issubclass(found, Regularizer)):
         raise MemstudyError(
-            f"regularizer {name!r} must be a dataclass derived from memstudy.regularizers.Regularizer, not "
+            f"regularizer {quoted(name)} must be a dataclass derived from memstudy.regularizers.Regularizer, not "
             f"{getattr(found, '__name__', type(found).__name__)}."
         )
     return found

@@ -23,7 +23,7 @@ class BadAnswer(MemstudyError):
 def named(name: str, method: Regularizer, hook: str) -> str:
     """`regularizer 'mine'`, and of another package's where its hook is defined: ` (mine.py:12)`."""
     function = getattr(method, hook)
-    return f"regularizer {name!r}{'' if foreign.is_ours(function) else foreign.defined(function)}"
+    return f"regularizer {quoted(name)}{'' if foreign.is_ours(function) else foreign.defined(function)}"
 
 
 def strength(name: str, method: Regularizer, epoch: int) -> float | None:
