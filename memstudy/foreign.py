@@ -68,12 +68,13 @@ def loading(what: str, module: str) -> Iterator[None]:
         yield
     except MemstudyError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise MemstudyError(
             f"cannot import {quoted(module)} for {what}: {told(error)}; a module is looked for among the "
             "installed ones and in the directories of PYTHONPATH."
         ) from error
-    _entered[what] = module
+    if module.partition(".")[0] != OURS:
+        _entered[what] = module
 
 
 def code(what: str, module: str, distribution: str | None = None) -> Code | None:
@@ -256,7 +257,7 @@ def blamed() -> Iterator[None]:
     """Around what calls foreign code: its exceptions become MemstudyErrors that name it."""
     try:
         yield
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         sentence = blame(error)
         if sentence is None:
             raise

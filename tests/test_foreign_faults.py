@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from memstudy import presets
+from memstudy import foreign, models, presets
 from memstudy.data import sources
 from memstudy.data.corruption import RULES
 from memstudy.errors import MemstudyError, RunFailed
@@ -83,7 +83,7 @@ def test_an_entry_point_that_does_not_load_is_named_when_it_is_asked_for(folder,
     assert made("ourtest+al2").options("ourtest") == {"factor": 0.01}
 
 
-@pytest.mark.parametrize("fault", ["def f(:", "import ourtest_nowhere", "1 / 0"])
+@pytest.mark.parametrize("fault", ["def f(:", "import ourtest_nowhere", "1 / 0", "raise SystemExit(0)"])
 def test_the_place_in_its_file_is_told(folder, fault):
     (folder / "ourtest_method.py").write_text(f"x = 1\n{fault}\n")
     refused(made, "regularizer 'ourtest' cannot be loaded", "ourtest_method.py:2)", "ours-to-test 1.0")
@@ -255,6 +255,44 @@ def test_a_network_s_fault_in_training_is_named(folder, store):
         line_of(path, "x.nothing"),
     ):
         assert words in str(caught.value)
+
+
+@pytest.mark.parametrize("fault", ["sys.exit()", "raise SystemExit(3)"])
+def test_a_network_that_would_end_the_process_is_told(folder, fault):
+    (folder / "ourtest_fault_net.py").write_text(f"import sys\ndef net(channels, size, classes):\n    {fault}\n")
+    recipe = made("bare", network="ourtest_fault_net:net")
+    shape = {"channels": 1, "size": 28, "classes": 10}
+    generator = torch.Generator()
+    refused(
+        lambda: models.build(recipe.network, generator=generator, **shape),
+        "cannot be built: SystemExit",
+        "net.py:3)",
+    )
+
+
+DETACHED = """
+from torch import nn
+
+class Cut(nn.Module):
+    def forward(self, x):
+        return x.detach()
+
+def net(channels, size, classes):
+    return nn.Flatten(), nn.Sequential(nn.LazyLinear(classes), Cut())
+"""
+
+
+def test_a_network_without_a_gradient_fails_by_name(folder, store):
+    (folder / "ourtest_fault_net.py").write_text(DETACHED)
+    with pytest.raises(RunFailed, match=r"logits do not depend on any of its parameters.*at epoch 0, step 0"):
+        carry_out(store.open(made("bare", network="ourtest_fault_net:net")), CPU)
+
+
+def test_what_is_ours_is_never_blamed():
+    models.check("memstudy.models.vgg16:vgg16")
+    with pytest.raises(TypeError) as caught:
+        models.NETWORKS.get("vgg16")(None, None, None)
+    assert foreign.blame(caught.value) is None
 
 
 def test_in_a_study_the_others_go_on(folder, store):

@@ -58,7 +58,7 @@ class Commands(click.Group):
             ctx.exit(143 if isinstance(stop, Terminated) else 130)
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
-        except Exception as error:  # in code that is not ours, which is for its author to look at
+        except (Exception, SystemExit) as error:  # in code that is not ours, which is for its author to look at
             from memstudy import foreign
 
             sentence = foreign.blame(error)

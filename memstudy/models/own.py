@@ -48,7 +48,7 @@ def own_builder(name: str) -> Callable[..., Network]:
             replace_dropout(network)
         except MemstudyError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise MemstudyError(f"network {quoted(name)} cannot be built: {foreign.told(error)}.") from error
         try_out(name, network.eval(), torch.zeros(2, channels, size, size), classes)
         return network.train()

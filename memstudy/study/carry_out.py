@@ -46,7 +46,7 @@ from memstudy.training import (
     numerics,
     resolve_device,
 )
-from memstudy.training.hooks import BadAnswer
+from memstudy.training.hooks import Unusable
 from memstudy.training.placement import LAYOUTS, usual_threads
 from memstudy.training.state import NETWORK
 
@@ -303,7 +303,7 @@ def _train(run: RunDirectory, trainer: Trainer, execution: Execution, watcher: W
     except KeyboardInterrupt as stop:
         raise _stopped(run, good, 15 if isinstance(stop, Terminated) else 2) from stop
     except BaseException as error:  # whatever it is, what is trained stays; if even that cannot be, say the first
-        foreign_fault = str(error).rstrip(".") if isinstance(error, BadAnswer) else foreign.blame(error)
+        foreign_fault = str(error).rstrip(".") if isinstance(error, Unusable) else foreign.blame(error)
         if foreign_fault is not None:
             where = f"{foreign_fault}, at epoch {state.epochs_done}, step {trainer.reached}"
             raise _failed(run, good, where, _correct_it(run, good)) from error

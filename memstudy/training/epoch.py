@@ -74,6 +74,7 @@ def train_step(state: TrainingState, batch: Batch, ranks: Ranks = ALONE) -> Tens
         images.requires_grad_()
     with mixed_precision(training.precision, images.device):
         features, logits = state.network(images)
+    hooks.check_logits(logits)
     if training.precision == "bf16":
         features, logits = features.float(), logits.float()
     loss = cross_entropy(logits, batch.labels, batch.share, training.label_smoothing)

@@ -13,7 +13,11 @@ from memstudy.errors import MemstudyError, quoted
 from memstudy.regularizers import Regularizer, Step
 
 
-class BadAnswer(MemstudyError):
+class Unusable(MemstudyError):
+    """What a network or a regularizer gave is nothing that training can use."""
+
+
+class BadAnswer(Unusable):
     """A regularizer's hook answered what training cannot use."""
 
     def __init__(self, name: str, method: Regularizer, hook: str, wrong: str) -> None:
@@ -24,6 +28,15 @@ def named(name: str, method: Regularizer, hook: str) -> str:
     """`regularizer 'mine'`, and of another package's where its hook is defined: ` (mine.py:12)`."""
     function = getattr(method, hook)
     return f"regularizer {quoted(name)}{'' if foreign.is_ours(function) else foreign.defined(function)}"
+
+
+def check_logits(logits: Tensor) -> None:
+    """Raise an Unusable if nothing can be learned from a network's logits."""
+    if not logits.requires_grad:
+        raise Unusable(
+            "the network's logits do not depend on any of its parameters: it has none that require a gradient, or "
+            "it detaches what it computes."
+        )
 
 
 def strength(name: str, method: Regularizer, epoch: int) -> float | None:
