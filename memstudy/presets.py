@@ -161,13 +161,13 @@ def _check_corruption(corruption: Corruption) -> None:
         raise MemstudyError(f"{name} corruption needs a rate; give one with --corrupt.")
     if not rule.rate and corruption.rate is not None:
         raise MemstudyError(f"{name} corruption has no rate ({rule.about}); leave --corrupt out.")
-    for kind, given, option in (
-        ("matrix", corruption.matrix, "--matrix"),
-        ("file", corruption.labels, "--labels"),
+    for kinds, given, option in (
+        (("matrix",), corruption.matrix, "--matrix"),
+        (("file", "soft"), corruption.labels, "--labels"),
     ):
-        if name == kind and not given:
+        if name in kinds and not given:
             raise MemstudyError(f"{name} corruption needs a file: {option} FILE.")
-        if name != kind and given:
+        if name not in kinds and given:
             raise MemstudyError(f"{name} corruption does not look at {option}; leave it out, or --noise.")
     if corruption.matrix:
         transitions.check(corruption.matrix)

@@ -61,7 +61,8 @@ class Corruption:
     """A rule, a rate (a fraction) and a seed that turn clean labels into noisy ones.
 
     The rate is None for a rule that has none. `matrix` holds the rows of a transition matrix, for the rule
-    `matrix`; `labels` the SHA-256 of noisy labels, for the rule `file`, whose labels come from elsewhere.
+    `matrix`; `labels` the SHA-256 of noisy labels, for the rule `file`, whose labels come from elsewhere, or of
+    the soft labels that the rule `soft` draws from.
     """
 
     rule: str = "symmetric"

@@ -36,7 +36,8 @@ SEEDS = range(5)
 COUNT = 5000
 
 HUMAN = tuple(name for name in RULES.names() if name.startswith("human"))
-GIVEN = (*HUMAN, "file")
+TAKEN = (*HUMAN, "file")
+GIVEN = (*TAKEN, "soft")
 RATED = ("symmetric", "symmetric-exact", "uniform", "pair", "asymmetric", "instance")
 PIXELS = ("shuffled-pixels", "random-pixels", "gaussian")
 PERMUTED = PIXELS[:2]
@@ -119,14 +120,18 @@ def corruption_of(rule, seed=0, rate=0.3):
         rate if rule in RATED else None,
         seed,
         matrix=MATRIX if rule == "matrix" else (),
-        labels="0" * 64 if rule == "file" else "",
+        labels="0" * 64 if rule in ("file", "soft") else "",
     )
 
 
 def corrupt(images, rule, seed=0, rate=0.3):
-    """Any rule on a set of ten classes; one that takes labels gets the next class of each."""
-    theirs = Given((images.train_labels.numpy() + 1) % 10) if rule in GIVEN else None
-    return dataset.corrupt(images, corruption_of(rule, seed, rate), theirs)
+    """Any rule on a set of ten classes; one that takes labels gets the next class of each, half of soft ones."""
+    return dataset.corrupt(images, corruption_of(rule, seed, rate), next_class(images) if rule in GIVEN else None)
+
+
+def next_class(images):
+    clean = images.train_labels.numpy()
+    return Given((clean + 1) % 10, (np.eye(10)[clean] + np.eye(10)[(clean + 1) % 10]) / 2)
 
 
 def content(images):
@@ -613,7 +618,7 @@ def test_every_channel_of_an_image_counts(cifar10):
 # Labels from elsewhere
 
 
-@pytest.mark.parametrize("rule", GIVEN)
+@pytest.mark.parametrize("rule", TAKEN)
 def test_given_labels_are_taken_as_they_are(small, rule):
     theirs = numpy_generator(0, "test").permutation(small.train_labels.numpy())
     data = dataset.corrupt(small, corruption_of(rule), Given(theirs))
@@ -802,11 +807,11 @@ def test_a_set_of_one_color_has_controls_too(small):
 
 @pytest.mark.parametrize("rule", RULES.names())
 def test_nothing_that_is_passed_in_is_changed(small, rule):
-    before, theirs = content(small), (small.train_labels.numpy() + 1) % 10
-    copy = theirs.copy()
-    dataset.corrupt(small, corruption_of(rule), Given(theirs) if rule in GIVEN else None)
+    before, theirs, copy = content(small), next_class(small), next_class(small)
+    dataset.corrupt(small, corruption_of(rule), theirs if rule in GIVEN else None)
     assert content(small) == before
-    assert np.array_equal(theirs, copy)
+    assert np.array_equal(theirs.labels, copy.labels)
+    assert np.array_equal(theirs.distribution, copy.distribution)
 
 
 def global_states():
@@ -1013,7 +1018,7 @@ def test_the_floor_of_gaussian_images_is_the_entropy_of_the_labels(small, shares
     assert data.expected_floor == data.floor == pytest.approx(scipy.stats.entropy(shares), abs=1e-12)
 
 
-@pytest.mark.parametrize("rule", GIVEN)
+@pytest.mark.parametrize("rule", TAKEN)
 def test_of_given_labels_the_floor_of_those_drawn_is_all_that_is_known(small, rule):
     data = corrupt(small, rule)
     assert data.expected_floor == data.floor == pytest.approx(cross_entropy(data.transition, data), abs=1e-12)

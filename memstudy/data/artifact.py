@@ -159,6 +159,7 @@ def _check(found: LabelFile, artifact: Artifact) -> None:
         and artifact.rate_realized == artifact.mask.mean()
         and artifact.labels_sha256 == found.digest
         and (artifact.distribution is None or _is_distribution(artifact.distribution, (count, classes)))
+        and (artifact.rule != "soft" or _are_drawn(artifact.noisy, artifact.distribution))
     )
     if not sound:
         raise files.damaged(found.path, "its labels, mask and checksum do not agree", "get it again")
@@ -166,6 +167,10 @@ def _check(found: LabelFile, artifact: Artifact) -> None:
 
 def _is_distribution(rows: Matrix, shape: tuple[int, int]) -> bool:
     return rows.shape == shape and bool((rows >= 0).all() and np.allclose(rows.sum(axis=1), 1))
+
+
+def _are_drawn(labels: Labels, rows: Matrix | None) -> bool:
+    return rows is not None and bool((rows[np.arange(len(labels)), labels] > 0).all())
 
 
 def read(path: Path) -> Artifact:

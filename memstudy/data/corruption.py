@@ -31,7 +31,7 @@ RULES = Registry(
     **{name.lower().replace("_", "-"): f"memstudy.data.corruption:{name}" for name in (
         "SYMMETRIC", "SYMMETRIC_EXACT", "UNIFORM", "PAIR", "ASYMMETRIC", "MATRIX", "INSTANCE",
         "HUMAN_AGGREGATE", "HUMAN_RANDOM1", "HUMAN_RANDOM2", "HUMAN_RANDOM3", "HUMAN_WORST", "HUMAN_FINE",
-        "RANDOM_LABELS", "SHUFFLED_PIXELS", "RANDOM_PIXELS", "GAUSSIAN", "FILE",
+        "RANDOM_LABELS", "SHUFFLED_PIXELS", "RANDOM_PIXELS", "GAUSSIAN", "FILE", "SOFT",
     )},
 )  # fmt: skip
 
@@ -43,7 +43,7 @@ class Noise:
     Attributes:
         labels: (N,) int64, noisy.
         by_class: (K, K), P(noisy label | true class), for a rule that looks at nothing else.
-        by_sample: (N, K), P(noisy label | image and true class), for one that looks at the image.
+        by_sample: (N, K), P(noisy label | sample), for one that looks at the image, or knows each sample's.
         images: the set with other images, where the rule replaces them; None where it does not.
 
     """
@@ -92,6 +92,11 @@ class Rule:
     rate: str = ""
     given: Callable[[ImageSet, Corruption, Places], Given] | None = None
     replaces_images: bool = False
+
+    @property
+    def is_known(self) -> bool:
+        """Whether it is known how the labels come about, so that what they tell of the images is."""
+        return self.draw is not take
 
 
 # Class-dependent rules: a transition matrix and one draw for each label
@@ -305,6 +310,25 @@ def from_file(source: ImageSet, corruption: Corruption, places: Places) -> Given
 
 
 FILE = Rule("labels read from a file (--labels)", take, given=from_file)
+
+
+def soft(images: ImageSet, corruption: Corruption, generator: np.random.Generator, given: Given | None) -> Noise:
+    """One label for each sample, drawn by its row of soft labels (N, K)."""
+    assert given is not None
+    assert given.distribution is not None
+    rows = given.distribution
+    upto = np.cumsum(rows, axis=1)
+    where = generator.random(len(rows))[:, None] * upto[:, -1:]
+    last = rows.shape[1] - 1 - (rows[:, ::-1] > 0).argmax(axis=1)  # however the sum was rounded
+    labels: Labels = np.minimum((upto <= where).sum(axis=1), last)
+    return Noise(labels, by_sample=rows)
+
+
+SOFT = Rule(
+    "drawn for each sample from its soft labels, or its annotators' votes, in a file (--labels)",
+    soft,
+    given=from_file,
+)
 
 
 # Controls of Zhang et al. 2017: true labels, other images

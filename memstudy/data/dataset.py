@@ -35,7 +35,8 @@ class CorruptedDataset:
         knows of each sample what the rule looks at, and nothing else, goes lower on them.
     expected_floor: the same expected over label draws. They differ by sampling (about .01 for 4,000 labels).
     corruption: how the labels were made.
-    expected: (K, K), the rule's own transition matrix; None for labels that depend on the image or were given.
+    expected: (K, K), the rule's own transition matrix; None for labels that were given, or depend on the image or
+        on soft labels.
     source: the whole image set as it was loaded.
     positions: (N,) int64, where each sample is in the source's training part.
     distribution: (N, K) float64, the votes or soft labels that given labels come with; None without.
@@ -187,8 +188,9 @@ def _floors(clean: Labels, noise: Noise, realized: Matrix) -> tuple[float, float
     Both are conditional entropies of the noisy label. Where it depends on the true class alone, a network that
     knows every true class and the transition matrix, and nothing else, reaches H(noisy | class): expected with the
     rule's matrix, exact with the realized one. Symmetric, rate .75, K = 10: -.25 ln .25 - .75 ln(.75/9) = 2.2103.
-    Where it depends on the image, one who knows each image's probabilities reaches their mean entropy; on these
-    labels, the mean of -ln P(noisy). Of given labels only the realized matrix is known; the image may tell more.
+    Where it depends on the image, or is drawn from soft labels, one who knows each sample's probabilities reaches
+    their mean entropy; on these labels, the mean of -ln P(noisy). Of given labels only the realized matrix is
+    known; the image may tell more.
     """
     if noise.by_sample is not None:
         drawn = noise.by_sample[np.arange(len(clean)), noise.labels]

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from memstudy.data import agreement, label_files
+from memstudy.data import agreement, label_files, transitions
 from memstudy.data.agreement import Agreement
 from memstudy.data.images import ImageSet
 from memstudy.data.label_files import LabelFile, Labels, LabelSource, Matrix, all_good, digest
@@ -103,7 +103,7 @@ def of(found: LabelFile, images: ImageSet, files: Listing, seed: int = 0) -> Giv
     given = Given(_numbers(found, images), distribution, truth)
     if found.entries is not None and found.entries.ndim == 2:
         votes = _votes(found, found.entries, images)
-        given = replace(given, distribution=votes / votes.sum(axis=1, keepdims=True))
+        given = replace(given, distribution=transitions.stochastic(votes))
     if order is not None:
         given = given.part(order)
     if found.entries is not None and found.entries.ndim == 2:

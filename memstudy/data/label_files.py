@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from memstudy.data import label_columns
+from memstudy.data import label_columns, transitions
 from memstudy.data.label_columns import Choice
 from memstudy.data.label_tables import NAMELESS, NUMBER, READERS, Columns
 from memstudy.errors import MemstudyError, quoted, reason
@@ -185,9 +185,7 @@ def _soft(columns: Columns, names: tuple[str, ...]) -> Matrix | None:
         return None
     found = columns[names[0]] if len(names) == 1 else label_columns.together(columns, names)
     assert found is not None
-    rows = found.astype(np.float64)
-    normalized: Matrix = rows / rows.sum(axis=1, keepdims=True)
-    return normalized
+    return transitions.stochastic(found.astype(np.float64))
 
 
 def _is_one_hot(rows: NDArray[Any]) -> bool:

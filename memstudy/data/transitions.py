@@ -110,8 +110,14 @@ def check(matrix: object, classes: int | None = None, what: str = "the transitio
             f"{what} is no stochastic matrix: row {row} (from 0; rows are true classes) adds up to "
             f"{sums[row]:.6g}, not 1{hint}."
         )
-    near = np.abs(sums - 1) <= 1e-12  # as near as rounding allows: the same bits when checked again
-    return found / np.where(near, 1.0, sums)[:, None]
+    return stochastic(found)
+
+
+def stochastic(rows: Matrix) -> Matrix:
+    """Rows (N, K) divided by their sums, the same bits on every machine, and again if done again."""
+    sums = np.cumsum(rows, axis=1)[:, -1]  # from left to right, however the array lies in memory
+    near = np.abs(sums - 1) <= 1e-12  # as near as rounding allows
+    return np.asarray(rows / np.where(near, 1.0, sums)[:, None])
 
 
 def read(path: Path) -> Matrix:

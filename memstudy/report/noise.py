@@ -30,9 +30,7 @@ def describe(artifact: Artifact) -> dict[str, str]:
     if not math.isnan(artifact.rate_asked):
         asked = f"{artifact.rate_asked:g}" + (f", {rule.rate}" if rule is not None else "")
     part = f"{artifact.train_size:,} chosen of" if artifact.train_size else "all of"
-    floor = float(entropy(artifact.transition)[artifact.clean].mean())
     wrong = int(artifact.mask.sum())
-    most = "at most " if artifact.rule == "instance" else ""  # the probabilities of each image are not in the file
     return {
         "data set": f"{artifact.dataset}, {part} its training samples, {len(artifact.class_names)} classes",
         "images": f"SHA-256 {artifact.source_sha256}",
@@ -41,9 +39,19 @@ def describe(artifact: Artifact) -> dict[str, str]:
         "rate asked": asked,
         "rate realized": f"{artifact.rate_realized:.4f}: {wrong:,} of {len(artifact.noisy):,} labels are wrong",
         "labels": f"SHA-256 {artifact.labels_sha256}",
-        "floor": f"{most}{floor:.4f} nats, the entropy of these noisy labels given the true class",
+        "floor": _floor(artifact),
         "format": f"version {artifact.version}",
     }
+
+
+def _floor(artifact: Artifact) -> str:
+    """The floor of these labels (see `dataset`), as far as the file tells it."""
+    if artifact.rule == "soft" and artifact.distribution is not None:
+        drawn = artifact.distribution[np.arange(len(artifact.noisy)), artifact.noisy]
+        return f"{-np.log(drawn).mean():.4f} nats, the mean of -ln P of these labels in the soft ones"
+    floor = float(entropy(artifact.transition)[artifact.clean].mean())
+    most = "at most " if artifact.rule == "instance" else ""  # the probabilities of each image are not in the file
+    return f"{most}{floor:.4f} nats, the entropy of these noisy labels given the true class"
 
 
 def matrix_text(artifact: Artifact) -> str:

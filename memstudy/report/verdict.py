@@ -77,7 +77,7 @@ def verdict_text(run: RunDirectory) -> str:
     if found.memorized is None:
         judged = _without_corruption(found, metrics.iloc[-1], rule.replaces_images)
     else:
-        judged = f"{_by_predictions(found, labels)} {_by_loss(found, rule.given is not None)}"
+        judged = f"{_by_predictions(found, labels)} {_by_loss(found, given=not rule.is_known)}"
     return "\n".join([*lines, f"verdict: {judged}", str(run.path)])
 
 
