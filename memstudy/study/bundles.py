@@ -55,11 +55,25 @@ def bundles(
     """
     groups: dict[object, list[Comparison]] = {}
     for comparison in comparisons:
-        run, epoch = comparison.a
+        run, _ = comparison.a
         assert run is not None
         one_run = comparison.relation in (PAST, CONTROL)
-        groups.setdefault(run if one_run else (epoch, sizes[run].n), []).append(comparison)
+        groups.setdefault((_group(comparison), None if one_run else sizes[run].n), []).append(comparison)
     return [bundle for group in groups.values() for bundle in _parts(group, sizes, most_images)]
+
+
+def grouped(comparisons: Iterable[Comparison]) -> list[list[Comparison]]:
+    """The same without sizes: on nothing outside its group does it depend what a comparison is bundled with."""
+    groups: dict[object, list[Comparison]] = {}
+    for comparison in comparisons:
+        groups.setdefault(_group(comparison), []).append(comparison)
+    return list(groups.values())
+
+
+def _group(comparison: Comparison) -> object:
+    """A run of which epochs are compared, or the epoch at which runs are."""
+    run, epoch = comparison.a
+    return run if comparison.relation in (PAST, CONTROL) else epoch
 
 
 def _parts(group: list[Comparison], sizes: Mapping[RunDirectory, Size], most_images: int) -> Iterator[Bundle]:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import pandas as pd
 
+from memstudy import files
 from memstudy.analysis import similarity
 from memstudy.analysis.factorization import Pair, check_constant
 from memstudy.analysis.keep import KeepRule
@@ -18,13 +19,14 @@ from memstudy.errors import MemstudyError
 from memstudy.store import RunDirectory
 from memstudy.store.store import Selection
 from memstudy.study import code, streams
-from memstudy.study.bundles import Bundle, Size, bundles
+from memstudy.study.bundles import Bundle, Size, bundles, grouped
 from memstudy.study.comparisons import UNIFORM, USUAL, Comparison, Side, What, couples, named, plan
 from memstudy.study.rows import Rows, read
 from memstudy.study.trunk import Workbench
 from memstudy.training.evaluation import batch_size
 from memstudy.training.memory import returning_freed
 
+TOGETHER = "together"
 KEY = ("relation", "run_a", "epoch_a", "checkpoint_a", "run_b", "epoch_b", "checkpoint_b", "keep")
 VERSION = ("checkpoint_a", "checkpoint_b", "keep")
 
@@ -52,6 +54,9 @@ def compare(
     epoch and layer. So do a layer that a run does not have, and at least as many units as samples. A network that
     is not finite, one whose code is not what it was trained with, and two that give different numbers of samples,
     are left out.
+
+    What is stored is kept if it was computed together with what it would be now, as the last digits depend on it:
+    one selection has the same bytes in whatever order it came about.
     """
     selection = code.usable(selection, on_left_out)
     _check_images(selection)
@@ -61,7 +66,10 @@ def compare(
             on_left_out(f"{a.name} with {b.name}: they kept no common epoch")
     todo = plan(selection.runs, all_pairs, epochs)
     gone: dict[Side, str] = {}
+    company = _company(todo, keep)
+    recorded = (selection.path / what.together).is_file()  # not by earlier versions, which must be trusted
     with (
+        Rows(selection.path / what.together, KEY, VERSION) as together,
         Rows(selection.path / what.coefficients, KEY, VERSION) as sequences,
         Rows(selection.path / what.pairs, KEY, VERSION) as pairs,
     ):
@@ -70,9 +78,14 @@ def compare(
             key = _key(comparison, keep)
             sequences.expect(*key)
             pairs.expect(*key)
-            if _complete(pairs.find(*key), sequences.find(*key), constant):
+            together.expect(*key)
+            alike = not recorded or together.find(*key).reindex(columns=[TOGETHER]).to_numpy().tolist() == [
+                [company[comparison]]
+            ]
+            if alike and _complete(pairs.find(*key), sequences.find(*key), constant):
                 sequences.keep(*key)
                 pairs.keep(*key)
+                together.add(pd.DataFrame({TOGETHER: [company[comparison]]}), key)
             else:
                 left.add(comparison)
         chosen = _bundles(todo, bench, what, on_left_out) if left else []
@@ -84,13 +97,14 @@ def compare(
             if not missing:
                 continue
             measured = (  # so that the last pair does not outlive its bundle
-                (_key(comparison, keep), *_measure(pair, keep))
+                (_key(comparison, keep), company[comparison], *_measure(pair, keep))
                 for comparison, pair in streams.pairs(bundle, missing, bench, what, gone, constant == "refuse")
             )
             with returning_freed(bundle.product):
-                for key, sequence, row in measured:
+                for key, others, sequence, row in measured:
                     sequences.add(sequence, key)
                     pairs.add(row, key)
+                    together.add(pd.DataFrame({TOGETHER: [others]}), key)
             done += len(missing)
             on_pair(done, len(todo))
     rows = read(selection.path / what.pairs)
@@ -128,6 +142,15 @@ def _key(comparison: Comparison, keep: KeepRule) -> tuple[str | int, ...]:
         return run.name, epoch, run.checkpoint_digest(epoch)[:12]
 
     return comparison.relation, *side(*comparison.a), *side(*comparison.b), str(keep)
+
+
+def _company(todo: Sequence[Comparison], keep: KeepRule) -> dict[Comparison, str]:
+    """Of each comparison a digest of those that it may be computed together with."""
+    found = {}
+    for group in grouped(todo):
+        members = "\n".join(str(_key(comparison, keep)[:-1]) for comparison in group)
+        found |= dict.fromkeys(group, files.digest(members.encode())[:12])
+    return found
 
 
 def _bundles(

@@ -51,6 +51,11 @@ class What:
         """The file of whole sequences of canonical coefficients."""
         return f"svcca_coefficients{self.suffix}.csv"
 
+    @property
+    def together(self) -> str:
+        """The file that says of each comparison what it was computed together with."""
+        return f"svcca_together{self.suffix}.csv"
+
 
 USUAL = What()
 

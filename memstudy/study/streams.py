@@ -45,8 +45,8 @@ def pairs(
     """Those of a bundle's comparisons that are wanted, each with its pair, which is made when it is asked for.
 
     Networks that are not finite are added to `gone`, with a sentence, and their comparisons left out. All of a
-    bundle goes through the images, whatever is wanted: the last digits depend on it. Raises a MemstudyError for a
-    network with constant units if these are to be refused.
+    bundle goes through the images, whatever is wanted or gone before: the last digits depend on it. Raises a
+    MemstudyError for a network with constant units if these are to be refused.
     """
     sources = _sources(bundle.comparisons, bench, what, gone)
     chosen = [c for c in bundle.comparisons if {c.a, c.b} <= sources.keys()]
@@ -80,7 +80,7 @@ def _sources(
     sources: dict[Side, Source] = {}
     for side in (side for c in comparisons for side in (c.a, c.b)):
         run, epoch = side
-        if run is not None and side not in sources and side not in gone:
+        if run is not None and side not in sources:
             try:
                 sources[side] = _activations(bench, run, epoch, what)
             except NotFinite:

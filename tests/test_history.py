@@ -1,0 +1,146 @@
+"""One selection, one set of bytes: derived files do not tell in what order, or how many goes, they were made."""
+
+from __future__ import annotations
+
+import random
+import shutil
+
+import pytest
+import torch
+
+from memstudy.analysis.keep import KeepRule
+from memstudy.store import Store
+from memstudy.study import ablate, compare, dynamics, filters, landscape, probe
+from memstudy.study.trunk import Workbench
+
+ANALYSES = {
+    "svcca": lambda runs, bench, tell: compare.compare(runs, bench, keep=KeepRule(), epochs=[1], on_pair=tell),
+    "ablate": lambda runs, bench, tell: ablate.ablate(runs, bench, orders=1, seed=0, epochs=[2], on_network=tell),
+    "probe": lambda runs, bench, tell: probe.probes(
+        runs, bench, layers=("trunk", "head.1"), samples=50, epochs=[2], on_network=tell
+    ),
+    "filters": lambda runs, bench, tell: filters.measure(runs, choice="random", on_network=tell),
+    "landscape": lambda runs, bench, tell: landscape.landscapes(
+        runs, bench, images=10, epochs=[2], on_network=tell
+    ),
+    "dynamics": lambda runs, bench, tell: dynamics.measure(runs, on_run=tell),
+}
+CHOSEN = ("*-bare-s0-*", "*-al2-s0-*", "*-bare-s1-*", "*-al2-s1-*")
+STUDY = "history"
+
+
+@pytest.fixture(scope="module")
+def stored(trained, tmp_path_factory):
+    """A store with four runs, its derived files none; and the bytes of each analysis in one go, when asked for."""
+    root = tmp_path_factory.mktemp("history") / "runs"
+    shutil.copytree(trained, root, ignore=shutil.ignore_patterns("studies"))
+    return root, {}
+
+
+@pytest.fixture(params=ANALYSES)
+def name(request):
+    return request.param
+
+
+def quiet(done, total):
+    pass
+
+
+def derived(root, name, members, tell=quiet):
+    """Record the study of these runs, of the four by their places, analyze it, and read what was written."""
+    store = Store(root)
+    runs = [run for pattern in CHOSEN for run in store.select([pattern]).runs]
+    store.record_study(STUDY, [runs[place] for place in members], {})
+    selection = store.select(study=STUDY)
+    ANALYSES[name](selection, Workbench(torch.device("cpu")), tell)
+    return {path.name: path.read_bytes() for path in selection.path.glob("*.csv")}
+
+
+@pytest.fixture
+def whole(stored, name, small_source):
+    """What one go gives."""
+    root, known = stored
+    shutil.rmtree(root / "studies", ignore_errors=True)
+    if name not in known:
+        known[name] = derived(root, name, range(4))
+    assert known[name]
+    shutil.rmtree(root / "studies", ignore_errors=True)
+    return known[name]
+
+
+def test_in_one_go_again(stored, name, whole):
+    assert derived(stored[0], name, range(4)) == whole
+
+
+@pytest.mark.parametrize("order", [([0], [0, 1, 2]), ([1, 2, 3],)], ids=["grown", "one was lacking"])
+def test_runs_that_came_later(stored, name, whole, order):
+    for members in order:
+        derived(stored[0], name, members)
+    assert derived(stored[0], name, range(4)) == whole
+
+
+def test_rows_that_were_lost(stored, name, whole):
+    """What any of the files had of any run and epoch, or of any two."""
+    draw = random.Random(0)
+    derived(stored[0], name, range(4))
+    for path in (stored[0] / "studies" / STUDY).glob("*.csv"):
+        head, *lines = path.read_text().splitlines(keepends=True)
+        keys = [tuple(line.split(",")[: 7 if name == "svcca" else 2]) for line in lines]
+        kept = {key for key in dict.fromkeys(keys) if draw.random() < 0.7}
+        path.write_text(head + "".join(line for key, line in zip(keys, lines, strict=True) if key in kept))
+    assert derived(stored[0], name, range(4)) == whole
+
+
+def test_an_interruption_in_the_middle(stored, name, whole):
+    """Of an analysis of three runs, then of one of four."""
+    calls = []
+
+    def stop(done, total):
+        calls.append(done)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+
+    for members in ([0, 2, 3], range(4)):
+        calls.clear()
+        with pytest.raises(KeyboardInterrupt):
+            derived(stored[0], name, members, stop)
+    assert derived(stored[0], name, range(4)) == whole
+
+
+@pytest.mark.parametrize("name", ["svcca", "ablate"])
+def test_a_network_that_diverged(stored, name, small_source):
+    """It is left out of what is computed together, whether it was met before or not."""
+    root = stored[0].with_name(f"diverged-{name}")
+    shutil.copytree(stored[0], root, ignore=shutil.ignore_patterns("studies"))
+    run = Store(root).select([CHOSEN[0]]).runs[0]
+    huge = {key: torch.full_like(value, 1e30) for key, value in run.load_checkpoint(2).items()}
+    run.save_checkpoint(2, huge)  # finite, but not what it computes
+    one_go = derived(root, name, range(4))
+    shutil.rmtree(root / "studies")
+    for members in ([1, 2], [0, 1], [0, 1, 2, 3]):
+        derived(root, name, members)
+    assert derived(root, name, range(4)) == one_go
+
+
+def test_what_was_computed_with_others_is_computed_anew_and_nothing_else(stored, small_source, monkeypatch):
+    root = stored[0]
+    shutil.rmtree(root / "studies", ignore_errors=True)
+    made: list[str] = []
+    measure = compare._measure
+    monkeypatch.setattr(compare, "_measure", lambda pair, keep: made.append("") or measure(pair, keep))
+    derived(root, "svcca", [0, 1])
+    derived(root, "svcca", [0, 1])
+    first = len(made)
+    derived(root, "svcca", range(4))
+    rows = compare.read(root / "studies" / STUDY / compare.USUAL.pairs)
+    own = rows["relation"].isin(["past", "control"]) & rows["run_a"].str.contains("-s0-")
+    assert len(made) == first + len(rows) - own.sum()
+
+
+def test_a_store_of_an_earlier_version_is_kept_as_it_is(stored, small_source, monkeypatch):
+    """It does not say what was computed together; its networks may not be there any more."""
+    root = stored[0]
+    before = derived(root, "svcca", range(4))
+    (root / "studies" / STUDY / compare.USUAL.together).unlink()
+    monkeypatch.setattr(compare, "_bundles", None)
+    assert derived(root, "svcca", range(4)) == before
