@@ -11,6 +11,8 @@ import torch
 from memstudy.analysis.keep import KeepRule
 from memstudy.store import Store
 from memstudy.study import ablate, compare, dynamics, filters, landscape, probe
+from memstudy.study.comparisons import What
+from memstudy.study.rows import read
 from memstudy.study.trunk import Workbench
 
 ANALYSES = {
@@ -127,12 +129,17 @@ def test_what_was_computed_with_others_is_computed_anew_and_nothing_else(stored,
     shutil.rmtree(root / "studies", ignore_errors=True)
     made: list[str] = []
     measure = compare._measure
-    monkeypatch.setattr(compare, "_measure", lambda pair, keep: made.append("") or measure(pair, keep))
+
+    def counted(pair, keep):
+        made.append("")
+        return measure(pair, keep)
+
+    monkeypatch.setattr(compare, "_measure", counted)
     derived(root, "svcca", [0, 1])
     derived(root, "svcca", [0, 1])
     first = len(made)
     derived(root, "svcca", range(4))
-    rows = compare.read(root / "studies" / STUDY / compare.USUAL.pairs)
+    rows = read(root / "studies" / STUDY / What().pairs)
     own = rows["relation"].isin(["past", "control"]) & rows["run_a"].str.contains("-s0-")
     assert len(made) == first + len(rows) - own.sum()
 
@@ -141,6 +148,6 @@ def test_a_store_of_an_earlier_version_is_kept_as_it_is(stored, small_source, mo
     """It does not say what was computed together; its networks may not be there any more."""
     root = stored[0]
     before = derived(root, "svcca", range(4))
-    (root / "studies" / STUDY / compare.USUAL.together).unlink()
+    (root / "studies" / STUDY / What().together).unlink()
     monkeypatch.setattr(compare, "_bundles", None)
     assert derived(root, "svcca", range(4)) == before

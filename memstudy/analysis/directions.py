@@ -38,28 +38,33 @@ def directions(root: Tensor, sizes: Tensor, exponents: Tensor, tolerance: float 
     sizes: (p,) the units' norms about zero at the same scales, 0 for constant ones, whose columns are 0.
     """
     left, values, right = torch.linalg.svd(at_scale(root, exponents), full_matrices=False)
-    alive = sizes > 0
-    rank = int(alive.sum())
-    if not clear(values, at_scale(sizes, exponents), tolerance):
-        alike = torch.where(alive, sizes, 1.0)
+    rank = clear_rank(values, at_scale(sizes, exponents), tolerance)
+    if rank is None:
+        alike = torch.where(sizes > 0, sizes, 1.0)
         turned, shares, right = torch.linalg.svd(root / alike, full_matrices=False)
-        rank = int((shares > tolerance * math.sqrt(rank)).sum())
+        rank = int((shares > tolerance * math.sqrt(int((sizes > 0).sum()))).sum())
         own = at_scale(shares[:rank, None] * right[:rank] * alike, exponents)
         left, values, right = _graded(own)
         left = turned[:, :rank] @ left
     return left[:, :rank], values[:rank].clone(), right[:rank].clone()
 
 
-def clear(values: Tensor, sizes: Tensor, tolerance: float) -> bool:
-    """Whether singular values, descending, tell on their own that there are as many directions as units that vary.
+def clear_rank(values: Tensor, sizes: Tensor, tolerance: float) -> int | None:
+    """The rank, if singular values, descending, of units as they are leave no doubt about it; None if they do.
 
-    They do if the least is exact, and too large for rounding of the largest unit, and so of any.
+    They do not if each is either exact, and too large for rounding of the largest unit, and so of any, or small
+    enough for rounding of the smallest. sizes: (p,) of the units, 0 for constant ones.
     """
-    count = int((sizes > 0).sum())
-    if count == 0 or len(values) < count:
-        return count == 0
-    least = float(values[count - 1])
-    return least > CLEAR * float(values[0]) and least > tolerance * math.sqrt(count) * float(sizes.max())
+    alive = sizes[sizes > 0]
+    if len(alive) == 0:
+        return 0
+    largest, least = float(alive.max()), float(alive.min())
+    share = tolerance * math.sqrt(len(alive))
+    rank = int((values > max(CLEAR * float(values[0]), share * largest)).sum())
+    # The error of a small one, from products: the square root of 2⁻⁵² of the largest one's square, times √p.
+    error = tolerance / 8 * len(alive) ** 0.25 * float(values[0])
+    null = bool((values[rank:] <= share * least).all()) and error <= share * least
+    return rank if rank == len(alive) or null else None
 
 
 def at_scale(values: Tensor, exponents: Tensor) -> Tensor:

@@ -27,7 +27,8 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from memstudy.analysis.directions import ROUNDING, at_scale, clear, directions
+from memstudy.analysis.directions import ROUNDING, at_scale, clear_rank, directions
+from memstudy.analysis.inputs import Array, tensor
 from memstudy.analysis.keep import KeepRule
 from memstudy.analysis.magnitude import ORDINARY, exponents, scale_
 from memstudy.errors import MemstudyError, unknown
@@ -40,13 +41,13 @@ CONSTANT = ("drop", "refuse")
 CHUNK = 1000
 
 
-def as_samples(features: Tensor, positions: str = "samples") -> Tensor:
+def as_samples(features: Array, positions: str = "samples") -> Tensor:
     """Features (N, C, H, W) → (N·H·W, C), positions as samples; (N, p) stays. Float64.
 
     Positions as samples is what AL2's figure does (stated); `flattened` makes units of them: (N, C·H·W). Any other
     number of dimensions is refused.
     """
-    return in_rows(features, positions).double()
+    return in_rows(tensor(features, "features"), positions).double()
 
 
 def in_rows(features: Tensor, positions: str = "samples") -> Tensor:
@@ -347,8 +348,9 @@ class Stack:
         at = partial(at_scale, exponents=self._relative[index])
         values, vectors = torch.linalg.eigh(at(at(gram).T))
         found, rows = values.clamp(min=0).sqrt().flip(0), vectors.flip(1).T
-        rank, sizes = int((~constant).sum()), squares.sqrt().masked_fill(constant, 0)
-        if not clear(found, at(sizes), self.tolerance):
+        sizes = squares.sqrt().masked_fill(constant, 0)
+        rank = clear_rank(found, at(sizes), self.tolerance)
+        if rank is None:
             found, rows, self._whitenings[index] = self._unclear(index, gram, sizes)
             rank = len(found)
         return Spectrum(

@@ -146,7 +146,7 @@ def _key(comparison: Comparison, keep: KeepRule) -> tuple[str | int, ...]:
 
 def _company(todo: Sequence[Comparison], keep: KeepRule) -> dict[Comparison, str]:
     """Of each comparison a digest of those that it may be computed together with."""
-    found = {}
+    found: dict[Comparison, str] = {}
     for group in grouped(todo):
         members = "\n".join(str(_key(comparison, keep)[:-1]) for comparison in group)
         found |= dict.fromkeys(group, files.digest(members.encode())[:12])
