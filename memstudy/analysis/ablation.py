@@ -26,11 +26,10 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from memstudy.analysis.inputs import Array, labeled, numbers, understood, within
+from memstudy.analysis.inputs import Array, for_network, labeled, numbers, precise, understood, within
 from memstudy.analysis.modes import evaluating
 from memstudy.errors import MemstudyError, unknown
 from memstudy.randomness import torch_generator
@@ -69,14 +68,14 @@ def curve(
     *,
     unit: str = "activation",
     clamp: str = "zero",
-    images: Tensor | None = None,
+    images: Array | None = None,
 ) -> Tensor:
     """Accuracy under growing ablation: (orders, len(fractions)) float64 on the CPU, as fractions of 1 (AL2; Morcos
     et al. 2018).
 
     head: features → logits (N, K); run in evaluation mode, its own mode is kept.
     features: (N, C, H, W) or (N, p), a layer's output in evaluation mode: a tensor on the head's device, or an
-        array, which becomes float32.
+        array; in the type of the head's parameters.
     labels: (N,) what counts as right, usually the true labels.
     fractions: within [0, 1], in any order. unit, clamp: of UNITS and CLAMPS.
     chunk: images at a time; by default what a CPU's cache holds, elsewhere 5,000.
@@ -91,6 +90,9 @@ def curve(
     what the head takes, and channels of features that are not (N, C, H, W).
     """
     features, labels = labeled(features, labels, "features")
+    features = for_network(head, features)
+    images = None if images is None else for_network(head, numbers(images, "images"))
+    fractions = precise(fractions, "fractions").flatten().tolist()
     _check(features, orders, fractions, unit, clamp)
     positions = features[0, 0].numel() if unit == "channel" else 1
     layer = _Layer(head, features, images, _fixed(features, clamp, positions))
@@ -234,11 +236,11 @@ def area(curves: Array, fractions: Sequence[float] = FRACTIONS) -> Tensor:
     chance throughout give 10. Raises a MemstudyError for another shape, accuracies that are no fractions of 1, and
     fractions that do not ascend.
     """
-    found, places = numbers(curves, "curves", np.float64), numbers(fractions, "fractions", np.float64)
+    found, places = precise(curves, "curves"), precise(fractions, "fractions")
     if found.ndim == 0 or found.shape[-1:] != places.shape or len(places) < 2:
         raise MemstudyError(
             f"curves must have one accuracy for each of two fractions or more, not shape {tuple(found.shape)} for "
-            f"{len(fractions)} fractions."
+            f"{places.numel()} fractions."
         )
     if not ((found >= 0) & (found <= 1)).all():
         raise MemstudyError("accuracies must be fractions, from 0 to 1.")

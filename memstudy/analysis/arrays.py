@@ -9,28 +9,23 @@ exact (QR and SVD): x (n, p) and y (n, q) cost O(n·(p² + q²)) time and, besid
 of memory (10,000 × 1,250 each: .4 GB). For many representations of the same samples, and without memory for
 samples, see `memstudy.analysis.factorization.Stack`.
 
-Every function raises a MemstudyError, which names the side, for values that are not finite, for another shape, for
-different numbers of samples, for a side that does not vary at all, and for constant units (what they are:
-`memstudy.analysis.factorization`). With `constant="drop"` these are dropped, as if they were not there, and the
-rank says so.
+Every function raises a MemstudyError, which names the side, for what is no array of numbers, for values that are
+not finite, for another shape, for different numbers of samples, for a side that does not vary at all, and for
+constant units (what they are: `memstudy.analysis.factorization`). With `constant="drop"` these are dropped, as if
+they were not there, and the rank says so.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
-import numpy as np
-import torch
 from torch import Tensor
 
 from memstudy.analysis import similarity
 from memstudy.analysis.factorization import Pair, View, check_constant, factorize, first_few, same_samples
+from memstudy.analysis.inputs import Array, tensor
 from memstudy.analysis.keep import KeepRule, parse_keep
 from memstudy.errors import MemstudyError
-
-Array = Any
-"""A tensor, a numpy array, or what numpy makes one of; (n, p)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,7 +94,7 @@ def procrustes(x: Array, y: Array, constant: str = "refuse") -> float:
 
 def _pair(x: Array, y: Array, constant: str) -> Pair:
     check_constant(constant)
-    sides = [side if isinstance(side, Tensor) else torch.from_numpy(np.asarray(side)) for side in (x, y)]
+    sides = [tensor(side, name) for side, name in zip((x, y), "xy", strict=True)]
     if all(side.ndim == 2 for side in sides):
         same_samples([len(side) for side in sides])
     return Pair.of(*(_view(side, name, constant) for side, name in zip(sides, "xy", strict=True)))

@@ -18,10 +18,9 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from memstudy.analysis import memorization
-from memstudy.analysis.inputs import Array, classes
+from memstudy.analysis.inputs import Array, array, classes
 from memstudy.errors import MemstudyError
 
 Numbers = NDArray[np.float64]
@@ -91,7 +90,10 @@ def shares(prediction: Array, clean: Array, noisy: Array) -> dict[str, Numbers]:
     stated). A share of no samples at all is NaN. O(E·N). Raises as `first_learned` does.
     """
     predicted = _table(prediction, "predictions", whole=True)
-    true, given = (torch.from_numpy(_labels(own, predicted.shape[1])) for own in (clean, noisy))
+    true, given = (
+        torch.from_numpy(_labels(own, predicted.shape[1], name))
+        for own, name in ((clean, "true labels"), (noisy, "noisy labels"))
+    )
     mask = true != given
     each = [memorization.shares(torch.from_numpy(row.astype(np.int64)), true, given, mask) for row in predicted]
     return {name: np.array([float(found[name]) for found in each]) for name in each[0]}
@@ -235,14 +237,10 @@ def _hits(prediction: Array, labels: Array) -> NDArray[np.bool_]:
     return np.asarray(predicted == _labels(labels, predicted.shape[1]))
 
 
-def _array(values: Array) -> NDArray[Any]:
-    """On the CPU; a memory map stays one."""
-    return values.detach().cpu().numpy() if isinstance(values, Tensor) else np.asanyarray(values)
-
-
 def _table(values: Array, name: str, *, whole: bool = False) -> NDArray[Any]:
     """Records (E, N) of at least one epoch and sample; not read yet, if they are a memory map."""
-    found = _array(values)
+    found = array(values, name)
+    found = found.view(np.uint8) if found.dtype == bool else found
     if found.ndim != 2 or 0 in found.shape:
         raise MemstudyError(
             f"{name} must have shape (E, N), at least one epoch × at least one sample, not {found.shape}."
@@ -254,7 +252,8 @@ def _table(values: Array, name: str, *, whole: bool = False) -> NDArray[Any]:
 
 def _samples(values: Array, name: str) -> NDArray[Any]:
     """Numbers (N,), finite."""
-    found = _array(values)
+    found = array(values, name)
+    found = found.view(np.uint8) if found.dtype == bool else found
     if found.ndim != 1 or len(found) == 0:
         raise MemstudyError(f"{name} must have shape (N,), at least one sample, not {found.shape}.")
     if found.dtype.kind not in "iuf":
@@ -268,9 +267,9 @@ def _finite(values: NDArray[Any], name: str) -> NDArray[Any]:
     return values
 
 
-def _labels(labels: Array, samples: int) -> Counts:
+def _labels(labels: Array, samples: int, name: str = "labels") -> Counts:
     """Classes (N,), one for each of so many samples."""
-    found: Counts = classes(labels).cpu().numpy()
+    found: Counts = classes(labels, name).cpu().numpy()
     if len(found) != samples:
         raise MemstudyError(f"there must be one label a sample, not {len(found)} labels for {samples} samples.")
     return found
@@ -278,7 +277,7 @@ def _labels(labels: Array, samples: int) -> Counts:
 
 def _mask(corrupted: Array, samples: int) -> NDArray[np.bool_]:
     """Which of so many samples are corrupted, (N,)."""
-    found = _array(corrupted)
+    found = array(corrupted, "the mask")
     if found.shape != (samples,) or found.dtype != bool:
         raise MemstudyError(
             f"the mask must be one boolean a sample, ({samples},), not {found.dtype} of shape {found.shape}."

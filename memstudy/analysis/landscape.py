@@ -36,7 +36,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from memstudy.analysis.inputs import Array, labeled, numbers, understood, within
+from memstudy.analysis.inputs import Array, check_finite, for_network, labeled, precise, tensor, understood, within
+from memstudy.analysis.magnitude import exponents, scale_
 from memstudy.analysis.modes import evaluating
 from memstudy.errors import MemstudyError, quoted
 from memstudy.regularizers.pilcro import importance
@@ -50,15 +51,16 @@ Answer = Tensor | tuple[Tensor, Tensor]
 def measured(network: Callable[[Tensor], Answer], images: Array, labels: Array, chunk: int = CHUNK) -> Tensor:
     """Ĩ of images (N, C, H, W), normalized, and labels (N,): (H, W) float64 on the CPU, its mean 1 (ours).
 
-    images and labels are arrays, which become float32, or tensors on the network's device. `network` is a Network,
-    or answers logits (N, K) alone; it must treat each image on its own (evaluation mode). It is 0 everywhere if no
-    gradient is left, as in a network that is sure of every label, and NaN if a gradient is not finite. Cost: one
-    forward and one backward pass an image, and the memory of `chunk` images' activations.
+    images and labels are arrays, or tensors on the network's device, in the type of its parameters. `network` is a
+    Network, or answers logits (N, K) alone; it must treat each image on its own (evaluation mode). It is 0
+    everywhere if no gradient is left, as in a network that is sure of every label, and NaN if a gradient is not
+    finite. Cost: one forward and one backward pass an image, and the memory of `chunk` images' activations.
 
     Raises a MemstudyError without images, for images of another shape or that are not finite, and for labels that
     are not one an image or none of the network's classes.
     """
     pixels, targets = labeled(images, labels, "images")
+    pixels = for_network(network, pixels)
     _check_shape(pixels, "images")
     squares = torch.zeros(pixels.shape[2:], dtype=torch.float64)
     for some, classes in zip(pixels.split(chunk), targets.split(chunk), strict=True):
@@ -79,14 +81,14 @@ def of_gradients(gradients: Array) -> Tensor:
     Their common scale does not matter. O(N·C·H·W). Raises a MemstudyError for another shape, and gradients that
     are not finite.
     """
-    found = numbers(gradients, "gradients")
+    found = precise(gradients, "gradients")
     _check_shape(found, "gradients")
-    if not found.isfinite().all():
-        raise MemstudyError("the gradients hold NaN or infinite values, as a network that diverged gives.")
-    return _relative(found.double().square().sum(dim=(0, 1)).cpu())
+    check_finite(found, gradients, "gradients")
+    found = scale_(found.clone(), -exponents(found.abs().max()))  # squares of tiny numbers would be 0
+    return _relative(found.square().sum(dim=(0, 1)).cpu())
 
 
-def predicted(network: torch.nn.Module, shape: Sequence[int]) -> Tensor:
+def predicted(network: torch.nn.Module, shape: Sequence[int] | Array) -> Tensor:
     """What theory (ours) expects of a network's Ĩ for images (C, H, W): (H, W) float64 on the CPU, its mean 1.
 
     `network` is a Network, or any module that answers logits; its mode is kept. The prediction looks at its
@@ -94,10 +96,11 @@ def predicted(network: torch.nn.Module, shape: Sequence[int]) -> Tensor:
     forward and one backward pass of one image in float64. Raises a MemstudyError for another shape, for weights
     too large to be squared, and one that names the first operation without a counterpart.
     """
-    if len(shape) != 3 or min(shape) < 1:
-        raise MemstudyError(f"the shape of an image is (C, H, W), not {tuple(shape)}.")
+    sizes = tuple(tensor(shape, "the shape of an image").flatten().tolist())
+    if len(sizes) != 3 or not all(size >= 1 and size == int(size) for size in sizes):
+        raise MemstudyError(f"the shape of an image is (C, H, W), not {sizes}.")
     device = next((parameter.device for parameter in network.parameters()), torch.device("cpu"))
-    images = torch.zeros(1, *shape, dtype=torch.float64, device=device, requires_grad=True)
+    images = torch.zeros(1, *map(int, sizes), dtype=torch.float64, device=device, requires_grad=True)
     with evaluating(network):
         answer = _logits(network(images.as_subclass(_Squared)))
         (squares,) = torch.autograd.grad(answer.as_subclass(Tensor).sum(), images)
@@ -132,7 +135,7 @@ def correlation(one: Array, other: Array) -> float:
 
     NaN if one of them is flat, or zeros everywhere. O(H·W). Raises as `variation` does, and for unlike shapes.
     """
-    first, second = _landscape(one), _landscape(other)
+    first, second = _landscape(one, "the first landscape"), _landscape(other, "the second landscape")
     if first.shape != second.shape:
         raise MemstudyError(f"landscapes must have one shape, not {tuple(first.shape)} and {tuple(second.shape)}.")
     if not (variation(first) > 1e-12 and variation(second) > 1e-12):
@@ -145,13 +148,13 @@ def _check_shape(found: Tensor, name: str) -> None:
         raise MemstudyError(f"{name} must have shape (N, C, H, W), none of them 0, not {tuple(found.shape)}.")
 
 
-def _landscape(landscape: Array) -> Tensor:
-    found = numbers(landscape, "landscapes", np.float64).detach().double().cpu()
+def _landscape(landscape: Array, name: str = "the landscape") -> Tensor:
+    found = precise(landscape, name).cpu()
     if found.ndim != 2 or found.numel() == 0:
         raise MemstudyError(f"a landscape must have shape (H, W), neither of them 0, not {tuple(found.shape)}.")
     if not (found.isfinite() & (found >= 0)).all():
         raise MemstudyError("a landscape must be finite and nowhere negative, as squared gradients are.")
-    return found
+    return scale_(found.clone(), -exponents(found.max()))
 
 
 def _logits(answer: Answer) -> Tensor:

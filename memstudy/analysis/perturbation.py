@@ -48,8 +48,8 @@ def perturbed(images: Array, kind: str, strength: float, seed: int = 0) -> Tenso
         raise MemstudyError(f"the strength of {kind} noise must be from 0 on, a rate at most 1, not {strength:g}.")
     generator = torch_generator(seed, f"perturbation/{kind}")
     if kind == "gaussian":
-        draws = torch.randn(images.shape, generator=generator).to(images)
-        return (images + strength * draws).clamp(0, 1)
-    draws = torch.rand(len(images), 1, *images.shape[2:], generator=generator).to(images)
+        draws = torch.randn(images.shape, generator=generator).to(images.device)
+        return (images + strength * draws).clamp(0, 1).to(images.dtype)
+    draws = torch.rand(len(images), 1, *images.shape[2:], generator=generator).to(images.device)
     salted = images.masked_fill(draws < strength / 2, 1.0)
     return salted.masked_fill(draws >= 1 - strength / 2, 0.0)

@@ -14,6 +14,7 @@ points of the best of .001, .01, .1 and 1.
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,7 +22,8 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from torch import Tensor
 
-from memstudy.analysis.inputs import Array, labeled
+from memstudy.analysis.inputs import Array, at_least_single, labeled
+from memstudy.analysis.magnitude import exponents, scale_
 from memstudy.errors import MemstudyError
 
 C = 0.1
@@ -34,9 +36,10 @@ def probe(train: Array, train_labels: Array, test: Array, test_labels: Array) ->
     """Test accuracy of a linear probe, a fraction (Alain and Bengio 2016; the way to fit is ours).
 
     train (N, …) and test (M, …): activations of as many units, arrays or tensors, those of a convolutional layer
-    flattened; labels (N,) and (M,). Computed in float32 on the CPU, on PyTorch's number of threads; nothing in it
-    is random. Cost: at most 1,000 steps of O(N·p·K) for p units and K classes; smallNet's trunk before
-    training (p = 800) with 2,000 images takes .16 s on one CPU thread (median of 5).
+    flattened; labels (N,) and (M,). Computed on the CPU, in float32, or float64 if that is what they are, on
+    PyTorch's number of threads; nothing in it is random. Cost: at most 1,000 steps of O(N·p·K) for p units and K
+    classes; smallNet's trunk before training (p = 800) with 2,000 images takes .16 s on one CPU thread (median of
+    5).
 
     Raises a MemstudyError for labels that are not one an image and whole numbers from 0 on, for sides with unlike
     units, for training labels of one class alone, and for activations that are not finite.
@@ -46,19 +49,25 @@ def probe(train: Array, train_labels: Array, test: Array, test_labels: Array) ->
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    known, classes = labeled(train, train_labels, "training activations")
-    asked, right = labeled(test, test_labels, "test activations")
+    known, classes = labeled(train, train_labels, "training activations", kind=None, labels_name="training labels")
+    asked, right = labeled(test, test_labels, "test activations", kind=None, labels_name="test labels")
     _check(known, classes, asked)
+    sides = _alike(known, asked)
     classifier = make_pipeline(StandardScaler(), LogisticRegression(C=C, max_iter=STEPS))
     with threadpool_limits(torch.get_num_threads()), warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # the last step's probe is one, too
-        classifier.fit(_flat(known), classes.cpu().numpy())
-        return float((classifier.predict(_flat(asked)) == right.cpu().numpy()).mean())
+        classifier.fit(sides[0], classes.cpu().numpy())
+        return float((classifier.predict(sides[1]) == right.cpu().numpy()).mean())
 
 
-def _flat(activations: Tensor) -> NDArray[np.float32]:
-    found: NDArray[np.float32] = activations.detach().flatten(1).float().cpu().numpy()
-    return found
+def _alike(train: Tensor, test: Tensor) -> list[NDArray[np.floating[Any]]]:
+    """Both sides (N, p), of one type. Units whose squares would be 0 or infinite are scaled to what is usual."""
+    kind = torch.promote_types(at_least_single(train).dtype, at_least_single(test).dtype)
+    flat = [side.flatten(1).cpu().to(kind) for side in (train, test)]
+    scales = exponents(flat[0].abs().amax(dim=0))
+    if scales.any():
+        flat = [scale_(side.to(torch.float64, copy=True), -scales) for side in flat]
+    return [side.numpy() for side in flat]
 
 
 def _check(train: Tensor, train_labels: Tensor, test: Tensor) -> None:

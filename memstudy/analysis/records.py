@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from memstudy.analysis.inputs import Array, labeled, within
+from memstudy.analysis.inputs import Array, at_least_single, labeled, within
 from memstudy.errors import MemstudyError
 
 LARGEST = torch.finfo(torch.float16).max
@@ -65,6 +65,7 @@ def el2n(probabilities: Array, labels: Array) -> Tensor:
 def _classified(values: Array, labels: Array, name: str, *, finite: bool = True) -> tuple[Tensor, Tensor]:
     """Numbers (N, K) for each of K > 1 classes, and labels (N,) of these."""
     numbers, found = labeled(values, labels, name, finite=finite)
+    numbers = at_least_single(numbers)
     if numbers.ndim != 2 or numbers.shape[1] < 2:
         raise MemstudyError(f"{name} must have shape (N, K) for K > 1 classes, not {tuple(numbers.shape)}.")
     within(found, numbers.shape[1])
