@@ -20,6 +20,7 @@ from memstudy.data.images import ImageSet
 from memstudy.data.label_files import LabelSource, digest, read
 from memstudy.randomness import numpy_generator
 from memstudy.recipe import Corruption
+from memstudy.report import noise
 from tests.sentences import refused, saved
 from tests.test_own_sets import write_folder
 
@@ -167,6 +168,15 @@ def test_rows_of_test_files_are_left_out_and_that_is_said(tmp_path):
     assert "6 rows of test files are left out" in of(path, files=PARTS).notes[0]
 
 
+def test_files_of_both_parts_may_have_the_same_names(tmp_path):
+    """Paths below a part are then those of the training files, as labels are for these."""
+    parts = {"train": FILES, "test": [file.replace("train", "test") for file in FILES]}
+    path = csv(tmp_path, file=[FILES[row].removeprefix("train/") for row in ORDER], label=NOISY[ORDER])
+    assert labels_of(path, files=parts) == NOISY.tolist()
+    both = csv(tmp_path, file=[f"/data/{file}" for file in parts["test"] + FILES], label=[0] * 12 + NOISY.tolist())
+    assert labels_of(both, files=parts) == NOISY.tolist()
+
+
 @pytest.mark.parametrize(
     ("change", "says"),
     [
@@ -186,8 +196,8 @@ def test_files_that_do_not_match_one_to_one_are_refused(tmp_path, change, says):
 
 def test_a_suffix_that_several_files_have_is_refused(tmp_path):
     parts = {"train": [f"train/{word}/1.png" for word in WORDS], "test": ["test/circle/1.png"]}
-    path = csv(tmp_path, file=["star/1.png", "circle/1.png", "Square/1.png"], label=[0, 1, 2])
-    refused(lambda: of(path, shapes(3), parts), "'circle/1.png'", "more than one file", "--files")
+    path = csv(tmp_path, file=["star/1.png", "1.png", "Square/1.png"], label=[0, 1, 2])
+    refused(lambda: of(path, shapes(3), parts), "'1.png'", "more than one file", "--files")
     right = csv(tmp_path, file=["star/1.png", "train/circle/1.png", "Square/1.png"], label=[0, 1, 2])
     assert labels_of(right, shapes(3), parts) == [1, 2, 0]
 
@@ -322,6 +332,10 @@ def test_ties_are_drawn_by_the_seed(tmp_path):
 def test_annotators_who_gave_no_label_do_not_count(tmp_path):
     text = "annotator1,annotator2,annotator3\n0,,0\n1,-1,1\n,2,\nnan,1,1\n"
     assert labels_of(written(tmp_path, "a.csv", text), shapes(4)) == [0, 1, 2, 1]
+    words = "annotator1,annotator2,annotator3\ncircle,,Circle\nSQUARE,-1,1\n,star,\nnan,1,square\n"
+    assert labels_of(written(tmp_path, "words.csv", words), shapes(4)) == [0, 1, 2, 1]
+    wrong = written(tmp_path, "wrong.csv", words + "star,moon,\n")
+    refused(lambda: of(wrong, shapes(5)), "row 4 (the first is 0)", "moon", "it alone of 5")
     empty = written(tmp_path, "b.csv", text + ",,\n")
     refused(lambda: of(empty, shapes(5)), "row 4", "given by somebody")
 
@@ -345,6 +359,7 @@ def test_the_artifact_keeps_the_votes(tmp_path, small):
     data = dataset.corrupt(small, wanted, labels)
     made = artifact.read(written(tmp_path, "made.npz", artifact.content(data)))
     assert made.distribution is not None
+    assert "of the classes for each sample" in noise.describe(made)["shares"]
     assert np.allclose(made.distribution, (votes[..., None] == np.arange(10)).mean(axis=1))
     again = given.find(labels.identity(path, soft=True), [tmp_path / "made.npz"], small, np.arange(400), soft=True)
     assert equal(again.distribution, labels.distribution)

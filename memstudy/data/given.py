@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,12 +19,12 @@ from numpy.typing import NDArray
 
 from memstudy.data import agreement, label_files, transitions
 from memstudy.data.agreement import Agreement
+from memstudy.data.file_rows import Parts, rows_of_files
 from memstudy.data.images import ImageSet
 from memstudy.data.label_files import LabelFile, Labels, LabelSource, Matrix, all_good, digest
 from memstudy.errors import MemstudyError, listed, quoted
 from memstudy.randomness import numpy_generator
 
-Parts = Mapping[str, Sequence[str]]
 Listing = Callable[[], Parts | None]
 """The files of a set in folders by its parts, `train` and `test`, in their order; None for a set without files."""
 
@@ -184,67 +184,8 @@ def _order(found: LabelFile, images: ImageSet, files: Listing, notes: list[str])
             f"{quoted(images.name)} has no files to match them with; give a column index that counts the training "
             "samples from 0, or remove that of the files if the rows are in the set's order."
         )
-    order = _by_files(found, parts, notes)
+    order = rows_of_files(found.path, found.files, parts, notes)
     return None if np.array_equal(order, np.arange(len(found.files))) else order
-
-
-def _by_files(found: LabelFile, parts: Parts, notes: list[str]) -> Labels:
-    """The row of each training file. Rows are matched by any suffix of a path that only one file has."""
-    assert found.files is not None
-    every = [(part, place, path) for part, own in parts.items() for place, path in enumerate(own)]
-    owners = _suffixes([path for _, _, path in every])
-    rows = np.full(len(parts["train"]), -1, np.int64)
-    left_out = 0
-    for row, name in enumerate(found.files):
-        part, place, path = every[_match(found, row, str(name), owners, every)]
-        if part != "train":
-            left_out += 1
-        elif rows[place] >= 0:
-            raise MemstudyError(
-                f"{found.path} has more than one label for {path}: in the rows {rows[place]:,} and {row:,} "
-                "(the first is 0); keep one."
-            )
-        else:
-            rows[place] = row
-    if missing := np.flatnonzero(rows < 0).tolist():
-        raise MemstudyError(
-            f"{found.path} has no label for {len(missing):,} of the {len(rows):,} training files, the first "
-            f"{parts['train'][missing[0]]}; give every file one ('memstudy data show DATASET --files' lists them)."
-        )
-    more = f"; the {left_out:,} rows of test files are left out" if left_out else ""
-    notes.append(f"rows are matched with the set's files by their names{more}")
-    return rows
-
-
-def _suffixes(paths: Sequence[str]) -> dict[str, int]:
-    """Each suffix of a path → which path's it is; -1 for one that several paths have."""
-    owners: dict[str, int] = {}
-    for owner, path in enumerate(paths):
-        parts = path.split("/")
-        for start in range(len(parts)):
-            suffix = "/".join(parts[start:])
-            owners[suffix] = owner if suffix not in owners else -1
-    return owners
-
-
-def _match(
-    found: LabelFile, row: int, name: str, owners: Mapping[str, int], every: Sequence[tuple[str, int, str]]
-) -> int:
-    """The file that a row names, by the longest suffix of its name that is one of a file's path."""
-    parts = [part for part in re.split(r"[/\\]", name.strip()) if part not in ("", ".")]
-    for start in range(len(parts)):
-        owner = owners.get("/".join(parts[start:]))
-        if owner is not None and owner >= 0:
-            return owner
-        if owner is not None:
-            raise MemstudyError(
-                f"row {row:,} (the first is 0) of {found.path} names {quoted(name)}, which more than one file "
-                "of the set is called; write more of its path, as 'memstudy data show DATASET --files' does."
-            )
-    raise MemstudyError(
-        f"row {row:,} (the first is 0) of {found.path} names {quoted(name)}, which no file of the set is "
-        f"called, for example {every[0][2]}; 'memstudy data show DATASET --files' lists them."
-    )
 
 
 # Entries to classes
@@ -317,6 +258,8 @@ def _meant(found: LabelFile, labels: Labels, images: ImageSet, notes: list[str])
 def _votes(found: LabelFile, entries: NDArray[Any], images: ImageSet) -> Matrix:
     """How many annotators chose each class (N, K), from their labels (N, A), or from such counts themselves."""
     classes = images.classes
+    if entries.dtype.kind == "O":
+        entries = _votes_by_name(found, entries, images)
     if len(found.names) == 1 and entries.shape[1] == classes and entries.min() >= 0:
         sums = entries.sum(axis=1)
         if sums.min() > 0 and (entries.max() >= classes or sums.min() == sums.max()):
@@ -330,6 +273,15 @@ def _votes(found: LabelFile, entries: NDArray[Any], images: ImageSet) -> Matrix:
     must = f"must be classes of {quoted(images.name)}, 0 to {classes - 1}"
     all_good(found.path, " + ".join(found.names), entries, np.asarray(entries < classes), must)
     return np.stack([(entries == label).sum(axis=1) for label in range(classes)], axis=1).astype(np.float64)
+
+
+def _votes_by_name(found: LabelFile, entries: NDArray[Any], images: ImageSet) -> Labels:
+    """Annotators' labels (N, A) as numbers of classes, -1 where one gave none."""
+    numbers = _class_numbers(images) | {"": -1}
+    known = np.array([[str(value).casefold() in numbers for value in row] for row in entries])
+    must = f"must be classes of {quoted(images.name)} by name ({listed(images.class_names)}) or number"
+    all_good(found.path, " + ".join(found.names), entries, known, must)
+    return np.array([[numbers[str(value).casefold()] for value in row] for row in entries], np.int64)
 
 
 def _majority(found: LabelFile, votes: Matrix, seed: int, notes: list[str]) -> Labels:

@@ -266,29 +266,32 @@ def _is_number(value: object) -> bool:
     return not isinstance(value, int) or value.bit_length() < 63
 
 
-def _votes(path: Path, names: tuple[str, ...], columns: Columns) -> Labels:
-    """Annotators' labels (N, A), -1 where one gave none: an empty entry, -1 or NaN."""
-    votes = []
-    for name in names:
-        found = columns[name].astype(object)
-        given = np.array([not _is_missing(value) for value in found.tolist()])
-        own = np.full(len(found), -1, np.int64)
-        if given.any():
-            kept = np.array([value if there else "0" for value, there in zip(found, given, strict=True)], object)
-            read = entries(path, name, kept)
-            if read.dtype.kind != "i":
-                raise MemstudyError(
-                    f"the annotators' labels in {path} must be numbers of classes, but those{_where(name)} are "
-                    f"names, the first {quoted(read[0])}; write them as numbers, or choose one with "
-                    "--label-column."
-                )
-            own[given] = read[given]
-        votes.append(own)
-    together = np.stack(votes, axis=1)
-    all_good(
-        path, " + ".join(names), together, np.asarray((together >= 0).any(axis=1)), "must be given by somebody"
-    )
+def _votes(path: Path, names: tuple[str, ...], columns: Columns) -> Labels | Text:
+    """Annotators' labels (N, A): classes, -1 where one gave none; or names, empty where one gave none."""
+    read = [_vote(path, name, columns[name]) for name in names]
+    text = any(own.dtype.kind == "O" for own in read)
+    votes = [own if not text or own.dtype.kind == "O" else _as_text(own) for own in read]
+    together: Labels | Text = np.stack(votes, axis=1)  # type: ignore[assignment]
+    given = (together != ("" if text else -1)).any(axis=1)
+    all_good(path, " + ".join(names), together, np.asarray(given), "must be given by somebody")
     return together
+
+
+def _vote(path: Path, name: str, found: NDArray[Any]) -> Labels | Text:
+    """One annotator's labels (N,); an empty entry, -1 or NaN is none."""
+    values = found.astype(object)
+    given = np.array([not _is_missing(value) for value in values.tolist()])
+    if not given.any():
+        return np.full(len(found), -1, np.int64)
+    filled = values.copy()
+    filled[~given] = values[given][0]
+    own = entries(path, name, filled).copy()
+    own[~given] = -1 if own.dtype.kind == "i" else ""
+    return own
+
+
+def _as_text(votes: NDArray[Any]) -> Text:
+    return np.array([str(vote) if vote >= 0 else "" for vote in votes], dtype=object)
 
 
 def _is_missing(value: object) -> bool:

@@ -39,6 +39,7 @@ def describe(artifact: Artifact) -> dict[str, str]:
         "rate asked": asked,
         "rate realized": f"{artifact.rate_realized:.4f}: {wrong:,} of {len(artifact.noisy):,} labels are wrong",
         "labels": f"SHA-256 {artifact.labels_sha256}",
+        **({} if artifact.distribution is None else {"shares": _shares(artifact.distribution)}),
         "floor": _floor(artifact),
         "format": f"version {artifact.version}",
     }
@@ -52,6 +53,13 @@ def _floor(artifact: Artifact) -> str:
     floor = float(entropy(artifact.transition)[artifact.clean].mean())
     most = "at most " if artifact.rule == "instance" else ""  # the probabilities of each image are not in the file
     return f"{most}{floor:.4f} nats, the entropy of these noisy labels given the true class"
+
+
+def _shares(distribution: Matrix) -> str:
+    """Votes or soft labels (N, K) in words."""
+    unanimous = float((distribution.max(axis=1) == 1).mean())
+    mean = float(entropy(distribution).mean())
+    return f"of the classes for each sample: mean entropy {mean:.4f} nats, {100 * unanimous:.1f} % without doubt"
 
 
 def matrix_text(artifact: Artifact) -> str:
