@@ -16,6 +16,7 @@ from memstudy.errors import MemstudyError
 from memstudy.recipe import Corruption
 from memstudy.report import noise
 from memstudy.store import Store
+from memstudy.study import grid
 
 
 def drawn(images, rows, seed=0):
@@ -231,6 +232,47 @@ def test_labels_that_are_not_soft_are_not_drawn_from(command, mnist5k, soft_file
     done = command("run", "--labels", str(soft_file))
     assert done.exit_code == 2
     assert "--noise soft" in done.output
+
+
+def test_annotators_votes_are_drawn_from_without_a_word_of_a_majority(command, mnist5k):
+    """The same identity as of their shares: 3 of 3 for most, 2 of 3 and 1 of 3 for every tenth."""
+    votes = np.stack([mnist5k.train_labels.numpy()] * 3, axis=1)
+    votes[::10, 0] = (votes[::10, 0] + 1) % 10
+    rows = ["annotator_1,annotator_2,annotator_3", *(",".join(map(str, row)) for row in votes.tolist())]
+    Path("votes.csv").write_text("\n".join(rows) + "\n")
+    np.save("shares.npy", np.eye(10)[votes].sum(axis=1) / 3)
+    hashes = []
+    for name in ("votes.csv", "shares.npy"):
+        done = command("data", "build", "--noise", "soft", "--labels", name, "-o", f"{name}.npz", "--json")
+        assert done.exit_code == 0, done.output
+        assert "majority" not in done.output
+        hashes.append(json.loads(done.stdout)["labels_sha256"])
+    assert hashes[0] == hashes[1]
+    made = artifact.read(Path("votes.csv.npz"))
+    assert made.mask[::10].mean() == pytest.approx(1 / 3, abs=4 * np.sqrt(2 / 9 / 400))
+    assert made.mask.sum() == made.mask[::10].sum()
+    assert command("data", "build", "--labels", "votes.csv", "-o", "majority.npz").exit_code == 0
+    assert not artifact.read(Path("majority.npz")).mask.any()
+
+
+def test_soft_labels_in_another_order_are_asked_about(command, soft_file):
+    np.save("other.npy", np.random.default_rng(0).permutation(np.load(soft_file)))
+    done = command("data", "build", "--noise", "soft", "--labels", "other.npy", "-o", "a.npz")
+    assert done.exit_code == 2
+    assert "in another order, or of another set?" in done.output
+    done = command("data", "build", "--noise", "soft", "--labels", "other.npy", "--anyway", "-o", "a.npz")
+    assert done.exit_code == 0, done.output
+
+
+def test_a_study_draws_from_soft_labels(tmp_path, soft_file, mnist5k):
+    path = tmp_path / "soft.toml"
+    lines = ['name = "soft"', 'preset = "quick"', "[grid]", 'noise = "soft"', f'labels = "{soft_file.name}"']
+    path.write_text("\n".join([*lines, "corrupt_seed = [0, 1]"]))
+    recipes = grid.read(path).recipes
+    identity = distribution_digest(transitions.stochastic(np.load(soft_file)))
+    assert [(r.corruption.rule, r.corruption.labels, r.corruption.seed) for r in recipes] == [
+        ("soft", identity, 0), ("soft", identity, 1),
+    ]  # fmt: skip
 
 
 def test_soft_labels_of_another_set_are_refused(command, soft_file):

@@ -73,7 +73,7 @@ def _identity(
     dataset = chosen["dataset"] or plain.dataset
     seed = plain.corruption.seed if chosen["corrupt_seed"] is None else chosen["corrupt_seed"]
     images = sources.load(dataset, folder, download)
-    labels = given.of(found, images, lambda: sources.files(dataset, folder), seed)
+    labels = given.of(found, images, lambda: sources.files(dataset, folder), seed, soft)
     for note in labels.notes:
         say(f"{note}.")
     return labels.identity(found.path, soft)

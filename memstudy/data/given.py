@@ -89,8 +89,10 @@ def distribution_digest(distribution: Matrix) -> str:
     return found.hexdigest()
 
 
-def of(found: LabelFile, images: ImageSet, files: Listing, seed: int = 0) -> Given:
+def of(found: LabelFile, images: ImageSet, files: Listing, seed: int = 0, soft: bool = False) -> Given:
     """What a file says of a set; `seed` decides between classes with as many votes.
+
+    Of a file that has soft labels or votes, `soft` takes them alone.
 
     Raises a MemstudyError for a name or a key that is none of the set's.
     """
@@ -106,6 +108,8 @@ def of(found: LabelFile, images: ImageSet, files: Listing, seed: int = 0) -> Giv
         given = replace(given, distribution=transitions.stochastic(votes))
     if order is not None:
         given = given.part(order)
+    if soft and given.distribution is not None:
+        return replace(given, labels=None, notes=tuple(notes))
     if found.entries is not None and found.entries.ndim == 2:
         given = replace(given, labels=_majority(found, _soft(given), seed, notes))
     elif given.labels is not None:
@@ -146,7 +150,7 @@ def find(
             continue
         try:
             found = label_files.read(source)
-            given = of(found, images, files, seed)
+            given = of(found, images, files, seed, soft)
         except MemstudyError as error:  # it may be for another set than this, and what is wanted in the next
             unusable.append(error)
             continue

@@ -32,7 +32,7 @@ class GivenLabels:
     notes: list[str] = field(default_factory=list)
     _read: dict[LabelSource, LabelFile] = field(default_factory=dict)
     _images: dict[str, ImageSet] = field(default_factory=dict)
-    _labels: dict[tuple[LabelSource, str, int], Given] = field(default_factory=dict)
+    _labels: dict[tuple[LabelSource, str, int, bool], Given] = field(default_factory=dict)
 
     @property
     def files(self) -> list[LabelSource]:
@@ -62,19 +62,19 @@ class GivenLabels:
         if source not in self._read:
             self._read[source] = label_files.read(source)
         soft = named.get("noise") == "soft"
-        return named | {"labels": self._given(source, preset, named).identity(source.path, soft)}
+        return named | {"labels": self._given(source, preset, named, soft).identity(source.path, soft)}
 
-    def _given(self, source: LabelSource, preset: str, point: dict[str, Any]) -> Given:
+    def _given(self, source: LabelSource, preset: str, point: dict[str, Any], soft: bool) -> Given:
         found = self._read[source]
         if found.ours:
             return Given.ours(found)
         plain = presets.get(preset).recipe
         dataset, seed = point.get("dataset", plain.dataset), point.get("corrupt_seed", plain.corruption.seed)
-        key = (source, dataset, seed)
+        key = (source, dataset, seed, soft)
         if key not in self._labels:
             if dataset not in self._images:
                 self._images[dataset] = sources.load(dataset, self.folder, self.download)
             images, listing = self._images[dataset], lambda: sources.files(dataset, self.folder)
-            self._labels[key] = labels = given.of(found, images, listing, seed)
+            self._labels[key] = labels = given.of(found, images, listing, seed, soft)
             self.notes += [note for note in labels.notes if note not in self.notes]
         return self._labels[key]
