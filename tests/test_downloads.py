@@ -9,6 +9,7 @@ import http.server
 import pickle
 import shutil
 import signal
+import socket
 import tarfile
 import threading
 import time
@@ -122,7 +123,8 @@ def test_a_download_that_breaks_or_brings_other_bytes_leaves_nothing(little, tmp
         sources.load("mnist", folder, download=True)
     sentence = str(caught.value)
     assert f"MNIST could not be downloaded into {folder}: " in sentence  # the reason is torchvision's words
-    assert "Three ways to get it: add --download" in sentence
+    assert "Ways to get it: try again (about 11 MB); point --data-dir" in sentence
+    assert "--download" not in sentence  # that was tried
     assert "\n" not in sentence
     assert rest(folder) == []
 
@@ -139,8 +141,29 @@ def test_a_server_that_is_not_there_leaves_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr(datasets.CIFAR100, "url", "http://127.0.0.1:9/")
     monkeypatch.setenv("no_proxy", "*")
     for name in ("mnist", "cifar100"):
-        with pytest.raises(MemstudyError, match=r"could not be downloaded into .*refused.*Three ways"):
+        with pytest.raises(MemstudyError) as caught:
             sources.load(name, tmp_path, download=True)
+        sentence = str(caught.value)
+        assert "there is no connection to http://127.0.0.1:9/ (Connection refused). Ways to get it: " in sentence
+    assert rest(tmp_path) == []
+
+
+@pytest.mark.parametrize("name", ["fashion", "cifar10"])
+def test_without_a_network_that_is_said_with_what_was_tried_and_what_to_do(tmp_path, monkeypatch, name):
+    def unresolved(*args, **named):
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unresolved)
+    monkeypatch.setenv("no_proxy", "*")
+    with pytest.raises(MemstudyError) as caught:
+        sources.load(name, tmp_path, download=True)
+    sentence, known = str(caught.value), torchvision_sets.KNOWN[name]
+    place = {"fashion": "http://fashion-mnist.", "cifar10": "https://www.cs.toronto.edu/"}[name]
+    assert f"{known.kind} could not be downloaded into {tmp_path}: there is no connection to {place}" in sentence
+    assert "(Name or service not known). Ways to get it: try again where there is a network (about " in sentence
+    assert "--data-dir" in sentence
+    assert "--download" not in sentence
+    assert "\n" not in sentence
     assert rest(tmp_path) == []
 
 

@@ -28,6 +28,7 @@ def data() -> None:
 @options.data
 @options.as_json
 @click.pass_context
+@options.set_by_path
 def build(
     context: click.Context,
     seed: int,
@@ -96,24 +97,36 @@ def _facts(made: Any) -> dict[str, Any]:
 
 
 @data.command()
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=click.Path(path_type=Path), metavar="FILE|DATASET")
 @click.option("--figures", type=click.Path(path_type=Path), help="Where to draw. [default: beside FILE]")
 @click.option("--dataset", help="The set that labels from elsewhere are for.")
 @options.label_reading
+@click.option("--files", is_flag=True, help="Print a folder set's files as CSV: the order of its samples.")
 @options.data_dir
 @options.as_json
+@options.set_by_path
 def show(
-    file: Path, figures: Path | None, dataset: str | None, data_dir: Path | None, as_json: bool, **reading: Any
+    file: Path,
+    figures: Path | None,
+    dataset: str | None,
+    files: bool,
+    data_dir: Path | None,
+    as_json: bool,
+    **reading: Any,
 ) -> None:
     """Print what a file of corrupted labels (or a run's directory) holds; draw its matrix and some samples.
 
-    With --dataset also of a file from elsewhere.
+    With --dataset also of a file from elsewhere. Of an image set, by its name or its path, print the classes.
     """
+    from memstudy.cli import image_sets
     from memstudy.cli.progress import Voice
     from memstudy.data import artifact, sources
     from memstudy.report import noise
 
     voice = Voice(quiet=as_json)
+    if files or (dataset is None and image_sets.is_one(file, data_dir)):
+        image_sets.show(str(file), data_dir, files, voice, as_json)
+        return
     path = file / "labels.npz" if file.is_dir() else file
     if dataset is None and not any(reading.values()):
         made = artifact.read(path)

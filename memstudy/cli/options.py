@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -41,12 +43,46 @@ data_dir = click.option(
 )
 data = composed(data_dir, click.option("--download", is_flag=True, help="Fetch the image set if it is missing."))
 corruption = composed(
-    click.option("--dataset", help="mnist5k, digits (embedded), mnist, fashion, cifar10, cifar100, or your own."),
+    click.option(
+        "--dataset",
+        help="mnist5k, digits (embedded), mnist, fashion, cifar10, cifar100, or the name or path of your own.",
+    ),
     click.option("--train-size", type=int, help="Train on so many samples, a stratified part. [default: all]"),
     click.option("--noise", help="Corruption rule; 'memstudy data rules' lists them. [default: symmetric]"),
     click.option("--corrupt", type=float, help="Corruption rate, a fraction between 0 and 1."),
     click.option("--matrix", type=click.Path(path_type=Path), help="A transition matrix: .npy, or text."),
 )
+
+
+def set_by_path(command: Command) -> Command:
+    """--dataset may be the path of a set of one's own, too: its name, and its folder as the data directory."""
+
+    @functools.wraps(command)
+    def call(*args: Any, **given: Any) -> Any:
+        if is_path(given["dataset"]):
+            from memstudy.data import sources
+
+            name, directory = sources.at(Path(given["dataset"]))
+            source = click.get_current_context().get_parameter_source("data_dir")
+            said = source is click.core.ParameterSource.COMMANDLINE  # rather than by MEMSTUDY_DATA
+            if said and given["data_dir"].resolve() != directory.resolve():
+                raise MemstudyError(
+                    f"--dataset {given['dataset']} is in {directory}, and --data-dir is another folder; leave "
+                    "--data-dir out."
+                )
+            given |= {"dataset": name, "data_dir": directory}
+        return command(*args, **given)
+
+    return call
+
+
+def is_path(dataset: str | None) -> bool:
+    """Whether a set is given by its path, rather than by its name."""
+    return dataset is not None and (
+        not {"/", os.sep}.isdisjoint(dataset) or dataset.endswith(".npz") or dataset in (".", "..")
+    )
+
+
 label_reading = composed(
     click.option("--label-column", metavar="NAME", help="The file's column. [default: what is named noisy]"),
     click.option("--anyway", is_flag=True, help="Take labels that agree with the true ones only by chance."),

@@ -51,6 +51,7 @@ if TYPE_CHECKING:
 @options.runs_dir
 @options.as_json
 @click.pass_context
+@options.set_by_path
 def run(
     context: click.Context,
     file: Path | None,

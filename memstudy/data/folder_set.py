@@ -28,12 +28,7 @@ LEFT_BEHIND = {"__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information"
 
 def read(folder: Path, name: str) -> ImageSet:
     """Decode two image folders, `train` and `test` (or `val`)."""
-    (classes, train), (others, test) = _listed(folder / "train"), _listed(test_part(folder))
-    if different := sorted({*classes} ^ {*others}):
-        raise MemstudyError(
-            f"the classes of the two parts of {folder} differ: only one has a folder {different[0]}; give both "
-            "the same folders."
-        )
+    classes, train, test = _parts(folder)
     if not train or not test:
         raise MemstudyError(
             f"the {'test' if train else 'training'} part of {folder} is empty; put images into it."
@@ -44,10 +39,30 @@ def read(folder: Path, name: str) -> ImageSet:
     return image_set(name, {"train": pixels[: len(train)], "test": pixels[len(train) :]}, labels, checked)
 
 
+def _parts(folder: Path) -> tuple[list[str], Files, Files]:
+    """The classes, and the training and the test files with their labels."""
+    (classes, train), (others, test) = _listed(folder / "train"), _listed(test_part(folder))
+    if different := sorted({*classes} ^ {*others}):
+        raise MemstudyError(
+            f"the classes of the two parts of {folder} differ: only one has a folder {different[0]}; give both "
+            "the same folders."
+        )
+    return classes, train, test
+
+
+def listing(folder: Path) -> tuple[list[str], dict[str, Files]]:
+    """The classes, and each part's files with their labels in the order of its samples, from `folder` on."""
+    classes, train, test = _parts(folder)
+    parts = {"train": train, "test": test}
+    return classes, {
+        part: [(Path(file).relative_to(folder).as_posix(), label) for file, label in own]
+        for part, own in parts.items()
+    }
+
+
 def files(folder: Path) -> dict[str, list[str]]:
     """The image files of each part, `train` and `test`, in the order of its samples: paths from `folder` on."""
-    listed = {"train": _listed(folder / "train")[1], "test": _listed(test_part(folder))[1]}
-    return {part: [Path(file).relative_to(folder).as_posix() for file, _ in own] for part, own in listed.items()}
+    return {part: [file for file, _ in own] for part, own in listing(folder)[1].items()}
 
 
 def _labels(files: Files) -> NDArray[np.int64]:

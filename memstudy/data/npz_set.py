@@ -24,6 +24,15 @@ LAYOUT = "(N, H, W) or (N, H, W, C), square and uint8"
 Header = tuple[tuple[int, ...], np.dtype[Any]]
 
 
+def is_one(path: Path) -> bool:
+    """Whether a file looks like an image set, rather than like labels or no .npz at all."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return "train_images.npy" in archive.namelist()
+    except (OSError, zipfile.BadZipFile):
+        return False
+
+
 def describe(path: Path) -> str:
     """What the file holds, in a line, without decoding it; a MemstudyError if it looks broken."""
     headers = _headers(path)

@@ -16,7 +16,7 @@ import platformdirs
 from memstudy.data import cache, folder_set, own
 from memstudy.data.cache import Origin
 from memstudy.data.images import ImageSet
-from memstudy.errors import MemstudyError, unknown
+from memstudy.errors import MemstudyError, quoted, unknown
 from memstudy.registry import Registry
 
 SOURCES = Registry(
@@ -111,6 +111,38 @@ def _source(name: str, directory: Path) -> Source:
             "with --data-dir or MEMSTUDY_DATA."
         )
     return Source("your own", lambda *_: own.read(place, name), lambda folder: own.origin(place, folder))
+
+
+def at(path: Path) -> tuple[str, Path]:
+    """The name and the data directory of the set at DIRECTORY/NAME.npz, or in the folder DIRECTORY/NAME.
+
+    Raises a MemstudyError if there is none, or if the name alone would mean another one.
+    """
+    place = Path(os.path.abspath(path.expanduser()))  # noqa: PTH100 (a link to a set keeps its own name)
+    name, directory = place.name.removesuffix(".npz"), place.parent
+    if name not in SOURCES.names():
+        if own.find(name, directory) is None:
+            raise MemstudyError(
+                f"there is no image set at {path}: a set is a file NAME.npz, or a folder with the folders train "
+                "and test, each with a folder of images for every class."
+            )
+        return name, directory
+    source: Source = SOURCES.get(name)
+    origin = source.decoded_from(directory)
+    if origin is None or origin.place != place:
+        raise MemstudyError(f"{path} has the name of a built-in set, which {quoted(name)} means; rename it.")
+    return name, directory
+
+
+def listing(name: str, folder: Path | None = None) -> tuple[list[str], dict[str, list[tuple[str, int]]]]:
+    """The classes of a set in folders and, by part, its files with their labels; a MemstudyError for others."""
+    _source(name, data_directory(folder))
+    place = None if name in SOURCES.names() else own.find(name, data_directory(folder))
+    if place is None or not place.is_dir():
+        raise MemstudyError(
+            f"{quoted(name)} has no image files: its samples are in the order of its arrays; leave --files out."
+        )
+    return folder_set.listing(place)
 
 
 def files(name: str, folder: Path | None = None) -> dict[str, list[str]] | None:

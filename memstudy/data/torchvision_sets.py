@@ -8,6 +8,7 @@ MNIST's files are plain numbers; what they decode to is compared with a digest.
 from __future__ import annotations
 
 import hashlib
+import re
 import shutil
 from dataclasses import dataclass, replace
 from functools import partial
@@ -23,7 +24,7 @@ from memstudy.data import class_names, npz_set
 from memstudy.data.cache import Origin
 from memstudy.data.images import ImageSet
 from memstudy.data.sources import Source
-from memstudy.errors import MemstudyError, reason
+from memstudy.errors import MemstudyError, listed, reason
 
 IDX = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 
@@ -63,11 +64,16 @@ class Known:
     @property
     def ways(self) -> str:
         """How to get it, a clause."""
+        return f"add --download (about {self.megabytes} MB); {self.offline_ways}"
+
+    @property
+    def offline_ways(self) -> str:
+        """How to get it without a network here, a clause."""
         example = f"{self.place}/{self.needed[0]} and its three companions" if self.needed[1:] else self.place
         copy = f" (or {self.copy}, with the arrays {', '.join(npz_set.KEYS)})" if self.copy else ""
         return (
-            f"add --download (about {self.megabytes} MB); point --data-dir or MEMSTUDY_DATA at a folder that "
-            f"holds {example}, unpacked{copy}; or use an embedded set: --dataset mnist5k"
+            f"point --data-dir or MEMSTUDY_DATA at a folder that holds {example}, unpacked{copy}; or use an "
+            "embedded set: --dataset mnist5k"
         )
 
 
@@ -192,10 +198,21 @@ def _download(known: Known, folder: Path) -> None:
             if not known.is_in(folder):  # by another process, meanwhile
                 _fetch(known, folder)
     except (OSError, RuntimeError, HTTPException) as error:
-        raise MemstudyError(
-            f"{known.kind} could not be downloaded into {folder}: {_why(error)}. Three ways to get it: "
-            f"{known.ways}."
-        ) from error
+        raise _not_downloaded(known, folder, error) from error
+
+
+def _not_downloaded(known: Known, folder: Path, error: Exception) -> MemstudyError:
+    from torchvision import datasets
+
+    reader = getattr(datasets, known.kind)
+    tried = listed(reader.mirrors if hasattr(reader, "mirrors") else [reader.url])
+    found = re.search(r"urlopen error (?:\[Errno -?\d+\] )?([^>]+)>", str(error))
+    why = _why(error) if found is None else f"there is no connection to {tried} ({reason(found[1])})"
+    again = "try again" if found is None else "try again where there is a network"
+    return MemstudyError(
+        f"{known.kind} could not be downloaded into {folder}: {why}. Ways to get it: {again} (about "
+        f"{known.megabytes} MB); {known.offline_ways}."
+    )
 
 
 def _fetch(known: Known, folder: Path) -> None:
