@@ -306,3 +306,17 @@ def test_stars(p, expected):
 
 def test_no_test_no_star():
     assert stars(math.nan) == ""
+
+
+@pytest.mark.parametrize("scale", [2.0**-1000, 2.0**-300, 2.0**300, 2.0**1000])
+@pytest.mark.parametrize("seeds", [None, [0, 1, 2, 3]])
+def test_a_test_does_not_depend_on_the_unit_of_measurement(scale, seeds):
+    """Squares of such values are 0 or infinite, and would make p 0 or nothing."""
+    a, b = np.array([3.0, 4.5, 5.25, 4.0]), np.array([2.5, 4.25, 4.75, 3.0])
+    plain = compare(a, b, seeds_a=seeds, seeds_b=seeds)
+    found = compare(scale * a, scale * b, seeds_a=seeds, seeds_b=seeds)
+    assert 0 < plain.p < 1
+    assert (found.p, found.test, found.effect) == (plain.p, plain.test, plain.effect)
+    assert [value / scale for value in (found.difference, found.low, found.high)] == [
+        plain.difference, plain.low, plain.high
+    ]  # fmt: skip

@@ -88,17 +88,31 @@ def compare(
     paired = len(common) >= enough and 2 * len(common) >= max(len(left), len(right))
     ours = np.array([left[seed] for seed in (common if paired else left)])
     theirs = np.array([right[seed] for seed in (common if paired else right)])
+    unit = _unit(np.r_[ours, theirs])
+    ours, theirs = ours / unit, theirs / unit
     counts = len(ours), len(theirs), len(common) if paired else 0
     finite = len(ours) and len(theirs) and np.isfinite(np.r_[ours, theirs]).all()
-    difference = float(ours.mean() - theirs.mean()) if finite else math.nan
+    difference = unit * float(ours.mean() - theirs.mean()) if finite else math.nan
     if reason := _no_interval(ours, theirs, paired):
         return Comparison(math.nan, "", *counts, difference, math.nan, math.nan, reason=reason)
     found = stats.ttest_rel(ours, theirs) if paired else stats.ttest_ind(ours, theirs, equal_var=False)
     low, high = found.confidence_interval(confidence)
-    known = *counts, difference, float(low), float(high), _effect(ours, theirs, float(found.df), paired)
+    known = (
+        *counts,
+        difference,
+        unit * float(low),
+        unit * float(high),
+        _effect(ours, theirs, float(found.df), paired),
+    )
     if min(len(ours), len(theirs)) < LEAST:
         return Comparison(math.nan, "", *known, reason=f"fewer than three {'pairs' if paired else 'values'}")
     return Comparison(float(found.pvalue), PAIRED if paired else WELCH, *known)
+
+
+def _unit(values: Values) -> float:
+    """A power of two, in which values have squares within float64's range; 1 for values of an ordinary size."""
+    exponent = math.frexp(np.abs(values).max(initial=0.0))[1] if np.isfinite(values).all() else 0
+    return math.ldexp(1.0, min(exponent, 1023)) if abs(exponent) > 64 else 1.0
 
 
 def _by_seed(values: ArrayLike, seeds: Sequence[Hashable] | None) -> dict[Hashable, float]:
