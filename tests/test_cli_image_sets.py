@@ -146,3 +146,13 @@ def test_a_set_is_shown_by_its_classes(command, tmp_path, shapes, small):
         found = json.loads(command("data", "show", *way, "--json").stdout)
         assert found["classes"] == [*"0123456789"]
         assert len(set(found["train"])) == 1  # as many of each class
+
+
+def test_what_is_neither_a_file_nor_a_set_is_told(command, shapes):
+    for given in ("nothing", "data/shape", "data/shapes.npz"):
+        refused = command("data", "show", given, "--data-dir", "data")
+        assert refused.exit_code == 2
+        assert f"there is no file '{given}', and no image set of that name or path" in refused.output
+    refused = command("data", "show", "data/shapes", "--files", "--dataset", "mnist5k")
+    assert refused.exit_code == 2
+    assert "--files lists an image set" in refused.output

@@ -124,14 +124,19 @@ def show(
     from memstudy.report import noise
 
     voice = Voice(quiet=as_json)
-    if files or (dataset is None and image_sets.is_one(file, data_dir)):
+    plain = dataset is None and not any(reading.values())
+    if files and not plain:
+        raise MemstudyError("--files lists an image set, so options of label files cannot be given with it.")
+    if files or (plain and image_sets.is_one(file, data_dir)):
         image_sets.show(str(file), data_dir, files, voice, as_json)
         return
+    if not file.exists():
+        raise MemstudyError(
+            f"there is no file {quoted(str(file))}, and no image set of that name or path (looked for in "
+            f"{sources.data_directory(data_dir)}); 'memstudy data list' lists the sets."
+        )
     path = file / "labels.npz" if file.is_dir() else file
-    if dataset is None and not any(reading.values()):
-        made = artifact.read(path)
-    else:
-        made = _made_of(path, dataset, reading, data_dir, voice.say)
+    made = artifact.read(path) if plain else _made_of(path, dataset, reading, data_dir, voice.say)
     for name, text in noise.describe(made).items():
         voice.say(f"{name:<14} {text}")
     voice.say(f"\nof each true class (row), % labeled as (column):\n{noise.matrix_text(made)}\n")
