@@ -29,7 +29,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from memstudy.analysis.inputs import Array, for_network, labeled, numbers, precise, understood, within
+from memstudy.analysis.inputs import Array, for_network, labeled, precise, tensor, understood, within
 from memstudy.analysis.modes import evaluating
 from memstudy.errors import MemstudyError, unknown
 from memstudy.randomness import torch_generator
@@ -91,7 +91,7 @@ def curve(
     """
     features, labels = labeled(features, labels, "features")
     features = for_network(head, features)
-    images = None if images is None else for_network(head, numbers(images, "images"))
+    images = None if images is None else for_network(head, tensor(images, "images"))
     fractions = precise(fractions, "fractions").flatten().tolist()
     _check(features, orders, fractions, unit, clamp)
     positions = features[0, 0].numel() if unit == "channel" else 1

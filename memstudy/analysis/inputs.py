@@ -122,8 +122,8 @@ def at_least_single(values: Tensor) -> Tensor:
 
 
 def for_network(network: Callable[..., Any], values: Tensor) -> Tensor:
-    """In the type of a network's parameters, if it has any."""
-    if isinstance(network, nn.Module):
+    """Floats in the type of a network's parameters, if it has any; whole numbers stay what they are."""
+    if isinstance(network, nn.Module) and values.is_floating_point():
         kinds = (parameter.dtype for parameter in network.parameters() if parameter.is_floating_point())
         return values.to(next(kinds, values.dtype))
     return values
