@@ -176,7 +176,7 @@ def test_show_a_truncated_file(memstudy):
 def test_list_says_what_is_installed_and_how_to_get_the_rest(memstudy):
     done = succeed(memstudy("data", "list", "--json"))
     sets = {one["name"]: one for one in json.loads(done.stdout)["sets"]}
-    assert set(sets) == {"mnist5k", "digits", "mnist", "fashion", "cifar10", "cifar100"}
+    assert set(sets) == {"mnist5k", "digits", "mnist", "fashion", "cifar10", "cifar100", "cifar100-coarse"}
     assert sets["mnist5k"]["installed"]
     for name in sets:
         assert name in done.stderr

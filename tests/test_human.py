@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import torch
 
-from memstudy.data import human, pickled
+from memstudy.data import class_names, human, pickled
 from memstudy.errors import MemstudyError
 
 N = 300
@@ -92,12 +92,16 @@ def test_cifar_100_as_published_since_2023():
     labels = human.read(folder, "cifar100", "fine", true)
     assert (labels.dtype, labels.shape) == (np.dtype(np.int64), (50_000,))
     assert (labels != true).sum() == 20_100
+    of_class = np.array(class_names.COARSE)
+    coarse = human.read(folder, "cifar100-coarse", "coarse", of_class[true])
+    assert np.array_equal(coarse, of_class[labels])  # our table of superclasses is the file's
+    assert (coarse != of_class[true]).sum() == 13_202
 
 
 def test_the_original_is_whole_numbers_of_ten_classes(original, data, clean):
     assert {(labels.dtype, labels.shape) for labels in original.values()} == {(np.dtype(np.int64), (50_000,))}
     assert all(set(labels.tolist()) == set(range(10)) for labels in original.values())
-    assert "unknown human labels" in refused(data, clean, "worst", dataset="cifar10", column="fine")
+    refused(data, clean, "'fine' are of cifar100", dataset="cifar10", column="fine")
 
 
 def test_labels_are_as_torch_reads_them(original, data):
@@ -201,6 +205,15 @@ def test_fine_labels_of_cifar_100(tmp_path, place, table, true):
     labels[:] = 0  # the caller's own, to change
 
 
+def test_coarse_labels_are_for_the_superclasses(tmp_path, place, table, true):
+    torch.save(table, place)
+    labels = human.read(tmp_path, "cifar100-coarse", "coarse", true // 5)
+    assert np.array_equal(labels, table["noisy_coarse_label"])
+    refused(tmp_path, true, "for another set", dataset="cifar100-coarse", column="coarse")
+    refused(tmp_path, true, "'coarse' are of cifar100-coarse", column="coarse")
+    refused(tmp_path, true, "known are fine", column="ours")
+
+
 @pytest.mark.parametrize("form", [np.ndarray.tolist, torch.from_numpy, list], ids=["list", "tensor", "numpy list"])
 def test_labels_as_lists_and_tensors(tmp_path, place, table, true, form):
     torch.save({name: form(labels) for name, labels in table.items()}, place)
@@ -233,8 +246,8 @@ def test_no_file_says_where_it_was_looked_for_and_where_it_is_from(tmp_path, tru
 
 
 def test_sets_and_columns_that_there_are_not(tmp_path, true):
-    refused(tmp_path, true, "'mnist'", "cifar10 and cifar100", dataset="mnist")
-    refused(tmp_path, true, "'worst'", "known are fine", column="worst")
+    refused(tmp_path, true, "'mnist'", "cifar10, cifar100, cifar100-coarse", dataset="mnist")
+    refused(tmp_path, true, "'worst' are of cifar10, not of cifar100, which has fine", column="worst")
     refused(tmp_path, true, "did you mean worst", dataset="cifar10", column="worse")
 
 

@@ -39,7 +39,7 @@ def test_a_name_like_no_other_is_answered_with_all():
     with pytest.raises(MemstudyError) as caught:
         SOURCES.get("zzzzzz")
     assert "did you mean" not in str(caught.value)
-    assert "known are cifar10, cifar100, digits, fashion, mnist, mnist5k." in str(caught.value)
+    assert "known are cifar10, cifar100, cifar100-coarse, digits, fashion, mnist, mnist5k." in str(caught.value)
 
 
 def test_the_answer_to_an_unknown_name_is_one_sentence():

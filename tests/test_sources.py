@@ -170,7 +170,7 @@ def no_network(monkeypatch):
 
 
 @pytest.mark.usefixtures("no_network")
-@pytest.mark.parametrize("name", ["mnist", "fashion", "cifar10", "cifar100"])
+@pytest.mark.parametrize("name", ["mnist", "fashion", "cifar10", "cifar100", "cifar100-coarse"])
 def test_a_missing_set_names_the_three_ways_to_get_it(tmp_path, name):
     with pytest.raises(MemstudyError, match=r"--download.*--data-dir or MEMSTUDY_DATA.*--dataset mnist5k"):
         sources.load(name, tmp_path)
@@ -302,6 +302,21 @@ def test_a_copy_of_cifar100_says_that_it_is_one(tmp_path, blank):
     assert images.note == "read from cifar100.npz, not from the original files, so its images are not verified"
     assert images.class_names == class_names.CIFAR100
     assert (images.mean, images.std) == ((0.5,) * 3, (0.5,) * 3)
+
+
+def test_cifar100_by_its_superclasses(tmp_path, blank):
+    """As in the original's coarse labels: an apple is of fruit and vegetables, a baby of people."""
+    np.savez(tmp_path / "cifar100.npz", **blank)
+    fine, coarse = (sources.SOURCES.get(name).load(tmp_path, False) for name in ("cifar100", "cifar100-coarse"))
+    assert (coarse.name, coarse.classes, coarse.note) == ("cifar100-coarse", 20, fine.note)
+    assert coarse.train_labels[:6].tolist() == [4, 1, 14, 8, 0, 6]  # apple, aquarium_fish, baby, bear, beaver, bed
+    assert coarse.train_labels.bincount().tolist() == [2_500] * 20
+    assert torch.equal(coarse.test_labels[:100], coarse.train_labels[:100])
+    for true, name in (
+        (coarse.class_names[c], fine.class_names[k]) for k, c in enumerate(coarse.train_labels[:100])
+    ):
+        assert name in class_names.SUPERCLASSES[true]
+    assert torch.equal(coarse.train_images, fine.train_images)
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,7 @@ data = composed(data_dir, click.option("--download", is_flag=True, help="Fetch t
 corruption = composed(
     click.option(
         "--dataset",
-        help="mnist5k, digits (embedded), mnist, fashion, cifar10, cifar100, or the name or path of your own.",
+        help="mnist5k, digits (embedded), mnist, fashion, cifar10, cifar100(-coarse), or your own: name or path.",
     ),
     click.option("--train-size", type=int, help="Train on so many samples, a stratified part. [default: all]"),
     click.option("--noise", help="Corruption rule; 'memstudy data rules' lists them. [default: symmetric]"),

@@ -35,3 +35,10 @@ SUPERCLASSES: dict[str, tuple[str, ...]] = {
 """CIFAR-100's 20 superclasses in the order of their (coarse) labels, each with its five (fine) classes."""
 
 CIFAR100 = tuple(sorted(name for names in SUPERCLASSES.values() for name in names))
+
+CIFAR100_COARSE = tuple(SUPERCLASSES)
+
+COARSE = tuple(
+    next(coarse for coarse, names in enumerate(SUPERCLASSES.values()) if name in names) for name in CIFAR100
+)
+"""The superclass of each of CIFAR-100's classes."""

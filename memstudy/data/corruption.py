@@ -31,6 +31,7 @@ RULES = Registry(
     **{name.lower().replace("_", "-"): f"memstudy.data.corruption:{name}" for name in (
         "SYMMETRIC", "SYMMETRIC_EXACT", "UNIFORM", "PAIR", "ASYMMETRIC", "MATRIX", "INSTANCE",
         "HUMAN_AGGREGATE", "HUMAN_RANDOM1", "HUMAN_RANDOM2", "HUMAN_RANDOM3", "HUMAN_WORST", "HUMAN_FINE",
+        "HUMAN_COARSE",
         "RANDOM_LABELS", "SHUFFLED_PIXELS", "RANDOM_PIXELS", "GAUSSIAN", "FILE", "SOFT",
     )},
 )  # fmt: skip
@@ -288,11 +289,12 @@ def _human(column: str) -> Rule:
     def read(images: ImageSet, corruption: Corruption, places: Places) -> Given:
         return Given(human.read(places.folder, images.name, column, images.train_labels.numpy()))
 
-    which = "CIFAR-100N" if column == "fine" else "CIFAR-10N"
+    which = "CIFAR-100N" if column in ("fine", "coarse") else "CIFAR-10N"
     return Rule(f"{which}'s {column} human labels (Wei et al. 2022)", take, given=read)
 
 
-HUMAN_AGGREGATE, HUMAN_WORST, HUMAN_FINE = _human("aggregate"), _human("worst"), _human("fine")
+HUMAN_AGGREGATE, HUMAN_WORST = _human("aggregate"), _human("worst")
+HUMAN_FINE, HUMAN_COARSE = _human("fine"), _human("coarse")
 HUMAN_RANDOM1, HUMAN_RANDOM2, HUMAN_RANDOM3 = (_human(f"random{annotator}") for annotator in (1, 2, 3))
 
 

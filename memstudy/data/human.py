@@ -19,8 +19,10 @@ from memstudy.errors import MemstudyError, quoted, unknown
 
 Labels = NDArray[np.int64]
 
-FILES = {"cifar10": "CIFAR-10_human.pt", "cifar100": "CIFAR-100_human.pt"}
-CLASSES = {"cifar10": 10, "cifar100": 100}
+FILES = {
+    "cifar10": "CIFAR-10_human.pt", "cifar100": "CIFAR-100_human.pt", "cifar100-coarse": "CIFAR-100_human.pt",
+}  # fmt: skip
+CLASSES = {"cifar10": 10, "cifar100": 100, "cifar100-coarse": 20}
 COLUMNS = {
     "cifar10": {
         "aggregate": "aggre_label",
@@ -30,10 +32,11 @@ COLUMNS = {
         "worst": "worse_label",
     },
     "cifar100": {"fine": "noisy_label"},
+    "cifar100-coarse": {"coarse": "noisy_coarse_label"},
 }
 """Our names of the human labels of a set, and the file's."""
 
-CLEAN = "clean_label"
+CLEAN = {"cifar10": "clean_label", "cifar100": "clean_label", "cifar100-coarse": "clean_coarse_label"}
 PLACES = ("cifar-n", "", "data")
 
 SITE = "the authors' site, github.com/UCSC-REAL/cifar-10-100n (CC BY-NC 4.0)"
@@ -55,8 +58,13 @@ def read(folder: Path, dataset: str, column: str, clean: Labels) -> Labels:
     """
     if dataset not in COLUMNS:
         raise MemstudyError(
-            f"there are no human labels for {quoted(dataset)}, only for {' and '.join(COLUMNS)}; choose one of "
+            f"there are no human labels for {quoted(dataset)}, only for {', '.join(COLUMNS)}; choose one of "
             "these sets, or another corruption."
+        )
+    if column not in COLUMNS[dataset] and (theirs := [name for name in COLUMNS if column in COLUMNS[name]]):
+        raise MemstudyError(
+            f"the human labels {quoted(column)} are of {theirs[0]}, not of {dataset}, which has "
+            f"{', '.join(COLUMNS[dataset])}; choose of these, or --dataset {theirs[0]}."
         )
     if column not in COLUMNS[dataset]:
         raise unknown(f"human labels of {dataset}", column, COLUMNS[dataset])
@@ -68,7 +76,8 @@ def read(folder: Path, dataset: str, column: str, clean: Labels) -> Labels:
             "there, or choose another folder with --data-dir or MEMSTUDY_DATA."
         )
     table = _table(found)
-    own, labels = (_labels(found, table, name, CLASSES[dataset]) for name in (CLEAN, COLUMNS[dataset][column]))
+    columns = CLEAN[dataset], COLUMNS[dataset][column]
+    own, labels = (_labels(found, table, name, CLASSES[dataset]) for name in columns)
     if not np.array_equal(own, clean):
         raise MemstudyError(
             f"{found} is a human file for another set, or in another order: its true labels are not those of the "

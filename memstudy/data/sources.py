@@ -27,6 +27,7 @@ SOURCES = Registry(
     fashion="memstudy.data.torchvision_sets:FASHION",
     cifar10="memstudy.data.torchvision_sets:CIFAR10",
     cifar100="memstudy.data.torchvision_sets:CIFAR100",
+    **{"cifar100-coarse": "memstudy.data.torchvision_sets:CIFAR100_COARSE"},
 )
 """The built-in sets and those of other packages. The user's own are found by name in the data directory."""
 

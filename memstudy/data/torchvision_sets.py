@@ -257,3 +257,23 @@ MNIST = _source("mnist", "MNIST: 60,000 train / 10,000 test, 28×28, 10 digits")
 FASHION = _source("fashion", "Fashion-MNIST: 60,000 train / 10,000 test, 28×28, 10 kinds of clothes")
 CIFAR10 = _source("cifar10", "CIFAR-10: 50,000 train / 10,000 test, 32×32 in color, 10 classes")
 CIFAR100 = _source("cifar100", "CIFAR-100: 50,000 train / 10,000 test, 32×32 in color, 100 classes")
+
+
+def _load_coarse(folder: Path, download: bool) -> ImageSet:
+    """CIFAR-100 with its superclasses for labels."""
+    images, coarse = CIFAR100.load(folder, download), torch.tensor(class_names.COARSE)
+    return replace(
+        images,
+        name="cifar100-coarse",
+        train_labels=coarse[images.train_labels],
+        test_labels=coarse[images.test_labels],
+        class_names=class_names.CIFAR100_COARSE,
+    )
+
+
+CIFAR100_COARSE = Source(
+    "CIFAR-100 by its 20 superclasses: 50,000 train / 10,000 test, 32×32 in color",
+    _load_coarse,
+    CIFAR100.origin,
+    CIFAR100.get,
+)
