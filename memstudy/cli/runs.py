@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from memstudy.cli import options
+from memstudy.errors import MemstudyError
 
 
 @click.command()
@@ -20,13 +21,15 @@ def runs(runs_dir: Path, as_json: bool) -> None:
     from memstudy.cli.progress import Voice
     from memstudy.report.summary import run_summary
     from memstudy.store import Store
-    from memstudy.store.store import problem
 
     store, voice = Store(runs_dir), Voice()
     directories = store.directories()
-    problems = {run.name: problem(run) for run in directories}
-    summaries = [run_summary(run) for run in directories if problems[run.name] is None]
-    broken = {name: sentence for name, sentence in problems.items() if sentence is not None}
+    summaries, broken = [], {}
+    for run in directories:
+        try:
+            summaries.append(run_summary(run))
+        except MemstudyError as error:
+            broken[run.name] = str(error)
     if as_json:
         voice.print_json({"runs": summaries, "broken": broken, "studies": store.studies()})
         return

@@ -169,7 +169,7 @@ def matches(name: str, pattern: str) -> bool:
 def problem(run: RunDirectory) -> str | None:
     """Why a run directory cannot be trusted, as a sentence; None if it can."""
     try:
-        _ = run.recipe
+        _ = run.recipe, run.state()
         run.metrics()
     except MemstudyError as error:
         return str(error)
