@@ -43,6 +43,15 @@ def damaged(path: Path, why: object, cure: str = RUN_AGAIN) -> MemstudyError:
     return MemstudyError(f"{path} is damaged or was changed ({reason(why)}); {cure}.")
 
 
+@contextlib.contextmanager
+def blamed(path: Path, cure: str = RUN_AGAIN) -> Iterator[None]:
+    """Let a MemstudyError on what a file holds name the file, and what to do."""
+    try:
+        yield
+    except MemstudyError as error:
+        raise damaged(path, str(error).rstrip("."), cure) from error
+
+
 def write(path: Path, content: bytes | str, how: str = ANOTHER_STORE) -> None:
     """Write atomically: a temporary file in the same directory, flushed to disk, then renamed."""
     data = content.encode() if isinstance(content, str) else content

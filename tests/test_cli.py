@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import shutil
 import signal
 import subprocess
 import sys
+import textwrap
 import time
 from pathlib import Path
 
@@ -454,3 +456,32 @@ def test_a_terminal_without_our_signs_gets_question_marks(trained, tmp_path):
     done = process("table", cwd=tmp_path, env=os.environ | {"PYTHONIOENCODING": "ascii"})
     assert done.returncode == 0, done.stderr
     assert "?" in done.stdout
+
+
+def test_json_of_a_run_that_diverged(memstudy, tmp_path):
+    """JSON has no word for infinity: it is null, and the output is valid."""
+    run = Store(tmp_path / "runs").open(presets.build(epochs=2))
+    run.write_recipe()
+    run.update(status="failed", floor=2.2103)
+    infinite = {"train_cross_entropy": math.inf, "memorized": math.nan, "test_accuracy": 0.1}
+    run.append_metrics(0, dict.fromkeys(MEASURED[1:], 0.5) | infinite)
+    done = memstudy("runs", "--json")
+    assert done.exit_code == 0, done.output
+    (found,) = json.loads(done.stdout, parse_constant=pytest.fail)["runs"]
+    assert [found["last"][name] for name in infinite] == [None, None, 0.1]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_while_python_shuts_down_is_no_traceback(tmp_path, number):
+    """What is registered first is done last: here a signal, as late as torch's own functions would get one."""
+    code = textwrap.dedent(f"""
+        import atexit, os
+        atexit.register(lambda: os.kill(os.getpid(), {int(number)}))
+        from memstudy.cli import main
+        from memstudy.study.interruption import stop_on_sigterm
+        stop_on_sigterm()
+        main(["runs", "--runs-dir", {str(tmp_path)!r}])
+    """)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "there are no runs" in done.stdout

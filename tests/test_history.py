@@ -12,7 +12,7 @@ from memstudy.analysis.keep import KeepRule
 from memstudy.store import Store
 from memstudy.study import ablate, compare, dynamics, filters, landscape, probe
 from memstudy.study.comparisons import What
-from memstudy.study.rows import read
+from memstudy.study.derived import read
 from memstudy.study.trunk import Workbench
 
 ANALYSES = {

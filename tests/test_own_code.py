@@ -299,7 +299,7 @@ def test_and_where_its_network_is_another_that_is_one_sentence(folder, store):
     run = carry_out(store.open(made()), CPU)
     without_record(run)
     edit(folder / "ourtest_layers.py", "4", "5")
-    refused(lambda: ablate(store.select(), bench(), orders=1, seed=0), run.name, "kept weights are not those")
+    refused(lambda: ablate(store.select(), bench(), orders=1, seed=0), run.name, "this network's")
 
 
 # Analyses leave such a run out

@@ -5,7 +5,9 @@ import math
 import os
 import re
 from dataclasses import replace
+from pathlib import Path
 
+import filelock
 import numpy as np
 import pytest
 import torch
@@ -440,3 +442,52 @@ def test_runs_without_an_epoch_are_no_selection(store):
     made(store, epochs=0)
     with pytest.raises(MemstudyError, match="all has no network to look at"):
         store.select()
+
+
+# What a killed process left
+
+
+def test_what_a_kill_left_of_a_finished_run_is_tidied_at_the_next_look(store, run):
+    """Killed between marking it finished and removing what continues it."""
+    run.finish()
+    left = [run.path / "resume.safetensors", run.path / ".tmp-1-state.json"]
+    for path in left:
+        path.write_text("left")
+    names = {path.name for path in run.path.rglob("*")} - {path.name for path in left}
+    assert [one.name for one in store.runs()] == [run.name]
+    assert {path.name for path in run.path.rglob("*")} - {".lock"} == names
+
+
+def test_nothing_is_tidied_that_is_in_use_or_not_finished(store, run):
+    assert store.runs()
+    assert (run.path / "resume.safetensors").exists()
+    saved = (run.path / "resume.safetensors").read_bytes()
+    run.finish()
+    (run.path / "resume.safetensors").write_bytes(saved)
+    with run.lock():
+        assert [one.name for one in store.runs()] == [run.name]
+        assert (run.path / "resume.safetensors").exists()
+
+
+def test_a_store_we_may_only_read_is_read(store, run, monkeypatch):
+    run.finish()
+    (run.path / "resume.safetensors").write_text("left")
+
+    def refuse(*args, **options):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    monkeypatch.setattr(filelock.FileLock, "acquire", refuse)
+    assert [one.name for one in store.runs()] == [run.name]
+    assert len(reopened(run).metrics()) == 2
+
+
+def test_a_file_that_cannot_be_removed_is_told(run, monkeypatch):
+    (run.path / "resume.safetensors").unlink()
+
+    def refuse(*args, **options):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    with pytest.raises(MemstudyError, match=r"cannot remove .*metrics.csv: Permission denied; remove it yourself"):
+        run.keep(0)

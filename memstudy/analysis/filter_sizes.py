@@ -50,12 +50,16 @@ def penalized(tensors: Mapping[str, Tensor]) -> dict[str, list[Tensor]]:
 
     `tensors` are a network's by name; a layer's weight is told by its dimensions and its name, "….weight".
     """
-    names = [n for n in sorted(tensors, key=natural) if tensors[n].ndim in (2, 4) and n.endswith(".weight")]
+    names = [n for n in sorted(tensors, key=natural) if _is_weight(n, tensors[n])]
     first = next((name for name in names if tensors[name].ndim == 4), None)
     found: dict[str, list[Tensor]] = {}
     for name in names:
         found.setdefault(_kernel(tensors[name], name == first), []).append(tensors[name])
     return dict(sorted(found.items(), key=lambda item: (item[0] == LINEAR, item[1][0].shape[2:], item[0])))
+
+
+def _is_weight(name: str, tensor: Tensor) -> bool:
+    return tensor.ndim in (2, 4) and tensor.is_floating_point() and name.endswith(".weight")
 
 
 def _kernel(weight: Tensor, first: bool) -> str:

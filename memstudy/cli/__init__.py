@@ -65,6 +65,10 @@ class Commands(click.Group):
             if sentence is None:
                 raise
             raise Refusal(MemstudyError(f"{sentence}.")) from error
+        finally:
+            from memstudy.study.interruption import finish_undisturbed
+
+            finish_undisturbed()
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
         """Answer a misspelt command with the nearest ones."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -188,10 +189,10 @@ def epochs(name: str, text: str | None) -> tuple[int, ...] | None:
     return found
 
 
-def seeds(text: str | None) -> tuple[int, ...] | None:
+def seeds(text: str | None) -> Sequence[int] | None:
     """`"5"` is the seeds 0 to 4, `"0,3,7"` are seeds, and so is `"7,"`."""
     found = _count_or_list("--seeds", "a number of seeds (5) or the seeds themselves (0,3,7)", text)
-    return tuple(range(found)) if isinstance(found, int) else found
+    return range(min(found, sys.maxsize)) if isinstance(found, int) else found
 
 
 def _count_or_list(name: str, meaning: str, text: str | None) -> int | tuple[int, ...] | None:

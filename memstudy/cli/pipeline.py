@@ -18,7 +18,7 @@ import torch
 from memstudy import files
 from memstudy.analysis.keep import KeepRule, parse_keep
 from memstudy.cli.progress import Voice, counted
-from memstudy.errors import Interrupted, MemstudyError
+from memstudy.errors import Interrupted, MemstudyError, unknown
 from memstudy.report import (
     comparison,
     dynamics_figures,
@@ -41,9 +41,9 @@ from memstudy.report.sheet import Sheet
 from memstudy.store.store import Selection
 from memstudy.study import ablate, compare, dynamics, filters, landscape, probe
 from memstudy.study.comparisons import What
-from memstudy.study.grid import COUNTS, TABLES, USUAL_ANALYSES
+from memstudy.study.derived import read
+from memstudy.study.grid import ANALYSES, COUNTS, TABLES, USUAL_ANALYSES
 from memstudy.study.layers import TRUNK
-from memstudy.study.rows import read
 from memstudy.study.trunk import Workbench
 
 DEFAULT_ORDERS = 5
@@ -103,6 +103,8 @@ def derive_all(
     errors: list[MemstudyError] = []
     for name in (*_chosen(selection, "analyses", USUAL_ANALYSES), "tables", "figures"):
         try:
+            if name not in steps:
+                raise unknown("analysis", name, ANALYSES)
             found = steps[name]()
         except Interrupted:
             raise
@@ -148,7 +150,7 @@ def svcca_step(
     """Compare representations; print the digest; write both CSV files."""
     what = what or What()
     rule = parse_keep(keep)
-    left_out: list[str] = []
+    left_out = _damaged(selection)
     with counted(voice, "comparing") as on_pair:
         pairs = compare.compare(
             selection,
@@ -185,7 +187,7 @@ def ablation_step(
     what: ablate.Ablation = ablate.USUAL,
 ) -> dict[str, Any]:
     """Ablate; print the areas at the last epoch; write the curves and the areas."""
-    left_out: list[str] = []
+    left_out = _damaged(selection)
     with counted(voice, "ablating") as on_network:
         curves = ablate.ablate(
             selection,
@@ -219,7 +221,7 @@ def probe_step(
     epochs: Sequence[int] | None = None,
 ) -> dict[str, Any]:
     """Probe layers; print and write the tables."""
-    left_out: list[str] = []
+    left_out = _damaged(selection)
     with counted(voice, "probing") as on_network:
         probe.probes(
             selection,
@@ -243,7 +245,7 @@ def filter_step(
     selection: Selection, voice: Voice, weights: Sequence[Path] = (), choice: str = "named", seed: int = 0
 ) -> dict[str, Any]:
     """Measure kernels; print and write the tables, and draw the figures."""
-    left_out: list[str] = []
+    left_out = _damaged(selection)
     with counted(voice, "reading kernels") as on_network:
         filters.measure(
             selection, weights, choice=choice, seed=seed, on_network=on_network, on_left_out=left_out.append
@@ -266,7 +268,7 @@ def landscape_step(
     epochs: Sequence[int] | None = None,
 ) -> dict[str, Any]:
     """Measure importance landscapes and accuracy under noise; print and write the tables."""
-    left_out: list[str] = []
+    left_out = _damaged(selection)
     with counted(voice, "looking at pixels") as on_network:
         landscape.landscapes(
             selection,
@@ -287,7 +289,7 @@ def landscape_step(
 
 def dynamics_step(selection: Selection, voice: Voice) -> dict[str, Any]:
     """Derive what becomes of each training sample; print and write the tables."""
-    left_out: list[str] = []
+    left_out = _damaged(selection)
     with counted(voice, "reading records") as on_run:
         dynamics.measure(selection, on_run=on_run, on_left_out=left_out.append)
     sheets = dynamics_report.sheets(selection)
@@ -311,7 +313,7 @@ def table_step(
     areas = ablate.areas(read(selection.path / ablate.CURVES))
     wanted = _chosen(selection, "tables", TABLES)
     found: list[tables.Table | Sheet] = []
-    left_out = [sentence.rstrip(".") for sentence in selection.damaged.values()]
+    left_out = _damaged(selection)
     for index, setting in enumerate(settings(selection.runs)):
         own = _tables(selection, setting, areas, wanted, epochs)
         if not own and set(wanted) - set(SHEETS):
@@ -408,6 +410,11 @@ def _say_sheets(voice: Voice, sheets: Sequence[Sheet]) -> None:
 def _summary(sheets: Sequence[Sheet], left_out: list[str], written: Sequence[Path]) -> dict[str, Any]:
     """An analysis' tables by name, what it left out, and its files, for --json."""
     return {sheet.name: sheet.records() for sheet in sheets} | {"left_out": left_out, "written": _paths(*written)}
+
+
+def _damaged(selection: Selection) -> list[str]:
+    """Sentences, to be listed, on the runs that cannot be trusted."""
+    return [sentence.rstrip(".") for sentence in selection.damaged.values()]
 
 
 def _say_left_out(voice: Voice, left_out: Sequence[str]) -> None:

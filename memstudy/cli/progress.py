@@ -51,9 +51,23 @@ class Voice:
         self.say(rows.to_string(index=False, float_format=lambda value: f"{value:.{digits}f}"))
 
     def print_json(self, value: Any) -> None:
-        """Print a summary on standard output, whatever else goes to standard error."""
-        json.dump(value, sys.stdout, indent=2, ensure_ascii=False, allow_nan=False)
+        """Print a summary on standard output, whatever else goes to standard error.
+
+        JSON has no word for what is not finite, as numbers of a run that diverged: it becomes null.
+        """
+        json.dump(_plain(value), sys.stdout, indent=2, ensure_ascii=False, allow_nan=False)
         sys.stdout.write("\n")
+
+
+def _plain(value: Any) -> Any:
+    """The same of Python's own kinds, and finite."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(part) for part in value]
+    if hasattr(value, "item"):  # a number of numpy's
+        return _plain(value.item())
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 class Bar:

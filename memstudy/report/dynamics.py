@@ -16,8 +16,8 @@ from memstudy.report.frames import Setting, groups
 from memstudy.report.landscape import merged
 from memstudy.report.sheet import Sheet
 from memstudy.store.store import Selection
+from memstudy.study.derived import read
 from memstudy.study.dynamics import AUCS, CLEAN, CORRUPTED, COUNTS
-from memstudy.study.rows import read
 
 NAME = "dynamics"
 LAST, BEST = "last", "best"

@@ -20,7 +20,7 @@ from memstudy.report.saving import save
 from memstudy.report.tables import baseline_order
 from memstudy.store.store import Selection
 from memstudy.study.ablate import USUAL, Ablation
-from memstudy.study.rows import read
+from memstudy.study.derived import read
 
 SIDES = (WITHOUT, WITH)
 SHARES = {
@@ -167,8 +167,7 @@ def written(selection: Selection, drawn: Iterable[Figure], names: Sequence[str])
     written = [path for figure in drawn for path in _save(folder, *figure)]
     for path in set(folder.glob("*")) - set(written):
         if re.sub(r"-\d+$", "", path.stem) in names:
-            with files.explained(path):
-                path.unlink()
+            files.remove([path])
     return written
 
 

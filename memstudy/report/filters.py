@@ -25,7 +25,7 @@ from memstudy.report.saving import save
 from memstudy.report.sheet import Sheet
 from memstudy.store.store import Selection
 from memstudy.study import filters
-from memstudy.study.rows import read
+from memstudy.study.derived import read
 
 PUBLISHED = {"inception_v3": "InceptionV3", "vgg16": "VGG16", "resnet50": "ResNet50"}
 NAMED = ("center", "left-middle", "left-upper")

@@ -26,8 +26,8 @@ from memstudy.report.lettering import style
 from memstudy.report.saving import save
 from memstudy.report.sheet import Sheet
 from memstudy.store.store import Selection
+from memstudy.study.derived import read
 from memstudy.study.landscape import FLATNESS, INITIAL, MEASURED, NOISE, PIXELS, PREDICTED
-from memstudy.study.rows import read
 
 NAME = "landscape"
 BEFORE, THEORY, AFTER = "before training", "before training, predicted", "after training"

@@ -30,7 +30,7 @@ from memstudy.report.frames import named, seeds, shared
 from memstudy.store import RunDirectory
 from memstudy.store.store import Selection
 from memstudy.study import ablate, landscape
-from memstudy.study.rows import read
+from memstudy.study.derived import read
 
 NAME = "ranking"
 LEAST, MANY = 3, 10

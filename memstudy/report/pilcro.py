@@ -19,8 +19,8 @@ from memstudy.report.landscape import AFTER, BEFORE, epochs, merged, panels
 from memstudy.report.sheet import Sheet
 from memstudy.store import RunDirectory
 from memstudy.store.store import Selection
+from memstudy.study.derived import read
 from memstudy.study.landscape import FLATNESS, NOISE
-from memstudy.study.rows import read
 
 METHOD = NAME = "pilcro"
 TARGETS = (*range(10, 100, 10), 95, 97, 99)

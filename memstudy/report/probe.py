@@ -20,9 +20,9 @@ from memstudy.report.lettering import style
 from memstudy.report.saving import save
 from memstudy.report.sheet import Sheet
 from memstudy.store.store import Selection
+from memstudy.study.derived import read
 from memstudy.study.landscape import INITIAL
 from memstudy.study.probe import PIXELS, PROBES
-from memstudy.study.rows import read
 
 NAME = "probe"
 OWN, RAW = "network's own head", "probe, raw pixels"

@@ -23,7 +23,7 @@ from memstudy.report.figures import HEIGHT, Figure, suffix, written
 from memstudy.report.lettering import style
 from memstudy.store.store import Selection
 from memstudy.study.comparisons import CONTROL, GRID, PAIR, PAST, SEED, TWIN, USUAL, What
-from memstudy.study.rows import read
+from memstudy.study.derived import read
 
 MEASURES = {
     "cca": "mean CCA coefficient",

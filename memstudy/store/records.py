@@ -114,10 +114,10 @@ class Records:
         changed = []
         for name in KINDS:
             file = self._file(name)
-            if file.path.stat().st_size != file.size:
-                with files.explained(file.path):
+            with files.explained(file.path):
+                if file.path.stat().st_size != file.size:
                     os.truncate(file.path, file.size)
-                changed.append(self.relative(name))
+                    changed.append(self.relative(name))
         return changed
 
     def digests(self) -> dict[str, str]:

@@ -356,7 +356,7 @@ class RunDirectory:
     def _lost(self, epochs: int) -> list[str]:
         """Files that are written again, and are not what was written before."""
         checksums = self.checksums()
-        later = {checkpoint_name(epoch) for epoch in range(epochs, self.recipe.training.epochs)}
+        later = {checkpoint_name(epoch) for epoch in self.checkpoints() if epoch >= epochs}
         again = [name for name in checksums if name in {RECIPE, LABELS, *later}]
         return [name for name in again if not self._fits(name)]
 

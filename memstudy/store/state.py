@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 from memstudy import files
+from memstudy.store import kinds
+from memstudy.store.kinds import Kind, are, is_count, is_number, is_positive, is_text
 
 CHECKSUMS, RUN, SEAL = "checksums", "run", "seal"
 
@@ -34,9 +35,7 @@ def read(path: Path) -> dict[str, Any]:
     if not path.is_file():
         return {"status": Status.NEW}
     state = files.read_json(path)
-    for key, (fits, kind) in KINDS.items():
-        if key in state and not fits(state[key]):
-            raise files.damaged(path, f"{key!r} is not {kind}")
+    kinds.check(path, state, KINDS)
     for key in ("status", "floor"):  # written first of all
         if key not in state:
             raise files.damaged(path, f"it has no {key}")
@@ -60,28 +59,16 @@ def _seal(state: Mapping[str, Any]) -> str:
     return files.digest(json.dumps(rest, sort_keys=True, separators=(",", ":")).encode())
 
 
-def _is_text(value: object) -> bool:
-    return isinstance(value, str)
-
-
-def _is_number(value: object) -> bool:
-    return not isinstance(value, bool) and isinstance(value, int | float) and abs(value) < math.inf
-
-
-def _is_count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
-
-
 def _is_session(value: object) -> bool:
     """What was noted of a process that trained the run: what a continuation asks for has its kind."""
     return isinstance(value, dict) and all(
         fits(value[key])
         for key, fits in {
-            "from_epoch": _is_count,
-            "device": _is_text,
-            "layout": _is_text,
-            "threads": lambda threads: _is_count(threads) and threads > 0,
-            "processes": _is_count,
+            "from_epoch": is_count,
+            "device": is_text,
+            "layout": is_text,
+            "threads": is_positive,
+            "processes": is_count,
         }.items()
         if key in value
     )
@@ -101,32 +88,29 @@ def _is_code(value: object) -> bool:
     """What was noted of others' code, by what it is: a check sum of all, and those of its modules."""
     return isinstance(value, dict) and all(
         isinstance(one, dict)
-        and _is_text(one.get("sha256"))
-        and _is_text(one.get("distribution", ""))
+        and is_text(one.get("sha256"))
+        and is_text(one.get("distribution", ""))
         and isinstance(modules := one.get("modules"), dict)
-        and all(_is_text(digest) for digest in modules.values())
+        and all(is_text(digest) for digest in modules.values())
         for one in value.values()
     )
 
 
-KINDS: dict[str, tuple[Callable[[Any], bool], str]] = {
+KINDS: dict[str, Kind] = {
     "status": (lambda value: value in list(Status), "a known status"),
-    "failure": (lambda value: value is None or _is_text(value), "a text"),
-    "floor": (_is_number, "a number"),
-    "expected_floor": (_is_number, "a number"),
-    "realized_floor": (_is_number, "a number"),  # what earlier versions called the floor
-    "corrupted_share": (_is_number, "a number"),
-    "epochs": (_is_count, "a whole number"),
-    "data_sha256": (_is_text, "a text"),
-    "data_note": (lambda value: value is None or _is_text(value), "a text"),
+    "failure": (lambda value: value is None or is_text(value), "a text"),
+    "floor": (is_number, "a number"),
+    "expected_floor": (is_number, "a number"),
+    "realized_floor": (is_number, "a number"),  # what earlier versions called the floor
+    "corrupted_share": (is_number, "a number"),
+    "epochs": (is_count, "a whole number"),
+    "data_sha256": (is_text, "a text"),
+    "data_note": (lambda value: value is None or is_text(value), "a text"),
     "dynamics": (lambda value: isinstance(value, bool), "true or false"),
-    "sessions": (
-        lambda value: isinstance(value, list) and all(_is_session(session) for session in value),
-        "a list of what was noted of each process",
-    ),
+    "sessions": (are(_is_session), "a list of what was noted of each process"),
     "code": (_is_code, "a table of check sums by what code of others there is"),
     CHECKSUMS: (_are_checksums, "a table of SHA-256 by the names of the run's files"),
-    RUN: (_is_text, "a text"),
-    SEAL: (_is_text, "a text"),
+    RUN: (is_text, "a text"),
+    SEAL: (is_text, "a text"),
 }
 """What each value must be, where it is there."""

@@ -17,9 +17,11 @@ from typing import Any
 from memstudy import files
 from memstudy.errors import MemstudyError, quoted, unknown
 from memstudy.recipe import Recipe
+from memstudy.store import kinds
+from memstudy.store.kinds import Kind, are, is_count, is_number, is_positive, is_text
 from memstudy.store.run import RECIPE, STATE, RunDirectory, run_name
 
-STUDIES = "studies"
+STUDIES, STUDY = "studies", "study.json"
 WHOLE_STORE = "all"
 
 
@@ -39,8 +41,8 @@ class Selection:
 
     def settings(self) -> dict[str, object]:
         """The study's `[report]` settings; empty for a selection that is no study."""
-        path = self.path / "study.json"
-        return dict(files.read_json(path).get("report", {})) if path.is_file() else {}
+        path = self.path / STUDY
+        return dict(_study(path).get("report", {})) if path.is_file() else {}
 
 
 @dataclass(frozen=True)
@@ -78,13 +80,13 @@ class Store:
     def record_study(self, name: str, members: Sequence[RunDirectory], report: dict[str, object]) -> None:
         """Remember which runs a study consists of; it becomes the newest one."""
         files.write_json(
-            self.folder(name) / "study.json",
+            self.folder(name) / STUDY,
             {"updated": time.time(), "runs": [run.name for run in members], "report": report},
         )
 
     def record_derived(self, name: str) -> None:
         """Remember that everything was derived from a study's runs as they are now."""
-        files.write_json(self.folder(name) / "study.json", self._study(name) | {"derived": True})
+        files.write_json(self.folder(name) / STUDY, self._study(name) | {"derived": True})
 
     def is_derived(self, name: str) -> bool:
         """Whether that was remembered since the study was last recorded."""
@@ -96,18 +98,18 @@ class Store:
     def studies(self) -> list[str]:
         """The names of recorded studies, the newest first; damaged ones are left out."""
         updated: dict[str, float] = {}
-        for path in (self.root / STUDIES).glob("*/study.json"):
+        for path in (self.root / STUDIES).glob(f"*/{STUDY}"):
             with contextlib.suppress(MemstudyError):
                 updated[path.parent.name] = self._study(path.parent.name)["updated"]
         return sorted(updated, key=lambda name: -updated[name])
 
     def _study(self, name: str) -> dict[str, Any]:
         """What was recorded of a study; a MemstudyError if that cannot be trusted."""
-        path, cure = self.folder(name) / "study.json", "remove it; the study's command makes it anew"
-        record = files.read_json(path, cure)
-        for key, kind in (("updated", float), ("runs", list), ("report", dict)):
-            if not isinstance(record.get(key), kind):
-                raise files.damaged(path, f"it has no {quoted(key)}", cure)
+        path = self.folder(name) / STUDY
+        record = _study(path)
+        for key in ("updated", "runs", "report"):
+            if key not in record:
+                raise files.damaged(path, f"it has no {quoted(key)}", REMADE)
         return record
 
     def select(self, patterns: Sequence[str] = (), study: str | None = None) -> Selection:
@@ -142,7 +144,7 @@ class Store:
             study = next(iter(self.studies()), WHOLE_STORE)
         if study == WHOLE_STORE:
             return self._selection(WHOLE_STORE, [run.name for run in found], available, damaged)
-        if not (self.folder(study) / "study.json").is_file():
+        if not (self.folder(study) / STUDY).is_file():
             raise unknown("study", study, [*self.studies(), WHOLE_STORE])
         return self._selection(study, self._study(study)["runs"], available, damaged)
 
@@ -159,6 +161,31 @@ class Store:
                 f"{len(broken)} are damaged, and the others have no finished epoch; run its command again."
             )
         return Selection(name, tuple(available[member] for member in trained), self.folder(name), missing, broken)
+
+
+REMADE = "remove it; the study's command makes it anew"
+KINDS: dict[str, Kind] = {
+    "updated": (is_number, "a time"),
+    "runs": (are(is_text), "a list of names"),
+    "report": (lambda value: isinstance(value, dict), "a table"),
+    "derived": (lambda value: isinstance(value, bool), "true or false"),
+}
+REPORT: dict[str, Kind] = {
+    "epochs": (are(is_count), "a list of epochs"),
+    "analyses": (are(is_text), "a list of names"),
+    "tables": (are(is_text), "a list of names"),
+    "orders": (is_positive, "a whole number from 1 on"),
+    "images": (is_positive, "a whole number from 1 on"),
+}
+"""What the values of study.json must be, where they are there."""
+
+
+def _study(path: Path) -> dict[str, Any]:
+    """What a study.json holds; a MemstudyError if a value is not of its kind."""
+    record = files.read_json(path, REMADE)
+    kinds.check(path, record, KINDS, REMADE)
+    kinds.check(path, record.get("report", {}), REPORT, REMADE)
+    return record
 
 
 def matches(name: str, pattern: str) -> bool:

@@ -14,8 +14,9 @@ from memstudy.errors import MemstudyError, unknown
 from memstudy.store import RunDirectory
 from memstudy.store.store import Selection
 from memstudy.study import code
+from memstudy.study.derived import read
 from memstudy.study.layers import TRUNK, behind, output_of
-from memstudy.study.rows import Rows, read
+from memstudy.study.rows import Rows
 from memstudy.study.training_set import training_set
 from memstudy.study.trunk import NotFinite, Workbench
 from memstudy.training.evaluation import batch_size

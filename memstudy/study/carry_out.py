@@ -21,17 +21,18 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from memstudy import foreign, presets
+from memstudy import files, foreign, presets
 from memstudy.analysis.records import record
 from memstudy.data import artifact, dataset
 from memstudy.data.dataset import CorruptedDataset
 from memstudy.data.label_files import LabelSource
 from memstudy.errors import Interrupted, MemstudyError, RunFailed, quoted
 from memstudy.store import RunDirectory, Status, records
-from memstudy.store.run import DYNAMICS, LABELS
+from memstudy.store.run import DYNAMICS, LABELS, RESUME
 from memstudy.study import code
 from memstudy.study.environment import environment
 from memstudy.study.interruption import Terminated, deferred
+from memstudy.study.trunk import REMADE
 from memstudy.study.watcher import Watcher
 from memstudy.training import (
     CapturedSteps,
@@ -188,7 +189,8 @@ def _prepare(
         )
     saved = run.load_resume()
     if saved is not None:
-        state.restore(saved[1], saved[0])
+        with files.blamed(run.path / RESUME, REMADE):
+            state.restore(saved[1], saved[0])
     made_again = run.keep(state.epochs_done)
     recorded = _recorded(run, earlier, state.epochs_done, len(data.noisy_labels), execution)
     if recorded and state.epochs_done:

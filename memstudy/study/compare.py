@@ -21,7 +21,8 @@ from memstudy.store.store import Selection
 from memstudy.study import code, streams
 from memstudy.study.bundles import Bundle, Size, bundles, grouped
 from memstudy.study.comparisons import UNIFORM, USUAL, Comparison, Side, What, couples, named, plan
-from memstudy.study.rows import Rows, read
+from memstudy.study.derived import read
+from memstudy.study.rows import Rows
 from memstudy.study.trunk import Workbench
 from memstudy.training.evaluation import batch_size
 from memstudy.training.memory import returning_freed

@@ -188,6 +188,8 @@ def _work(pipe: Connection, execution: Execution, size: int) -> None:
         _serve(pipe, fleet)
     except (EOFError, OSError, KeyboardInterrupt):  # the parent wants no more, or is no more
         fleet.stop()
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # as it shuts down there is nothing left to save
 
 
 def _serve(pipe: Connection, fleet: Fleet) -> NoReturn:

@@ -114,7 +114,7 @@ def measure(
     tables = {FRACTIONS: rows.fractions, RINGS: rows.rings, LOG_WEIGHTS: rows.log_weights, SIZES: rows.sizes}
     for name, found in tables.items():
         if not found:
-            (selection.path / name).unlink(missing_ok=True)
+            files.remove([selection.path / name])
             continue
         table = pd.DataFrame(found).astype({"epoch": "Int64"}).sort_values(["network", "epoch"], kind="stable")
         files.write(selection.path / name, table.to_csv(index=False, lineterminator="\n"))

@@ -31,7 +31,9 @@ seeds = 1                    # any of the keys above but name: each stands inste
 from __future__ import annotations
 
 import itertools
+import math
 import re
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -51,6 +53,8 @@ GRID = (
     "dataset", "normalization", "train_size", "network", "reg", "noise", "corrupt", "corrupt_seed", "labels",
     "label_column", "anyway", "checkpoints", "epochs", "batch_size", "lr", "momentum", *presets.TRAINING_OPTIONS,
 )  # fmt: skip
+MOST = 10_000
+"""Runs of one study. Whoever has more has mistyped a list, or shares them out among several files."""
 COUNTS = ("orders", "images")
 REPORT = ("epochs", "analyses", "tables", *COUNTS)
 ANALYSES = ("svcca", "ablate", "probe", "filters", "landscape", "dynamics")
@@ -95,9 +99,10 @@ def read(
     name, data = _name(path, data), data | _scale(path, data, scale)
     options, report = (_table(path, data, name) for name in ("options", "report"))
     _known(f"key of [report] in {path}", report, REPORT)
-    grids, given = _grids(path, data), GivenLabels(path.parent, folder, download)
     if seeds is None:
         seeds = _seeds(path, data.get("seeds", [0]))
+    grids, given = _grids(path, data), GivenLabels(path.parent, folder, download)
+    _check_size(path, grids, seeds)
     try:
         preset = data.get("preset", presets.DEFAULT)
         recipes = [
@@ -142,6 +147,16 @@ def _grids(path: Path, data: dict[str, Any]) -> list[dict[str, Any]]:
     return grids
 
 
+def _check_size(path: Path, grids: Sequence[dict[str, Any]], seeds: Sequence[int]) -> None:
+    """Before any recipe is made: how many there would be is a product."""
+    points = [math.prod(len(value) for value in grid.values() if isinstance(value, list)) for grid in grids]
+    if (count := sum(points) * len(seeds)) > MOST:
+        raise MemstudyError(
+            f"{path} describes {count:,} runs, and a study has at most {MOST:,}: give fewer values in [grid], or "
+            "fewer seeds."
+        )
+
+
 def _name(path: Path, data: dict[str, Any]) -> str:
     """The study's name, of which a directory is made beside those of other selections of runs."""
     name = data.get("name", path.stem)
@@ -159,7 +174,7 @@ def _name(path: Path, data: dict[str, Any]) -> str:
 
 def _seeds(path: Path, seeds: object) -> Sequence[int]:
     """The seeds, or how many from 0 on, as on the command line."""
-    if type(seeds) is int and seeds > 0:
+    if type(seeds) is int and 0 < seeds <= sys.maxsize:
         return range(seeds)
     if isinstance(seeds, list) and seeds and all(type(seed) is int and seed >= 0 for seed in seeds):
         return seeds

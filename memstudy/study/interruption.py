@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import signal
 import threading
@@ -23,6 +24,20 @@ def stop_on_sigterm() -> None:
         raise Terminated
 
     signal.signal(signal.SIGTERM, terminate)
+
+
+def finish_undisturbed() -> None:
+    """Let neither signal disturb Python as it shuts down: all is written, and only a traceback would come of it.
+
+    To be called last: what is registered to be done at the exit, by torch say, is done in the reverse order.
+    """
+    atexit.unregister(_ignore)
+    atexit.register(_ignore)
+
+
+def _ignore() -> None:
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
 
 
 @contextlib.contextmanager

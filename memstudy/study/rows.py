@@ -16,6 +16,8 @@ from typing import Self
 import pandas as pd
 
 from memstudy import files
+from memstudy.errors import MemstudyError
+from memstudy.study import derived
 
 
 class Rows:
@@ -36,7 +38,8 @@ class Rows:
         self._new: dict[tuple[str, ...], pd.DataFrame] = {}
 
     def __enter__(self) -> Self:
-        with contextlib.suppress(OSError, ValueError):  # missing or damaged: it is made anew
+        with contextlib.suppress(OSError, ValueError, MemstudyError):  # missing or damaged: it is made anew
+            derived.read(self.path)
             whole, _, _ = self.path.read_text(encoding="utf-8").rpartition("\n")  # without a line cut short
             found = pd.read_csv(io.StringIO(whole), dtype=str, keep_default_na=False)
             if set(self.key) <= set(found.columns):
@@ -74,15 +77,7 @@ class Rows:
             table = pd.concat(rows, ignore_index=True)
             files.write(self.path, table.to_csv(index=False, lineterminator="\n"))
         else:
-            self.path.unlink(missing_ok=True)
+            files.remove([self.path])
 
     def _identified(self, key: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(key[index] for index in self._identity)
-
-
-def read(path: Path) -> pd.DataFrame:
-    """A derived table with its types; empty if it has not been made."""
-    try:
-        return pd.read_csv(path)
-    except (OSError, ValueError):
-        return pd.DataFrame()

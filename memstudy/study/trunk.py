@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.optim.swa_utils import update_bn
 
+from memstudy import files
 from memstudy.data import dataset, sources
 from memstudy.data.images import ImageSet
 from memstudy.errors import MemstudyError, quoted
@@ -16,10 +17,14 @@ from memstudy.models import Network
 from memstudy.randomness import torch_generator
 from memstudy.recipe import Recipe
 from memstudy.store import RunDirectory
+from memstudy.store.run import checkpoint_name
 from memstudy.study import code
 from memstudy.training.batches import normalized, per_channel
 from memstudy.training.evaluation import batch_size
 from memstudy.training.state import build_network, load_network
+
+REMADE = "restore it, or code of your own that its network was made with, or run it again in another store"
+"""What helps where tensors and network do not fit."""
 
 
 class NotFinite(MemstudyError):
@@ -63,10 +68,9 @@ class Workbench:
     def network(self, run: RunDirectory, epoch: int) -> Network:
         """The network kept after an epoch, in evaluation mode. Raises NotFinite if its weights are not."""
         network = build_network(run.recipe, self._load(run)[1], self.device)
-        try:
-            load_network(network, run.load_checkpoint(epoch))
-        except MemstudyError as error:
-            raise MemstudyError(f"{run.name}, epoch {epoch}: {error}") from error
+        tensors = run.load_checkpoint(epoch)
+        with files.blamed(run.path / checkpoint_name(epoch), REMADE):
+            load_network(network, tensors)
         if not all(value.isfinite().all() for value in network.state_dict().values()):
             raise NotFinite(run, epoch)
         return network.eval()

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from memstudy import models, regularizers
 from memstudy.data.images import ImageSet
-from memstudy.errors import MemstudyError, quoted, reason
+from memstudy.errors import MemstudyError, listed, quoted, reason
 from memstudy.models import Network
 from memstudy.randomness import torch_generator
 from memstudy.recipe import Recipe, Training
@@ -21,6 +21,9 @@ from memstudy.training.optimization import build_optimizer, counters
 from memstudy.training.placement import Placement
 
 NETWORK, OPTIMIZER = "network.", "optimizer."
+COUNTER = "step"
+KEPT = ("momentum_buffer", "exp_avg", "exp_avg_sq", COUNTER)
+"""What optimizers keep for a parameter: as it is shaped, but for Adam's counter of steps, a float32."""
 
 
 def build_network(recipe: Recipe, images: ImageSet, place: torch.device | Placement) -> Network:
@@ -92,13 +95,19 @@ class TrainingState:
         return {name: copied(value) for name, value in found.items()}
 
     def restore(self, tensors: dict[str, Tensor], epochs_done: int) -> None:
-        """Continue from what `tensors` returned after `epochs_done` epochs."""
+        """Continue from what `tensors` returned after `epochs_done` epochs.
+
+        Raises a MemstudyError if it is of another network or optimizer.
+        """
         load_network(self.network, tensors)
         parameters = dict(self.network.named_parameters())
         for key, buffer in tensors.items():
             if key.startswith(OPTIMIZER):
-                kind, name = key.removeprefix(OPTIMIZER).split(".", 1)
+                kind, _, name = key.removeprefix(OPTIMIZER).partition(".")
+                if kind not in KEPT or name not in parameters:
+                    raise MemstudyError(f"it holds a tensor that this optimizer does not have: {quoted(key)}")
                 parameter = parameters[name]
+                _check_like(key, buffer, torch.zeros(()) if kind == COUNTER else parameter)
                 self.optimizer.state[parameter][kind] = _like(parameter, buffer, counters(self.optimizer))
         self.epochs_done = epochs_done
 
@@ -122,13 +131,20 @@ def _groups(network: Network, methods: Mapping[str, Regularizer]) -> list[dict[s
 def load_network(network: Network, tensors: dict[str, Tensor]) -> None:
     """Load the network's part of a checkpoint's tensors; a MemstudyError if they are another network's."""
     weights = {n.removeprefix(NETWORK): value for n, value in tensors.items() if n.startswith(NETWORK)}
-    try:
-        network.load_state_dict(weights)
-    except RuntimeError as error:
-        found = reason(str(error).partition(":\n")[2] or error)
-        raise MemstudyError(
-            f"the kept weights are not those of the network that the recipe builds: {found}"
-        ) from error
+    own = network.state_dict()
+    if lost := own.keys() - weights.keys():
+        raise MemstudyError(f"it lacks tensors of this network: {listed(sorted(lost))}")
+    if foreign := weights.keys() - own.keys():
+        raise MemstudyError(f"it holds tensors that this network does not have: {listed(sorted(foreign))}")
+    for name, value in weights.items():
+        _check_like(name, value, own[name])
+    network.load_state_dict(weights)
+
+
+def _check_like(name: str, value: Tensor, own: Tensor) -> None:
+    if (value.shape, value.dtype) != (own.shape, own.dtype):
+        found, wanted = (f"{part.dtype} {tuple(part.shape)}".removeprefix("torch.") for part in (value, own))
+        raise MemstudyError(f"its tensor {quoted(name)} is {found}, and this network's {wanted}")
 
 
 def copied(value: Tensor) -> Tensor:

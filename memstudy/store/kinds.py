@@ -1,0 +1,45 @@
+"""What the values of a JSON file must be: looked at where it is read, so that nothing later meets another kind."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from memstudy import files
+
+Kind = tuple[Callable[[Any], bool], str]
+"""Whether a value is of a kind, and the kind in words."""
+
+
+def check(path: Path, record: Mapping[str, Any], kinds: Mapping[str, Kind], cure: str = files.RUN_AGAIN) -> None:
+    """A MemstudyError names the first value in the file at `path` that is of another kind than `kinds` says."""
+    for key, (fits, words) in kinds.items():
+        if key in record and not fits(record[key]):
+            raise files.damaged(path, f"its {key!r} is not {words}", cure)
+
+
+def is_text(value: object) -> bool:
+    """A text."""
+    return isinstance(value, str)
+
+
+def is_number(value: object) -> bool:
+    """A finite number."""
+    return not isinstance(value, bool) and isinstance(value, int | float) and abs(value) < math.inf
+
+
+def is_count(value: object) -> bool:
+    """A whole number from 0 on."""
+    return not isinstance(value, bool) and isinstance(value, int) and value >= 0
+
+
+def is_positive(value: object) -> bool:
+    """A whole number from 1 on."""
+    return is_count(value) and value != 0
+
+
+def are(fits: Callable[[Any], bool]) -> Callable[[object], bool]:
+    """A list of such values."""
+    return lambda value: isinstance(value, list) and all(map(fits, value))

@@ -1,0 +1,92 @@
+"""The derived tables: which command makes each, and of what kind its columns are. They are read only here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from memstudy import files
+
+
+@dataclass(frozen=True)
+class Derived:
+    """A table's columns: names; whole numbers from `low` to `high` (`gaps`: or none); numbers, NaN included."""
+
+    command: str
+    text: str
+    whole: str
+    numbers: str = ""
+    gaps: str = ""
+    low: int = -1
+    high: int = 2**40
+
+
+_SIDES = "relation run_a run_b keep"
+_EPOCHS = "epoch_a epoch_b"
+TABLES = {
+    "svcca": Derived(
+        "svcca", _SIDES, f"{_EPOCHS} n p_a p_b rank_a rank_b kept_a kept_b",
+        "cca svcca pwcca pwcca_back cka cka_unbiased procrustes",
+    ),
+    "svcca_coefficients": Derived("svcca", _SIDES, f"{_EPOCHS} index", "coefficient"),
+    "ablation_curves": Derived("ablate", "run protocol", "epoch orders seed order", "fraction accuracy"),
+    "ablation_areas": Derived("ablate", "run protocol", "epoch", "area half_width"),
+    "probe": Derived("probe", "run layer", "epoch samples", "accuracy head_accuracy"),
+    "landscape": Derived("landscape", "run kind", "epoch images row column", "value"),
+    "landscape_flatness": Derived("landscape", "run kind", "epoch images", "cv max_over_min correlation"),
+    "landscape_noise": Derived("landscape", "run noise", "epoch images", "strength accuracy"),
+    "dynamics": Derived("dynamics", "run score", "epoch", "auc accuracy"),
+    "dynamics_counts": Derived("dynamics", "run quantity group", "value count epochs", low=0, high=10**8),
+    "dynamics_losses": Derived("dynamics", "run part", "epoch", "loss density"),
+    "filters": Derived(
+        "filters", "network choice weights part comparison",
+        "size draw larger smaller ties kernels filters layers", "squares fraction p_kernels p_filters", "epoch",
+    ),
+    "filters_rings": Derived(
+        "filters", "network part", "size positions count zeros", "distance mean_abs relative", "epoch"
+    ),
+    "filters_log_weights": Derived("filters", "network place", "size count", "low", "epoch"),
+    "filters_sizes": Derived(
+        "filters", "network kernel", "layers filters weights", "distance ratio squares rms penalty share", "epoch"
+    ),
+}  # fmt: skip
+"""By the beginnings of files' names, up to a hyphen."""
+
+
+def read(path: Path) -> pd.DataFrame:
+    """A derived table with its types; empty if it has not been made.
+
+    A MemstudyError if a column is missing, or a value in it is of another kind.
+    """
+    kind = TABLES.get(path.stem.partition("-")[0], Derived("study", "", ""))
+    cure = f"remove it; 'memstudy {kind.command}' makes it anew"
+    if not path.is_file():
+        return pd.DataFrame()
+    try:
+        table = pd.read_csv(path, dtype=dict.fromkeys(kind.text.split(), str), low_memory=False)
+    except (OSError, ValueError, OverflowError) as error:
+        raise files.damaged(path, error, cure) from error
+    for column in f"{kind.text} {kind.whole} {kind.numbers} {kind.gaps}".split():
+        if column not in table:
+            raise files.damaged(path, f"it has no column {column}", cure)
+        if not _fits(table[column], kind):
+            raise files.damaged(path, f"its {column!r} has values that are none", cure)
+    return table
+
+
+def _fits(column: pd.Series, kind: Derived) -> bool:
+    name = str(column.name)
+    if name in kind.text.split():
+        return bool(column.notna().all())
+    if name in kind.numbers.split():
+        return _is_numeric(column)
+    there = column.dropna() if name in kind.gaps.split() else column
+    if not _is_numeric(there):
+        return name in kind.gaps.split() and bool(column.isna().all())
+    return bool(((there % 1 == 0) & there.between(kind.low, kind.high)).all())
+
+
+def _is_numeric(column: pd.Series) -> bool:
+    return pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
