@@ -254,7 +254,7 @@ def test_named_runs_are_compared_with_each_other(memstudy, trained, tmp_path):
     done = memstudy("svcca", "*-bare-s0-*", "*-bare-s1-*", "--json")
     assert done.exit_code == 0, done.output
     rows = json.loads(done.stdout)["svcca"]
-    assert any(row["relation"] == "pair" and row["a"] == row["b"] == "bare" for row in rows)
+    assert any(row["relation"] == "pair: other seed" and row["a"] == row["b"] == "bare" for row in rows)
     missing = memstudy("svcca", "*-bar-*")
     assert missing.exit_code == 2
 

@@ -106,7 +106,9 @@ def test_runs_go_through_the_images_in_bundles_of_bounded_size(store):
     found = [bundle.comparisons for bundle in bundles.bundles(plan, sizes, 250)]
     assert sorted(map(id, plan)) == sorted(id(c) for bundle in found for c in bundle)
     assert all(len({side for c in bundle for side in (c.a, c.b)}) <= 2 * bundles.TOGETHER for bundle in found)
-    epochs = [{c.a[1] for c in bundle} for bundle in found if bundle[0].relation == comparisons.PAIR]
+    epochs = [
+        {c.a[1] for c in bundle} for bundle in found if comparisons.kind(bundle[0].relation) == comparisons.PAIR
+    ]
     assert all(len(each) == 1 for each in epochs)
 
 
@@ -184,7 +186,7 @@ def test_a_layer_has_files_and_figures_of_its_own(store, command, small_source, 
     assert not (folder / "svcca.csv").exists()
     rows = pd.read_csv(folder / "svcca-trunk.1.csv")
     assert set(rows["epoch_a"]) == {0, 2}
-    pair = rows[(rows["relation"] == "pair") & (rows["epoch_a"] == 2)].iloc[0]
+    pair = rows[(rows["relation"].map(comparisons.kind) == "pair") & (rows["epoch_a"] == 2)].iloc[0]
     bench = Workbench(torch.device("cpu"))
     runs = {run.name: run for run in store.runs()}
     sides = []
@@ -265,7 +267,7 @@ def test_a_collapsed_network_is_a_result(store):
     assert (own["rank_a"] == 0).all()
     assert own[["cca", "svcca", "pwcca", "pwcca_back", "cka", "cka_unbiased", "procrustes"]].isna().all(axis=None)
     ((_, part),) = [found for found in comparison.by_setting(rows, selection.runs) if len(found[1])]
-    digest = comparison.digest(part)
+    digest = comparison.digest(part, selection.runs)
     twins = digest[(digest["relation"] == "twin") & (digest["b"] == "al2")]
     assert twins[["n", "collapsed", "rank_b"]].to_numpy().tolist() == [[1, 1, 50]]
     other = rows[(rows["relation"] == "twin") & rows["run_b"].str.contains("-al2-s1-")]
@@ -360,10 +362,19 @@ def test_maps_hold_the_means_of_the_table(store):
     assert len(expected) == 2
     assert cell["cka"].item() == pytest.approx(expected.mean())
     grid = pd.read_csv(selection.path / "figures" / "similarity_runs.csv")
-    pairs = rows[rows["relation"] == "grid"]
+    pairs = rows[rows["relation"].map(comparisons.kind) == "grid"]
     unlike = pairs[[names[a].recipe.seed != names[b].recipe.seed for a, b in pairs[["run_a", "run_b"]].to_numpy()]]
     own = unlike[unlike["run_a"].str.contains("-bare-") & unlike["run_b"].str.contains("-bare-")]
     assert grid.loc[(grid["a"] == "bare") & (grid["b"] == "bare"), "cka"].item() == pytest.approx(
         own["cka"].item()
     )
-    assert grid["n"].sum() == len(unlike) == 4 * 4
+    assert grid.groupby("began")["n"].sum().to_dict() == {
+        "other seed": len(unlike),
+        "same seed": len(pairs) - len(unlike),
+    }
+    assert len(unlike) == 4 * 4
+    same = pairs[(pairs["relation"] == "grid: same seed") & pairs["run_a"].str.contains("-bare-")]
+    same = same[same["run_b"].str.contains("-do-")]
+    cell = grid[(grid["began"] == "same seed") & (grid["a"] == "bare") & (grid["b"] == "do")]
+    assert cell["cka"].item() == pytest.approx(same["cka"].mean())
+    assert len(same) == 2

@@ -353,7 +353,7 @@ def test_settings_are_compared_apart(two_versions, small_source):
     ]
     twins = []
     for _, part in parts:
-        digest = comparison.digest(part)
+        digest = comparison.digest(part, selection.runs)
         assert (digest["n"] == 1).all()
         twins.append(set(digest.loc[digest["relation"] == "twin", "b"]))
     assert twins == [{"al2"}, {"al2", "do+al2"}, set()]
@@ -368,7 +368,7 @@ def test_runs_of_two_settings_are_compared_by_name(two_versions, small_source):
     voice = Sentences()
     bench = Workbench(torch.device("cpu"))
     summary = pipeline.svcca_step(selection, bench, voice, "fixed:5", all_pairs=True)
-    (row,) = [record for record in summary["svcca"] if record["relation"] == "pair"]
+    (row,) = [record for record in summary["svcca"] if record["relation"] == "pair: same seed"]
     assert {row["a"], row["b"]} == {run.name for run in selection.runs}
     assert comparison.ACROSS in voice.text
     assert "at the last common epoch" in voice.text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import shutil
+from collections import Counter
 from dataclasses import fields
 
 import numpy as np
@@ -66,7 +67,10 @@ def test_twins_differ_by_al2_alone():
 def test_plan_has_twins_pasts_and_a_control(store):
     runs = store.select().runs
     plan = comparisons.plan(runs, all_pairs=False)
-    by = {name: [c for c in plan if c.relation == name] for name in ("twin", "seed", "past", "control", "grid")}
+    by = {
+        name: [c for c in plan if comparisons.kind(c.relation) == name]
+        for name in ("twin", "seed", "past", "control", "grid")
+    }
     assert len(by["twin"]) == 4 * 3  # four baselines with twins, three kept epochs
     assert len(by["seed"]) == 4 * 3
     assert len(by["past"]) == 8 * 3  # every two of three epochs
@@ -75,13 +79,14 @@ def test_plan_has_twins_pasts_and_a_control(store):
     assert all(c.a[1] == c.b[1] for c in by["twin"] + by["seed"] + by["grid"])
     assert {(c.a[0].recipe.seed, c.b[0].recipe.seed) for c in by["seed"] if c.a[0] and c.b[0]} == {(0, 1)}
     everything = comparisons.plan(runs, all_pairs=True)
-    assert sum(c.relation == "pair" for c in everything) == 8 * 7 // 2 * 3
+    pairs = Counter(c.relation for c in everything if comparisons.kind(c.relation) == "pair")
+    assert pairs == {"pair: same seed": 2 * (4 * 3 // 2) * 3, "pair: other seed": 4 * 4 * 3}
 
 
 def test_comparison_equals_the_analysis_done_by_hand(store, bench):
     selection = store.select(["*-bare-s0-*", "*-al2-s0-*"])
     pairs = compare.compare(selection, bench, keep=VARIANCE, all_pairs=True)
-    row = pairs[(pairs["relation"] == "pair") & (pairs["epoch_a"] == 2)].iloc[0]
+    row = pairs[(pairs["relation"] == "pair: same seed") & (pairs["epoch_a"] == 2)].iloc[0]
     runs = {run.name: run for run in selection.runs}
     views = [factorize(as_samples(bench.features(runs[name], 2))) for name in (row["run_a"], row["run_b"])]
     by_hand = Pair.of(*views)
@@ -94,7 +99,7 @@ def test_comparison_equals_the_analysis_done_by_hand(store, bench):
         assert row[name] == pytest.approx(getattr(similarity, name)(by_hand), abs=1e-9)
     assert row["cka_unbiased"] == pytest.approx(similarity.unbiased_cka(by_hand), abs=1e-9)
     sequences = pd.read_csv(selection.path / comparisons.What().coefficients)
-    chosen = sequences[(sequences["relation"] == "pair") & (sequences["epoch_a"] == 2)]
+    chosen = sequences[(sequences["relation"] == "pair: same seed") & (sequences["epoch_a"] == 2)]
     assert len(chosen) == min(row["rank_a"], row["rank_b"])  # the whole sequence, not truncated
     assert np.all(np.diff(chosen["coefficient"]) <= 0)
 
@@ -179,7 +184,7 @@ def test_a_diverged_network_is_left_out_by_name(store, bench):
     left_out: list[str] = []
     pairs = compare.compare(selection, bench, keep=VARIANCE, all_pairs=True, on_left_out=left_out.append)
     assert left_out == [f"{diverged.name}, epoch 2, layer trunk: its representation is not finite"]
-    assert set(pairs.loc[pairs["relation"] == "pair", "epoch_a"]) == {0, 1}
+    assert set(pairs.loc[pairs["relation"].map(comparisons.kind) == "pair", "epoch_a"]) == {0, 1}
     left_out.clear()
     curves = ablate.ablate(selection, bench, orders=1, seed=0, on_left_out=left_out.append)
     assert len(left_out) == 1
@@ -214,7 +219,7 @@ def test_runs_without_a_common_epoch_are_named(store, bench):
     assert len(left_out) == 1
     assert "no common epoch" in left_out[0]
     assert short.name in left_out[0]
-    assert "pair" not in set(pairs["relation"])
+    assert "pair" not in set(pairs["relation"].map(comparisons.kind))
 
 
 @pytest.fixture
@@ -294,7 +299,13 @@ def test_runs_of_two_data_sets_are_not_compared(store, bench):
 
     carry_out(store.open(presets.build(dataset="mnist", epochs=1)), Execution(device="cpu"))
     with pytest.raises(MemstudyError, match="same test images"):
-        compare.compare(store.select(study="all"), bench, keep=VARIANCE)
+        compare.compare(store.select(["*"]), bench, keep=VARIANCE, all_pairs=True)
+    left_out: list[str] = []
+    pairs = compare.compare(store.select(study="all"), bench, keep=VARIANCE, on_left_out=left_out.append)
+    assert left_out == ["runs of mnist, mnist5k with each other: they have other test images"]
+    sides = [pairs[side].str.startswith("mnist-") for side in ("run_a", "run_b")]
+    assert sides[0].any()
+    assert (sides[0] == sides[1])[pairs["relation"] != "control"].all()
 
 
 def test_rows_keep_their_order_and_types(tmp_path):

@@ -169,7 +169,7 @@ def svcca_step(
     for title, part in parts:
         if len(parts) > 1:
             voice.say(f"\n{title}:")
-        digest = comparison.digest(part)
+        digest = comparison.digest(part, selection.runs)
         shown = digest if digest["collapsed"].any() else digest.drop(columns="collapsed")
         _say_digest(voice, shown, rule)
         records += _records(digest.assign(setting=title))
@@ -397,7 +397,7 @@ def _tables(
 
 def _say_digest(voice: Voice, digest: pd.DataFrame, rule: KeepRule) -> None:
     for relation, rows in digest.groupby("relation", sort=False):
-        voice.say(f"\n{comparison.MEANING[str(relation)]} (SVCCA keeps {rule})")
+        voice.say(f"\n{comparison.meaning(str(relation))} (SVCCA keeps {rule})")
         ranks = {side: rows[side].map("{:g}".format) for side in ("rank_a", "rank_b")}
         voice.frame(rows.drop(columns="relation").assign(**ranks), digits=3)
 

@@ -62,6 +62,9 @@ def svcca(
     Without arguments: in the newest study, each baseline with its AL2 twin, two seeds of each recipe, every two
     epochs of each run, all runs after their last epoch, and a uniform-random control. RUNs are names or globs;
     then every two of them are compared at all epochs.
+
+    Runs of the same seed (and network) began with the same weights, which makes them more alike; so pairs of the
+    same seed and of other seeds are never averaged together.
     """
     from memstudy.cli.pipeline import svcca_step
     from memstudy.cli.progress import Voice

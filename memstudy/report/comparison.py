@@ -3,22 +3,50 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pandas as pd
 
+from memstudy.recipe import Recipe
 from memstudy.regularizers import label
 from memstudy.report.frames import settings
 from memstudy.store import RunDirectory
-from memstudy.study.comparisons import CONTROL, PAIR, PAST, SEED, TWIN, UNIFORM
+from memstudy.study.comparisons import (
+    CONTROL,
+    GRID,
+    OTHER_LABELS,
+    OTHER_NETWORK,
+    OTHER_SEED,
+    PAIR,
+    PAST,
+    SAME_SEED,
+    SEED,
+    TWIN,
+    UNIFORM,
+    is_twin,
+    kind,
+)
 
+APART = f"{TWIN}: {OTHER_SEED}"
+BEGAN_SAME = ", which began with the same weights, at the last common epoch"
+BEGAN_OTHER = ", which began with other weights, at the last common epoch"
 MEANING = {
-    TWIN: "with its AL2 twin, at the last common epoch",
-    SEED: "two seeds of one recipe, at the last common epoch: how alike equals are",
+    TWIN: f"with its AL2 twin of the same seed{BEGAN_SAME}",
+    APART: f"with AL2 twins of other seeds{BEGAN_OTHER}",
+    SEED: f"two seeds of one recipe{BEGAN_OTHER}: how alike equals are",
     PAST: "the first kept epoch with the last",
     CONTROL: "the last epoch with uniform random numbers",
-    PAIR: "two runs, at the last common epoch",
+    f"{PAIR}: {SAME_SEED}": f"two runs of the same seed{BEGAN_SAME}",
+    f"{PAIR}: {OTHER_SEED}": f"two runs of other seeds{BEGAN_OTHER}",
+    f"{PAIR}: {OTHER_NETWORK}": "two runs of other networks, at the last common epoch",
 }
 ACROSS = "runs of different settings"
+
+
+def meaning(relation: str) -> str:
+    """What is compared, in words."""
+    known = relation.removesuffix(OTHER_LABELS)
+    return MEANING[known] + ("; their noisy labels differ" if known != relation else "")
 
 
 def by_setting(rows: pd.DataFrame, runs: Sequence[RunDirectory]) -> list[tuple[str, pd.DataFrame]]:
@@ -45,18 +73,45 @@ def _among(rows: pd.DataFrame, names: dict[str, str]) -> pd.DataFrame:
     return rows.assign(**sides).dropna(subset=["a", "b"])
 
 
-def digest(table: pd.DataFrame) -> pd.DataFrame:
+def twins_apart(rows: pd.DataFrame, runs: Sequence[RunDirectory]) -> pd.DataFrame:
+    """Of a plan's rows of all with all (GRID) those of a baseline, side a, and an AL2 twin of another seed: what
+    two seeds of one recipe are to be held against. Their relation is APART.
+    """
+    recipes = {run.name: run.recipe for run in runs}
+    found = []
+    for row in rows[rows["relation"] == f"{GRID}: {OTHER_SEED}"].to_dict("records"):
+        a, b = recipes[row["run_a"]], recipes[row["run_b"]]
+        if _but_for_seed(a, b):
+            found.append(row)
+        elif _but_for_seed(b, a):
+            found.append({_TURNED.get(str(name), name): value for name, value in row.items()})
+    return pd.DataFrame(found, columns=rows.columns).assign(relation=APART)
+
+
+_SIDES = {f"{name}_a": f"{name}_b" for name in ("run", "epoch", "checkpoint", "p", "rank", "kept")}
+_SIDES |= {"a": "b", "pwcca": "pwcca_back"}
+_TURNED = _SIDES | {theirs: ours for ours, theirs in _SIDES.items()}
+
+
+def _but_for_seed(baseline: Recipe, other: Recipe) -> bool:
+    return is_twin(replace(baseline, seed=other.seed), other)
+
+
+def digest(table: pd.DataFrame, runs: Sequence[RunDirectory]) -> pd.DataFrame:
     """The comparisons worth a line: couples at their last common epoch, first against last, the control.
 
-    Means over the `n` of equal names that have a similarity; `collapsed` are those that do not, as one of the two
-    networks has rank 0.
+    Means over the `n` of equal names and equal relation that have a similarity; `collapsed` are those that do not,
+    as one of the two networks has rank 0.
     """
-    table = table[table["relation"].isin(list(MEANING))]
+    apart = twins_apart(table, runs)
+    table = table[table["relation"].map(kind) != GRID]
     at_end = table.groupby(["relation", "run_a", "run_b"])["epoch_a"].transform("max") == table["epoch_a"]
-    runs = table.groupby(["relation", "run_a"])
-    at_start = runs["epoch_a"].transform("min") == table["epoch_a"]
-    whole = at_start & (runs["epoch_b"].transform("max") == table["epoch_b"])
+    past = table.groupby(["relation", "run_a"])
+    at_start = past["epoch_a"].transform("min") == table["epoch_a"]
+    whole = at_start & (past["epoch_b"].transform("max") == table["epoch_b"])
     chosen = table[whole.where(table["relation"] == PAST, at_end)]
+    twins = chosen["relation"] == TWIN
+    chosen = pd.concat([part for part in (chosen[twins], apart, chosen[~twins]) if len(part)])
     ranks = chosen[["rank_a", "rank_b"]]
     chosen = chosen.assign(**ranks.where(ranks.min(axis="columns") > 0))
     grouped = chosen.groupby(["relation", "a", "b", "epoch_a", "epoch_b"], sort=False)

@@ -1,8 +1,10 @@
 """Figures of similar representations: whole sequences of canonical coefficients, heat maps epoch × epoch and
 run × run, and the way to the last representation.
 
-Each number is a mean over seeds. What to hold a number against: a uniform-random control, which says how much is
-there for want of samples alone, and two seeds of one recipe, the most that can be asked of two networks.
+Each number is a mean over seeds, of pairs that began alike: those of the same seed share initial weights, and are
+never averaged with those of other seeds (see `study.comparisons`). What to hold a number against: a uniform-random
+control, which says how much is there for want of samples alone, and two seeds of one recipe, the most that can be
+asked of two networks that began with other weights.
 """
 
 from __future__ import annotations
@@ -22,7 +24,21 @@ from memstudy.report import comparison
 from memstudy.report.figures import HEIGHT, Figure, suffix, written
 from memstudy.report.lettering import style
 from memstudy.store.store import Selection
-from memstudy.study.comparisons import CONTROL, GRID, PAIR, PAST, SEED, TWIN, USUAL, What
+from memstudy.study.comparisons import (
+    CONTROL,
+    GRID,
+    OTHER_LABELS,
+    OTHER_SEED,
+    PAIR,
+    PAST,
+    SAME_SEED,
+    SEED,
+    TWIN,
+    USUAL,
+    What,
+    began,
+    kind,
+)
 from memstudy.study.derived import read
 
 MEASURES = {
@@ -33,6 +49,8 @@ MEASURES = {
     "cka_unbiased": "linear CKA, unbiased",
     "procrustes": "Procrustes similarity",
 }
+WEIGHTS = {SAME_SEED: " (same initial weights)", OTHER_SEED: " (other initial weights)"}
+LEAST_NAMES = 3  # of fewer a map would say less than the table
 MANY = 14  # rows of a heat map from which on its numbers are left out
 
 
@@ -55,7 +73,7 @@ def _coefficients(selection: Selection, what: What) -> Iterator[Figure]:
     for index, (title, sequences) in enumerate(comparison.by_setting(rows, selection.runs)):
         past = sequences[sequences["relation"] == PAST]  # of every two epochs, those with the last
         past = past[past["epoch_b"] == past.groupby("run_a")["epoch_b"].transform("max")]
-        between = sequences[sequences["relation"].isin([TWIN, PAIR])]
+        between = sequences[sequences["relation"].map(kind).isin([TWIN, PAIR])]
         for chosen, name, which in (
             (between, "cca_between", "two networks at equal epochs"),
             (past, "cca_past", "a network and its own last epoch"),
@@ -67,10 +85,7 @@ def _coefficients(selection: Selection, what: What) -> Iterator[Figure]:
 
 
 def _maps(selection: Selection, what: What, measure: str) -> Iterator[Figure]:
-    seeds = {run.name: run.recipe.seed for run in selection.runs}
     pairs = read(selection.path / what.pairs)
-    if len(pairs):
-        pairs = pairs.assign(alike=pairs["run_a"].map(seeds) == pairs["run_b"].map(seeds))
     for index, (title, rows) in enumerate(comparison.by_setting(pairs, selection.runs)):
         ending = what.suffix + suffix(index)
         words = f"{MEASURES[measure]}, {what.title} on test images\n{title}"
@@ -78,15 +93,16 @@ def _maps(selection: Selection, what: What, measure: str) -> Iterator[Figure]:
             gray = "; gray: a network that collapsed" if made[0][measure].isna().any() else ""
             yield f"similarity_epochs{ending}", *made, words + gray
         if (made := _runs(rows, measure)) is not None:
-            fewest = made[0].loc[made[0]["n"] > 0, "n"].min()  # none of networks that collapsed
-            yield f"similarity_runs{ending}", *made, f"{words}; n = {fewest} or more pairs a cell"
+            yield f"similarity_runs{ending}", *made, words
         if (made := _convergence(rows, measure)) is not None:
             yield f"convergence{ending}", *made, f"with the last kept epoch: {words}"
 
 
 def _sequences(chosen: pd.DataFrame, control: pd.DataFrame) -> tuple[pd.DataFrame, sns.FacetGrid]:
-    """One panel a pair of labels, one line an epoch, the uniform-random control dashed."""
-    chosen = chosen.assign(panel=chosen["a"].where(chosen["relation"] == PAST, chosen["a"] + " ~ " + chosen["b"]))
+    """One panel a pair of labels that began alike, one line an epoch, the uniform-random control dashed."""
+    how = chosen["relation"].map(began).map(lambda words: f", {words}" if words else "")
+    both = chosen["a"] + " ~ " + chosen["b"] + how
+    chosen = chosen.assign(panel=chosen["a"].where(chosen["relation"] == PAST, both))
     means = chosen.groupby(["panel", "epoch_a", "index"], sort=False)["coefficient"].mean().reset_index()
     means = means.rename(columns={"epoch_a": "epoch"})
     with style("ticks"):
@@ -128,30 +144,44 @@ def _epochs(rows: pd.DataFrame, measure: str) -> tuple[pd.DataFrame, sns.FacetGr
 
 
 def _runs(rows: pd.DataFrame, measure: str) -> tuple[pd.DataFrame, sns.FacetGrid] | None:
-    """Every two labels (or runs, across settings) after their last common epoch.
-
-    Of networks with equal and with different seeds, the latter alone: equal seeds share initial weights and the
-    order of samples, and would make two methods look more alike than two runs of one.
+    """Every two labels (or runs, across settings) after their last common epoch: a panel for those that began
+    alike, as equal seeds make two methods look more alike than two runs of one.
     """
-    pairs = rows[rows["relation"].isin([GRID, PAIR])]
-    if not pairs["alike"].all():
-        pairs = pairs[~pairs["alike"]]
+    pairs = rows[rows["relation"].map(kind).isin([GRID, PAIR])]
     pairs = pairs[pairs["epoch_a"] == pairs.groupby(["run_a", "run_b"])["epoch_a"].transform("max")]
-    names = list(dict.fromkeys([*pairs["a"], *pairs["b"]]))
-    if len(names) < 3 or pairs[measure].isna().all():
+    panels = {
+        str(words): part
+        for words, part in pairs.groupby(pairs["relation"].map(began), sort=True)
+        if part[["a", "b"]].stack().nunique() >= LEAST_NAMES and part[measure].notna().any()
+    }
+    if not panels:
         return None
-    data = pairs.groupby(["a", "b"], sort=False)[measure].agg(["mean", "count"]).reset_index()
-    both = pd.concat([pairs, pairs.rename(columns={"a": "b", "b": "a"})])  # (x, y) and (y, x) are one cell
-    cells = both.groupby(["a", "b"])[measure].mean().reset_index().rename(columns={"a": "row", "b": "column"})
-    side = max(3.0, 0.45 * len(names) + 1.2)
+    data = [
+        part.groupby(["a", "b"], sort=False)[measure].agg(["mean", "count"]).reset_index().assign(began=words)
+        for words, part in panels.items()
+    ]
+    side = max(3.0, 0.45 * max(part[["a", "b"]].stack().nunique() for part in panels.values()) + 1.2)
     with style("white"):
-        grid = sns.FacetGrid(pd.DataFrame({"panel": [""]}), height=side, aspect=1.15)
-    table = cells.pivot(index="row", columns="column", values=measure).reindex(index=names, columns=names)
-    _heat_map(table, grid.ax)
-    grid.ax.set(xlabel="", ylabel="")
-    grid.ax.tick_params(axis="x", rotation=90)
-    grid.ax.tick_params(axis="y", rotation=0)
-    return data.rename(columns={"mean": measure, "count": "n"}), grid
+        frame = pd.DataFrame({"began": list(panels)})
+        grid = sns.FacetGrid(frame, col="began", height=side, aspect=1.15, sharex=False, sharey=False)
+    for (words, part), table in zip(panels.items(), data, strict=True):
+        axis = grid.axes_dict[words]
+        _heat_map(_square(part, measure), axis)
+        fewest = table.loc[table["count"] > 0, "count"].min()  # none of networks that collapsed
+        meant = WEIGHTS.get(words.removesuffix(OTHER_LABELS), "")
+        axis.set(xlabel="", ylabel="", title=f"{words}{meant}\nn = {fewest} or more pairs a cell")
+        axis.tick_params(axis="x", rotation=90)
+        axis.tick_params(axis="y", rotation=0)
+    found = pd.concat(data, ignore_index=True)
+    return found.rename(columns={"mean": measure, "count": "n"}), grid
+
+
+def _square(pairs: pd.DataFrame, measure: str) -> pd.DataFrame:
+    """Means by name and name; (x, y) and (y, x) are one cell."""
+    names = list(dict.fromkeys([*pairs["a"], *pairs["b"]]))
+    both = pd.concat([pairs, pairs.rename(columns={"a": "b", "b": "a"})])
+    table = both.groupby(["a", "b"])[measure].mean().unstack("b").reindex(index=names, columns=names)
+    return table.rename_axis(index="row", columns="column")
 
 
 def _convergence(rows: pd.DataFrame, measure: str) -> tuple[pd.DataFrame, sns.FacetGrid] | None:

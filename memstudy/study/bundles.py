@@ -71,9 +71,10 @@ def grouped(comparisons: Iterable[Comparison]) -> list[list[Comparison]]:
 
 
 def _group(comparison: Comparison) -> object:
-    """A run of which epochs are compared, or the epoch at which runs are."""
+    """A run of which epochs are compared, or the data set and the epoch at which runs are."""
     run, epoch = comparison.a
-    return run if comparison.relation in (PAST, CONTROL) else epoch
+    assert run is not None
+    return run if comparison.relation in (PAST, CONTROL) else (run.recipe.dataset, epoch)
 
 
 def _parts(group: list[Comparison], sizes: Mapping[RunDirectory, Size], most_images: int) -> Iterator[Bundle]:

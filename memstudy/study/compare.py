@@ -47,6 +47,9 @@ def compare(
     """Carry out the plan. Returns and writes one row a comparison; the whole coefficient sequences go to a file of
     their own. `on_left_out` is told what cannot be compared, and why.
 
+    `relation` says why two are compared, and of two runs how they began (see `comparisons`): rows of different
+    relations are not to be averaged.
+
     Columns of a row beside its key: n samples, p_a and p_b units, rank_a and rank_b, cca (mean coefficient),
     svcca, kept_a and kept_b directions, pwcca (weighted by a) and pwcca_back (by b), cka, cka_unbiased,
     procrustes. A network all of whose units are constant has rank 0, and no similarity.
@@ -60,7 +63,7 @@ def compare(
     one selection has the same bytes in whatever order it came about.
     """
     selection = code.usable(selection, on_left_out)
-    _check_images(selection)
+    _check_images(selection, all_pairs, on_left_out)
     check_constant(constant)
     for _, a, b in couples(selection.runs, all_pairs):
         if not set(a.checkpoints()) & set(b.checkpoints()):
@@ -114,13 +117,16 @@ def compare(
     return rows
 
 
-def _check_images(selection: Selection) -> None:
+def _check_images(selection: Selection, all_pairs: bool, on_left_out: Callable[[str], None]) -> None:
+    """Of two data sets none is compared with the other. Raises a MemstudyError where just that was asked for."""
     names = sorted({run.recipe.dataset for run in selection.runs})
-    if len(names) > 1:
+    if len(names) > 1 and all_pairs:
         raise MemstudyError(
             "representations can only be compared on the same test images, and the chosen runs use "
             f"{', '.join(names)}; choose runs of one data set."
         )
+    if len(names) > 1:
+        on_left_out(f"runs of {', '.join(names)} with each other: they have other test images")
 
 
 def _complete(pair: pd.DataFrame, sequence: pd.DataFrame, constant: str) -> bool:

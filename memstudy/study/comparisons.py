@@ -1,4 +1,18 @@
-"""Which representations of a selection's runs are compared, and why."""
+"""Which representations of a selection's runs are compared, and why.
+
+Networks that begin with the same weights stay more alike than others, whatever is done to them. So pairs of runs
+are told apart by how they began, and like is held against like:
+
+    same seed       one network, data set and seed: every weight that both have is the same before training
+                    (methods such as batch normalization add some), and samples come in the same order where
+                    training samples and batch size are equal
+    other seed      the same network, which begins with other weights
+    other network   nothing in common, whatever the seeds; so are a network born with batch normalization and the
+                    same with `nobn`, where biases are drawn in its place
+
+and besides `and other labels` where corruption or its seed differ. A twin has the same seed, two seeds of one
+recipe have other ones.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +29,8 @@ from memstudy.study.layers import TRUNK
 METHOD = "al2"  # what twins differ by
 TWIN, SEED, PAST, CONTROL, PAIR, GRID = "twin", "seed", "past", "control", "pair", "grid"
 UNIFORM = "uniform random"
+SAME_SEED, OTHER_SEED, OTHER_NETWORK = "same seed", "other seed", "other network"
+OTHER_LABELS = " and other labels"
 
 Side = tuple[RunDirectory | None, int]  # None is the uniform-random control
 
@@ -86,10 +102,38 @@ def are_seeds(one: Recipe, other: Recipe) -> bool:
     return one.seed < other.seed and replace(one, seed=other.seed) == other
 
 
+def start(one: Recipe, other: Recipe) -> str:
+    """How two runs on one data set began: SAME_SEED, OTHER_SEED or OTHER_NETWORK, see above."""
+    if _network(one) != _network(other):
+        return OTHER_NETWORK
+    return SAME_SEED if one.seed == other.seed else OTHER_SEED
+
+
+def _network(recipe: Recipe) -> tuple[str, bool]:
+    return recipe.network, recipe.options("nobn") is not None
+
+
+def relation(why: str, one: Recipe, other: Recipe) -> str:
+    """PAIR or GRID, and what tells this pair of runs from others: `pair: other seed and other labels`."""
+    return f"{why}: {start(one, other)}" + (OTHER_LABELS if one.corruption != other.corruption else "")
+
+
+def kind(relation: str) -> str:
+    """PAIR of `pair: other seed`; of TWIN, SEED, PAST and CONTROL they themselves."""
+    return relation.partition(": ")[0]
+
+
+def began(relation: str) -> str:
+    """`other seed` of `pair: other seed`; nothing of TWIN, SEED, PAST and CONTROL."""
+    return relation.partition(": ")[2]
+
+
 def couples(runs: Sequence[RunDirectory], all_pairs: bool) -> list[tuple[str, RunDirectory, RunDirectory]]:
-    """Each baseline with its AL2 twins, and what differs by the seed alone: the noise floor; or every two runs."""
+    """Each baseline with its AL2 twins, and what differs by the seed alone: how alike equals are that began with
+    other weights; or every two runs.
+    """
     if all_pairs:
-        return [(PAIR, a, b) for a, b in itertools.combinations(runs, 2)]
+        return [(relation(PAIR, a.recipe, b.recipe), a, b) for a, b in itertools.combinations(runs, 2)]
     twins = [(TWIN, a, b) for a in runs for b in runs if is_twin(a.recipe, b.recipe)]
     return twins + [(SEED, a, b) for a in runs for b in runs if are_seeds(a.recipe, b.recipe)]
 
@@ -104,15 +148,16 @@ def kept(run: RunDirectory, epochs: Sequence[int] | None) -> list[int]:
 
 def plan(runs: Sequence[RunDirectory], all_pairs: bool, epochs: Sequence[int] | None = None) -> list[Comparison]:
     """Each run at every two of its epochs, and with a uniform-random control; its couples at equal epochs; and all
-    with all after their last common epoch.
+    with all of one data set after their last common epoch.
     """
     found = []
-    for relation, a, b in couples(runs, all_pairs):
+    for why, a, b in couples(runs, all_pairs):
         common = sorted(set(kept(a, epochs)) & set(kept(b, epochs)))
-        found += [Comparison(relation, (a, epoch), (b, epoch)) for epoch in common]
+        found += [Comparison(why, (a, epoch), (b, epoch)) for epoch in common]
     for a, b in [] if all_pairs else itertools.combinations(runs, 2):
-        last = [epoch for epoch in kept(a, epochs) if epoch in kept(b, epochs)][-1:]
-        found += [Comparison(GRID, (a, epoch), (b, epoch)) for epoch in last]
+        if a.recipe.dataset == b.recipe.dataset:
+            last = [epoch for epoch in kept(a, epochs) if epoch in kept(b, epochs)][-1:]
+            found += [Comparison(relation(GRID, a.recipe, b.recipe), (a, epoch), (b, epoch)) for epoch in last]
     for run in runs:
         own = kept(run, epochs)
         found += [Comparison(PAST, (run, a), (run, b)) for a, b in itertools.combinations(own, 2)]
