@@ -111,7 +111,8 @@ def digest(table: pd.DataFrame, runs: Sequence[RunDirectory]) -> pd.DataFrame:
     whole = at_start & (past["epoch_b"].transform("max") == table["epoch_b"])
     chosen = table[whole.where(table["relation"] == PAST, at_end)]
     twins = chosen["relation"] == TWIN
-    chosen = pd.concat([part for part in (chosen[twins], apart, chosen[~twins]) if len(part)])
+    parts = [part for part in (chosen[twins], apart, chosen[~twins]) if len(part)]
+    chosen = pd.concat(parts) if parts else chosen
     ranks = chosen[["rank_a", "rank_b"]]
     chosen = chosen.assign(**ranks.where(ranks.min(axis="columns") > 0))
     grouped = chosen.groupby(["relation", "a", "b", "epoch_a", "epoch_b"], sort=False)
