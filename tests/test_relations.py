@@ -160,6 +160,15 @@ def test_the_map_of_runs_has_a_panel_for_each(quick):
     }  # fmt: skip
 
 
+def test_rows_of_an_earlier_version_are_pooled_no_more(quick):
+    """They did not say how two runs began: no map of them, and no line."""
+    rows = read(quick.path / "svcca.csv")
+    rows["relation"] = rows["relation"].map(kind)
+    ((_, part),) = [found for found in comparison.by_setting(rows, quick.runs) if len(found[1])]
+    assert similarity._runs(part, "svcca") is None
+    assert set(comparison.digest(part, quick.runs)["relation"]) == {"twin", "seed", "past", "control"}
+
+
 def test_named_runs_of_equal_and_other_seeds_are_two_blocks(command, trained, small_source, tmp_path):
     """The issue's own case, `memstudy svcca` of bare and dropout at two seeds: nothing is pooled anywhere."""
     shutil.copytree(trained, tmp_path / "runs")

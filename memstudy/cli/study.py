@@ -137,8 +137,9 @@ class _Work:
         jobs = self.jobs or default_jobs(where, threads)
         fleet = self.fleet or default_fleet(where, study.recipes)
         progress = StudyProgress(directories, quiet=self.quiet)
+        about = f"{study.about}; " if study.about else ""
         progress.say(
-            f"study {study.name}: {study.about}; {len(directories)} runs, {jobs * fleet} at a time, on {where}"
+            f"study {study.name}: {about}{len(directories)} runs, {jobs * fleet} at a time, on {where}"
             f"{progress.begun()}"
         )
         for note in study.notes:

@@ -24,7 +24,6 @@ from memstudy.study.comparisons import (
     TWIN,
     UNIFORM,
     is_twin,
-    kind,
 )
 
 APART = f"{TWIN}: {OTHER_SEED}"
@@ -104,7 +103,7 @@ def digest(table: pd.DataFrame, runs: Sequence[RunDirectory]) -> pd.DataFrame:
     as one of the two networks has rank 0.
     """
     apart = twins_apart(table, runs)
-    table = table[table["relation"].map(kind) != GRID]
+    table = table[table["relation"].str.removesuffix(OTHER_LABELS).isin(list(MEANING))]
     at_end = table.groupby(["relation", "run_a", "run_b"])["epoch_a"].transform("max") == table["epoch_a"]
     past = table.groupby(["relation", "run_a"])
     at_start = past["epoch_a"].transform("min") == table["epoch_a"]

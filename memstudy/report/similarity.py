@@ -147,7 +147,7 @@ def _runs(rows: pd.DataFrame, measure: str) -> tuple[pd.DataFrame, sns.FacetGrid
     """Every two labels (or runs, across settings) after their last common epoch: a panel for those that began
     alike, as equal seeds make two methods look more alike than two runs of one.
     """
-    pairs = rows[rows["relation"].map(kind).isin([GRID, PAIR])]
+    pairs = rows[rows["relation"].map(kind).isin([GRID, PAIR]) & rows["relation"].map(began).ne("")]
     pairs = pairs[pairs["epoch_a"] == pairs.groupby(["run_a", "run_b"])["epoch_a"].transform("max")]
     panels = {
         str(words): part
