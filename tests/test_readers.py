@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import json
+import math
 import random
 import shutil
 import tomllib
@@ -385,7 +386,8 @@ def derived_table(name: str) -> pd.DataFrame:
     """Two rows of a derived table, of the right kinds."""
     kind = derived.TABLES[name]
     columns = dict.fromkeys(kind.text.split(), "a") | dict.fromkeys(f"{kind.whole} {kind.gaps}".split(), 1)
-    return pd.DataFrame([columns | dict.fromkeys(kind.numbers.split(), 0.5)] * 2)
+    row = columns | dict.fromkeys(kind.numbers.split(), 0.5)
+    return pd.DataFrame([row, row | {next(iter(row)): "b"}])
 
 
 @pytest.mark.parametrize("name", derived.TABLES)
@@ -396,18 +398,44 @@ def test_derived_tables(tmp_path, name):
     assert derived.read(path).equals(right)
     for column in right.columns:
         wrong = [right.drop(columns=column)]
-        values = [None] if isinstance(right[column][0], str) else ["abc", "True", "1;2"]
+        values: list[Any] = [None] if isinstance(right[column][0], str) else ["abc", "True", "1;2"]
         wrong += [right.astype(object).assign(**{column: [right[column][0], value]}) for value in values]
         for table in wrong:
             table.to_csv(path, index=False)
             with pytest.raises(MemstudyError, match=rf"{name}.csv is damaged .*'memstudy \w+' makes it anew"):
                 derived.read(path)
 
+    if derived.TABLES[name].key:
+        pd.concat([right, right[:1]]).to_csv(path, index=False)
+        with pytest.raises(MemstudyError, match="it has rows twice"):
+            derived.read(path)
+
     def attempt(rng):
         path.write_bytes(changed_bytes(rng, right.to_csv(index=False).encode()))
         return derived.read(path)
 
     only_sentences(50, attempt)
+
+
+def test_numbers_that_no_table_has(tmp_path):
+    """A logarithm of 1e23 would have a figure count as many bins."""
+    path = tmp_path / "filters_log_weights.csv"
+    derived_table("filters_log_weights").assign(low=[-math.inf, 1e23]).to_csv(path, index=False)
+    with pytest.raises(MemstudyError, match=r"filters_log_weights.csv is damaged .*its 'low' has values"):
+        derived.read(path)
+
+
+def test_kernels_of_which_a_comparison_is_missing(tmp_path):
+    """Tables and figures put one beside the other."""
+    path, one = tmp_path / "filters.csv", derived_table("filters")
+    whole = pd.concat([one, one.assign(comparison="b")])
+    whole.to_csv(path, index=False)
+    assert len(derived.read(path)) == 4
+    whole[1:].to_csv(path, index=False)
+    with pytest.raises(
+        MemstudyError, match=r"filters.csv is damaged .*rows are missing.*'memstudy filters' makes"
+    ):
+        derived.read(path)
 
 
 def test_the_committed_tables_are_of_their_kinds():
