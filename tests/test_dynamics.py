@@ -442,7 +442,8 @@ def test_tables_and_figures(selection):
         assert set(held.index.get_level_values("label")) == {"al2", "do", "do+al2"}
         bare = means["bare"].reindex(held.index.droplevel("label")).to_numpy()
         assert held["difference"].to_numpy() == pytest.approx(held["mean"].to_numpy() - bare)
-        assert f"for {sheet.values['p'].count()} tests." in sheet.notes[2]
+        assert "fewer than 3 seeds" in sheet.notes[2]  # two here
+        assert not sheet.values["p"].count()
     written = report.write(selection, [aucs, learned])
     assert all(path.is_file() for path in written)
     names = {path.name for path in dynamics_figures.draw(selection)}

@@ -22,7 +22,7 @@ from memstudy import files
 from memstudy.regularizers import BARE
 from memstudy.report.differences import compared, meaning, starred, summary
 from memstudy.report.frames import Setting, groups
-from memstudy.report.lettering import style
+from memstudy.report.lettering import set_math, style
 from memstudy.report.saving import save
 from memstudy.report.sheet import Sheet
 from memstudy.store.store import Selection
@@ -217,6 +217,7 @@ def _maps(means: pd.DataFrame, variations: pd.Series, title: str) -> Figure:
             textwrap.fill(f"importance of pixels, mean 1, mean over seeds; {title}", max(48, int(11 * size[0]))),
             fontsize="medium",
         )
+        set_math(figure)
         figure.draw_without_rendering()  # lays it out, before its bounds are asked for
         figure.set_layout_engine("none")
     return figure
@@ -267,6 +268,7 @@ def _lines(data: pd.DataFrame, panels: Mapping[str, Panel], title: str, levels: 
         if data["x"].dtype.kind == "i":
             for axis in figure.axes:
                 axis.xaxis.set_major_locator(MaxNLocator(4, integer=True))
+        set_math(figure)
         figure.draw_without_rendering()  # lays it out, before its bounds are asked for
         figure.set_layout_engine("none")
     return figure

@@ -36,18 +36,26 @@ def style(axes: str | None = None) -> Iterator[None]:
         yield
 
 
+def set_math(figure: Figure) -> None:
+    """Make math of what this package writes, and of nothing else; before layout, as math is the shorter text."""
+    ours = [text for axis in _axes(figure) for text in (axis.label, *_powers(axis))]
+    for text in figure.findobj(Text):
+        text.set_parse_math(False)
+    for text in ours:
+        text.set_parse_math(True)
+
+
+def _axes(figure: Figure) -> list[Axis]:
+    return [axis for each in figure.axes for axis in (each.xaxis, each.yaxis)]
+
+
 def settle(figure: Figure) -> str:
     r"""Make a finished figure's text literal and legible; returns a note to it, mostly an empty one.
 
     A character that no installed font has is written as its code point (\u732b), and the note says so.
     """
-    axes = [axis for each in figure.axes for axis in (each.xaxis, each.yaxis)]
-    ours = [text for axis in axes for text in (axis.label, *_powers(axis))]
+    set_math(figure)
     texts = figure.findobj(Text)
-    for text in texts:
-        text.set_parse_math(False)
-    for text in ours:
-        text.set_parse_math(True)
     missing = {text: marks for text in texts if (marks := _missing(text))}
     if not missing:
         return ""
@@ -56,7 +64,7 @@ def settle(figure: Figure) -> str:
         text.set_fontfamily([*text.get_fontfamily(), *fonts])
     if not without:
         return ""
-    _spell(texts, axes, without)
+    _spell(texts, _axes(figure), without)
     return f"{_code(min(without))} and the like: characters that no installed font has (Noto Sans CJK has many)"
 
 
