@@ -615,7 +615,7 @@ class TestMistakes:
         self.refused(r"within \[0, 1\], not \[-0.1\]", fractions=[-0.1])
         self.refused("at least one", fractions=[])
         self.refused("did you mean channel", unit="chanel")
-        self.refused("known are mean, zero", clamp="median")
+        self.refused("did you mean mean", clamp="median")
         self.refused(r"\(8, 20\) have no channels", unit="channel")
         self.refused("8 images and 7 labels", labels=torch.zeros(7))
         self.refused("0 images", features=torch.zeros(0, 20), labels=torch.zeros(0))

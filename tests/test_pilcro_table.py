@@ -52,7 +52,9 @@ def looked_at(selection):
                 {"run": run.name, "epoch": 3, "noise": kind, "strength": s, "accuracy": 0.7 - s} for s in strengths
             ]
     selection.path.mkdir(parents=True)
-    pd.DataFrame(flat).assign(images=100).to_csv(selection.path / study.FLATNESS, index=False)
+    pd.DataFrame(flat).assign(images=100, max_over_min=1.0, correlation=0.0).to_csv(
+        selection.path / study.FLATNESS, index=False
+    )
     pd.DataFrame(noise).assign(images=100).to_csv(selection.path / study.NOISE, index=False)
     return selection
 

@@ -235,13 +235,14 @@ def test_analyses_that_were_made_are_there(select):
     curves, flat = [], []
     for run in selection.runs:
         for epoch, protocol, level in ((1, "bernoulli", 0.4), (1, "units", 0.9), (0, "bernoulli", 0.9)):
-            key = {"run": run.name, "epoch": epoch, "protocol": protocol, "order": 0}
+            key = {"run": run.name, "epoch": epoch, "protocol": protocol, "orders": 1, "seed": 0, "order": 0}
             curves += [key | {"fraction": fraction, "accuracy": level} for fraction in FRACTIONS]
         for epoch, kind, cv in ((1, "measured", 0.7), (1, "predicted", 0.1), (-1, "measured", 0.2)):
             flat.append({"run": run.name, "epoch": epoch, "checkpoint": "x", "kind": kind, "cv": cv})
     selection.path.mkdir(parents=True)
     pd.DataFrame(curves).to_csv(selection.path / ablate.CURVES, index=False)
-    pd.DataFrame(flat).to_csv(selection.path / landscape.FLATNESS, index=False)
+    flatness = pd.DataFrame(flat).assign(images=100, max_over_min=1.0, correlation=0.0)
+    flatness.to_csv(selection.path / landscape.FLATNESS, index=False)
     cells = ranking.sheets(selection)[-1].cells
     assert set(cells["ablation area, %"]) == {"40.00 ± 0.00"}
     assert set(cells["landscape cv"]) == {"0.70 ± 0.00"}

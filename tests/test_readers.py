@@ -421,7 +421,7 @@ def test_numbers_that_no_table_has(tmp_path):
     """A logarithm of 1e23 would have a figure count as many bins."""
     path = tmp_path / "filters_log_weights.csv"
     derived_table("filters_log_weights").assign(low=[-math.inf, 1e23]).to_csv(path, index=False)
-    with pytest.raises(MemstudyError, match=r"filters_log_weights.csv is damaged .*its 'low' has values"):
+    with pytest.raises(MemstudyError, match=r"filters_log_weights.csv is damaged .*its column low has values"):
         derived.read(path)
 
 

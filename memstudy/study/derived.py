@@ -91,7 +91,7 @@ def read(path: Path) -> pd.DataFrame:
         if column not in table:
             raise files.damaged(path, f"it has no column {column}", cure)
         if not _fits(table[column], kind):
-            raise files.damaged(path, f"its {column!r} has values that are none", cure)
+            raise files.damaged(path, f"its column {column} has values that it cannot have", cure)
     if kind.key and (why := _odd(table, kind)):
         raise files.damaged(path, why, cure)
     return table
