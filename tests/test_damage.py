@@ -6,6 +6,7 @@ of another run, and given more. Then it is continued: none may end as a finished
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import shutil
@@ -16,9 +17,9 @@ from pathlib import Path
 import pytest
 
 from memstudy import files
-from memstudy.data import sources
+from memstudy.data import artifact, sources
 from memstudy.errors import Interrupted, MemstudyError
-from memstudy.recipe import Recipe, Training
+from memstudy.recipe import Corruption, Recipe, Training
 from memstudy.regularizers import parse
 from memstudy.store import RunDirectory, Store, tensors
 from memstudy.store.store import problem
@@ -30,7 +31,7 @@ from tests.stopping import Stop
 EPOCHS = 4
 TRAINING = Training(epochs=EPOCHS, batch_size=50, learning_rate=0.05, momentum=0.5, checkpoints=(0, 1, 2, 3))
 RECIPE = Recipe(training=TRAINING, dataset="mnist5k", regularizers=parse("al2"), train_size=100)
-OTHER = replace(RECIPE, seed=1)
+OTHER = replace(RECIPE, seed=1, corruption=Corruption(seed=1))
 CPU = Execution(device="cpu")
 FILES = (
     "recipe.toml", "state.json", "metrics.csv", "labels.npz", "resume.safetensors",
@@ -231,3 +232,36 @@ def test_a_store_from_before_there_were_seals_is_read_and_continued(stores, whol
     (run.path / "state.json").write_text(json.dumps(known))
     assert len(run.metrics()) == 2
     assert content(carry_out(run, CPU)) == whole
+
+
+def looks(run: RunDirectory) -> list[Callable[[], object]]:
+    """All that commands read of a finished run, a file or some at a time."""
+    return [
+        lambda: run.recipe,
+        run.metrics,
+        lambda: artifact.read(run.labels()),
+        lambda: run.dynamics(100),
+        *(lambda epoch=epoch: run.load_checkpoint(epoch) for epoch in range(EPOCHS)),
+    ]
+
+
+@pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.__name__)
+@pytest.mark.parametrize("file", [file for file in FILES if file != "resume.safetensors"])
+def test_looking_at_a_damaged_finished_run_names_the_file(stores, tmp_path, file, damage):
+    """Whatever needs it says so; all else is as before."""
+    root = tmp_path / "runs"
+    shutil.copytree(stores[None], root)
+    path, other = (Store(root).open(recipe).path / file for recipe in (RECIPE, OTHER))
+    damage(path, other)
+    said = []
+    for look in looks(RunDirectory(Store(root).open(RECIPE).path)):
+        with contextlib.suppress(MemstudyError):
+            look()
+            continue
+        with pytest.raises(MemstudyError) as caught:
+            look()
+        said.append(str(caught.value))
+    assert said
+    assert all(path.name in sentence for sentence in said)
+    listed = problem(RunDirectory(Store(root).open(RECIPE).path)) is not None
+    assert listed == (file in ("recipe.toml", "state.json", "metrics.csv"))  # what `runs` and `table` read

@@ -122,6 +122,7 @@ def show(
     from memstudy.cli.progress import Voice
     from memstudy.data import artifact, sources
     from memstudy.report import noise
+    from memstudy.store import RunDirectory
 
     voice = Voice(quiet=as_json)
     plain = dataset is None and not any(reading.values())
@@ -135,7 +136,7 @@ def show(
             f"there is no file {quoted(str(file))}, and no image set of that name or path (looked for in "
             f"{sources.data_directory(data_dir)}); 'memstudy data list' lists the sets."
         )
-    path = file / "labels.npz" if file.is_dir() else file
+    path = RunDirectory(file.resolve()).labels() if file.is_dir() else file
     made = artifact.read(path) if plain else _made_of(path, dataset, reading, data_dir, voice.say)
     for name, text in noise.describe(made).items():
         voice.say(f"{name:<14} {text}")

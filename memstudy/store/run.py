@@ -98,7 +98,10 @@ class RunDirectory:
 
     def state(self) -> dict[str, Any]:
         """The content of state.json; a new run's if there is none."""
-        return states.read(self.path / STATE)
+        path = self.path / STATE
+        if not path.is_file() and (self.path / METRICS).is_file():
+            raise files.damaged(path, "it is gone")
+        return states.read(path)
 
     @property
     def floor(self) -> float:
@@ -271,7 +274,7 @@ class RunDirectory:
 
     def labels(self) -> Path:
         """The file of the run's labels; a MemstudyError if it is not the one that was written."""
-        if (self.path / LABELS).is_file():
+        if LABELS in self.checksums() and (self.path / LABELS).is_file():
             self._load(LABELS)
         return self.path / LABELS
 
@@ -335,8 +338,6 @@ class RunDirectory:
 
     def _check(self, epochs: int) -> None:
         """Whether all that belongs to the first `epochs` epochs is what was written."""
-        if not self.exists:
-            raise files.damaged(self.path / STATE, "it is gone")
         for epoch in self.recipe.training.checkpoints:
             if epoch < epochs:
                 self._load(checkpoint_name(epoch))
