@@ -60,9 +60,7 @@ class Execution:
     """With what a run is carried out; none of it is part of the recipe."""
 
     device: str = "auto"
-    threads: int | Literal["auto"] | None = (
-        None  # None: as it was begun with, or 1; auto: or as is usual for its network
-    )
+    threads: int | Literal["auto"] | None = None  # None: as begun, else 1; auto: else as is usual for its network
     capture: bool = True  # on a GPU: replay steps instead of launching their kernels one by one
     data_dir: Path | None = None
     download: bool = False
