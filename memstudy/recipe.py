@@ -22,11 +22,14 @@ import tomli_w
 from memstudy.errors import MemstudyError, quoted, reason, unknown
 
 Option = float | int | str | bool
+MOST_EPOCHS = 1_000_000
+"""Of a run (ours): each has a row of its own in what is written."""
 
 
 def _whole(name: str, value: object, low: int, high: int = 2**53) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value < high:
-        raise MemstudyError(f"{name} must be a whole number of at least {low}, not {quoted(value)}.")
+        most = f" and at most {high - 1:,}" if high < 2**53 else ""
+        raise MemstudyError(f"{name} must be a whole number of at least {low}{most}, not {quoted(value)}.")
     return value
 
 
@@ -166,7 +169,7 @@ class Training:
     clip: float = 0.0
 
     def __post_init__(self) -> None:
-        epochs = _whole("the number of epochs", self.epochs, 1)
+        epochs = _whole("the number of epochs", self.epochs, 1, MOST_EPOCHS + 1)
         _whole("the batch size", self.batch_size, 1)
         _whole("the number of warm-up epochs", self.warmup, 0)
         rate = number("the learning rate", self.learning_rate)

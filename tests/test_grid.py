@@ -277,7 +277,7 @@ def test_seeds_may_be_counted_as_on_the_command_line(tmp_path):
             for epochs in ("3", "'1'", "[]", "[2]", "[-1]", "[0.0]", "[true]", "['0']", "[[0]]")
         ),
         ("[grid]\nreg = []", "describes no run"),
-        ("[grid]\nreg = 3", "does not describe a study"),
+        ("[grid]\nreg = 3", "reg must be names of regularizers"),
         ("[grid]\nreg = 'bn'\n[options.al2]\nadvance = 2", r"uses 'al2'.*or remove that table"),
         ("[grid]\nreg = 'al2'\n[options]\nal2 = 2", "does not describe a study"),
         ("options = 3", "must be a table"),
@@ -308,3 +308,9 @@ def test_a_mistake_is_one_sentence(tmp_path, text, says):
 def test_missing_file(tmp_path):
     with pytest.raises(MemstudyError, match="cannot read the study"):
         grid.read(tmp_path / "none.toml")
+
+
+@pytest.mark.parametrize("value", ["3", "true", "[3]", "['bare', 1.5]"])
+def test_regularizers_that_are_no_text_are_told(tmp_path, value):
+    with pytest.raises(MemstudyError, match=r"^reg must be names of regularizers joined by \+, such as 'bn\+al2'"):
+        grid.read(written(tmp_path, f"[grid]\nreg = {value}\n"))

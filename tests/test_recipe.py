@@ -251,6 +251,7 @@ NO_NUMBERS = [math.nan, math.inf, -math.inf, 10**400, True, "1", None]
         *(("normalization", value) for value in ("", "imagenet", None)),
         *(("train_size", value) for value in (0, -1, 10.0, True, "10")),
         *((field, value) for field in ("epochs", "batch_size") for value in (0, -1, 1.0, True, "3", None)),
+        ("epochs", 1_000_001),
         *((field, value) for field in ("seed", "c_seed") for value in (-1, 0.0, True, "3", None)),
         *((field, v) for field in ("dataset", "network", "c_rule") for v in ("", "a b", "../x", "a/b", 3, None)),
         *(("checkpoints", (value,)) for value in (25, 1000, -1, 2.0, True, "3", None)),
@@ -268,6 +269,11 @@ NO_NUMBERS = [math.nan, math.inf, -math.inf, 10**400, True, "1", None]
 def test_invalid_values_are_refused(field, value):
     with pytest.raises(MemstudyError):
         changed(**{field: value})
+
+
+def test_so_many_epochs_that_nobody_can_list_them_are_refused_at_once():
+    with pytest.raises(MemstudyError, match="epochs must be a whole number of at least 1 and at most 1,000,000"):
+        presets.build("al2", epochs=10**9, checkpoints=10**9)
 
 
 @pytest.mark.parametrize(

@@ -79,7 +79,11 @@ def canonical(name: str) -> str:
 
 
 def names(text: str) -> list[str]:
-    """`"BN + dropout"` → `["bn", "do"]`, unchecked; none for `"bare"`."""
+    """`"BN + dropout"` → `["bn", "do"]`, unchecked; none for `"bare"`. A MemstudyError for what is no text."""
+    if not isinstance(text, str):
+        raise MemstudyError(
+            f"reg must be names of regularizers joined by +, such as 'bn+al2', not {quoted(text)}."
+        )
     found = [canonical(name) for name in text.split("+")]
     return [] if found == [BARE] else found
 
