@@ -104,8 +104,9 @@ def recorded(monkeypatch):
 
 @pytest.mark.parametrize(
     "choices",
-    [{"reg": reg} for reg in [*sorted(set(METHODS) - {"olm"}), "bn+do+wd+al2", "do+loco+normloss+pilcro"]]
+    [{"reg": reg} for reg in [*sorted(set(METHODS) - {"olm", "oni"}), "bn+do+wd+al2", "do+loco+normloss+pilcro"]]
     + [
+        {"reg": "oni", "options": {"oni": {"iterations": 1}}},  # each more takes as long again
         {"reg": "normloss", "options": {"normloss": {"decoupled": True}}},
         {"reg": "pilcro", "options": {"pilcro": {"of": "logits"}}},
         {"schedule": "cosine", "warmup": 1, "nesterov": True},

@@ -323,8 +323,10 @@ def test_interrupted_run_says_how_to_continue(tmp_path, monkeypatch, number, cod
 
 @pytest.mark.parametrize(
     "send",
-    [subprocess.Popen.send_signal, lambda process, number: os.killpg(process.pid, number)],
-    ids=["to the parent alone", "to all, as a terminal does"],
+    [
+        pytest.param(subprocess.Popen.send_signal, marks=pytest.mark.slow, id="to the parent alone"),
+        pytest.param(lambda process, number: os.killpg(process.pid, number), id="to all, as a terminal does"),
+    ],
 )
 def test_interrupted_study_saves_and_starts_nothing_more(tmp_path, send):
     (tmp_path / "s.toml").write_text('name = "three"\nseeds = [0, 1, 2]\n[grid]\nepochs = 200\ntrain_size = 400\n')

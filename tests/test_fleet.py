@@ -118,7 +118,7 @@ def test_members_start_one_a_turn_and_no_more_than_its_size(tmp_path):
     fleet.stop()
 
 
-@pytest.mark.parametrize("turns", [1, 2, 3])
+@pytest.mark.parametrize("turns", [*(pytest.param(turns, marks=pytest.mark.slow) for turns in (1, 2)), 3])
 def test_stopped_it_saves_all_and_the_same_command_continues(tmp_path, turns):
     recipes = [recipe_of(seed=seed, epochs=5, reg="do") for seed in range(3)]
     fleet, _, _ = together(tmp_path, recipes, until=lambda done: done == turns)
