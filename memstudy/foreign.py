@@ -191,8 +191,13 @@ def told(error: BaseException) -> str:
     """An exception in one line, with its place in the user's file: `ValueError: no (nets.py:12)`."""
     place = _place(error)
     message = error.msg if isinstance(error, SyntaxError) else str(error)
-    line = f"{type(error).__name__}: {' '.join(message.split())[:LONGEST]}".rstrip(".: ")
+    line = _line(error, message)
     return line if place is None else f"{line} ({place})"
+
+
+def _line(error: BaseException, message: str) -> str:
+    """An exception's kind and what it says, in one line: `ValueError: no`."""
+    return f"{type(error).__name__}: {' '.join(message.split())[:LONGEST]}".rstrip(".: ")
 
 
 def _place(error: BaseException) -> str | None:
@@ -247,9 +252,8 @@ def blame(error: BaseException) -> str | None:
         return None
     own = max(found.values(), key=len)
     (outermost, _), (innermost, line) = own[0], own[-1]
-    text = f"{type(error).__name__}: {' '.join(str(error).split())[:LONGEST]}".rstrip(".: ")
     place = located(innermost.f_code.co_filename, line)
-    return f"{' or '.join(found)} raised {text} in {outermost.f_code.co_name} ({place})"
+    return f"{' or '.join(found)} raised {_line(error, str(error))} in {outermost.f_code.co_name} ({place})"
 
 
 @contextmanager

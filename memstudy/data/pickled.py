@@ -25,7 +25,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from memstudy.errors import quoted
+from memstudy.errors import quoted, reason
 
 LIMIT = 2**26
 """Bytes: no larger pickle or tensor is read. CIFAR-10's human labels have 2.4 million."""
@@ -57,7 +57,7 @@ def read(content: bytes) -> Any:
     except ValueError:
         raise
     except Exception as error:  # there are more ways to be no zip, and no pickle, than can be listed
-        raise ValueError(" ".join(str(error).split()) or type(error).__name__) from error
+        raise ValueError(reason(error)) from error
 
 
 def _pickle(archive: zipfile.ZipFile) -> zipfile.ZipInfo:
