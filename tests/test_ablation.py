@@ -20,15 +20,15 @@ from memstudy.analysis import ablation, ablation_area, ablation_curve
 from memstudy.analysis.ablation import FRACTIONS, PROTOCOLS, area, curve, falls, interval
 from memstudy.data import artifact
 from memstudy.data.images import ImageSet
+from memstudy.derived.ablation import measure as ablate
+from memstudy.derived.ablation.measure import Ablation
+from memstudy.derived.layers import behind, output_of
+from memstudy.derived.workbench import Workbench
 from memstudy.errors import MemstudyError
 from memstudy.models import Network, build
 from memstudy.randomness import torch_generator
 from memstudy.store import Store
 from memstudy.store.store import Selection
-from memstudy.study import ablate
-from memstudy.study.ablate import Ablation
-from memstudy.study.layers import behind, output_of
-from memstudy.study.trunk import Workbench
 
 over_protocols = pytest.mark.parametrize("protocol", PROTOCOLS)
 

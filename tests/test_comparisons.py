@@ -19,17 +19,20 @@ from memstudy import presets
 from memstudy.analysis import similarity as measures
 from memstudy.analysis.factorization import Pair, as_samples, factorize
 from memstudy.analysis.keep import KeepRule, parse_keep
+from memstudy.derived.layers import output_of
+from memstudy.derived.similarity import bundles, streams
+from memstudy.derived.similarity import digest as comparison
+from memstudy.derived.similarity import figures as similarity
+from memstudy.derived.similarity import measure as compare
+from memstudy.derived.similarity import plan as comparisons
+from memstudy.derived.similarity.bundles import Size
+from memstudy.derived.similarity.plan import What
+from memstudy.derived.workbench import Workbench
 from memstudy.errors import MemstudyError
 from memstudy.models import Network, build
 from memstudy.randomness import torch_generator
-from memstudy.report import comparison, similarity
 from memstudy.store import Store
-from memstudy.study import bundles, compare, comparisons, streams
-from memstudy.study.bundles import Size
 from memstudy.study.carry_out import Execution, carry_out
-from memstudy.study.comparisons import What
-from memstudy.study.layers import output_of
-from memstudy.study.trunk import Workbench
 from tests.benchmarks.bench_cca import store_noise, streamed_growth
 from tests.benchmarks.memory import in_fresh_process
 

@@ -35,16 +35,16 @@ from memstudy.analysis.dynamics import (
 from memstudy.analysis.records import LARGEST, record
 from memstudy.cli import main
 from memstudy.data import artifact, dataset
+from memstudy.derived.dynamics import figures as dynamics_figures
+from memstudy.derived.dynamics import measure as study
+from memstudy.derived.dynamics import tables as report
+from memstudy.derived.workbench import Workbench
 from memstudy.errors import Interrupted
 from memstudy.recipe import spread
-from memstudy.report import dynamics as report
-from memstudy.report import dynamics_figures
 from memstudy.store import Store
 from memstudy.store.records import KINDS, MOST, Dynamics, Records, usual
 from memstudy.store.store import Selection
-from memstudy.study import dynamics as study
 from memstudy.study.carry_out import Execution, carry_out
-from memstudy.study.trunk import Workbench
 from memstudy.training import DeviceData, predict
 from tests.sentences import refused
 from tests.stopping import Stop

@@ -11,10 +11,10 @@ from click.testing import CliRunner
 from memstudy import presets
 from memstudy.cli import main
 from memstudy.data import artifact, dataset
+from memstudy.derived.export import default_epoch, memorizing_from
+from memstudy.derived.workbench import Workbench
 from memstudy.store import Store
 from memstudy.study.carry_out import Execution, carry_out
-from memstudy.study.export import default_epoch, memorizing_from
-from memstudy.study.trunk import Workbench
 from memstudy.training import DeviceData, predict
 
 RATE = 0.4

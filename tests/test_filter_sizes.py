@@ -12,12 +12,12 @@ import torch
 from memstudy import models, presets
 from memstudy.analysis import filter_sizes
 from memstudy.data import sources
+from memstudy.derived.filters import measure as study
+from memstudy.derived.filters import tables as report
 from memstudy.randomness import torch_generator
 from memstudy.regularizers.base import weighted_layers
 from memstudy.regularizers.loco import LocoReg, weighted_squares
-from memstudy.report import filters as report
 from memstudy.store import Store
-from memstudy.study import filters as study
 from memstudy.study.carry_out import Execution, carry_out
 
 METHODS = [LocoReg(), LocoReg(eta=1.8), LocoReg(eta=1.8, mean_one=True), LocoReg(eta=1), LocoReg(eta=1.4, gamma=2)]

@@ -19,11 +19,11 @@ from scipy.stats import binomtest, kstest
 from memstudy.analysis import filters
 from memstudy.analysis.filters import CHOICES, COMPARISONS, Tally, tallies
 from memstudy.cli import main
+from memstudy.derived.filters import measure as study
+from memstudy.derived.filters import tables as report
 from memstudy.errors import MemstudyError
-from memstudy.report import filters as report
 from memstudy.report import published
 from memstudy.store import Store
-from memstudy.study import filters as study
 
 CENTER, NEIGHBOR = COMPARISONS
 

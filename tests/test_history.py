@@ -9,11 +9,16 @@ import pytest
 import torch
 
 from memstudy.analysis.keep import KeepRule
+from memstudy.derived.ablation import measure as ablate
+from memstudy.derived.columns import read
+from memstudy.derived.dynamics import measure as dynamics
+from memstudy.derived.filters import measure as filters
+from memstudy.derived.landscape import measure as landscape
+from memstudy.derived.probe import measure as probe
+from memstudy.derived.similarity import measure as compare
+from memstudy.derived.similarity.plan import What
+from memstudy.derived.workbench import Workbench
 from memstudy.store import Store
-from memstudy.study import ablate, compare, dynamics, filters, landscape, probe
-from memstudy.study.comparisons import What
-from memstudy.study.derived import read
-from memstudy.study.trunk import Workbench
 
 ANALYSES = {
     "svcca": lambda runs, bench, tell: compare.compare(runs, bench, keep=KeepRule(), epochs=[1], on_pair=tell),

@@ -19,8 +19,10 @@ LAYERS = (
     ("analysis",),
     ("training",),
     ("store",),
-    ("study",),
     ("report",),
+    ("derived",),
+    ("papers",),
+    ("study",),
     ("cli",),
     ("__main__",),
 )

@@ -18,15 +18,15 @@ from torch.nn.utils import parametrize
 from memstudy import models, presets
 from memstudy.analysis import landscape, perturbation
 from memstudy.analysis.landscape import correlation, max_over_min, measured, predicted, variation
+from memstudy.derived.landscape import measure as study
+from memstudy.derived.landscape import tables as report
+from memstudy.derived.workbench import Workbench
 from memstudy.errors import MemstudyError
 from memstudy.randomness import torch_generator
 from memstudy.regularizers.pilcro import importance
 from memstudy.report import frames
-from memstudy.report import landscape as report
 from memstudy.store import Store
-from memstudy.study import landscape as study
 from memstudy.study.carry_out import Execution, carry_out
-from memstudy.study.trunk import Workbench
 from memstudy.training.state import build_network
 from tests.test_pilcro import NETWORKS, convolutions, normal, path_counts
 

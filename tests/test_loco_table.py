@@ -11,7 +11,8 @@ import pytest
 from scipy.stats import ttest_ind, ttest_rel
 
 from memstudy import presets
-from memstudy.report import loco, published
+from memstudy.papers.loco_reg import tables as loco
+from memstudy.report import published
 from memstudy.store import Status, Store
 from memstudy.store.metrics import MEASURED
 from memstudy.store.store import Selection

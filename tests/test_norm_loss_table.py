@@ -10,8 +10,10 @@ import pytest
 from scipy.stats import ttest_rel
 
 from memstudy import presets
-from memstudy.report import norm_loss, norm_loss_figures, published
-from memstudy.report.norm_loss_runs import errors, usual
+from memstudy.papers.norm_loss import figures as norm_loss_figures
+from memstudy.papers.norm_loss import tables as norm_loss
+from memstudy.papers.norm_loss.runs import errors, usual
+from memstudy.report import published
 from memstudy.store import Status, Store
 from memstudy.store.metrics import MEASURED
 from memstudy.store.store import Selection

@@ -10,18 +10,17 @@ import torch
 from memstudy import foreign, presets, recipe
 from memstudy.analysis.keep import parse_keep
 from memstudy.data import sources
+from memstudy.derived.ablation.measure import ablate
+from memstudy.derived.export import cleanlab
+from memstudy.derived.landscape.measure import landscapes
+from memstudy.derived.probe.measure import probes
+from memstudy.derived.similarity.measure import compare
+from memstudy.derived.workbench import Workbench
 from memstudy.errors import MemstudyError
-from memstudy.store import Store
+from memstudy.store import Store, code
 from memstudy.store import state as states
-from memstudy.study import code
-from memstudy.study.ablate import ablate
 from memstudy.study.carry_out import Execution, carry_out
-from memstudy.study.compare import compare
 from memstudy.study.executor import carry_out_all
-from memstudy.study.export import cleanlab
-from memstudy.study.landscape import landscapes
-from memstudy.study.probe import probes
-from memstudy.study.trunk import Workbench
 from memstudy.study.watcher import Watcher
 from tests.sentences import refused
 from tests.study_of_others import LAYERS, METHOD, NET, new_process, package

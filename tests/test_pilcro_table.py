@@ -10,11 +10,11 @@ import pandas as pd
 import pytest
 
 from memstudy import presets
-from memstudy.report import pilcro
+from memstudy.derived.landscape import measure as study
+from memstudy.papers.pilcro import tables as pilcro
 from memstudy.store import Status, Store
 from memstudy.store.metrics import MEASURED
 from memstudy.store.store import Selection
-from memstudy.study import landscape as study
 
 SLOW, FAST, NEVER = (0.1, 0.41, 0.62, 0.71), (0.5, 0.62, 0.7, 0.9), (0.1, 0.1, 0.1, 0.1)
 

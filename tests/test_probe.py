@@ -22,15 +22,15 @@ from memstudy import presets
 from memstudy.analysis.probe import C, probe
 from memstudy.data import artifact
 from memstudy.data.images import ImageSet
+from memstudy.derived.layers import output_of
+from memstudy.derived.probe import measure as study
+from memstudy.derived.probe import tables as report
+from memstudy.derived.training_set import training_set
+from memstudy.derived.workbench import Workbench
 from memstudy.models import build
 from memstudy.randomness import torch_generator
-from memstudy.report import probe as report
 from memstudy.store import RunDirectory, Store
 from memstudy.store.store import Selection
-from memstudy.study import probe as study
-from memstudy.study.layers import output_of
-from memstudy.study.training_set import training_set
-from memstudy.study.trunk import Workbench
 from memstudy.training import TrainingState
 from tests.sentences import refused
 

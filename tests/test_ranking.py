@@ -16,14 +16,16 @@ from scipy import stats
 
 from memstudy import presets
 from memstudy.analysis.ablation import FRACTIONS
+from memstudy.derived.ablation import measure as ablate
+from memstudy.derived.landscape import measure as landscape
+from memstudy.derived.ranking import figures as ranking_figures
+from memstudy.derived.ranking import tables as ranking
+from memstudy.derived.ranking.methods import _words, groups
 from memstudy.recipe import Corruption
 from memstudy.regularizers import label
-from memstudy.report import ranking, ranking_figures
-from memstudy.report.methods import _words, groups
 from memstudy.store import Status, Store
 from memstudy.store.metrics import MEASURED
 from memstudy.store.store import Selection
-from memstudy.study import ablate, landscape
 
 EPOCHS = 2
 FINAL = {

@@ -25,14 +25,15 @@ import torch
 from memstudy import recipe as recipes
 from memstudy.analysis import filter_sizes, filters
 from memstudy.data import sources
+from memstudy.derived import columns as derived
+from memstudy.derived.workbench import NotFinite, Workbench
 from memstudy.errors import MemstudyError
 from memstudy.regularizers.loco import LocoReg
 from memstudy.store import RunDirectory, Store, metrics, resume, tensors
 from memstudy.store import state as states
 from memstudy.store.run import checkpoint_name
-from memstudy.study import derived, grid
+from memstudy.study import grid
 from memstudy.study.carry_out import Execution, carry_out
-from memstudy.study.trunk import NotFinite, Workbench
 from memstudy.training import Placement, TrainingState
 from tests.stopping import Stop
 from tests.test_damage import RECIPE

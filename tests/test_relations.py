@@ -16,10 +16,11 @@ import torch
 
 from memstudy import presets
 from memstudy.data import sources
-from memstudy.report import comparison, similarity
+from memstudy.derived.columns import read
+from memstudy.derived.similarity import digest as comparison
+from memstudy.derived.similarity import figures as similarity
+from memstudy.derived.similarity.plan import began, is_twin, kind, plan, relation, start
 from memstudy.store import Store
-from memstudy.study.comparisons import began, is_twin, kind, plan, relation, start
-from memstudy.study.derived import read
 from memstudy.training.state import build_network
 
 RESULTS = Path(__file__).parents[1] / "studies" / "results"

@@ -19,8 +19,15 @@ from memstudy.analysis import ablation
 from memstudy.analysis.keep import parse_keep
 from memstudy.cli import pipeline
 from memstudy.data import artifact, sources, transitions
+from memstudy.derived.ablation import figures as ablation_figures
+from memstudy.derived.ablation import measure as ablate
+from memstudy.derived.similarity import digest as comparison
+from memstudy.derived.similarity import figures as similarity
+from memstudy.derived.similarity import measure as compare
+from memstudy.derived.workbench import Workbench
+from memstudy.papers.al2 import figures, tables
 from memstudy.recipe import Regularizer
-from memstudy.report import comparison, figures, frames, published, similarity, tables
+from memstudy.report import frames, published
 from memstudy.report.frames import differences_from_paper, settings
 from memstudy.report.saving import save
 from memstudy.report.sheet import markdown_row, tex
@@ -28,8 +35,6 @@ from memstudy.report.summary import run_summary
 from memstudy.report.verdict import verdict, verdict_text
 from memstudy.store import Store
 from memstudy.store.run import RunDirectory, run_name
-from memstudy.study import ablate, compare
-from memstudy.study.trunk import Workbench
 from tests.sentences import Sentences
 from tests.study_store import first_epochs
 
@@ -381,7 +386,7 @@ def test_ablation_figure_counts_a_run_once(store, small_source):
     """Bands are over seeds: the orders of one network are averaged before."""
     selection = store.select()
     curves = ablate.ablate(selection, Workbench(torch.device("cpu")), orders=3, seed=0, epochs=[2])
-    figures.draw_ablation(selection)
+    ablation_figures.draw_ablation(selection)
     data = pd.read_csv(selection.path / "figures" / "ablation.csv")
     assert len(data) == 8 * len(ablation.PROTOCOLS) * len(ablation.FRACTIONS)
     row = data.iloc[30]

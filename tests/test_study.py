@@ -16,11 +16,13 @@ from memstudy import presets
 from memstudy.analysis import ablation, similarity
 from memstudy.analysis.factorization import Pair, as_samples, factorize
 from memstudy.analysis.keep import parse_keep
+from memstudy.derived.ablation import measure as ablate
+from memstudy.derived.rows import Rows
+from memstudy.derived.similarity import measure as compare
+from memstudy.derived.similarity import plan as comparisons
+from memstudy.derived.workbench import NotFinite, Workbench
 from memstudy.errors import MemstudyError
 from memstudy.store import Store
-from memstudy.study import ablate, compare, comparisons
-from memstudy.study.rows import Rows
-from memstudy.study.trunk import NotFinite, Workbench
 from tests.study_store import small_recipes
 
 VARIANCE = parse_keep("variance:0.99")

@@ -47,10 +47,10 @@ def ablate(
     """
     from memstudy.cli.pipeline import ablation_step
     from memstudy.cli.progress import Voice
-    from memstudy.report import figures
+    from memstudy.derived.ablation import figures
+    from memstudy.derived.ablation.measure import Ablation
+    from memstudy.derived.workbench import Workbench
     from memstudy.store import Store
-    from memstudy.study.ablate import Ablation
-    from memstudy.study.trunk import Workbench
     from memstudy.training import numerics, resolve_device
 
     what = Ablation(layer, unit, clamp, images, labels)

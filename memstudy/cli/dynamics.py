@@ -23,8 +23,8 @@ def dynamics(runs: tuple[str, ...], study: str | None, samples: bool, runs_dir: 
     """
     from memstudy.cli.pipeline import dynamics_step, figure_step
     from memstudy.cli.progress import Voice
+    from memstudy.derived.dynamics.measure import write_samples
     from memstudy.store import Store
-    from memstudy.study.dynamics import write_samples
 
     voice, selection = Voice(quiet=as_json), Store(runs_dir).select(runs, study)
     summary = dynamics_step(selection, voice)

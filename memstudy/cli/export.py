@@ -45,9 +45,9 @@ def export(
     from memstudy import files
     from memstudy.cli.progress import Voice
     from memstudy.data.corruption import RULES
+    from memstudy.derived.export import cleanlab, default_epoch, memorizing_from
+    from memstudy.derived.workbench import Workbench
     from memstudy.store import Store
-    from memstudy.study.export import cleanlab, default_epoch, memorizing_from
-    from memstudy.study.trunk import Workbench
     from memstudy.training import numerics, resolve_device
 
     if output.suffix != ".npz":

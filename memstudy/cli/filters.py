@@ -45,8 +45,8 @@ def filters(
     """
     from memstudy.cli.pipeline import filter_step
     from memstudy.cli.progress import Voice
+    from memstudy.derived.filters import measure as study_filters
     from memstudy.store import Store
-    from memstudy.study import filters as study_filters
     from memstudy.training import numerics
 
     voice = Voice(quiet=as_json)

@@ -37,8 +37,8 @@ def landscape(
     """
     from memstudy.cli.pipeline import figure_step, landscape_step
     from memstudy.cli.progress import Voice
+    from memstudy.derived.workbench import Workbench
     from memstudy.store import Store
-    from memstudy.study.trunk import Workbench
     from memstudy.training import numerics, resolve_device
 
     chosen = options.epochs("--epochs", epochs)

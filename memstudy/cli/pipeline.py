@@ -18,33 +18,36 @@ import torch
 from memstudy import files
 from memstudy.analysis.keep import KeepRule, parse_keep
 from memstudy.cli.progress import Voice, counted
+from memstudy.derived.ablation import figures as ablation_figures
+from memstudy.derived.ablation import measure as ablate
+from memstudy.derived.columns import read
+from memstudy.derived.dynamics import figures as dynamics_figures
+from memstudy.derived.dynamics import measure as dynamics
+from memstudy.derived.dynamics import tables as dynamics_report
+from memstudy.derived.filters import measure as filters
+from memstudy.derived.filters import tables as filter_report
+from memstudy.derived.landscape import measure as landscape
+from memstudy.derived.landscape import tables as landscape_report
+from memstudy.derived.layers import TRUNK
+from memstudy.derived.probe import measure as probe
+from memstudy.derived.probe import tables as probe_report
+from memstudy.derived.ranking import figures as ranking_figures
+from memstudy.derived.ranking import tables as ranking
+from memstudy.derived.similarity import digest as comparison
+from memstudy.derived.similarity import figures as similarity
+from memstudy.derived.similarity import measure as compare
+from memstudy.derived.similarity.plan import What
+from memstudy.derived.workbench import Workbench
 from memstudy.errors import Interrupted, MemstudyError, unknown
-from memstudy.report import (
-    comparison,
-    dynamics_figures,
-    figures,
-    loco,
-    norm_loss,
-    norm_loss_figures,
-    pilcro,
-    ranking,
-    ranking_figures,
-    similarity,
-    tables,
-)
-from memstudy.report import dynamics as dynamics_report
-from memstudy.report import filters as filter_report
-from memstudy.report import landscape as landscape_report
-from memstudy.report import probe as probe_report
-from memstudy.report.frames import Setting, settings
+from memstudy.papers.al2 import figures, tables
+from memstudy.papers.loco_reg import tables as loco
+from memstudy.papers.norm_loss import figures as norm_loss_figures
+from memstudy.papers.norm_loss import tables as norm_loss
+from memstudy.papers.pilcro import tables as pilcro
+from memstudy.report.frames import Setting, settings, suffix
 from memstudy.report.sheet import Sheet
 from memstudy.store.store import Selection
-from memstudy.study import ablate, compare, dynamics, filters, landscape, probe
-from memstudy.study.comparisons import What
-from memstudy.study.derived import read
 from memstudy.study.grid import ANALYSES, COUNTS, TABLES, USUAL_ANALYSES
-from memstudy.study.layers import TRUNK
-from memstudy.study.trunk import Workbench
 
 DEFAULT_ORDERS = 5
 SHEETS: dict[str, tuple[Callable[[Selection], list[Sheet]], Callable[[Selection], str]]] = {
@@ -64,7 +67,7 @@ DERIVED = "derived.json"
 DRAWERS: dict[str, tuple[Callable[[Selection], list[Path]], str | None]] = {
     "training": (figures.draw_training, None),
     "svcca": (similarity.draw, What().coefficients),
-    "ablate": (figures.draw_ablation, ablate.CURVES),
+    "ablate": (ablation_figures.draw_ablation, ablate.CURVES),
     "probe": (probe_report.draw, probe.PROBES),
     "filters": (filter_report.draw, filters.LOG_WEIGHTS),
     "landscape": (landscape_report.draw, landscape.PIXELS),
@@ -318,7 +321,7 @@ def table_step(
         own = _tables(selection, setting, areas, wanted, epochs)
         if not own and set(wanted) - set(SHEETS):
             voice.say(f"{setting.title}: no epoch to tabulate is trained yet.")
-        found += [replace(table, name=table.name + figures.suffix(index)) for table in own]
+        found += [replace(table, name=table.name + suffix(index)) for table in own]
     absent = [name for name in wanted if name not in SHEETS and name not in {table.name for table in found}]
     reasons = {name: _why_none(name, selection, epochs) for name in absent}
     for name in (name for name in wanted if name in SHEETS):

@@ -62,8 +62,8 @@ def study(
     and tabulated are passed over, and the first that the time is up for ends the command.
     """
     from memstudy.cli.progress import Voice
-    from memstudy.store import Store
-    from memstudy.study import code, grid
+    from memstudy.store import Store, code
+    from memstudy.study import grid
     from memstudy.study.carry_out import Execution
     from memstudy.study.interruption import stop_on_sigterm
     from memstudy.training import Ranks

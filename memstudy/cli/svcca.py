@@ -68,10 +68,10 @@ def svcca(
     """
     from memstudy.cli.pipeline import svcca_step
     from memstudy.cli.progress import Voice
-    from memstudy.report import similarity
+    from memstudy.derived.similarity import figures as similarity
+    from memstudy.derived.similarity.plan import What
+    from memstudy.derived.workbench import Workbench
     from memstudy.store import Store
-    from memstudy.study.comparisons import What
-    from memstudy.study.trunk import Workbench
     from memstudy.training import numerics, resolve_device
 
     what, chosen = What(layer, positions), options.epochs("--epochs", epochs)

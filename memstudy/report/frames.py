@@ -14,8 +14,9 @@ from memstudy import presets
 from memstudy.recipe import Option, Recipe, Regularizer
 from memstudy.regularizers import label, options
 from memstudy.store import RunDirectory
-from memstudy.study.comparisons import METHOD
 
+AL2 = "al2"
+"""What twins differ by: a baseline and the same with AL2."""
 WITHOUT, WITH = "without AL2", "with AL2"
 BASELINES = {"bare": "Bare", "bn": "BN", "do": "DO", "wd": "WD"}
 
@@ -62,14 +63,14 @@ class Setting:
 
 def _labels(run: RunDirectory) -> dict[str, Any]:
     regularizers = run.recipe.regularizers
-    baseline = label(r for r in regularizers if r.name != METHOD)
+    baseline = label(r for r in regularizers if r.name != AL2)
     return {
         "run": run.name,
         "seed": run.recipe.seed,
         "seeds": seeds(run.recipe),
         "reg": label(regularizers),
         "baseline": BASELINES.get(baseline, baseline),
-        "al2": WITH if run.recipe.options(METHOD) is not None else WITHOUT,
+        "al2": WITH if run.recipe.options(AL2) is not None else WITHOUT,
     }
 
 
@@ -126,6 +127,16 @@ def _options(regularizer: Regularizer, versions: Sequence[Regularizer]) -> str:
     return "".join(
         f", {regularizer.name}.{name} {_text(value)}" for name, value in own.items() if len(values[name]) > 1
     )
+
+
+def suffix(index: int) -> str:
+    """What names of a group's files end in: nothing for the first, then -2, -3 …"""
+    return f"-{index + 1}" if index else ""
+
+
+def merged(table: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
+    """A derived table's rows of some runs, in their order, with the columns of `labels`; maybe none."""
+    return labels.merge(table, on="run") if len(table) else table
 
 
 def groups(runs: Iterable[RunDirectory]) -> list[tuple[Setting, pd.DataFrame]]:

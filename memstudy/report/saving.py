@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import re
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import matplotlib as mpl
@@ -11,12 +13,17 @@ mpl.use("Agg")  # files only: no display is needed, and none is opened
 
 import matplotlib.pyplot as plt
 import pandas as pd
+import seaborn as sns
 from matplotlib.figure import Figure
 from matplotlib.ticker import AutoLocator, MaxNLocator
 
 from memstudy import files
 from memstudy.report.lettering import settle
+from memstudy.store.store import Selection
 
+HEIGHT = 2.6  # inches, of one panel
+Drawn = tuple[str, pd.DataFrame, sns.FacetGrid, str]
+"""A figure to be written: a file name without ending, the data, what is drawn, and the title."""
 FORMATS = ("svg", "pdf", "png")
 _UNDATED = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {"Software": None}}
 
@@ -41,6 +48,21 @@ def save(
     plt.close(figure)
     files.write(folder / f"{name}.csv", data.to_csv(index=False, lineterminator="\n"), how)
     return [folder / f"{name}.{ending}" for ending in (*FORMATS, "csv")]
+
+
+def written(selection: Selection, drawn: Iterable[Drawn], names: Sequence[str]) -> list[Path]:
+    """Write figures. Others of these names were drawn from numbers that are gone, and go too."""
+    folder = selection.path / "figures"
+    written = [path for figure in drawn for path in _save(folder, *figure)]
+    for path in set(folder.glob("*")) - set(written):
+        if re.sub(r"-\d+$", "", path.stem) in names:
+            files.remove([path])
+    return written
+
+
+def _save(folder: Path, name: str, data: pd.DataFrame, grid: sns.FacetGrid, title: str) -> list[Path]:
+    grid.figure.suptitle(title, y=1.02, va="bottom", fontsize="medium")
+    return save(folder, name, grid.figure, data)
 
 
 def _count_epochs(figure: Figure) -> None:

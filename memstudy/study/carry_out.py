@@ -26,13 +26,12 @@ from memstudy.analysis.records import record
 from memstudy.data import artifact, dataset
 from memstudy.data.dataset import CorruptedDataset
 from memstudy.data.label_files import LabelSource
+from memstudy.derived.workbench import REMADE
 from memstudy.errors import Interrupted, MemstudyError, RunFailed, quoted
-from memstudy.store import RunDirectory, Status, records
+from memstudy.store import RunDirectory, Status, code, records
 from memstudy.store.run import DYNAMICS, LABELS, RESUME
-from memstudy.study import code
 from memstudy.study.environment import environment
 from memstudy.study.interruption import Terminated, deferred
-from memstudy.study.trunk import REMADE
 from memstudy.study.watcher import Watcher
 from memstudy.training import (
     CapturedSteps,

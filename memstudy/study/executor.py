@@ -25,8 +25,7 @@ import torch
 
 from memstudy.errors import Interrupted, MemstudyError, RunFailed
 from memstudy.recipe import Recipe
-from memstudy.store import RunDirectory
-from memstudy.study import code
+from memstudy.store import RunDirectory, code
 from memstudy.study.carry_out import Execution
 from memstudy.study.fleet import NOT_STARTED, Fleet, Outcome
 from memstudy.study.interruption import Terminated, blocked, unblock

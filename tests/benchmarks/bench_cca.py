@@ -32,14 +32,14 @@ from memstudy import analysis, presets
 from memstudy.analysis.factorization import Pair, Stack, factorize
 from memstudy.analysis.keep import KeepRule
 from memstudy.analysis.similarity import all_coefficients, coefficients, pwcca, svcca
+from memstudy.derived.similarity import bundles, streams
+from memstudy.derived.similarity.measure import compare
+from memstudy.derived.similarity.plan import What, plan
+from memstudy.derived.workbench import Workbench
 from memstudy.models import Network
 from memstudy.randomness import numpy_generator, torch_generator
 from memstudy.store import Store
-from memstudy.study import bundles, streams
 from memstudy.study.carry_out import Execution, carry_out
-from memstudy.study.compare import compare
-from memstudy.study.comparisons import What, plan
-from memstudy.study.trunk import Workbench
 from memstudy.training.memory import returning_freed
 from tests.benchmarks.alternate import alternate
 from tests.benchmarks.memory import grown, in_fresh_process

@@ -1,0 +1,1 @@
+"""What is derived from runs: analyses, a folder each."""

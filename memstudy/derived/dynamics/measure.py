@@ -1,0 +1,188 @@
+"""Per-sample dynamics of some runs: which records tell that a label is wrong, and when each sample is learned."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from memstudy import files
+from memstudy.analysis import dynamics
+from memstudy.data import artifact
+from memstudy.data.artifact import Artifact
+from memstudy.derived.rows import Rows
+from memstudy.recipe import spread
+from memstudy.store import RunDirectory, Status
+from memstudy.store.records import HOW, Dynamics
+from memstudy.store.store import Selection
+
+AUCS, COUNTS, LOSSES = "dynamics.csv", "dynamics_counts.csv", "dynamics_losses.csv"
+KEY, VERSION = ("run", "records"), ("records",)
+CLEAN, CORRUPTED = "clean", "corrupted"
+MIXTURE = {CLEAN: "mixture, clean", CORRUPTED: "mixture, corrupted"}
+LOOKED = 25
+"""At how many epochs of a long run scores are judged, besides those that are kept."""
+SHOWN, BINS = 4, 40
+"""At how many epochs the distribution of losses is taken, and in how many bins."""
+
+
+def measure(
+    selection: Selection,
+    *,
+    on_run: Callable[[int, int], None] = lambda done, total: None,
+    on_left_out: Callable[[str], None] = lambda what: None,
+) -> None:
+    """Write three CSV files on the runs whose samples were recorded; `on_left_out` is told of others, and why.
+
+    dynamics.csv: `auc` of each of SCORES per (run, epoch, score), NaN where none or all are corrupted; of the
+        mixture also the `accuracy` at a posterior of .5.
+    dynamics_counts.csv: how many samples (`count`) of a `group`, clean or corrupted, have a `value` of a
+        `quantity`: the functions of `analysis.dynamics` by their names, on noisy labels and, `…_true`, on true
+        ones. The number of epochs, `epochs`, stands for never.
+    dynamics_losses.csv: `density` (per nat) of the `loss` (a bin's center) at four epochs: of clean and of
+        corrupted samples, whose areas add up to 1, and of the two components of the mixture.
+
+    A file of records that is damaged raises a MemstudyError that names it.
+    """
+    tables = {name: Rows(selection.path / name, KEY, VERSION) for name in (AUCS, COUNTS, LOSSES)}
+    with tables[AUCS], tables[COUNTS], tables[LOSSES]:
+        for done, run in enumerate(selection.runs):
+            key = (run.name, _version(run))
+            if not run.recorded:
+                on_left_out(f"{run.name}, of whose samples there are no records; {HOW}")
+            elif not run.epochs_done:
+                on_left_out(f"{run.name}, of which no epoch is finished")
+            elif all(len(table.find(*key)) for table in tables.values()):
+                for table in tables.values():
+                    table.keep(*key)
+            else:
+                made = artifact.read(run.labels())
+                found = run.dynamics(len(made.noisy))
+                for name, rows in {AUCS: _aucs, COUNTS: _counts, LOSSES: _losses}.items():
+                    tables[name].add(rows(found, made), key)
+            on_run(done + 1, len(selection.runs))
+
+
+def _version(run: RunDirectory) -> str:
+    """What the numbers of a run depend on."""
+    state = run.state()
+    final = state.get("checksums", {}).get(f"{run.records.folder.name}/loss.npy", "")
+    return str(final)[:12] if state["status"] == Status.FINISHED else f"{run.epochs_done} epochs"
+
+
+def _aucs(found: Dynamics, made: Artifact) -> pd.DataFrame:
+    done = len(found.loss)
+    wanted = {*spread(done, LOOKED), *found.kept}
+    kept = dict(zip(found.kept, found.el2n, strict=True))
+    passed = dynamics.scores_over_epochs(found.loss, found.margin, found.prediction, made.noisy)
+    rows: list[dict[str, object]] = []
+    for epoch, scores in enumerate(passed):
+        if epoch in wanted:
+            scores |= {"el2n": kept[epoch].astype(np.float64)} if epoch in kept else {}
+            accuracy = float("nan")
+            if (mixture := dynamics.mixture(found.loss[epoch])) is not None:
+                scores["mixture"] = -mixture.clean
+                accuracy = mixture.accuracy(made.mask)
+            rows += [
+                {
+                    "epoch": epoch,
+                    "score": name,
+                    "auc": dynamics.auc(scores[name], made.mask),
+                    "accuracy": accuracy if name == "mixture" else float("nan"),
+                }
+                for name in dynamics.SCORES
+                if name in scores
+            ]
+    return pd.DataFrame(rows)
+
+
+def _learned(found: Dynamics, made: Artifact) -> dict[str, NDArray[np.int64]]:
+    """(N,) whole numbers by the name of the quantity."""
+    return {
+        f"{make.__name__}{suffix}": make(found.prediction, labels)
+        for suffix, labels in (("", made.noisy), ("_true", made.clean))
+        for make in (dynamics.first_learned, dynamics.learned_for_good, dynamics.forgetting_events)
+    }
+
+
+def _counts(found: Dynamics, made: Artifact) -> pd.DataFrame:
+    rows = []
+    for quantity, values in _learned(found, made).items():
+        for group, members in _groups(made).items():
+            each, counts = np.unique(values[members], return_counts=True)
+            rows.append(pd.DataFrame({"quantity": quantity, "group": group, "value": each, "count": counts}))
+    return pd.concat(rows, ignore_index=True).assign(epochs=len(found.prediction))
+
+
+def _groups(made: Artifact) -> dict[str, NDArray[np.bool_]]:
+    return {CLEAN: ~made.mask, CORRUPTED: made.mask}
+
+
+def _losses(found: Dynamics, made: Artifact) -> pd.DataFrame:
+    rows = [
+        pd.DataFrame({"epoch": epoch, "part": part, "loss": centers, "density": density})
+        for epoch in spread(len(found.loss), SHOWN)
+        for part, centers, density in _distribution(found.loss[epoch].astype(np.float64), _groups(made))
+    ]
+    return pd.concat(rows, ignore_index=True).round({"loss": 5, "density": 6})
+
+
+def _distribution(
+    loss: NDArray[np.float64], groups: Mapping[str, NDArray[np.bool_]]
+) -> Iterator[tuple[str, NDArray[Any], NDArray[Any]]]:
+    """(part, centers of bins, densities) of an epoch."""
+    edges = np.histogram_bin_edges(loss, BINS)
+    centers = (edges[:-1] + edges[1:]) / 2
+    for group, members in groups.items():
+        counts, _ = np.histogram(loss[members], edges)
+        yield group, centers, counts / (len(loss) * np.diff(edges))
+    mixture = dynamics.mixture(loss)
+    if mixture is not None:
+        for group, densities in zip((CLEAN, CORRUPTED), mixture.densities(centers), strict=True):
+            yield MIXTURE[group], centers, densities
+
+
+def per_sample(run: RunDirectory) -> pd.DataFrame:
+    """All scores of every training sample after the last epoch that is done, a row each, in the set's order.
+
+    `position` is the sample's place in the set's training part; `el2n` is that of the last kept epoch,
+    `clean_posterior` the mixture's. Margin and AUM are in the papers' sign: low for corrupted samples. Never is an
+    empty cell.
+    """
+    made = artifact.read(run.labels())
+    found = run.dynamics(len(made.noisy))
+    mixture = dynamics.mixture(found.loss[-1])
+    learned = {name: pd.array(values, dtype="Int64") for name, values in _learned(found, made).items()}
+    for name, values in learned.items():
+        if "learned" in name:
+            values[np.asarray(values) == len(found.loss)] = pd.NA
+    return pd.DataFrame(
+        {
+            "position": made.positions,
+            "clean": made.clean,
+            "noisy": made.noisy,
+            "corrupted": made.mask,
+            "prediction": found.prediction[-1],
+            "loss": found.loss[-1],
+            "margin": found.margin[-1],
+            "el2n": found.el2n[-1],
+            "clean_posterior": np.nan if mixture is None else mixture.clean,
+            "mean_loss": np.asarray(found.loss).mean(axis=0, dtype=np.float64),
+            "aum": dynamics.area_under_margin(found.margin),
+            **learned,
+        }
+    )
+
+
+def write_samples(selection: Selection) -> list[Path]:
+    """Write `per_sample` of every recorded run to samples/<run>.csv."""
+    written = []
+    for run in selection.runs:
+        if run.recorded:
+            written.append(selection.path / "samples" / f"{run.name}.csv")
+            files.write(written[-1], per_sample(run).to_csv(index=False, lineterminator="\n"))
+    return written

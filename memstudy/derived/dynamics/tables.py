@@ -1,0 +1,179 @@
+"""Tables of per-sample dynamics: what tells corrupted samples from clean ones, and when each kind is learned."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from memstudy import files
+from memstudy.analysis.dynamics import SCORES
+from memstudy.derived.columns import read
+from memstudy.derived.dynamics.measure import AUCS, CLEAN, CORRUPTED, COUNTS
+from memstudy.regularizers import BARE
+from memstudy.report.differences import compared, meaning, starred
+from memstudy.report.frames import Setting, groups, merged
+from memstudy.report.sheet import Sheet
+from memstudy.store.store import Selection
+
+NAME = "dynamics"
+LAST, BEST = "last", "best"
+QUANTITIES = {
+    ("first_learned", CLEAN): ("learned: clean", 1),
+    ("first_learned", CORRUPTED): ("learned: corrupted as noisy", 1),
+    ("first_learned_true", CORRUPTED): ("learned: corrupted as true", 1),
+    ("learned_for_good", CLEAN): ("for good: clean", 1),
+    ("learned_for_good", CORRUPTED): ("for good: corrupted as noisy", 1),
+    ("forgetting_events", CLEAN): ("forgotten: clean", 2),
+    ("forgetting_events", CORRUPTED): ("forgotten: corrupted", 2),
+}
+"""Headings and decimals of what is tabulated of a group of samples."""
+
+
+def write(selection: Selection, found: Sequence[Sheet]) -> list[Path]:
+    """Write tables as Markdown, LaTeX and CSV; those of an earlier selection go."""
+    folder = selection.path / "tables"
+    written = [path for sheet in found for path in sheet.write(folder)]
+    files.remove(set(folder.glob(f"{NAME}*")) - set(written))
+    return written
+
+
+def sheets(selection: Selection) -> list[Sheet]:
+    """Both tables of every group of comparable runs; none without records."""
+    found = []
+    for setting, rows, suffix in each_group(selection, AUCS):
+        found.append(_aucs(setting, rows, suffix))
+        counts = [own for other, own, _ in each_group(selection, COUNTS) if other.recipe == setting.recipe]
+        found += [_learned(setting, own, rows, suffix) for own in counts]
+    return found
+
+
+def each_group(selection: Selection, table: str) -> Iterator[tuple[Setting, pd.DataFrame, str]]:
+    """Setting, a derived table's rows with `label` and `seed`, and the suffix of file names."""
+    found = read(selection.path / table)
+    for index, (setting, labels) in enumerate(groups(selection.runs)):
+        if len(rows := merged(found, labels)):
+            yield setting, rows, f"-{index + 1}" if index else ""
+
+
+def _aucs(setting: Setting, rows: pd.DataFrame, suffix: str) -> Sheet:
+    """ROC AUC of every score, at the last epoch that it is there for, and at the best."""
+    last = rows[rows["epoch"] == rows.groupby(["run", "score"])["epoch"].transform("max")]
+    judged = rows.dropna(subset="auc")
+    best = judged.loc[judged.groupby(["run", "score"], sort=False)["auc"].idxmax()]
+    values = _over_seeds(pd.concat([last.assign(at=LAST), best.assign(at=BEST)]))
+    cells = []
+    for name in dict.fromkeys(rows["label"]):
+        for which in (LAST, BEST):
+            part = values[(values["label"] == name) & (values["at"] == which)].set_index("score")
+            found = {score: _auc(part, score, which) for score in SCORES}
+            n = rows.loc[rows["label"] == name, "run"].nunique()
+            headed = {SCORES[score]: text for score, text in found.items()}
+            cells.append({"regularizers": str(name), "epoch": which, "n": str(n)} | headed)
+    notes = (
+        "ROC AUC at telling corrupted from clean training samples: the chance that a corrupted one has the higher "
+        "score; .5 is none. A higher loss, EL2N and mean loss, a lower margin and AUM, more forgetting, and "
+        "learning the given label later count as corrupted. Mean ± standard deviation over n seeds.",
+        f"Last: the last epoch ({_epochs(last)}, counted from 0). Best: the best epoch, its mean in parentheses; "
+        "who chooses it must know which samples are corrupted. Loss, margin, EL2N (at kept epochs) and the "
+        "mixture of two Gaussians over the loss are of one epoch; mean loss, AUM, forgetting events and the epoch "
+        "that first predicts the given label are of all up to it.",
+        *meaning(values, BARE),
+        *_uncorrupted(rows),
+    )
+    return Sheet(f"{NAME}{suffix}", f"Telling corrupted samples: {setting.title}", notes, _frame(cells), values, 2)
+
+
+def _over_seeds(rows: pd.DataFrame) -> pd.DataFrame:
+    """The AUC and the mean epoch by label, score and which epoch; best ones differ, last ones are to be equal."""
+    by = ["label", "score", "at"]
+    rows = rows.assign(against=BARE, last=rows["epoch"].where(rows["at"] == LAST, 0))
+    epochs = rows.groupby(by, sort=False)["epoch"].mean().reset_index(drop=True)
+    return compared(rows, by, "auc", epoch="last").assign(epoch=epochs)
+
+
+def _auc(part: pd.DataFrame, score: str, which: str) -> str:
+    if score not in part.index:
+        return "–"
+    text = starred(part.loc[score].to_dict(), 3)
+    return f"{text} ({part['epoch'][score]:.0f})" if which == BEST and text != "–" else text
+
+
+def _uncorrupted(rows: pd.DataFrame) -> list[str]:
+    none = sorted(set(rows.loc[rows["auc"].isna(), "run"]))
+    return (
+        [f"Nothing to tell apart, as all or none of the labels are corrupted: {', '.join(none)}."] if none else []
+    )
+
+
+def _learned(setting: Setting, counts: pd.DataFrame, aucs: pd.DataFrame, suffix: str) -> Sheet:
+    """When samples are learned, how often they are forgotten, and how many the mixture tells right."""
+    found = [_each_run(counts, quantity, group) for quantity, group in QUANTITIES]
+    right = aucs[aucs["score"] == "mixture"].assign(value=lambda table: 100 * table["accuracy"])
+    ends = right[right["epoch"] == right.groupby("run")["epoch"].transform("max")]
+    found.append(ends.assign(quantity="mixture_accuracy", group=LAST))
+    highest = right.dropna(subset="value")
+    chosen = highest.loc[highest.groupby("run", sort=False)["value"].idxmax()]
+    found.append(chosen.assign(quantity="mixture_accuracy", group=BEST))
+    found.append(_rates(counts))
+    runs = counts[["run", "label", "seeds", "epochs"]].drop_duplicates()
+    each = pd.concat([table[["run", "quantity", "group", "value"]] for table in found]).merge(runs, on="run")
+    values = compared(each.assign(against=BARE), ["label", "quantity", "group"], epoch="epochs")
+    headings = QUANTITIES | {
+        ("mixture_accuracy", LAST): ("mixture right, %: last", 1),
+        ("mixture_accuracy", BEST): ("mixture right, %: best", 1),
+        ("corrupted", "all"): ("corrupted, %", 1),
+    }
+    cells = []
+    for name in dict.fromkeys(counts["label"]):
+        own = values[values["label"] == name].set_index(["quantity", "group"])
+        shown = {
+            heading: starred(own.loc[key].to_dict(), digits) if key in own.index else "–"
+            for key, (heading, digits) in headings.items()
+        }
+        n = counts.loc[counts["label"] == name, "run"].nunique()
+        cells.append({"regularizers": str(name), "n": str(n)} | shown)
+    notes = (
+        "Learned: the median epoch (from 0) that first predicts the label, the noisy one or the true one; for "
+        "good: from which on it stays; – where fewer than half are. Forgotten: how often, in the mean over "
+        "samples, the given label is predicted after one epoch and not after the next. Mean ± standard deviation "
+        "over n seeds.",
+        "Mixture right: samples that are told right when a posterior of being clean above .5 means clean, at the "
+        "last epoch and at the best. Predictions are made after each epoch, in evaluation mode.",
+        *meaning(values, BARE),
+    )
+    title = f"When samples are learned: {setting.title}"
+    return Sheet(f"{NAME}_learned{suffix}", title, notes, _frame(cells), values, 1)
+
+
+def _each_run(counts: pd.DataFrame, quantity: str, group: str) -> pd.DataFrame:
+    """A run's median of an epoch, infinite if that is never, or mean of a number of events: its `value`."""
+    rows = counts[(counts["quantity"] == quantity) & (counts["group"] == group)]
+    found = []
+    for (run, label), own in rows.groupby(["run", "label"], sort=False):
+        values = np.repeat(own["value"].to_numpy(), own["count"].to_numpy())
+        median = float(np.median(np.where(values == own["epochs"].iloc[0], np.inf, values)))
+        value = float(values.mean()) if quantity == "forgetting_events" else median
+        found.append({"run": run, "label": label, "quantity": quantity, "group": group, "value": value})
+    return pd.DataFrame(found, columns=["run", "label", "quantity", "group", "value"])
+
+
+def _rates(counts: pd.DataFrame) -> pd.DataFrame:
+    """The share of each run's labels that are corrupted, in percent."""
+    each = counts[counts["quantity"] == "first_learned"]
+    corrupted = (
+        each["count"].where(each["group"] == CORRUPTED, 0).groupby([each["run"], each["label"]], sort=False)
+    )
+    total = each.groupby(["run", "label"], sort=False)["count"].sum()
+    found = (100 * corrupted.sum() / total).rename("value").reset_index()
+    return found.assign(quantity="corrupted", group="all")
+
+
+def _epochs(rows: pd.DataFrame) -> str:
+    return ", ".join(map(str, sorted(set(rows.groupby("run")["epoch"].max()))))
+
+
+def _frame(cells: Sequence[dict[str, str]]) -> pd.DataFrame:
+    return pd.DataFrame(cells).fillna("–")

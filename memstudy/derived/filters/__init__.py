@@ -1,0 +1,1 @@
+"""Where in their kernels networks have their large weights."""

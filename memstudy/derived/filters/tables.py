@@ -1,0 +1,321 @@
+"""Tables and figures of filter statistics: ours pooled over seeds, the paper's own beside them as context."""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from collections.abc import Hashable, Iterator, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import seaborn as sns
+
+from memstudy import files
+from memstudy.analysis.filters import BINS_PER_DECADE, COMPARISONS, Tally
+from memstudy.analysis.significance import holm, stars
+from memstudy.derived.columns import read
+from memstudy.derived.filters import measure as filters
+from memstudy.regularizers import BARE
+from memstudy.report import published
+from memstudy.report.differences import differences, meaning
+from memstudy.report.frames import groups
+from memstudy.report.lettering import style
+from memstudy.report.saving import save
+from memstudy.report.sheet import Sheet
+from memstudy.store.store import Selection
+
+PUBLISHED = {"inception_v3": "InceptionV3", "vgg16": "VGG16", "resnet50": "ResNet50"}
+NAMED = ("center", "left-middle", "left-upper")
+EVERYWHERE = "all positions"
+FARTHEST = 2.83  # the corner of a 5×5 kernel: a table's columns end there
+HIDDEN = 0.002  # the share of weights that may lie left of a figure: log |w| has a long tail there
+WHAT = {
+    "named": "The neighbor is the weight left of the center, the corner the left-upper one (inferred).",
+    "random": "The neighbor and the corner are drawn for each kernel, one of four each (ours).",
+    "every": "Every neighbor and every corner is compared (ours); the test by kernels has no such case.",
+}
+
+
+def write(selection: Selection, found: Sequence[Sheet]) -> list[Path]:
+    """Write tables as Markdown, LaTeX and CSV, and draw the figures; those of an earlier selection go."""
+    folder = selection.path / "tables"
+    written = [path for sheet in found for path in sheet.write(folder)]
+    written += draw(selection)
+    files.remove({*folder.glob("filters*"), *(selection.path / "figures").glob("filters*")} - set(written))
+    return written
+
+
+def sheets(selection: Selection) -> list[Sheet]:
+    """The tables of every group of comparable networks, after their last kept epoch."""
+    makers = {filters.FRACTIONS: _fractions, filters.RINGS: _rings, filters.SIZES: _sizes}
+    tables = {name: read(selection.path / name) for name in makers}
+    found = [
+        makers[name](title, rows, suffix)
+        for name, table in tables.items()
+        if len(table)
+        for title, rows, suffix in _groups(selection, _last(table))
+    ]
+    return [sheet for sheet in found if len(sheet.cells)]
+
+
+def _last(table: pd.DataFrame) -> pd.DataFrame:
+    """Rows of each network's last epoch; a file's network has none."""
+    epoch = table["epoch"].fillna(-1)
+    return table[epoch == epoch.groupby(table["network"]).transform("max")]
+
+
+def _groups(selection: Selection, table: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame, str]]:
+    """Title, rows with `label`, `seeds` and `against`, file names' suffix: each setting's, then all files'."""
+    if table.empty:
+        return
+    names = [run.name for run in selection.runs]
+    found = []
+    for setting, members in groups(selection.runs):
+        labels = members.rename(columns={"run": "network"})[["network", "label", "seeds"]].assign(against=BARE)
+        rows = labels.merge(table, on="network")  # in the order of the runs
+        found.append((setting.title, rows))
+    rows = table[~table["network"].isin(names)]
+    found.append(("files of weights", rows.assign(label=rows["network"], seeds=rows["network"], against="")))
+    present = [(title, rows) for title, rows in found if len(rows)]
+    for index, (title, rows) in enumerate(present):
+        yield title, rows, f"-{index + 1}" if index else ""
+
+
+def _fractions(title: str, rows: pd.DataFrame, suffix: str) -> Sheet:
+    by = ["label", "size", "part"]
+    keys, trained = [*by, "comparison", "weights"], rows["weights"] == filters.TRAINED
+    values = pd.DataFrame(
+        dict(zip(keys, key, strict=True)) | _pooled(group) for key, group in rows.groupby(keys, sort=False)
+    )
+    values["p_filters_holm"] = holm(values["p_filters"].where(values["weights"] == filters.TRAINED))
+    held = rows.assign(against=rows["against"].where(trained, ""))  # the control is one against .5
+    values = values.merge(differences(held, keys, "fraction", epoch="epoch"), on=keys)
+    cells = [_cells(key, group) for key, group in values.groupby(by, sort=False)]
+    counts = ["networks", *(f.name for f in fields(Tally) if f.name != "squares")]
+    values = values.astype(dict.fromkeys(counts, "Int64"))  # the published rows have none
+    paper = published.table("loco_filter_stats")
+    paper = paper[paper["architecture"].isin(PUBLISHED)]
+    for name in PUBLISHED:
+        cells += [_published(row) for _, row in paper[paper["architecture"] == name].iterrows()]
+    context = paper.melt(["architecture", "layers"], var_name="comparison", value_name="fraction")
+    context = context.rename(columns={"architecture": "label", "layers": "part"}).assign(size=3)
+    values = pd.concat([values.assign(source="ours"), context.assign(source="published")], ignore_index=True)
+    ties = rows.loc[trained & (rows["part"] == "all"), "ties"]
+    notes = (
+        f"Fractions of single kernels, pooled over networks, ± standard deviation over them; the null is .5. "
+        f"{WHAT[rows['choice'].iloc[0]]} In 5×5 kernels and larger the corner is the outermost (ours). Ties, left "
+        f"out: {ties.sum():,}.",
+        "Lower and upper: halves of the layers with such kernels. p: two-sided, taking filters for independent / "
+        "kernels for independent (binomial; too small, as kernels of one filter are not), not adjusted for their "
+        "number; the CSV has the former adjusted by Holm's method for all rows, too. Shuffled: the same "
+        f"kernels, their positions permuted, {filters.DRAWS} times a network; ± is the standard deviation of one.",
+        f"{_epochs(rows)}Published: LOCO-Reg's values for networks trained on ImageNet, context only, as these "
+        "are other networks on other images.",
+        *meaning(values, BARE),
+    )
+    return Sheet(f"filters{suffix}", f"Where kernels are large: {title}", notes, _frame(cells), values)
+
+
+def _frame(cells: Sequence[dict[str, str]]) -> pd.DataFrame:
+    return pd.DataFrame(cells).fillna("")
+
+
+def _pooled(rows: pd.DataFrame) -> dict[str, float]:
+    """One comparison of several networks of one kind as one; `kernels`, `filters` and `layers` add up."""
+    total = Tally(**{f.name: np.asarray(rows[f.name]).sum().item() for f in fields(Tally)})
+    return {
+        "fraction": total.fraction,
+        "sd": rows["fraction"].std(),
+        "networks": rows["network"].nunique(),
+        "p_filters": total.p_filters,
+        "p_kernels": total.p_kernels,
+        **vars(total),
+    }
+
+
+HEADINGS = {"center_gt_neighbor": "center > neighbor", "neighbor_gt_corner": "neighbor > corner"}
+
+
+def _cells(key: Sequence[Any], values: pd.DataFrame) -> dict[str, str]:
+    """A row of text: both comparisons, each with its p-values and its control, then every n, per network."""
+    label, size, part = key
+    cells = {"network": str(label), "kernels": f"{size}×{size}", "layers": str(part)}
+    found: dict[tuple[str, str], dict[Hashable, Any]] = {
+        (row["comparison"], row["weights"]): row for row in values.to_dict("records")
+    }
+    for comparison in COMPARISONS:
+        ours, short = found[comparison, filters.TRAINED], HEADINGS[comparison]
+        cells[short] = _number(ours["fraction"], ours["sd"]) + stars(ours["p_holm"])
+        cells[f"{short}: p"] = f"{_p(ours['p_filters'])} / {_p(ours['p_kernels'])}"
+        control = found[comparison, filters.SHUFFLED]
+        cells[f"{short}, shuffled"] = _number(control["fraction"], control["sd"])
+    n = ours["networks"]
+    counts = [f"{ours[what] // n:,}" for what in ("kernels", "filters", "layers")]
+    return cells | {"n: networks × kernels (filters, layers)": f"{n} × {counts[0]} ({counts[1]}, {counts[2]})"}
+
+
+def _published(row: pd.Series) -> dict[str, str]:
+    cells = {"network": f"published: {PUBLISHED[row['architecture']]}", "kernels": "3×3", "layers": row["layers"]}
+    return cells | {HEADINGS[comparison]: _number(row[comparison]) for comparison in COMPARISONS}
+
+
+def _number(value: float, sd: float = math.nan) -> str:
+    return "–" if math.isnan(value) else f"{value:.3f}" + ("" if math.isnan(sd) else f" ± {sd:.3f}")
+
+
+def _p(value: float) -> str:
+    return (
+        "–"
+        if math.isnan(value)
+        else "<1e-99"
+        if value < 1e-99
+        else f"{value:.2f}"
+        if value >= 0.01
+        else f"{value:.0e}"
+    )
+
+
+def _epochs(rows: pd.DataFrame) -> str:
+    epochs = sorted({int(epoch) for epoch in rows["epoch"].dropna()})
+    return f"After the last kept epoch ({', '.join(map(str, epochs))}, counted from 0). " if epochs else ""
+
+
+def _rings(title: str, rows: pd.DataFrame, suffix: str) -> Sheet:
+    """Mean |w| by distance, relative to the mean over all positions of the same kernels."""
+    by = ["label", "size", "part"]
+    keys = [*by, "distance"]
+    values = rows.groupby(keys, sort=False).agg(
+        positions=("positions", "first"), weights=("count", "sum"), zeros=("zeros", "sum"),
+        mean_abs=("mean_abs", "mean"), relative=("relative", "mean"), sd=("relative", "std"),
+        networks=("relative", "size"),
+    ).reset_index()  # fmt: skip
+    values = values.merge(differences(rows, keys, "relative", epoch="epoch"), on=keys)
+    cells = []
+    for (label, size, part), group in values.groupby(by, sort=False):
+        found = {"network": str(label), "kernels": f"{size}×{size}", "layers": str(part)}
+        overall = (group["mean_abs"] * group["positions"]).sum() / group["positions"].sum()
+        found |= {"mean |w|": f"{overall:.3g}"}
+        for row in group.to_dict("records"):
+            found[f"{row['distance']:.2f}"] = _number(row["relative"], row["sd"]) + stars(row["p_holm"])
+        n = int(group["networks"].iloc[0])
+        kernels = int(group["weights"].sum()) // n // int(group["positions"].sum())
+        cells.append(found | {"n: networks × kernels": f"{n} × {kernels:,}"})
+    zeros = values.loc[values["part"] == "all", "zeros"]
+    notes = (
+        "Columns are distances from the kernel's center in pixels; 1 is the mean of |w| over all positions. "
+        f"Mean ± standard deviation over networks. {_epochs(rows)}Weights that are 0, counted in: "
+        f"{zeros.sum():,}.",
+        *meaning(values, BARE),
+    )
+    return Sheet(
+        f"filters_rings{suffix}", f"Mean |w| by distance from the center: {title}", notes, _frame(cells), values
+    )
+
+
+def _sizes(title: str, rows: pd.DataFrame, suffix: str) -> Sheet:
+    """LOCO-Reg's penalty by kernel size, means over networks, and the weights' size by distance."""
+    by = ["label", "kernel"]
+    values = rows.groupby([*by, "distance"], sort=False).agg(
+        layers=("layers", "first"), filters=("filters", "first"), weights=("weights", "first"),
+        ratio=("ratio", "first"), penalty=("penalty", "mean"), share=("share", "mean"),
+        rms=("rms", "mean"), rms_sd=("rms", "std"), networks=("rms", "size"),
+    ).reset_index()  # fmt: skip
+    each = rows.groupby([*by, "network"], as_index=False, sort=False)[["penalty", "share"]].sum()
+    cells = []
+    for (label, kernel), group in values.groupby(by, sort=False):
+        mine, first = each[(each["label"] == label) & (each["kernel"] == kernel)], group.iloc[0]
+        found = {"network": str(label), "kernels": str(kernel)}
+        found |= {name: f"{first[name]:,}" for name in ("layers", "filters")}
+        found |= {
+            "weights": f"{group['weights'].sum():,}",
+            "mean r": f"{np.average(group['ratio'], weights=group['weights']):.2f}",
+            "penalty": _large(mine["penalty"].mean()),
+            "its share, %": _percent(100 * mine["share"]),
+        }
+        shown = group[group["distance"] <= FARTHEST]
+        found |= {f"RMS at {row['distance']:.2f}": f"{row['rms']:#.3g}" for row in shown.to_dict("records")}
+        cells.append(found | {"n": f"{first['networks']}"})
+    notes = (
+        "Penalty: the sum of r·w² over the weights of kernels of that size, without λ. Depthwise: a kernel sees "
+        "one channel. RMS: root mean square of the weights at that distance from the center, in pixels"
+        f"{f'; larger ones: {filters.SIZES}' if values['distance'].max() > FARTHEST else ''}. {_epochs(rows)}"
+        "Means over n networks, of the share ± standard deviation.",
+    )
+    frame = _frame(cells)
+    names = list(map(str, frame.columns))
+    rings = sorted(name for name in names if name.startswith("RMS"))
+    ordered = [*(name for name in names if name not in [*rings, "n"]), *rings, "n"]
+    return Sheet(
+        f"filters_sizes{suffix}", f"LOCO-Reg's penalty by kernel size: {title}", notes, frame[ordered], values, 2
+    )
+
+
+def _large(value: float) -> str:
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.4g}"
+
+
+def _percent(values: pd.Series) -> str:
+    return f"{values.mean():.1f}" + (f" ± {values.std():.1f}" if len(values) > 1 else "")
+
+
+def draw(selection: Selection) -> list[Path]:
+    """The distribution of log |w| at three positions of 3×3 kernels (stated), by distance in others (ours)."""
+    table = read(selection.path / filters.LOG_WEIGHTS)
+    written: list[Path] = []
+    for title, rows, suffix in _groups(selection, table):
+        for size, part in rows.groupby("size"):
+            zero = np.isneginf(part["low"])
+            zeros = int(part.loc[zero & part["place"].str.startswith("distance"), "count"].sum())
+            if zero.all():
+                continue
+            data = _densities(part[~zero])
+            grid = _panels(data)
+            what = f"{size}×{size} kernels: |w| by position; n: weights at the center"
+            if zeros:
+                what += f"; {zeros:,} weights that are 0 left out"
+            grid.figure.suptitle(f"{what}\n{title}", y=1.02, va="bottom", fontsize="medium")
+            written += save(selection.path / "figures", f"filters_{size}x{size}{suffix}", grid.figure, data)
+    return written
+
+
+def _densities(rows: pd.DataFrame) -> pd.DataFrame:
+    """Tidy: label, place, low (log10 |w|, a bin's left edge), count, density per decade, n of the place."""
+    distances = rows[rows["place"].str.startswith("distance")]
+    named = rows[rows["place"].isin(NAMED)]
+    shown = pd.concat([distances if named.empty else named, distances.assign(place=EVERYWHERE)])
+    shown = shown.assign(bin=(shown["low"] * BINS_PER_DECADE).round().astype(int))
+    bins = pd.RangeIndex(shown["bin"].min() - 1, shown["bin"].max() + 2, name="bin")
+    wide = shown.pivot_table(index="bin", columns=["label", "place"], values="count", aggfunc="sum", sort=False)
+    counts = wide.reindex(bins).fillna(0).melt(ignore_index=False, value_name="count").reset_index()
+    n = counts.groupby(["label", "place"])["count"].transform("sum").astype(int)
+    low, density = counts.pop("bin") / BINS_PER_DECADE, counts["count"] / n * BINS_PER_DECADE
+    return counts.astype({"count": int}).assign(low=low, density=density, n=n)
+
+
+def _panels(data: pd.DataFrame) -> sns.FacetGrid:
+    """One panel a label, one line a place; the middle of each bin on a logarithmic axis."""
+    places = [place for place in data["place"].unique() if place != EVERYWHERE]
+    named = places[0] in NAMED
+    colors = sns.color_palette("colorblind") if named else sns.color_palette("viridis", len(places) + 1)
+    palette = dict(zip(places, colors, strict=False)) | {EVERYWHERE: "0.85"}
+    data = data.assign(magnitude=10 ** (data["low"] + 0.5 / BINS_PER_DECADE))
+    labels = data["label"].unique()
+    with style("ticks"):
+        grid = sns.relplot(
+            data=data, kind="line", x="magnitude", y="density", hue="place", hue_order=[EVERYWHERE, *places],
+            palette=palette, size="place", sizes={EVERYWHERE: 4.0} | dict.fromkeys(places, 1.2), errorbar=None,
+            col="label", col_wrap=min(4, len(labels)), height=2.6, aspect=1.15,
+        )  # fmt: skip
+    everywhere = data[data["place"] == EVERYWHERE].sort_values("magnitude")
+    tail = everywhere["count"].cumsum() / everywhere["count"].sum()
+    left = everywhere.loc[tail > HIDDEN, "magnitude"].iloc[0]
+    grid.set(xscale="log", xlim=(left, data["magnitude"].max()), ylim=(0, None))
+    for label, axis in grid.axes_dict.items():
+        center = data[(data["label"] == label) & data["place"].isin(places[:1])]
+        text = f"{label}, n = {center['n'].iloc[0]:,}"
+        axis.set_title(textwrap.fill(text, 36), fontsize="medium" if len(text) <= 28 else "small")
+    grid.legend.set_title(None)
+    return grid.set_axis_labels("|w|", "share of weights per decade")

@@ -1,0 +1,150 @@
+"""Importance landscapes of some runs' networks, at initialization and as kept, and accuracy under test noise."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import pandas as pd
+import torch
+from torch import Tensor
+
+from memstudy.analysis import landscape, perturbation
+from memstudy.data.dataset import stratified
+from memstudy.data.images import ImageSet
+from memstudy.derived.ablation.measure import nearest
+from memstudy.derived.rows import Rows
+from memstudy.derived.workbench import NotFinite, Workbench
+from memstudy.errors import MemstudyError, quoted
+from memstudy.models import Network
+from memstudy.store import RunDirectory, code
+from memstudy.store.store import Selection
+from memstudy.training.batches import per_channel
+from memstudy.training.evaluation import batch_size
+from memstudy.training.placement import Placement
+
+PIXELS, FLATNESS, NOISE = "landscape.csv", "landscape_flatness.csv", "landscape_noise.csv"
+MEASURED, PREDICTED = "measured", "predicted"
+INITIAL, UNTRAINED = -1, "initial"
+"""The epoch of a network that is not trained yet, and what is written for its checkpoint."""
+DEFAULT_IMAGES = 1000
+KEY = ("run", "epoch", "checkpoint", "images")
+VERSION = ("checkpoint", "images")
+
+
+def landscapes(
+    selection: Selection,
+    bench: Workbench,
+    *,
+    images: int = DEFAULT_IMAGES,
+    epochs: Sequence[int] | None = None,
+    on_network: Callable[[int, int], None] = lambda done, total: None,
+    on_left_out: Callable[[str], None] = lambda what: None,
+) -> None:
+    """Write three CSV files: of every run at initialization and every kept epoch (or those nearest to `epochs`).
+
+    landscape.csv: one `value` of Ĩ, to six decimals, per (run, epoch, kind, row, column); `kind` is measured or
+        predicted.
+    landscape_flatness.csv: of each of these landscapes `cv`, the coefficient of variation; `max_over_min`; and the
+        `correlation` of the measured with the predicted one.
+    landscape_noise.csv: after the last kept epoch, `accuracy` (a fraction) per (run, noise, strength).
+
+    All on the same test images with their true labels, a stratified part of at most `images`. `on_left_out` is
+    told which networks diverged or have other code now, and which no theory predicts. A
+    MemstudyError for fewer `images` than classes.
+    """
+    selection = code.usable(selection, on_left_out)
+    wanted = [(run, epoch) for run in selection.runs for epoch in (INITIAL, *_kept(run, epochs))]
+    tables = {name: Rows(selection.path / name, KEY, VERSION) for name in (PIXELS, FLATNESS, NOISE)}
+    with tables[PIXELS], tables[FLATNESS], tables[NOISE]:
+        for done, (run, epoch) in enumerate(wanted):
+            digest = UNTRAINED if epoch == INITIAL else run.checkpoint_digest(epoch)[:12]
+            key = (run.name, epoch, digest, images)
+            names = [PIXELS, FLATNESS, *([NOISE] if epoch == run.checkpoints()[-1] else [])]
+            if all(len(tables[name].find(*key)) for name in names):
+                for name in names:
+                    tables[name].keep(*key)
+            else:
+                try:
+                    for name, rows in _rows(run, epoch, bench, images, names, on_left_out).items():
+                        tables[name].add(rows, key)
+                except NotFinite as error:
+                    on_left_out(str(error))
+            on_network(done + 1, len(wanted))
+
+
+def _kept(run: RunDirectory, epochs: Sequence[int] | None) -> list[int]:
+    return run.checkpoints() if epochs is None else nearest(run.checkpoints(), epochs)
+
+
+def _rows(
+    run: RunDirectory,
+    epoch: int,
+    bench: Workbench,
+    images: int,
+    names: Sequence[str],
+    on_left_out: Callable[[str], None],
+) -> dict[str, pd.DataFrame]:
+    """One network's rows, by file; those of NOISE if it is among the names."""
+    positions = _positions(bench.image_set(run), images)
+    whole = bench.test_set(run)
+    pixels, labels = whole.images[positions], whole.labels[positions]
+    network = bench.untrained(run, pixels) if epoch == INITIAL else bench.network(run, epoch)
+    maps = {MEASURED: landscape.measured(network, pixels, labels)}
+    if not maps[MEASURED].isfinite().all():
+        raise NotFinite(run, epoch)
+    try:
+        maps[PREDICTED] = landscape.predicted(network, pixels.shape[1:])
+    except MemstudyError as error:
+        on_left_out(f"{run.name}, epoch {epoch}, its prediction: {str(error).rstrip('.')}")
+    found = {
+        PIXELS: pd.concat([_pixels(kind, values) for kind, values in maps.items()], ignore_index=True),
+        FLATNESS: pd.DataFrame([_flatness(kind, maps) for kind in maps]),
+    }
+    if NOISE in names:
+        found[NOISE] = _noise(network, bench.image_set(run), positions, bench.device)
+    return found
+
+
+def _positions(images: ImageSet, wanted: int) -> Tensor:
+    """Which test images are looked at: the same for every run on the same set."""
+    if wanted < images.classes:
+        raise MemstudyError(
+            f"--images must be at least {images.classes}, one of each class of {quoted(images.name)}, not "
+            f"{wanted}."
+        )
+    labels = images.test_labels.numpy()
+    return torch.from_numpy(stratified(labels, None if wanted >= len(labels) else wanted, seed=0))
+
+
+def _pixels(kind: str, values: Tensor) -> pd.DataFrame:
+    height, width = values.shape
+    row, column = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
+    places = {"row": row.flatten(), "column": column.flatten()}
+    return pd.DataFrame({"kind": kind, **places, "value": values.flatten().numpy().round(6)})
+
+
+def _flatness(kind: str, maps: Mapping[str, Tensor]) -> dict[str, object]:
+    both = len(maps) == 2
+    return {
+        "kind": kind,
+        "cv": landscape.variation(maps[kind]),
+        "max_over_min": landscape.max_over_min(maps[kind]),
+        "correlation": landscape.correlation(maps[MEASURED], maps[PREDICTED]) if both else float("nan"),
+    }
+
+
+@torch.no_grad()
+def _noise(network: Network, images: ImageSet, positions: Tensor, device: torch.device) -> pd.DataFrame:
+    """Accuracy on true labels under every noise; intensities are normalized after it."""
+    intensities = images.test_images[positions].float() / 255
+    labels = images.test_labels[positions].to(device)
+    mean, std = (per_channel(values, torch.device("cpu")) for values in (images.mean, images.std))
+    found = []
+    for noise, strengths in perturbation.STRENGTHS.items():
+        for strength in strengths:
+            pixels = (perturbation.perturbed(intensities, noise, strength) - mean) / std
+            pixels = pixels.to(device, memory_format=Placement.usual(device).memory_format)
+            answers = torch.cat([network(chunk)[1].argmax(dim=1) for chunk in pixels.split(batch_size(pixels))])
+            accuracy = float((answers == labels).double().mean())
+            found.append({"noise": noise, "strength": strength, "accuracy": accuracy})
+    return pd.DataFrame(found)

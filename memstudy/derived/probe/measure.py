@@ -1,0 +1,109 @@
+"""Linear probes of some runs' networks, before training and as kept, at any of their layers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import pandas as pd
+import torch
+from torch import Tensor
+
+from memstudy.analysis.probe import probe
+from memstudy.data import artifact
+from memstudy.derived.columns import read
+from memstudy.derived.landscape.measure import INITIAL, UNTRAINED
+from memstudy.derived.layers import TRUNK, output_of
+from memstudy.derived.rows import Rows
+from memstudy.derived.similarity.plan import kept
+from memstudy.derived.training_set import training_set
+from memstudy.derived.workbench import NotFinite, Workbench
+from memstudy.errors import MemstudyError, quoted
+from memstudy.models import Network
+from memstudy.store import RunDirectory, code
+from memstudy.store.store import Selection
+from memstudy.training.evaluation import batch_size
+
+PROBES = "probe.csv"
+PIXELS = "pixels"
+"""What stands for a layer where the images themselves are probed."""
+DEFAULT_SAMPLES = 2000
+KEY = ("run", "epoch", "checkpoint", "layer", "samples")
+VERSION = ("checkpoint", "samples")
+
+
+def probes(
+    selection: Selection,
+    bench: Workbench,
+    *,
+    layers: Sequence[str] = (TRUNK,),
+    samples: int = DEFAULT_SAMPLES,
+    epochs: Sequence[int] | None = None,
+    on_network: Callable[[int, int], None] = lambda done, total: None,
+    on_left_out: Callable[[str], None] = lambda what: None,
+) -> pd.DataFrame:
+    """Probe the layers of every kept network (or those nearest to `epochs`), of the untrained one, and raw pixels.
+
+    Returns and writes one row per (run, epoch, layer), epoch -1 before training: `samples`, the training images
+    with their true labels that the probe learns from, a stratified part of at most so many; its `accuracy` on all
+    test images; `head_accuracy`, the network's own then (none before training). Fractions. Rows not asked for
+    leave the file. `on_left_out` is told which networks diverged, or have other code now. A
+    MemstudyError for fewer samples than classes, and for a layer that a network does not have.
+    """
+    if PIXELS in layers:
+        raise MemstudyError("raw pixels are probed anyway, as a control; name layers, such as trunk.")
+    selection = code.usable(selection, on_left_out)
+    wanted = [(run, epoch) for run in selection.runs for epoch in (INITIAL, *kept(run, epochs))]
+    sizes = {run.name: _size(run, samples) for run in selection.runs}
+    with Rows(selection.path / PROBES, KEY, VERSION) as rows:
+        for done, (run, epoch) in enumerate(wanted):
+            digest = UNTRAINED if epoch == INITIAL else run.checkpoint_digest(epoch)[:12]
+            names = dict.fromkeys([PIXELS, *layers] if epoch == INITIAL else layers)
+            keys = {layer: (run.name, epoch, digest, layer, sizes[run.name]) for layer in names}
+            for key in keys.values():
+                (rows.keep if len(rows.find(*key)) else rows.expect)(*key)
+            missing = [layer for layer, key in keys.items() if not len(rows.find(*key))]
+            try:
+                for layer, row in _rows(run, epoch, bench, missing, samples).items():
+                    rows.add(row, keys[layer])
+            except NotFinite as error:
+                on_left_out(str(error))
+            on_network(done + 1, len(wanted))
+    return read(selection.path / PROBES)
+
+
+def _size(run: RunDirectory, samples: int) -> int:
+    """How many training images a run's probes learn from."""
+    labels = artifact.read(run.labels())
+    if samples < (classes := len(labels.class_names)):
+        raise MemstudyError(
+            f"--samples must be at least {classes}, one of each class of {quoted(labels.dataset)}, not {samples}."
+        )
+    return min(samples, len(labels.clean))
+
+
+def _rows(
+    run: RunDirectory, epoch: int, bench: Workbench, layers: Sequence[str], samples: int
+) -> dict[str, pd.DataFrame]:
+    """One row for each layer of one network."""
+    if not layers:
+        return {}
+    train, test = training_set(bench, run, samples), bench.test_set(run)
+    network = bench.untrained(run, train.images) if epoch == INITIAL else bench.network(run, epoch)
+    own = float("nan") if epoch == INITIAL else float(run.metrics()["test_accuracy"][epoch])
+    found = {}
+    for layer in layers:
+        known, asked = (_activations(network, layer, images) for images in (train.images, test.images))
+        if not (known.isfinite().all() and asked.isfinite().all()):
+            raise NotFinite(run, epoch)
+        accuracy = probe(known, train.true, asked, test.labels)
+        found[layer] = pd.DataFrame([{"accuracy": accuracy, "head_accuracy": own}])
+    return found
+
+
+@torch.no_grad()
+def _activations(network: Network, layer: str, images: Tensor) -> Tensor:
+    """A layer's output on all images, or the images, (N, p)."""
+    if layer == PIXELS:
+        return images.flatten(1)
+    output = output_of(network, layer)
+    return torch.cat([output(chunk).flatten(1) for chunk in images.split(batch_size(images))])

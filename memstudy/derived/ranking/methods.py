@@ -1,0 +1,267 @@
+"""All methods, alone and in pairs, under label noise: which one helps, how surely, and what pairs add (ours).
+
+One ranking holds runs that differ in regularizers, corruption and seeds alone.
+
+    gain      final test accuracy minus that of `bare` at the same rates and seed, mean over the noisy rates
+    rank      by final test accuracy among all methods at a rate and seed, 1 the best, ties shared; mean over these
+    synergy   of a pair a+b: its accuracy minus that of the better of a and b alone, in the mean over common seeds
+
+A seed is one observation, its mean over the rates. Gain and synergy are tested by `report.differences`, p-values
+adjusted over all methods, or all pairs. The mean rank has a bootstrap interval over seeds. As these very numbers
+say which of a and b is better, luck makes that one look better, and synergy too small rather than too large.
+
+There is a ranking where a study asks for it and has three sets of regularizers or more. Nobody need ask for it if
+these were trained at two rates or rules at least, or are ten: fewer at one rate are in the other tables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import pandas as pd
+
+from memstudy.analysis.significance import bootstrap_interval
+from memstudy.derived.ablation import measure as ablate
+from memstudy.derived.columns import read
+from memstudy.derived.landscape import measure as landscape
+from memstudy.recipe import Corruption, Recipe, Regularizer
+from memstudy.regularizers import BARE, label
+from memstudy.report.differences import COLUMNS, differences
+from memstudy.report.frames import named, seeds, shared
+from memstudy.store import RunDirectory
+from memstudy.store.store import Selection
+
+NAME = "ranking"
+LEAST, MANY = 3, 10
+"""Sets of regularizers for a ranking at all, and for one at a single rate that nobody asked for."""
+MEASURES = {
+    "final": ("test accuracy, %", 2),
+    "best": ("best epoch, %", 2),
+    "memorized": ("memorized, %", 1),
+    "activation_loss": ("L_r", 3),
+    "area": ("ablation area, %", 2),
+    "flatness": ("landscape cv", 2),
+}
+"""Headings and decimals of what is measured of a run, after its last epoch but for `best`."""
+COMPARED = {"gain": "gain over bare", "clean_gain": "gain on true labels", "synergy": "synergy"}
+"""Differences that are tested, and their headings."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """Runs that one ranking may hold.
+
+    runs: a row each: `method`, `corruption` in words, `noisy`, `seeds` (both), and those of MEASURES that were
+        made; lower rates first.
+    methods: by name, `bare` among them if it was trained.
+    """
+
+    recipe: Recipe  # what they share
+    runs: pd.DataFrame
+    methods: dict[str, tuple[Regularizer, ...]]
+    unfinished: int
+
+    @property
+    def title(self) -> str:
+        """The setting in a few words."""
+        r = self.recipe
+        part = "" if r.train_size is None else f" ({r.train_size:,} samples)"
+        own = "" if r.normalization == "al2" else f", {r.normalization} normalization"
+        ours = any(each.name == "pilcro" for method in self.methods.values() for each in method)
+        return (
+            f"{r.dataset}{part}, {r.network}, {r.training.epochs} epochs, lr {r.training.learning_rate:g}{own}"
+            f"{'; pilcro: our reconstruction' if ours else ''}"
+        )
+
+    @property
+    def corruptions(self) -> list[str]:
+        """All of them, in words."""
+        return list(dict.fromkeys(self.runs["corruption"]))
+
+    @property
+    def ranked(self) -> list[str]:
+        """What the ranking is over: the noisy ones; all, if none is."""
+        return list(dict.fromkeys(self.runs.loc[self.runs["noisy"], "corruption"])) or self.corruptions
+
+    @cached_property
+    def accuracy(self) -> pd.DataFrame:
+        """Final accuracy, %: a row a (method, seeds), a column a corruption; NaN where there is no such run."""
+        return self.runs.pivot_table(index=["method", "seeds"], columns="corruption", values="final")
+
+    def by_seed(self, corruptions: Sequence[str]) -> pd.DataFrame:
+        """method, seeds, value: final accuracy, mean over corruptions, of the seeds that have them all."""
+        whole = self.accuracy.reindex(columns=list(corruptions)).dropna()
+        return whole.mean(axis="columns").rename("value").reset_index()
+
+    @cached_property
+    def ranks(self) -> pd.DataFrame:
+        """(seeds, methods): mean over `ranked` of the rank among all methods, of the seeds that they all have."""
+        whole = self.accuracy.reindex(columns=self.ranked).dropna()
+        methods = whole.index.get_level_values("method").nunique()
+        whole = whole[whole.groupby("seeds")[self.ranked[:1]].transform("size") == methods]
+        return whole.groupby("seeds").rank(ascending=False).mean(axis="columns").unstack("method")
+
+    @cached_property
+    def ranking(self) -> pd.DataFrame:
+        """A row a method, the best first: its numbers (see `_row`), and COMPARED, in percentage points, with the
+        columns of `differences` by their names. Without a seed that all have, it goes by accuracy.
+        """
+        clean = [corruption for corruption in self.corruptions if corruption not in self.ranked]
+        to_bare = [self.by_seed(some).assign(of="", against=BARE) for some in (self.ranked, clean)]
+        found = pd.DataFrame([_row(self, name) for name in self.methods])
+        for what, rows in zip(COMPARED, (*to_bare, _pairs(self)), strict=True):
+            tested = differences(rows, ["of", "method"], method="method").dropna(subset="against")
+            names = {name: f"{what}_{name}" for name in COLUMNS} | {"difference": what}
+            found = found.merge(tested.drop(columns="of").rename(columns=names), how="left", on="method")
+        return found.sort_values(["rank", "accuracy"], ascending=[True, False], ignore_index=True)
+
+
+def groups(selection: Selection) -> list[Group]:
+    """Every group of the selection's finished runs that has a ranking."""
+    tables = selection.settings().get("tables")
+    asked = isinstance(tables, list) and NAME in tables
+    chosen = {recipe: runs for recipe, runs in _members(selection.runs).items() if _enough(runs, asked)}
+    if not chosen:
+        return []
+    derived = _areas(selection), _flatness(selection)
+    return [_group(recipe, runs, *derived) for recipe, runs in chosen.items()]
+
+
+def most_sets(runs: Iterable[RunDirectory]) -> int:
+    """How many sets of regularizers, at most, could be in one ranking."""
+    return max(map(_sets, _members(runs).values()), default=0)
+
+
+def _members(runs: Iterable[RunDirectory]) -> dict[Recipe, list[RunDirectory]]:
+    """Runs by what those in one ranking share."""
+    members: dict[Recipe, list[RunDirectory]] = {}
+    for run in runs:
+        members.setdefault(replace(shared(run.recipe), corruption=Corruption()), []).append(run)
+    return members
+
+
+def _sets(runs: Iterable[RunDirectory]) -> int:
+    return len({label(run.recipe.regularizers) for run in _finished(runs)})
+
+
+def _finished(runs: Iterable[RunDirectory]) -> list[RunDirectory]:
+    return [run for run in runs if run.epochs_done >= run.recipe.training.epochs]
+
+
+def _enough(runs: Sequence[RunDirectory], asked: bool) -> bool:
+    sets = _sets(runs)
+    corruptions = len({_rule(run.recipe.corruption) for run in _finished(runs)})
+    return sets >= LEAST and (asked or corruptions > 1 or sets >= MANY)
+
+
+Derived = dict[tuple[str, int], float]
+"""A number by (run, epoch)."""
+
+
+def _group(recipe: Recipe, members: Sequence[RunDirectory], areas: Derived, flatness: Derived) -> Group:
+    finished = _finished(members)
+    words = _words(run.recipe.corruption for run in finished)
+    order = list(words.values())
+    finished.sort(key=lambda run: order.index(words[_rule(run.recipe.corruption)]))
+    one_each = {run.recipe.regularizers: run for run in finished}
+    names = {method: named(run, one_each.values()) for method, run in one_each.items()}
+    rows = []
+    for run in finished:
+        corruption, last = run.recipe.corruption, (run.name, recipe.training.epochs - 1)
+        rows.append(
+            {
+                "method": names[run.recipe.regularizers],
+                "corruption": words[_rule(corruption)],
+                "noisy": corruption.rate != 0,
+                "seeds": seeds(run.recipe),
+                "area": areas.get(last),
+                "flatness": flatness.get(last),
+                **_measured(run.metrics()),
+            }
+        )
+    columns = ["method", "corruption", "noisy", "seeds", *MEASURES]
+    table = pd.DataFrame(rows, columns=columns).astype(dict.fromkeys(MEASURES, float) | {"noisy": bool})
+    absent = [name for name in MEASURES if table[name].isna().all()]
+    methods = {name: method for method, name in names.items()}
+    return Group(recipe, table.drop(columns=absent), methods, len(members) - len(finished))
+
+
+def _rule(corruption: Corruption) -> Corruption:
+    return replace(corruption, seed=0)
+
+
+def _words(corruptions: Iterable[Corruption]) -> dict[Corruption, str]:
+    """Rules and rates in words, lower rates first; two matrices are told apart by numbers."""
+    found: dict[Corruption, str] = {}
+    for each in sorted({_rule(c) for c in corruptions}, key=lambda c: (c.rate or 0, c.rule, c.matrix, c.labels)):
+        same = sum(other.title == each.title for other in found)
+        found[each] = f"{each.title} ({same + 1})" if same else each.title
+    return found
+
+
+def _measured(metrics: pd.DataFrame) -> dict[str, float]:
+    last = metrics.iloc[-1]
+    return {
+        "final": 100 * last["test_accuracy"],
+        "best": 100 * metrics["test_accuracy"].max(),
+        "memorized": 100 * last["memorized"],
+        "activation_loss": last["train_activation_loss"],
+    }
+
+
+def _areas(selection: Selection) -> Derived:
+    """Ablation areas after each run's last ablated epoch, of Bernoulli masks if both protocols are there."""
+    curves = read(selection.path / ablate.CURVES)
+    if len(curves):
+        curves = curves[curves["epoch"] == curves.groupby("run")["epoch"].transform("max")]
+        masks = curves["protocol"] == "bernoulli"
+        curves = curves[masks] if masks.any() else curves
+    areas = ablate.areas(curves)
+    return dict(zip(zip(areas["run"], areas["epoch"], strict=True), areas["area"], strict=True))
+
+
+def _flatness(selection: Selection) -> Derived:
+    """Coefficients of variation of measured importance landscapes."""
+    table = read(selection.path / landscape.FLATNESS)
+    if table.empty:
+        return {}
+    table = table[table["kind"] == landscape.MEASURED]
+    return dict(zip(zip(table["run"], table["epoch"], strict=True), table["cv"], strict=True))
+
+
+def _row(group: Group, name: str) -> dict[str, object]:
+    """Over `n` seeds a method's accuracy, over `rank_n` its rank with a bootstrap interval."""
+    rows = group.by_seed(group.ranked)
+    ours = rows.loc[rows["method"] == name, "value"]
+    ranks = group.ranks.get(name, pd.Series(dtype=float))
+    low, high = bootstrap_interval(ranks)
+    return {
+        "method": name,
+        "regularizers": len(group.methods[name]),
+        "n": len(ours),
+        "accuracy": ours.mean(),
+        "accuracy_sd": ours.std(),
+        "rank_n": len(ranks),
+        "rank": ranks.mean(),
+        "rank_low": low,
+        "rank_high": high,
+    }
+
+
+def _pairs(group: Group) -> pd.DataFrame:
+    """The rows `of` each pair of methods, its own `against` those of the better one alone, over the seeds that it
+    and both have; maybe none.
+    """
+    rows = group.by_seed(group.ranked)
+    names = {method: name for name, method in group.methods.items()}
+    found = [rows[:0].assign(of="", against="")]
+    for pair, method in group.methods.items():
+        parts = [rows[rows["method"] == name] for name in (pair, *(names.get((each,), "") for each in method))]
+        common = set.intersection(*({*part["seeds"]} for part in parts))
+        if len(method) == 2 and common:
+            ours, *alone = (part[part["seeds"].isin(common)] for part in parts)
+            better = max(alone, key=lambda part: part["value"].mean())
+            found.append(pd.concat([ours, better]).assign(of=pair, against=better["method"].iloc[0]))
+    return pd.concat(found)

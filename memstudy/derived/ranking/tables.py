@@ -1,0 +1,128 @@
+"""Tables of the ranking of all methods under label noise: the ranking, and what was measured at each rate."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Hashable, Mapping
+from typing import Any
+
+import pandas as pd
+
+from memstudy.analysis.significance import stars
+from memstudy.derived.ranking.methods import COMPARED, LEAST, MEASURES, NAME, Group, groups, most_sets
+from memstudy.regularizers import BARE
+from memstudy.report.differences import COLUMNS, LEVELS, compared, meaning, starred, untested
+from memstudy.report.sheet import Sheet, cell
+from memstudy.store.store import Selection
+
+__all__ = ["NAME", "sheets"]
+
+
+def sheets(selection: Selection) -> list[Sheet]:
+    """Of every group the ranking, then what was measured at each rate, methods in the ranking's order."""
+    found = []
+    for index, group in enumerate(groups(selection)):
+        suffix = f"-{index + 1}" if index else ""
+        found.append(_ranking(group, suffix))
+        found += [_rate(group, corruption, suffix) for corruption in group.corruptions]
+    return found
+
+
+def why_none(selection: Selection) -> str:
+    """Why there is no table of this selection."""
+    return (
+        f"it takes {LEAST} sets of regularizers, trained to the end with all else equal, and these runs have "
+        f"{most_sets(selection.runs)}"
+    )
+
+
+def _ranking(group: Group, suffix: str) -> Sheet:
+    table = group.ranking
+    cells = pd.DataFrame(
+        {
+            "place": [str(place + 1) for place in range(len(table))],
+            "method": table["method"],
+            "n": table["n"].astype(str),
+            "mean rank": [_interval(row, "rank", "") for row in table.to_dict("records")],
+            "accuracy, %": [cell(row["accuracy"], row["accuracy_sd"], 1) for row in table.to_dict("records")],
+        }
+        | {name: [_interval(row, what) for row in table.to_dict("records")] for what, name in COMPARED.items()}
+    )
+    empty = [name for name in COMPARED.values() if (cells[name] == "–").all()]
+    title = f"Methods under label noise: {group.title}"
+    return Sheet(f"{NAME}{suffix}", title, _notes(group), cells.drop(columns=empty), table, 2)
+
+
+def _interval(row: Mapping[Hashable, Any], what: str, sign: str = "+") -> str:
+    """`+1.2 [+0.3, +2.1]*`, stars by the adjusted p-value; a dash where there is no number."""
+    if pd.isna(row[what]):
+        return "–"
+    text, low, high = (
+        format(round(row[name], 1) + 0.0, f"{sign}.1f") for name in (what, f"{what}_low", f"{what}_high")
+    )
+    return text + ("" if "nan" in low else f" [{low}, {high}]") + stars(row.get(f"{what}_p_holm", 1))
+
+
+def _notes(group: Group) -> tuple[str, ...]:
+    table = group.ranking
+    few = " (of three seeds or fewer, their range)" if table["rank_n"].max() <= 3 else ""
+    notes = [
+        f"Test accuracy after the last epoch, mean over {', '.join(group.ranked)}, ± standard deviation over n "
+        "seeds. Gain: difference to bare at the same rates, in percentage points. Rank: among all methods at one "
+        f"rate and seed, 1 the best. Brackets: 95 %, over seeds: by t, and of the rank by bootstrap{few}."
+    ]
+    if table["synergy"].notna().any():
+        notes.append(
+            "Synergy: a pair's accuracy minus that of the better of its two methods alone, better in the mean "
+            "over the same seeds."
+        )
+    tested = {what: table[table[f"{what}_p"].notna()] for what in COMPARED}
+    counts = [f"{len(rows)} in {COMPARED[what]!r}" for what, rows in tested.items() if len(rows)]
+    if counts:
+        tests = sorted({test for what, rows in tested.items() for test in rows[f"{what}_test"]})
+        notes.append(
+            f"Stars: {LEVELS}, t-tests ({' or '.join(tests)}), adjusted by Holm's method for "
+            f"the number of tests in a column: {', '.join(counts)}."
+        )
+    return (*notes, *untested(_differences(table)), *_left_out(group))
+
+
+def _differences(table: pd.DataFrame) -> pd.DataFrame:
+    """Those of all columns below each other, named as `differences` names them."""
+    parts = [table.rename(columns={what: "difference"} | {f"{what}_{name}": name for name in COLUMNS})
+             for what in COMPARED]  # fmt: skip
+    return pd.concat([part[COLUMNS] for part in parts], ignore_index=True)
+
+
+def _rate(group: Group, corruption: str, suffix: str) -> Sheet:
+    rows = group.runs[group.runs["corruption"] == corruption]
+    measures = [name for name in MEASURES if name in rows and rows[name].notna().any()]
+    by = ["method", "measure"]
+    long = rows.melt(["method", "seeds"], measures, var_name="measure").assign(against=BARE)
+    order = pd.MultiIndex.from_product([group.ranking["method"], measures], names=by)
+    values = compared(long, by, method="method").set_index(by).reindex(order).dropna(subset=["n"])
+    values = values.reset_index().astype({"n": int})
+    cells = []
+    for method, part in values.groupby("method", sort=False):
+        numbers = {MEASURES[row["measure"]][0]: _cell(row) for row in part.to_dict("records")}
+        cells.append({"method": str(method), "n": str(part["n"].max())} | numbers)
+    flat = " Landscape cv: of pixels' importance, 0 is flat." if "flatness" in measures else ""
+    notes = (
+        "After the last epoch, mean ± standard deviation over n seeds, in the ranking's order. Best epoch: the "
+        "highest test accuracy of any epoch, chosen on the test set, so an upper bound. Memorized: of the "
+        f"corrupted samples. L_r: mean square of the trunk's output in training.{flat}",
+        *meaning(values, BARE),
+        *_left_out(group),
+    )
+    name = re.sub(r"[^\w.]+", "_", f"{NAME}_{corruption}").strip("_")
+    return Sheet(
+        f"{name}{suffix}", f"{corruption} corruption: {group.title}", notes, pd.DataFrame(cells), values, 1
+    )
+
+
+def _cell(row: Mapping[Hashable, Any]) -> str:
+    return starred(row, MEASURES[str(row["measure"])][1])
+
+
+def _left_out(group: Group) -> list[str]:
+    return [f"Not finished, left out: {group.unfinished} runs."] if group.unfinished else []

@@ -1,0 +1,83 @@
+"""Derived numbers as a CSV file that is its own cache.
+
+Each row names the checkpoints (by digest) and settings that it was computed from. What is there is not
+computed again, and what an interruption left out is computed the next time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from collections.abc import Hashable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import pandas as pd
+
+from memstudy import files
+from memstudy.derived import columns as derived
+from memstudy.errors import MemstudyError
+
+
+class Rows:
+    """Rows of a CSV file, found by the values of its `key` columns; a key may have many rows.
+
+    Keys that differ in their `version` columns alone are versions of the same numbers, and the file never
+    gets two of them.
+
+    A context: at its end the file is replaced by the rows that were kept or added, in that order; when an
+    exception ends it, those not asked for in any version stay too.
+    """
+
+    def __init__(self, path: Path, key: Sequence[str], version: Sequence[str] = ()) -> None:
+        self.path = path
+        self.key = list(key)
+        self._identity = [index for index, name in enumerate(key) if name not in version]
+        self._old: dict[tuple[str, ...], pd.DataFrame] = {}
+        self._new: dict[tuple[str, ...], pd.DataFrame] = {}
+
+    def __enter__(self) -> Self:
+        with contextlib.suppress(OSError, ValueError, MemstudyError):  # missing or damaged: it is made anew
+            derived.read(self.path)
+            whole, _, _ = self.path.read_text(encoding="utf-8").rpartition("\n")  # without a line cut short
+            found = pd.read_csv(io.StringIO(whole), dtype=str, keep_default_na=False)
+            if set(self.key) <= set(found.columns):
+                for key, group in found.groupby(self.key, sort=False):
+                    self._old[tuple(map(str, key))] = group
+        return self
+
+    def find(self, *key: Hashable) -> pd.DataFrame:
+        """What the file has under a key, as text, for the caller to judge whether it is all; maybe nothing."""
+        return self._old.get(tuple(map(str, key)), pd.DataFrame())
+
+    def expect(self, *key: Hashable) -> None:
+        """Hold a place in the new file's order for a key whose rows may come later."""
+        self._new.setdefault(tuple(map(str, key)), pd.DataFrame())
+
+    def keep(self, *key: Hashable) -> None:
+        """Keep what was found under a key for the new file."""
+        self._new[tuple(map(str, key))] = self.find(*key)
+
+    def add(self, rows: pd.DataFrame, key: Sequence[Hashable]) -> None:
+        """Add rows just computed for a key."""
+        values = tuple(map(str, key))
+        names = pd.DataFrame([values] * len(rows), columns=self.key, index=rows.index)
+        self._new[values] = pd.concat([names, rows.astype(str)], axis="columns")
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        rows = list(self._new.values())
+        if kind is not None:
+            asked = {self._identified(key) for key, group in self._new.items() if len(group)}
+            rows += [group for key, group in self._old.items() if self._identified(key) not in asked]
+        rows = [group for group in rows if len(group)]
+        if rows:
+            table = pd.concat(rows, ignore_index=True)
+            files.write(self.path, table.to_csv(index=False, lineterminator="\n"))
+        else:
+            files.remove([self.path])
+
+    def _identified(self, key: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(key[index] for index in self._identity)

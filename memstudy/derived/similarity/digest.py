@@ -1,0 +1,121 @@
+"""What `memstudy svcca` prints: means over seeds of what compared which networks at which epochs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pandas as pd
+
+from memstudy.derived.similarity.plan import (
+    CONTROL,
+    GRID,
+    OTHER_LABELS,
+    OTHER_NETWORK,
+    OTHER_SEED,
+    PAIR,
+    PAST,
+    SAME_SEED,
+    SEED,
+    TWIN,
+    UNIFORM,
+    is_twin,
+)
+from memstudy.recipe import Recipe
+from memstudy.regularizers import label
+from memstudy.report.frames import settings
+from memstudy.store import RunDirectory
+
+APART = f"{TWIN}: {OTHER_SEED}"
+BEGAN_SAME = ", which began with the same weights, at the last common epoch"
+BEGAN_OTHER = ", which began with other weights, at the last common epoch"
+MEANING = {
+    TWIN: f"with its AL2 twin of the same seed{BEGAN_SAME}",
+    APART: f"with AL2 twins of other seeds{BEGAN_OTHER}",
+    SEED: f"two seeds of one recipe{BEGAN_OTHER}: how alike equals are",
+    PAST: "the first kept epoch with the last",
+    CONTROL: "the last epoch with uniform random numbers",
+    f"{PAIR}: {SAME_SEED}": f"two runs of the same seed{BEGAN_SAME}",
+    f"{PAIR}: {OTHER_SEED}": f"two runs of other seeds{BEGAN_OTHER}",
+    f"{PAIR}: {OTHER_NETWORK}": "two runs of other networks, at the last common epoch",
+}
+ACROSS = "runs of different settings"
+
+
+def meaning(relation: str) -> str:
+    """What is compared, in words."""
+    known = relation.removesuffix(OTHER_LABELS)
+    return MEANING[known] + ("; their noisy labels differ" if known != relation else "")
+
+
+def by_setting(rows: pd.DataFrame, runs: Sequence[RunDirectory]) -> list[tuple[str, pd.DataFrame]]:
+    """Comparisons (or their coefficients) of these runs: a title and rows for each of `settings(runs)`, then
+    those across settings; empty parts included.
+
+    The sides, `a` and `b`, are named by their regularizers, so that what differs by the seed alone shares a
+    name; across settings by their runs, as there nothing may be averaged.
+    """
+    if rows.empty:
+        return []
+    found = []
+    across = rows
+    for setting in settings(runs):
+        part = _among(rows, {run.name: label(run.recipe.regularizers) for run in setting.runs})
+        found.append((setting.title, part))
+        across = across.drop(part.index, errors="ignore")
+    return [*found, (ACROSS, _among(across, {run.name: run.name for run in runs}))]
+
+
+def _among(rows: pd.DataFrame, names: dict[str, str]) -> pd.DataFrame:
+    """The rows that compare two of these runs, or one with the control, with the names of both sides."""
+    sides = {side: rows[f"run_{side}"].map(names | {UNIFORM: UNIFORM}) for side in ("a", "b")}
+    return rows.assign(**sides).dropna(subset=["a", "b"])
+
+
+def twins_apart(rows: pd.DataFrame, runs: Sequence[RunDirectory]) -> pd.DataFrame:
+    """Of a plan's rows of all with all (GRID) those of a baseline, side a, and an AL2 twin of another seed: what
+    two seeds of one recipe are to be held against. Their relation is APART.
+    """
+    recipes = {run.name: run.recipe for run in runs}
+    found = []
+    for row in rows[rows["relation"] == f"{GRID}: {OTHER_SEED}"].to_dict("records"):
+        a, b = recipes[row["run_a"]], recipes[row["run_b"]]
+        if _but_for_seed(a, b):
+            found.append(row)
+        elif _but_for_seed(b, a):
+            found.append({_TURNED.get(str(name), name): value for name, value in row.items()})
+    return pd.DataFrame(found, columns=rows.columns).assign(relation=APART)
+
+
+_SIDES = {f"{name}_a": f"{name}_b" for name in ("run", "epoch", "checkpoint", "p", "rank", "kept")}
+_SIDES |= {"a": "b", "pwcca": "pwcca_back"}
+_TURNED = _SIDES | {theirs: ours for ours, theirs in _SIDES.items()}
+
+
+def _but_for_seed(baseline: Recipe, other: Recipe) -> bool:
+    return is_twin(replace(baseline, seed=other.seed), other)
+
+
+def digest(table: pd.DataFrame, runs: Sequence[RunDirectory]) -> pd.DataFrame:
+    """The comparisons worth a line: couples at their last common epoch, first against last, the control.
+
+    Means over the `n` of equal names and equal relation that have a similarity; `collapsed` are those that do not,
+    as one of the two networks has rank 0.
+    """
+    apart = twins_apart(table, runs)
+    table = table[table["relation"].str.removesuffix(OTHER_LABELS).isin(list(MEANING))]
+    at_end = table.groupby(["relation", "run_a", "run_b"])["epoch_a"].transform("max") == table["epoch_a"]
+    past = table.groupby(["relation", "run_a"])
+    at_start = past["epoch_a"].transform("min") == table["epoch_a"]
+    whole = at_start & (past["epoch_b"].transform("max") == table["epoch_b"])
+    chosen = table[whole.where(table["relation"] == PAST, at_end)]
+    twins = chosen["relation"] == TWIN
+    parts = [part for part in (chosen[twins], apart, chosen[~twins]) if len(part)]
+    chosen = pd.concat(parts) if parts else chosen
+    ranks = chosen[["rank_a", "rank_b"]]
+    chosen = chosen.assign(**ranks.where(ranks.min(axis="columns") > 0))
+    grouped = chosen.groupby(["relation", "a", "b", "epoch_a", "epoch_b"], sort=False)
+    means = grouped[["cca", "svcca", "pwcca", "cka", "procrustes", "rank_a", "rank_b"]].mean()
+    means[["rank_a", "rank_b"]] = means[["rank_a", "rank_b"]].round(1)
+    n = grouped["cca"].count()
+    return means.assign(n=n, collapsed=grouped.size() - n).reset_index()

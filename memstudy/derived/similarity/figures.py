@@ -1,0 +1,233 @@
+"""Figures of similar representations: whole sequences of canonical coefficients, heat maps epoch × epoch and
+run × run, and the way to the last representation.
+
+Each number is a mean over seeds, of pairs that began alike: those of the same seed share initial weights, and are
+never averaged with those of other seeds (see `study.comparisons`). What to hold a number against: a uniform-random
+control, which says how much is there for want of samples alone, and two seeds of one recipe, the most that can be
+asked of two networks that began with other weights.
+"""
+
+from __future__ import annotations
+
+import itertools
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import seaborn as sns
+
+from memstudy.derived.columns import read
+from memstudy.derived.similarity import digest as comparison
+from memstudy.derived.similarity.plan import (
+    CONTROL,
+    GRID,
+    OTHER_LABELS,
+    OTHER_SEED,
+    PAIR,
+    PAST,
+    SAME_SEED,
+    SEED,
+    TWIN,
+    USUAL,
+    What,
+    began,
+    kind,
+)
+from memstudy.errors import unknown
+from memstudy.report.frames import suffix
+from memstudy.report.lettering import style
+from memstudy.report.saving import HEIGHT, Drawn, written
+from memstudy.store.store import Selection
+
+MEASURES = {
+    "cca": "mean CCA coefficient",
+    "svcca": "SVCCA",
+    "pwcca": "PWCCA",
+    "cka": "linear CKA",
+    "cka_unbiased": "linear CKA, unbiased",
+    "procrustes": "Procrustes similarity",
+}
+WEIGHTS = {SAME_SEED: " (same initial weights)", OTHER_SEED: " (other initial weights)"}
+LEAST_NAMES = 3  # of fewer a map would say less than the table
+MANY = 14  # rows of a heat map from which on its numbers are left out
+
+
+def draw(selection: Selection, what: What = USUAL, measure: str = "svcca") -> list[Path]:
+    """Draw everything, the maps for one measure. Raises a MemstudyError for a measure that there is none of."""
+    check(measure)
+    names = ("cca_between", "cca_past", "similarity_epochs", "similarity_runs", "convergence")
+    drawn = itertools.chain(_coefficients(selection, what), _maps(selection, what, measure))
+    return written(selection, drawn, [name + what.suffix for name in names])
+
+
+def check(measure: str) -> None:
+    """Raise a MemstudyError for a measure that there is none of."""
+    if measure not in MEASURES:
+        raise unknown("measure of similarity", measure, MEASURES)
+
+
+def _coefficients(selection: Selection, what: What) -> Iterator[Drawn]:
+    rows = read(selection.path / what.coefficients)
+    for index, (title, sequences) in enumerate(comparison.by_setting(rows, selection.runs)):
+        past = sequences[sequences["relation"] == PAST]  # of every two epochs, those with the last
+        past = past[past["epoch_b"] == past.groupby("run_a")["epoch_b"].transform("max")]
+        between = sequences[sequences["relation"].map(kind).isin([TWIN, PAIR])]
+        for chosen, name, which in (
+            (between, "cca_between", "two networks at equal epochs"),
+            (past, "cca_past", "a network and its own last epoch"),
+        ):
+            if len(chosen):
+                data, grid = _sequences(chosen, sequences[sequences["relation"] == CONTROL])
+                words = f"CCA coefficients of {which}, {what.title} on test images\n{title}"
+                yield name + what.suffix + suffix(index), data, grid, words
+
+
+def _maps(selection: Selection, what: What, measure: str) -> Iterator[Drawn]:
+    pairs = read(selection.path / what.pairs)
+    for index, (title, rows) in enumerate(comparison.by_setting(pairs, selection.runs)):
+        ending = what.suffix + suffix(index)
+        words = f"{MEASURES[measure]}, {what.title} on test images\n{title}"
+        if (made := _epochs(rows, measure)) is not None:
+            gray = "; gray: a network that collapsed" if made[0][measure].isna().any() else ""
+            yield f"similarity_epochs{ending}", *made, words + gray
+        if (made := _runs(rows, measure)) is not None:
+            yield f"similarity_runs{ending}", *made, words
+        if (made := _convergence(rows, measure)) is not None:
+            yield f"convergence{ending}", *made, f"with the last kept epoch: {words}"
+
+
+def _sequences(chosen: pd.DataFrame, control: pd.DataFrame) -> tuple[pd.DataFrame, sns.FacetGrid]:
+    """One panel a pair of labels that began alike, one line an epoch, the uniform-random control dashed."""
+    how = chosen["relation"].map(began).map(lambda words: f", {words}" if words else "")
+    both = chosen["a"] + " ~ " + chosen["b"] + how
+    chosen = chosen.assign(panel=chosen["a"].where(chosen["relation"] == PAST, both))
+    means = chosen.groupby(["panel", "epoch_a", "index"], sort=False)["coefficient"].mean().reset_index()
+    means = means.rename(columns={"epoch_a": "epoch"})
+    with style("ticks"):
+        grid = sns.relplot(
+            data=means, kind="line", x="index", y="coefficient", hue="epoch", palette="viridis",
+            hue_norm=(0, max(1, means["epoch"].max())), legend="full", col="panel", errorbar=None,
+            col_wrap=min(4, means["panel"].nunique()), height=HEIGHT, aspect=1.05,
+        )  # fmt: skip
+    noise = control.groupby("index")["coefficient"].mean()
+    for axis in grid.axes.flat:
+        axis.plot(noise.index, noise, color="0.5", linestyle="--", linewidth=1)
+    if len(noise):
+        grid.axes.flat[0].annotate(
+            "uniform random", (noise.index[0], noise.iloc[0]), xytext=(4, 6), textcoords="offset points",
+            fontsize="small", color="0.35",
+        )  # fmt: skip
+    for panel, axis in grid.axes_dict.items():
+        size = "small" if len(panel) > 42 else None  # names of runs are long
+        axis.set_title(textwrap.fill(panel, 42, break_on_hyphens=False), fontsize=size)
+    grid.set(ylim=(0, 1.02))
+    grid.set_axis_labels("canonical coefficient, sorted", "coefficient")
+    return means, grid
+
+
+def _epochs(rows: pd.DataFrame, measure: str) -> tuple[pd.DataFrame, sns.FacetGrid] | None:
+    """Every two epochs of a run: one panel a label."""
+    past = rows[rows["relation"] == PAST]
+    if past["epoch_b"].nunique() < 2:  # two epochs: a number, no map
+        return None
+    data = past.groupby(["a", "epoch_a", "epoch_b"], sort=False)[measure].mean().reset_index()
+    with style("white"):
+        grid = sns.FacetGrid(data, col="a", col_wrap=min(4, data["a"].nunique()), height=HEIGHT, aspect=1.1)
+    for label, axis in grid.axes_dict.items():
+        own = data[data["a"] == label].rename(columns={"epoch_a": "row", "epoch_b": "column"})
+        axis.set_facecolor("0.85")
+        _heat_map(_symmetric(own, measure), axis)
+        axis.set(title=label, xlabel="epoch", ylabel="epoch")
+    return data.rename(columns={"a": "label"}), grid
+
+
+def _runs(rows: pd.DataFrame, measure: str) -> tuple[pd.DataFrame, sns.FacetGrid] | None:
+    """Every two labels (or runs, across settings) after their last common epoch: a panel for those that began
+    alike, as equal seeds make two methods look more alike than two runs of one.
+    """
+    pairs = rows[rows["relation"].map(kind).isin([GRID, PAIR]) & rows["relation"].map(began).ne("")]
+    pairs = pairs[pairs["epoch_a"] == pairs.groupby(["run_a", "run_b"])["epoch_a"].transform("max")]
+    panels = {
+        str(words): part
+        for words, part in pairs.groupby(pairs["relation"].map(began), sort=True)
+        if part[["a", "b"]].stack().nunique() >= LEAST_NAMES and part[measure].notna().any()
+    }
+    if not panels:
+        return None
+    data = [
+        part.groupby(["a", "b"], sort=False)[measure].agg(["mean", "count"]).reset_index().assign(began=words)
+        for words, part in panels.items()
+    ]
+    side = max(3.0, 0.45 * max(part[["a", "b"]].stack().nunique() for part in panels.values()) + 1.2)
+    with style("white"):
+        frame = pd.DataFrame({"began": list(panels)})
+        grid = sns.FacetGrid(frame, col="began", height=side, aspect=1.15, sharex=False, sharey=False)
+    for (words, part), table in zip(panels.items(), data, strict=True):
+        axis = grid.axes_dict[words]
+        _heat_map(_square(part, measure), axis)
+        fewest = table.loc[table["count"] > 0, "count"].min()  # none of networks that collapsed
+        meant = WEIGHTS.get(words.removesuffix(OTHER_LABELS), "")
+        axis.set(xlabel="", ylabel="", title=f"{words}{meant}\nn = {fewest} or more pairs a cell")
+        axis.tick_params(axis="x", rotation=90)
+        axis.tick_params(axis="y", rotation=0)
+    found = pd.concat(data, ignore_index=True)
+    return found.rename(columns={"mean": measure, "count": "n"}), grid
+
+
+def _square(pairs: pd.DataFrame, measure: str) -> pd.DataFrame:
+    """Means by name and name; (x, y) and (y, x) are one cell."""
+    names = list(dict.fromkeys([*pairs["a"], *pairs["b"]]))
+    both = pd.concat([pairs, pairs.rename(columns={"a": "b", "b": "a"})])
+    table = both.groupby(["a", "b"])[measure].mean().unstack("b").reindex(index=names, columns=names)
+    return table.rename_axis(index="row", columns="column")
+
+
+def _convergence(rows: pd.DataFrame, measure: str) -> tuple[pd.DataFrame, sns.FacetGrid] | None:
+    """Each epoch with the run's last one, a line a label, between the two noise floors."""
+    past = rows[rows["relation"] == PAST]
+    past = past[past["epoch_b"] == past.groupby("run_a")["epoch_b"].transform("max")].dropna(subset=measure)
+    if past["epoch_a"].nunique() < 2:
+        return None
+    data = past[["run_a", "a", "epoch_a", measure]].rename(
+        columns={"run_a": "run", "a": "label", "epoch_a": "epoch"}
+    )
+    with style("ticks"):
+        grid = sns.relplot(
+            data=data, kind="line", x="epoch", y=measure, hue="label", style="label", markers=True, dashes=False,
+            palette="colorblind" if data["label"].nunique() <= 10 else "husl", errorbar="sd", height=1.4 * HEIGHT,
+            aspect=1.5,
+        )  # fmt: skip
+    if grid.legend is not None:
+        grid.legend.set_title(None)
+    for relation, words, line in ((CONTROL, "uniform random", "--"), (SEED, "two seeds, last epoch", ":")):
+        found = rows[rows["relation"] == relation]
+        at_end = found[found["epoch_a"] == found["epoch_a"].max()]
+        if len(at_end):
+            level = float(at_end[measure].mean())
+            grid.ax.axhline(level, color="0.4", linestyle=line, linewidth=1)
+            grid.ax.text(
+                data["epoch"].max(), level, words, color="0.35", ha="right", va="bottom", fontsize="small"
+            )
+            data = data.assign(**{words.replace(" ", "_").replace(",", ""): level})
+    grid.set(ylim=(min(0.0, float(data[measure].min())), 1.02))
+    return data, grid.set_axis_labels("epoch", MEASURES[measure])
+
+
+def _symmetric(cells: pd.DataFrame, measure: str) -> pd.DataFrame:
+    """A table of both halves, its diagonal 1: a representation is like itself, if it is like any."""
+    mirrored = cells.rename(columns={"row": "column", "column": "row"})
+    table = pd.concat([cells, mirrored]).pivot(index="row", columns="column", values=measure)
+    table = table.sort_index().sort_index(axis="columns")
+    filled = table.to_numpy(copy=True)
+    np.fill_diagonal(filled, np.where(np.isnan(filled).all(axis=1), np.nan, 1.0))
+    return pd.DataFrame(filled, index=table.index, columns=table.columns)
+
+
+def _heat_map(table: pd.DataFrame, axis: Any) -> None:
+    sns.heatmap(
+        table, ax=axis, vmin=0, vmax=1, cmap="viridis", square=True, annot=len(table) < MANY, fmt=".2f",
+        annot_kws={"fontsize": 5 if len(table) > 8 else 6}, cbar_kws={"shrink": 0.7},
+    )  # fmt: skip

@@ -1,0 +1,165 @@
+"""Which representations of a selection's runs are compared, and why.
+
+Networks that begin with the same weights stay more alike than others, whatever is done to them. So pairs of runs
+are told apart by how they began, and like is held against like:
+
+    same seed       one network, data set and seed: every weight that both have is the same before training
+                    (methods such as batch normalization add some), and samples come in the same order where
+                    training samples and batch size are equal
+    other seed      the same network, which begins with other weights
+    other network   nothing in common, whatever the seeds; so are a network born with batch normalization and the
+                    same with `nobn`, where biases are drawn in its place
+
+and besides `and other labels` where corruption or its seed differ. A twin has the same seed, two seeds of one
+recipe have other ones.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from memstudy.analysis.factorization import POSITIONS
+from memstudy.derived.layers import TRUNK
+from memstudy.errors import unknown
+from memstudy.recipe import Recipe
+from memstudy.report.frames import AL2
+from memstudy.store import RunDirectory
+
+TWIN, SEED, PAST, CONTROL, PAIR, GRID = "twin", "seed", "past", "control", "pair", "grid"
+UNIFORM = "uniform random"
+SAME_SEED, OTHER_SEED, OTHER_NETWORK = "same seed", "other seed", "other network"
+OTHER_LABELS = " and other labels"
+
+Side = tuple[RunDirectory | None, int]  # None is the uniform-random control
+
+
+@dataclass(frozen=True)
+class What:
+    """Which activations are compared: a layer's, and whether positions are samples or units (`flattened`)."""
+
+    layer: str = TRUNK
+    positions: str = "samples"
+
+    def __post_init__(self) -> None:
+        if self.positions not in POSITIONS:
+            raise unknown("way to treat positions", self.positions, POSITIONS)
+
+    @property
+    def suffix(self) -> str:
+        """What names of files end in; nothing for the usual choice."""
+        parts = [self.layer] * (self.layer != TRUNK) + [self.positions] * (self.positions != "samples")
+        return "".join(f"-{part}" for part in parts)
+
+    @property
+    def title(self) -> str:
+        """A few words: `trunk`, `head.1`, `trunk, positions flattened`."""
+        return self.layer + (f", positions {self.positions}" if self.positions != "samples" else "")
+
+    @property
+    def pairs(self) -> str:
+        """The file of comparisons, one row each."""
+        return f"svcca{self.suffix}.csv"
+
+    @property
+    def coefficients(self) -> str:
+        """The file of whole sequences of canonical coefficients."""
+        return f"svcca_coefficients{self.suffix}.csv"
+
+    @property
+    def together(self) -> str:
+        """The file that says of each comparison what it was computed together with."""
+        return f"svcca_together{self.suffix}.csv"
+
+
+USUAL = What()
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two representations and why they are compared."""
+
+    relation: str
+    a: Side
+    b: Side
+
+
+def named(side: Side, what: What) -> str:
+    """Whose representation, when, and of which layer."""
+    run, epoch = side
+    return f"{UNIFORM if run is None else run.name}, epoch {epoch}, layer {what.title}"
+
+
+def is_twin(baseline: Recipe, other: Recipe) -> bool:
+    """Whether `other` is the baseline with AL2 added and nothing else changed."""
+    without = tuple(r for r in other.regularizers if r.name != AL2)
+    return other.options(AL2) is not None and replace(other, regularizers=without) == baseline
+
+
+def are_seeds(one: Recipe, other: Recipe) -> bool:
+    """Whether two recipes differ by the model's seed alone."""
+    return one.seed < other.seed and replace(one, seed=other.seed) == other
+
+
+def start(one: Recipe, other: Recipe) -> str:
+    """How two runs on one data set began: SAME_SEED, OTHER_SEED or OTHER_NETWORK, see above."""
+    if _network(one) != _network(other):
+        return OTHER_NETWORK
+    return SAME_SEED if one.seed == other.seed else OTHER_SEED
+
+
+def _network(recipe: Recipe) -> tuple[str, bool]:
+    return recipe.network, recipe.options("nobn") is not None
+
+
+def relation(why: str, one: Recipe, other: Recipe) -> str:
+    """PAIR or GRID, and what tells this pair of runs from others: `pair: other seed and other labels`."""
+    return f"{why}: {start(one, other)}" + (OTHER_LABELS if one.corruption != other.corruption else "")
+
+
+def kind(relation: str) -> str:
+    """PAIR of `pair: other seed`; of TWIN, SEED, PAST and CONTROL they themselves."""
+    return relation.partition(": ")[0]
+
+
+def began(relation: str) -> str:
+    """`other seed` of `pair: other seed`; nothing of TWIN, SEED, PAST and CONTROL."""
+    return relation.partition(": ")[2]
+
+
+def couples(runs: Sequence[RunDirectory], all_pairs: bool) -> list[tuple[str, RunDirectory, RunDirectory]]:
+    """Each baseline with its AL2 twins, and what differs by the seed alone: how alike equals are that began with
+    other weights; or every two runs.
+    """
+    if all_pairs:
+        return [(relation(PAIR, a.recipe, b.recipe), a, b) for a, b in itertools.combinations(runs, 2)]
+    twins = [(TWIN, a, b) for a in runs for b in runs if is_twin(a.recipe, b.recipe)]
+    return twins + [(SEED, a, b) for a in runs for b in runs if are_seeds(a.recipe, b.recipe)]
+
+
+def kept(run: RunDirectory, epochs: Sequence[int] | None) -> list[int]:
+    """The kept epochs of a run, ascending: all, or of each wanted one the nearest, and the last."""
+    found = run.checkpoints()
+    if epochs is None:
+        return found
+    return sorted({min(found, key=lambda own: (abs(own - epoch), own)) for epoch in epochs} | {found[-1]})
+
+
+def plan(runs: Sequence[RunDirectory], all_pairs: bool, epochs: Sequence[int] | None = None) -> list[Comparison]:
+    """Each run at every two of its epochs, and with a uniform-random control; its couples at equal epochs; and all
+    with all of one data set after their last common epoch.
+    """
+    found = []
+    for why, a, b in couples(runs, all_pairs):
+        common = sorted(set(kept(a, epochs)) & set(kept(b, epochs)))
+        found += [Comparison(why, (a, epoch), (b, epoch)) for epoch in common]
+    for a, b in [] if all_pairs else itertools.combinations(runs, 2):
+        if a.recipe.dataset == b.recipe.dataset:
+            last = [epoch for epoch in kept(a, epochs) if epoch in kept(b, epochs)][-1:]
+            found += [Comparison(relation(GRID, a.recipe, b.recipe), (a, epoch), (b, epoch)) for epoch in last]
+    for run in runs:
+        own = kept(run, epochs)
+        found += [Comparison(PAST, (run, a), (run, b)) for a, b in itertools.combinations(own, 2)]
+        found.append(Comparison(CONTROL, (run, own[-1]), (None, own[-1])))
+    return found

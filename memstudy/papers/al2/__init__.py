@@ -1,0 +1,1 @@
+"""AL2's tables and figures."""

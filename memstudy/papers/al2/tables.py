@@ -1,0 +1,222 @@
+"""AL2's tables from our runs: means over seeds, and the published values where the recipe is the paper's.
+
+A table is a tidy data frame, one row a number; Markdown and LaTeX lay it out as the paper does, epochs down,
+without and with AL2 side by side. What has a star with AL2 differs from what is beside it (ours; the paper has no
+tests).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from memstudy.derived.ablation.measure import nearest
+from memstudy.report import published
+from memstudy.report.differences import compared, meaning, starred
+from memstudy.report.frames import BASELINES, WITH, WITHOUT, Setting, differences_from_paper
+from memstudy.report.sheet import heading, markdown, markdown_row, tex, write
+from memstudy.report.twins import baseline_order
+from memstudy.store import Status
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of metrics.csv in a table: its heading, the factor to the table's unit, and decimals.
+
+    `published` is the metric's name in the paper's data; None if the paper has no such number.
+    """
+
+    heading: str
+    scale: float
+    digits: int
+    published: str | None = None
+
+
+TABLE1 = {
+    "test_accuracy": Column("test accuracy, %", 100, 2, "test_accuracy_pct"),
+    "train_cross_entropy": Column("L_c", 1, 2, "train_cross_entropy"),
+    "train_activation_loss": Column("L_r", 1, 4, "train_activation_loss"),
+}
+MEMORIZATION = {
+    "clean_accuracy": Column("intact labels learned, %", 100, 1),
+    "memorized": Column("corrupted: memorized, %", 100, 1),
+    "recovered": Column("corrupted: recovered, %", 100, 1),
+}
+
+
+@dataclass(frozen=True)
+class Table:
+    """Attributes.
+
+    name: file name without ending. title, notes: plain sentences.
+    values: tidy, columns baseline, epoch, metric, al2, mean (NaN if n = 0), sd (NaN if n < 2), n, those of
+        `differences` (of with AL2 to without), published (NaN if none). n counts the runs that have the number:
+        without corruption, none has a memorized share.
+    digits: decimals by metric.
+    """
+
+    name: str
+    title: str
+    notes: tuple[str, ...]
+    values: pd.DataFrame
+    digits: dict[str, int]
+
+    def layout(self) -> pd.DataFrame:
+        """Cells of text, as in the paper: rows (baseline, epoch), columns (metric, without / with AL2)."""
+        cells = self.values.assign(cell=[self._cell(row) for _, row in self.values.iterrows()])
+        order = [(metric, al2) for metric in self.digits for al2 in (WITHOUT, WITH)]
+        wide = cells.pivot(index=["baseline", "epoch"], columns=["metric", "al2"], values="cell")
+        present = [column for column in order if column in wide.columns]
+        rows = sorted(wide.index, key=lambda row: (baseline_order(row[0]), row[1]))
+        return wide.loc[rows, present].fillna("")
+
+    def _cell(self, row: pd.Series) -> str:
+        text = starred(row.to_dict(), self.digits[str(row["metric"])])
+        return text if pd.isna(row["published"]) else f"{text} ({row['published']:g})"
+
+    def _columns(self) -> tuple[pd.DataFrame, list[tuple[str, str]]]:
+        layout = self.layout()
+        return layout, [(str(column[0]), str(column[1])) for column in layout.columns]
+
+    def markdown(self) -> str:
+        """A GitHub table under its title, with the notes below."""
+        layout, columns = self._columns()
+        names = ["baseline", "epoch", *(f"{metric}, {al2}" for metric, al2 in columns)]
+        lines = [
+            *heading(self.title),
+            markdown_row(names),
+            markdown_row(["---", "---:"] + ["---:"] * len(columns)),
+        ]
+        lines += [markdown_row([*map(str, index), *cells]) for index, cells in _rows(layout)]
+        return "\n".join([*lines, "", *(f"{markdown(note)}\n" for note in self.notes)])
+
+    def latex(self) -> str:
+        r"""A booktabs table (`\usepackage{booktabs}`)."""
+        layout, columns = self._columns()
+        metrics = list(dict.fromkeys(metric for metric, _ in columns))
+        spans = [sum(metric == m for m, _ in columns) for metric in metrics]
+        groups = " & ".join(
+            rf"\multicolumn{{{span}}}{{c}}{{{tex(metric)}}}" for metric, span in zip(metrics, spans, strict=True)
+        )
+        heads = " & ".join(tex(al2) for _, al2 in columns)
+        body = []
+        for previous, (index, cells) in zip([None, *layout.index], _rows(layout), strict=False):
+            first = previous is None or previous[0] != index[0]
+            if first and previous is not None:
+                body.append(r"\midrule")
+            name = tex(str(index[0])) if first else ""
+            body.append(" & ".join([name, str(index[1]), *map(tex, cells)]) + r" \\")
+        return "\n".join(
+            [
+                r"\begin{table}", r"\centering", rf"\caption{{{tex(self.title)}}}",
+                rf"\begin{{tabular}}{{lr{'r' * len(columns)}}}", r"\toprule",
+                rf" & & {groups} \\", rf"baseline & epoch & {heads} \\", r"\midrule", *body,
+                r"\bottomrule", r"\end{tabular}",
+                *(rf"\par\smallskip\footnotesize {tex(note)}" for note in self.notes),
+                r"\end{table}", "",
+            ]
+        )  # fmt: skip
+
+    def csv(self) -> str:
+        """The tidy values, all their digits."""
+        return self.values.to_csv(index=False, lineterminator="\n")
+
+    def write(self, folder: Path) -> list[Path]:
+        """Write it as Markdown, LaTeX and CSV."""
+        return write(folder, self.name, self.markdown(), self.latex(), self.csv())
+
+
+def table1(setting: Setting, epochs: Sequence[int] | None = None) -> Table:
+    """AL2's Table 1: test accuracy, training cross-entropy and activation loss, without and with AL2."""
+    return _of_metrics("table1", "AL2's Table 1", TABLE1, setting, epochs)
+
+
+def memorization(setting: Setting, epochs: Sequence[int] | None = None) -> Table:
+    """What training samples are taken for after an epoch (ours; the paper has no such table)."""
+    return _of_metrics("memorization", "What was memorized", MEMORIZATION, setting, epochs)
+
+
+def _of_metrics(
+    name: str, title: str, columns: Mapping[str, Column], setting: Setting, epochs: Sequence[int] | None
+) -> Table:
+    metrics = setting.metrics()
+    metrics = metrics[metrics["epoch"].isin(epochs or _kept(setting))]
+    long = metrics.melt(
+        id_vars=["baseline", "epoch", "al2", "seeds"],
+        value_vars=list(columns),
+        var_name="column",
+        value_name="value",
+    )
+    long["value"] *= long["column"].map({column: c.scale for column, c in columns.items()})
+    paper = published.table("al2_table1").rename(columns={"value": "published"})
+    paper = paper.assign(column=paper["metric"].map({c.published: column for column, c in columns.items()}))
+    values = _summarized(setting, long, paper)
+    values.insert(2, "metric", values.pop("column").map({column: c.heading for column, c in columns.items()}))
+    digits = {c.heading: c.digits for c in columns.values()}
+    return Table(name, f"{title}: {setting.title}", _notes(setting, values), values, digits)
+
+
+def ablation_area(setting: Setting, areas: pd.DataFrame, epochs: Sequence[int] | None = None) -> Table | None:
+    """AL2's area under the cumulative ablation curve, in percent; None if no network of these was ablated."""
+    found = areas.merge(setting.labels(), on="run")
+    if found.empty:
+        return None
+    kept = sorted(found["epoch"].unique())
+    found = found[found["epoch"].isin(nearest(kept, epochs) if epochs else kept)]
+    long = found.rename(columns={"protocol": "column", "area": "value"})
+    paper = published.table("al2_ablation_area").rename(columns={"area_pct": "published"})
+    values = _summarized(setting, long, paper.assign(column="bernoulli"))
+    headings = {"bernoulli": "area, %, Bernoulli masks", "units": "area, %, fixed orders of units"}
+    values.insert(2, "metric", values.pop("column").map(headings))
+    title = f"AL2's area under the cumulative ablation curve: {setting.title}"
+    notes = (
+        *_notes(setting, values),
+        "Bernoulli masks per sample are AL2's code; fixed orders, Morcos et al.'s.",
+    )
+    return Table("ablation_area", title, notes, values, dict.fromkeys(headings.values(), 2))
+
+
+def _kept(setting: Setting) -> list[int]:
+    return sorted({epoch for run in setting.runs for epoch in run.recipe.training.checkpoints})
+
+
+def _summarized(setting: Setting, long: pd.DataFrame, paper: pd.DataFrame) -> pd.DataFrame:
+    """Means over runs, what AL2 changes, and the published value beside, if the recipe is the paper's."""
+    by = ["baseline", "epoch", "column", "al2"]
+    values = compared(long.assign(against=WITHOUT), by, method="al2")
+    if differences_from_paper(setting):
+        return values.assign(published=float("nan"))
+    paper = paper.assign(
+        baseline=paper["baseline"].map(BASELINES), al2=paper["al2"].map({"with": WITH, "without": WITHOUT})
+    )
+    return values.merge(paper[[*by, "published"]], on=by, how="left")
+
+
+def _notes(setting: Setting, values: pd.DataFrame) -> tuple[str, ...]:
+    counts = values.loc[values["n"] > 0, "n"]
+    low, high = (counts.min(), counts.max()) if len(counts) else (0, 0)
+    n = f"{low}" if low == high else f"{low} to {high}"
+    notes = [
+        f"Mean ± standard deviation over seeds, n = {n}. Epochs are counted from 0.",
+        *meaning(values, "the same without AL2"),
+    ]
+    unfinished = [
+        f"{run.name} ({run.epochs_done} of {run.recipe.training.epochs} epochs)"
+        for run in setting.runs
+        if run.status is not Status.FINISHED
+    ]
+    if unfinished:
+        notes.append(f"Not finished, included up to where they are: {', '.join(unfinished)}.")
+    notes += [f"{setting.recipe.dataset}: {note}." for note in setting.data_notes]
+    if differences := differences_from_paper(setting):
+        notes.append(f"Not the paper's protocol, so its published values are not shown: {'; '.join(differences)}.")
+    elif values["published"].notna().any():
+        notes.append("In parentheses the published value: the recipe is the paper's.")
+    return tuple(notes)
+
+
+def _rows(layout: pd.DataFrame) -> list[tuple[tuple[str, int], list[str]]]:
+    return list(zip(layout.index, layout.to_numpy().tolist(), strict=True))

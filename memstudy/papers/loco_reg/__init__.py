@@ -1,0 +1,1 @@
+"""LOCO-Reg's table."""

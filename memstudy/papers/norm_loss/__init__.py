@@ -1,0 +1,1 @@
+"""Norm Loss' tables and figures."""

@@ -1,0 +1,135 @@
+"""Norm Loss' figures: error against λ and batch size, and cross-entropy during training.
+
+That weight decay and Norm Loss stand side by side, and that cross-entropy is shown, is the paper's (stated); the
+values swept are ours. Means over seeds, bars and bands ± one standard deviation.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import matplotlib.ticker
+import pandas as pd
+import seaborn as sns
+
+from memstudy import files
+from memstudy.papers.norm_loss.runs import METHOD, NAME, by_batch_size, by_strength, errors, usual
+from memstudy.report.lettering import style
+from memstudy.report.saving import save
+from memstudy.store import RunDirectory
+from memstudy.store.store import Selection
+
+LOSSES = {"train_cross_entropy": "training", "test_cross_entropy": "test"}
+AXES = {"wd.decay": "weight decay", f"{METHOD}.weight": "λ"}
+HEIGHT = 2.6  # inches, of one panel
+DECADE = 10.0  # values that differ by more than this factor are drawn on a logarithmic axis
+
+Figure = tuple[str, pd.DataFrame, sns.FacetGrid, str]
+"""A file name without ending, the data, what is drawn, and the title."""
+
+
+def draw(selection: Selection) -> list[Path]:
+    """Every figure that there are runs for; none without Norm Loss. Those of an earlier selection go."""
+    folder = selection.path / "figures"
+    written: list[Path] = []
+    for name, data, grid, title in _figures(selection):
+        width = max(48, int(12 * grid.figure.get_figwidth()))
+        grid.figure.suptitle(textwrap.fill(title, width), y=1.02, va="bottom", fontsize="medium")
+        written += save(folder, name, grid.figure, data)
+    files.remove(set(folder.glob(f"{NAME}_*")) - set(written))
+    return written
+
+
+def _figures(selection: Selection) -> Iterator[Figure]:
+    rows = errors(selection)
+    if rows.empty:
+        return
+    runs = {run.name: run for run in selection.runs}
+    for index, (title, part) in enumerate(_by_setting(by_strength(rows), ["batch_size"])):
+        data = _data(part)
+        yield _name("lambda", index), data, _robustness(data, None), title
+    for index, (title, part) in enumerate(_by_setting(by_batch_size(rows), [])):
+        data = _data(part)
+        yield _name("batch_size", index), data, _robustness(data, "batch size"), title
+    for index, (title, part) in enumerate(_by_setting(usual(rows), ["batch_size"])):
+        data = _losses(part, runs)
+        yield _name("cross_entropy", index), data, _curves(data), title
+
+
+def _name(what: str, index: int) -> str:
+    return f"{NAME}_{what}{f'-{index + 1}' if index else ''}"
+
+
+def _by_setting(rows: pd.DataFrame, by: list[str]) -> Iterator[tuple[str, pd.DataFrame]]:
+    for _, part in rows.groupby(["setting", *by], sort=False):
+        first = part.iloc[0]
+        yield first["title"] + (f", batch size {first['batch_size']}" if by else ""), part
+
+
+def _data(rows: pd.DataFrame) -> pd.DataFrame:
+    columns = ["run", "seed", "dataset", "network", "batch_size", "series", "swept", "value", "error"]
+    return rows[columns].reset_index(drop=True)
+
+
+def _robustness(data: pd.DataFrame, label: str | None) -> sns.FacetGrid:
+    """One panel a method, on one scale of errors; without a label, the swept option is each axis' own."""
+    data = data.assign(panel=data["series"] + "|" + data["swept"])
+    panels = list(dict.fromkeys(data["panel"]))
+    with style("ticks"):
+        grid = sns.relplot(
+            data=data, kind="line", x="value", y="error", hue="panel", hue_order=panels,
+            palette=_colors(len(panels)), col="panel", col_order=panels, col_wrap=min(4, len(panels)),
+            marker="o", errorbar="sd", err_style="bars", legend=False, height=HEIGHT, aspect=1.05,
+            facet_kws={"sharex": False},
+        )  # fmt: skip
+    grid.set(xscale="log")
+    for panel, axis in grid.axes_dict.items():
+        series, swept = panel.split("|")
+        axis.set_title(textwrap.fill(series, 32), fontsize="medium")
+        axis.set_xlabel(label or AXES[swept])
+        if label:
+            values = sorted(data.loc[data["panel"] == panel, "value"].unique())
+            axis.set_xticks(values, [f"{value:g}" for value in values])
+            axis.xaxis.set_minor_locator(matplotlib.ticker.NullLocator())
+    grid.set_ylabels("test error, %")
+    return grid
+
+
+def _colors(count: int) -> Any:
+    return sns.color_palette("colorblind" if count <= 10 else "husl", count)
+
+
+def _losses(rows: pd.DataFrame, runs: dict[str, RunDirectory]) -> pd.DataFrame:
+    """A row an epoch, method, seed and loss: `images` are those of training or test."""
+    found = []
+    for row in rows.to_dict("records"):
+        names = {name: row[name] for name in ("run", "seed", "dataset", "network", "method")}
+        found.append(runs[row["run"]].metrics().assign(**names))
+    metrics = pd.concat(found, ignore_index=True)
+    present = [name for name in LOSSES if name in metrics]
+    ids = ["run", "seed", "dataset", "network", "method", "epoch"]
+    data = metrics.melt(ids, present, var_name="images", value_name="cross_entropy").dropna(subset="cross_entropy")
+    return data.assign(images=data["images"].map(LOSSES))
+
+
+def _curves(data: pd.DataFrame) -> sns.FacetGrid:
+    """One panel for training and one for test images; noisy labels are those of training alone."""
+    methods = list(dict.fromkeys(data["method"]))
+    with style("ticks"):
+        grid = sns.relplot(
+            data=data, kind="line", x="epoch", y="cross_entropy", hue="method", hue_order=methods,
+            palette=_colors(len(methods)), style="method", style_order=methods, col="images",
+            col_order=list(dict.fromkeys(data["images"])), errorbar="sd", height=HEIGHT, aspect=1.3,
+            facet_kws={"sharey": False},
+        )  # fmt: skip
+    for images, axis in grid.axes_dict.items():
+        losses = data.loc[data["images"] == images, "cross_entropy"]
+        if losses.min() > 0 and losses.max() > DECADE * losses.min():
+            axis.set_yscale("log")
+    grid.set_titles("{col_name}").set_axis_labels("epoch", "cross-entropy, nats")
+    if grid.legend is not None:
+        grid.legend.set_title(None)
+    return grid

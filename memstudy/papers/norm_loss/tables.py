@@ -1,0 +1,184 @@
+"""Norm Loss' tables: test error of it and its comparators, and how that depends on λ and on the batch size.
+
+Error is in percent, on the test images, after the last epoch. As in the paper, a cell is the best of the seeds
+and, in brackets, their mean; that the paper's are of five runs is inferred. The best seed is chosen on the test
+images, so it is lower than that network's error on others would be; it is here for comparison with the paper's.
+
+The main table has each method at one batch size and one λ (or weight decay): those that most runs of its setting
+have, or all that equally many have. None is chosen by its result; every swept value is in a table of its own
+(ours).
+
+A method's mean is tested against that of weight decay, the paper's own baseline, or else of bare training, with
+equal other regularizers (such as the dropout of WRN-28-10's protocol); in a sweep at the same value (ours).
+
+The published numbers stand beside a method on the paper's network and data set with true labels. They are context:
+λ is not known, and neither is the protocol, which we take from the baselines' own code (inferred). Of weight decay
+the paper has two rows, `wd_reproduced` (by its authors) and `wd` (quoted; inferred). Its `OLM-L1` has no
+counterpart here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from memstudy.analysis.significance import stars
+from memstudy.papers.norm_loss.runs import (
+    BY,
+    METHOD,
+    NAME,
+    NETWORKS,
+    ORDER,
+    PUBLISHED,
+    STRENGTHS,
+    by_batch_size,
+    by_strength,
+    errors,
+    is_finished,
+    usual,
+    with_references,
+)
+from memstudy.report import published
+from memstudy.report.differences import differences, meaning
+from memstudy.report.sheet import Sheet, cell
+from memstudy.store.store import Selection
+
+__all__ = ["NAME", "sheets"]
+
+TITLE = "Norm Loss: test error"
+WHAT = "Test error in % after the last epoch: the best of n seeds and (their mean ± standard deviation)."
+CONTEXT = (
+    "Published: Norm Loss' own table, best (mean), of five runs (inferred). Context, no target: its λ is not "
+    "known, and its protocol is inferred from its baselines' code: ResNet-110 160 epochs, WRN-28-10 200 epochs "
+    "and dropout .3. The numbers of its comparators are quoted there from their papers. Of weight decay it has "
+    "wd_reproduced (by its authors) and wd (quoted). On WRN-28-10 and CIFAR-10 Norm Loss' published error is "
+    "above that of weight decay."
+)
+
+
+def sheets(selection: Selection) -> list[Sheet]:
+    """The main table, and one for each of λ and batch size that was swept; none without Norm Loss."""
+    rows = errors(selection)
+    if rows.empty:
+        return []
+    swept = {
+        "lambda": ("by λ and weight decay", by_strength(rows), ["batch_size", "series", "swept"]),
+        "batch_size": ("by batch size", by_batch_size(rows), ["series"]),
+    }
+    found = [_sweep(name, title, part, by) for name, (title, part, by) in swept.items() if len(part)]
+    left_out = _left_out(selection)
+    tables = [_main(usual(rows), [sheet.name for sheet in found]), *found]
+    return [replace(sheet, notes=sheet.notes + left_out) for sheet in tables]
+
+
+def why_none(selection: Selection) -> str:
+    """Why there is no table of this selection."""
+    if all(run.recipe.options(METHOD) is None for run in selection.runs):
+        return "none of these runs uses Norm Loss"
+    return "no run in a setting with Norm Loss is finished"
+
+
+def _main(rows: pd.DataFrame, others: Sequence[str]) -> Sheet:
+    """One row a method and setting, the paper's numbers beside it; in the CSV they have rows of their own."""
+    keys = [*BY, "batch_size", *ORDER, "method"]
+    ours = _summary(rows, keys, ["setting", "besides", "batch_size"])
+    paper = [_published(group.iloc[0]) for _, group in rows.groupby(keys, dropna=False)]
+    cells = pd.DataFrame(
+        {
+            "data set": ours["dataset"],
+            "network": ours["network"],
+            "setting": ours["protocol"] + ", batch " + ours["batch_size"].astype(str),
+            "regularizers": ours["method"],
+            "n": ours["n"].astype(str),
+            "best (mean), %": [_error(row) for _, row in ours.iterrows()],
+            "published, %": [_published_cell(rows) for rows in paper],
+        }
+    )
+    notes = [f"{WHAT} The best is chosen on the test images, as in the paper's table."]
+    if others:
+        notes.append(
+            "Where batch size, λ or weight decay were swept, a row has what most runs have, not what has the "
+            f"lowest error; all are in {' and '.join(others)}."
+        )
+    notes += _stars(ours, "in the same setting")
+    context = pd.concat(paper).drop_duplicates()
+    if context.empty:
+        return Sheet(NAME, TITLE, tuple(notes), cells.drop(columns="published, %"), ours.assign(source="ours"), 4)
+    names = {"regularizer": "method", "best_error_pct": "best", "mean_error_pct": "mean"}
+    context = context.rename(columns=names).drop(columns="architecture")
+    values = pd.concat([ours.assign(source="ours"), context.assign(source="published")], ignore_index=True)
+    values = values.astype({"batch_size": "Int64", "n": "Int64"})  # the published rows have none
+    return Sheet(NAME, TITLE, (*notes, CONTEXT), cells, values, 4)
+
+
+def _sweep(name: str, title: str, rows: pd.DataFrame, by: Sequence[str]) -> Sheet:
+    """One row for all that is equal, one column a value."""
+    keys = [*BY, "order", "family", *by]
+    equal = ["setting", "besides", "value", *(["batch_size"] if "batch_size" in by else [])]
+    found = _summary(rows, [*keys, "value"], equal, "series")
+    cells = []
+    for _, group in found.groupby([*BY, *by], sort=False):
+        first = group.iloc[0]
+        batch = f", batch {first['batch_size']}" if "batch_size" in by else ""
+        words = {
+            "data set": first["dataset"],
+            "network": first["network"],
+            "setting": f"{first['protocol']}{batch}",
+            "regularizers": first["series"],
+            **({"swept": first["swept"]} if "swept" in by else {}),
+        }
+        n = {"n": "–".join(map(str, sorted({group["n"].min(), group["n"].max()})))}
+        cells.append(words | n | {f"{row['value']:g}": _error(row) for _, row in group.iterrows()})
+    values = [f"{value:g}" for value in sorted(set(found["value"]))]
+    table = pd.DataFrame(cells).fillna("–")[[*words, "n", *values]]
+    notes = (
+        f"{WHAT} All else is equal in a row, the learning rate included.",
+        *_stars(found, "at the same value"),
+    )
+    return Sheet(f"{NAME}_{name}", f"{TITLE} {title}", notes, table, found, len(words))
+
+
+def _summary(
+    rows: pd.DataFrame, keys: Sequence[str], equal: Sequence[str], method: str = "method"
+) -> pd.DataFrame:
+    """Over seeds, and differences to the reference among what is `equal`; what only sorts the rows is dropped."""
+    by = [*keys, *(name for name in equal if name not in keys)]
+    found = rows.groupby(by, dropna=False)["error"].agg(n="size", best="min", mean="mean", sd="std").reset_index()
+    tested = differences(with_references(rows, equal, method), [*equal, method], "error", method)
+    found = found.merge(tested, on=[*equal, method])
+    names = {name: f"{name}.{option}" for name, option in STRENGTHS.items()}
+    return found.drop(columns=["order", "family", "setting", "besides"]).rename(columns=names)
+
+
+def _stars(found: pd.DataFrame, where: str) -> tuple[str, ...]:
+    references = dict.fromkeys(found.loc[found["p"].notna(), "against"])
+    return meaning(found, f"{' or '.join(references)} {where}")
+
+
+def _error(row: pd.Series) -> str:
+    """`5.90 (6.00 ± 0.08)`."""
+    return f"{row['best']:.2f} ({cell(row['mean'], row['sd'], 2)}{stars(row['p_holm'])})"
+
+
+def _published(row: pd.Series) -> pd.DataFrame:
+    """The paper's rows for a run; maybe none."""
+    paper = published.table(NAME)
+    here = (paper["dataset"] == row["dataset"]) & (paper["architecture"] == NETWORKS.get(row["network"]))
+    return paper[here & paper["regularizer"].isin(row["paper"])].assign(network=row["network"])
+
+
+def _published_cell(paper: pd.DataFrame) -> str:
+    """`5.90 (6.00)`; with the paper's name where it has two rows of the method."""
+    texts = []
+    for _, row in paper.iterrows():
+        name = f"{row['regularizer']} " if row["regularizer"] in PUBLISHED["wd"] else ""
+        texts.append(f"{name}{cell(row['best_error_pct'], np.nan, 2)} ({row['mean_error_pct']:.2f})")
+    return "; ".join(texts) or "–"
+
+
+def _left_out(selection: Selection) -> tuple[str, ...]:
+    count = sum(not is_finished(run) for run in selection.runs) + len(selection.missing) + len(selection.damaged)
+    return (f"Runs that are not finished, and left out: {count}.",) if count else ()

@@ -1,0 +1,1 @@
+"""PILCRO's tables."""

@@ -1,0 +1,149 @@
+"""PILCRO's tables: flatness, robustness to test noise, and speed, with it and without. Of our reconstruction.
+
+That networks trained with it have flat landscapes, train faster, and are more accurate and more robust to noise is
+stated in the paper's abstract. Its formula, protocol and numbers could not be had: what is measured here is ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from memstudy.derived.columns import read
+from memstudy.derived.landscape.measure import FLATNESS, NOISE
+from memstudy.derived.landscape.tables import AFTER, BEFORE, epochs, panels
+from memstudy.recipe import Regularizer
+from memstudy.report.differences import COLUMNS, compared, differences, meaning, starred
+from memstudy.report.frames import Setting, groups, merged
+from memstudy.report.sheet import Sheet
+from memstudy.store import RunDirectory
+from memstudy.store.store import Selection
+
+METHOD = NAME = "pilcro"
+TARGETS = (*range(10, 100, 10), 95, 97, 99)
+"""Test accuracies in percent, some of which the speed is measured by."""
+SHOWN = 4
+STRENGTHS = {"gaussian": 0.2, "salt-and-pepper": 0.1}
+"""The middle of what is measured; the whole curves are in landscape_noise."""
+WITHOUT = "the same without PILCRO"
+OURS = "PILCRO here is our reconstruction: nothing in this table confirms or refutes the paper."
+
+
+def sheets(selection: Selection) -> list[Sheet]:
+    """Both tables of every group of runs with PILCRO among them; the first one once there are landscapes."""
+    flat, noise = read(selection.path / FLATNESS), read(selection.path / NOISE)
+    found = []
+    for index, (setting, labels) in enumerate(_with_pilcro(selection)):
+        suffix = f"-{index + 1}" if index else ""
+        if len(rows := panels(flat, labels)):
+            found.append(_robustness(setting, labels, rows, merged(noise, labels), suffix))
+        found.append(_speed(setting, labels, suffix))
+    return found
+
+
+def why_none(selection: Selection) -> str:
+    """Why there is no table of this selection."""
+    return "none of these runs uses PILCRO"
+
+
+def _with_pilcro(selection: Selection) -> Iterator[tuple[Setting, pd.DataFrame]]:
+    """Each group's runs with PILCRO and, before them, those equal in all else, which they are held against."""
+    for setting, labels in groups(selection.runs):
+        others = pd.Series([_others(run) for run in setting.runs])
+        uses = pd.Series([run.recipe.options(METHOD) is not None for run in setting.runs])
+        rows = []
+        for same in dict.fromkeys(others[uses]):
+            without, with_it = (labels[(others == same) & (uses == use)] for use in (False, True))
+            rows.append(pd.concat([without, with_it]).assign(against=next(iter(without["label"]), "")))
+        if rows:
+            yield setting, pd.concat(rows, ignore_index=True)
+
+
+def _others(run: RunDirectory) -> tuple[Regularizer, ...]:
+    return tuple(r for r in run.recipe.regularizers if r.name != METHOD)
+
+
+def _robustness(
+    setting: Setting, labels: pd.DataFrame, flat: pd.DataFrame, noise: pd.DataFrame, suffix: str
+) -> Sheet:
+    """A row a combination of regularizers: flatness before and after training, accuracy without and with noise."""
+    parts = {f"cv {panel}": (flat[flat["panel"] == panel], "cv", 3) for panel in (BEFORE, AFTER)}
+    metrics = setting.metrics().merge(labels[["run", "label", "against"]], on="run")
+    last = metrics[metrics["epoch"] == metrics.groupby("run")["epoch"].transform("max")]
+    parts["test accuracy, %"] = last.assign(accuracy=100 * last["test_accuracy"]), "accuracy", 1
+    for kind, strength in STRENGTHS.items():
+        if len(noise):
+            rows = noise[(noise["noise"] == kind) & (noise["strength"] == strength)]
+            parts[f"{kind.capitalize()} {strength:g}, %"] = (
+                rows.assign(accuracy=100 * rows["accuracy"]),
+                "accuracy",
+                1,
+            )
+    long = [rows.assign(quantity=name, value=rows[column]) for name, (rows, column, _) in parts.items()]
+    values = compared(pd.concat(long, ignore_index=True), ["label", "quantity"], epoch="epoch")
+    cells = []
+    for name, n in labels.groupby("label", sort=False).size().items():
+        row = {"regularizers": str(name), "n": str(n)}
+        for entry in values[values["label"] == name].to_dict("records"):
+            row[entry["quantity"]] = starred(entry, parts[entry["quantity"]][2])
+        cells.append(row)
+    notes = (
+        f"{OURS} Mean ± standard deviation over n seeds.",
+        "cv: standard deviation over mean of the importance of pixels, measured on test images; 0 is flat. "
+        f"{epochs(flat)}Test accuracy after the last epoch; under noise after the last kept one, on up to "
+        f"{flat['images'].max():,} test images. Gaussian: standard deviation in units of pixel intensity; "
+        "salt-and-pepper: share of pixels.",
+        *meaning(values, WITHOUT),
+    )
+    title = f"PILCRO, flatness and robustness: {setting.title}"
+    return Sheet(f"{NAME}{suffix}", title, notes, pd.DataFrame(cells).fillna("–"), values, 1)
+
+
+def _speed(setting: Setting, labels: pd.DataFrame, suffix: str) -> Sheet:
+    """One row a combination of regularizers: epochs until the test accuracy first reaches each target."""
+    runs = {run.name: run for run in setting.runs}
+    rows = pd.DataFrame(
+        row | {"accuracy": target, "epochs": _first(runs[row["run"]], target)}
+        for row in labels.to_dict("records")
+        for target in TARGETS
+    )
+    reached = rows.dropna(subset="epochs")["accuracy"].unique()
+    shown = sorted(reached)[-SHOWN:] or list(TARGETS[:1])
+    rows, by = rows[rows["accuracy"].isin(shown)], ["label", "accuracy"]
+    found = rows.groupby(by, sort=False)["epochs"]
+    values = found.agg(mean="mean", sd="std", reached="count", n="size").reset_index()
+    tested = differences(rows.assign(value=rows["epochs"].fillna(np.inf)), by)  # never is no number to be tested
+    values = values.join(tested[COLUMNS])
+    cells = [
+        {"regularizers": str(name), "n": str(part["n"].iloc[0])}
+        | {f"epochs to {row['accuracy']} %": _reached(row) for row in part.to_dict("records")}
+        for name, part in values.groupby("label", sort=False)
+    ]
+    notes = (
+        f"{OURS} Epochs trained (1 is the first) until the test accuracy, measured after each epoch, first "
+        "reaches a value: mean ± standard deviation over seeds; where not all ever do, over those, and how many.",
+        f"Values are the {SHOWN} highest of {', '.join(map(str, TARGETS))} % that any of these runs reaches. An "
+        "epoch with PILCRO takes longer: it differentiates twice.",
+        *meaning(values, WITHOUT),
+    )
+    title = f"PILCRO, speed: {setting.title}"
+    return Sheet(f"{NAME}_speed{suffix}", title, notes, pd.DataFrame(cells), values, 1)
+
+
+def _first(run: RunDirectory, target: int) -> float:
+    """Epochs trained until the test accuracy is at least the target, in percent; NaN if it never is."""
+    metrics = run.metrics()
+    epochs = metrics.loc[
+        100 * metrics["test_accuracy"] >= target - 1e-9, "epoch"
+    ]  # .97 · 100 is 97, less rounding
+    return float(epochs.min()) + 1 if len(epochs) else np.nan
+
+
+def _reached(row: Mapping[Hashable, Any]) -> str:
+    if not row["reached"]:
+        return f"never (0 of {row['n']})"
+    text = starred(row, 1)
+    return text if row["reached"] == row["n"] else f"{text} ({row['reached']} of {row['n']})"
