@@ -51,6 +51,10 @@ class Commands(click.Group):
             return super().invoke(ctx)
         except MemstudyError as error:
             raise Refusal(error) from error
+        except click.MissingParameter:
+            raise
+        except click.BadParameter as error:  # a value; the usage of the command was right, and is not told
+            raise Refusal(MemstudyError(error.format_message())) from error
         except KeyboardInterrupt as stop:
             from memstudy.study.interruption import Terminated
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from memstudy.cli.types import EpochList
 from memstudy.errors import MemstudyError, quoted
 
 Command = Callable[..., Any]
@@ -178,15 +179,10 @@ def checkpoints(text: str | None) -> int | tuple[int, ...] | None:
 
 def epochs(name: str, text: str | None) -> tuple[int, ...] | None:
     """`"80,120"` → `(80, 120)`, for the option `name`."""
-    if text is None:
-        return None
     try:
-        found = tuple(int(part) for part in text.split(",") if part.strip())
-    except ValueError:
-        found = ()
-    if not found or min(found) < 0:
-        raise MemstudyError(f"{name} takes epochs, such as 80,120, not {quoted(text)}.")
-    return found
+        return None if text is None else EpochList().convert(text, None, None)
+    except click.BadParameter as error:
+        raise MemstudyError(f"{name} {error.message.removeprefix('it ')}") from error
 
 
 def seeds(text: str | None) -> Sequence[int] | None:
