@@ -18,7 +18,8 @@ from memstudy import presets
 from memstudy.analysis.significance import seeds_needed
 from memstudy.randomness import numpy_generator
 from memstudy.report import frames
-from memstudy.report.differences import COLUMNS, compared, meaning, starred, summary
+from memstudy.report.cells import starred
+from memstudy.report.differences import COLUMNS, compared, meaning, summary
 from memstudy.store import Status, Store
 
 SEEDS = ("0/0", "1/0", "2/0", "3/0", "4/0")

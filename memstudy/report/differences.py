@@ -12,8 +12,7 @@ Rows of a table's frame are single runs. They have the columns of `frames.groups
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -29,7 +28,6 @@ from memstudy.analysis.significance import (
     seeds_needed,
     stars,
 )
-from memstudy.report.sheet import cell
 
 TYPES = {
     "against": "object", "difference": "float", "low": "float", "high": "float", "test": "object", "p": "float",
@@ -117,11 +115,6 @@ def compared(
 ) -> pd.DataFrame:
     """`summary`, and beside it `differences`."""
     return summary(rows, by, value).join(differences(rows, by, value, method, epoch, adjusted)[COLUMNS])
-
-
-def starred(row: Mapping[Hashable, Any], digits: int) -> str:
-    """`0.85 ± 0.02*`: mean, spread, and stars by the adjusted p-value."""
-    return cell(row["mean"], row["sd"], digits) + stars(row["p_holm"])
 
 
 def meaning(values: pd.DataFrame, against: str) -> tuple[str, ...]:

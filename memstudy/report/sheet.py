@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -81,13 +80,6 @@ def write(folder: Path, name: str, markdown: str, latex: str, csv: str) -> list[
         written.append(folder / f"{name}.{ending}")
         files.write(written[-1], text)
     return written
-
-
-def cell(mean: float, sd: float, digits: int) -> str:
-    """`0.85 ± 0.02`; a dash if there is no mean, and no spread if there is none."""
-    if math.isnan(mean):
-        return "–"
-    return f"{mean:.{digits}f}" + ("" if math.isnan(sd) else f" ± {sd:.{digits}f}")
 
 
 def markdown_row(cells: Iterable[str]) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,8 @@ from memstudy.analysis.dynamics import SCORES
 from memstudy.derived.columns import read
 from memstudy.derived.dynamics.measure import AUCS, CLEAN, CORRUPTED, COUNTS
 from memstudy.regularizers import BARE
-from memstudy.report.differences import compared, meaning, starred
+from memstudy.report.cells import DASH, frame, noted, number, starred
+from memstudy.report.differences import compared, meaning
 from memstudy.report.frames import Setting, groups, merged
 from memstudy.report.sheet import Sheet
 from memstudy.store.store import Selection
@@ -67,11 +69,12 @@ def _aucs(setting: Setting, rows: pd.DataFrame, suffix: str) -> Sheet:
     cells = []
     for name in dict.fromkeys(rows["label"]):
         for which in (LAST, BEST):
-            part = values[(values["label"] == name) & (values["at"] == which)].set_index("score")
-            found = {score: _auc(part, score, which) for score in SCORES}
+            part = values[(values["label"] == name) & (values["at"] == which)].set_index("score").reindex(SCORES)
+            aucs = {
+                SCORES[score]: _auc(row, which) for score, row in zip(SCORES, part.to_dict("records"), strict=True)
+            }
             n = rows.loc[rows["label"] == name, "run"].nunique()
-            headed = {SCORES[score]: text for score, text in found.items()}
-            cells.append({"regularizers": str(name), "epoch": which, "n": str(n)} | headed)
+            cells.append({"regularizers": str(name), "epoch": which, "n": str(n)} | aucs)
     notes = (
         "ROC AUC at telling corrupted from clean training samples: the chance that a corrupted one has the higher "
         "score; .5 is none. A higher loss, EL2N and mean loss, a lower margin and AUM, more forgetting, and "
@@ -83,7 +86,7 @@ def _aucs(setting: Setting, rows: pd.DataFrame, suffix: str) -> Sheet:
         *meaning(values, BARE),
         *_uncorrupted(rows),
     )
-    return Sheet(f"{NAME}{suffix}", f"Telling corrupted samples: {setting.title}", notes, _frame(cells), values, 2)
+    return Sheet(f"{NAME}{suffix}", f"Telling corrupted samples: {setting.title}", notes, frame(cells), values, 2)
 
 
 def _over_seeds(rows: pd.DataFrame) -> pd.DataFrame:
@@ -94,11 +97,8 @@ def _over_seeds(rows: pd.DataFrame) -> pd.DataFrame:
     return compared(rows, by, "auc", epoch="last").assign(epoch=epochs)
 
 
-def _auc(part: pd.DataFrame, score: str, which: str) -> str:
-    if score not in part.index:
-        return "–"
-    text = starred(part.loc[score].to_dict(), 3)
-    return f"{text} ({part['epoch'][score]:.0f})" if which == BEST and text != "–" else text
+def _auc(row: Mapping[Hashable, Any], which: str) -> str:
+    return noted(starred(row, 3), number(row["epoch"], ".0f") if which == BEST else "")
 
 
 def _uncorrupted(rows: pd.DataFrame) -> list[str]:
@@ -130,7 +130,7 @@ def _learned(setting: Setting, counts: pd.DataFrame, aucs: pd.DataFrame, suffix:
     for name in dict.fromkeys(counts["label"]):
         own = values[values["label"] == name].set_index(["quantity", "group"])
         shown = {
-            heading: starred(own.loc[key].to_dict(), digits) if key in own.index else "–"
+            heading: starred(own.loc[key].to_dict(), digits) if key in own.index else DASH
             for key, (heading, digits) in headings.items()
         }
         n = counts.loc[counts["label"] == name, "run"].nunique()
@@ -145,7 +145,7 @@ def _learned(setting: Setting, counts: pd.DataFrame, aucs: pd.DataFrame, suffix:
         *meaning(values, BARE),
     )
     title = f"When samples are learned: {setting.title}"
-    return Sheet(f"{NAME}_learned{suffix}", title, notes, _frame(cells), values, 1)
+    return Sheet(f"{NAME}_learned{suffix}", title, notes, frame(cells), values, 1)
 
 
 def _each_run(counts: pd.DataFrame, quantity: str, group: str) -> pd.DataFrame:
@@ -173,7 +173,3 @@ def _rates(counts: pd.DataFrame) -> pd.DataFrame:
 
 def _epochs(rows: pd.DataFrame) -> str:
     return ", ".join(map(str, sorted(set(rows.groupby("run")["epoch"].max()))))
-
-
-def _frame(cells: Sequence[dict[str, str]]) -> pd.DataFrame:
-    return pd.DataFrame(cells).fillna("–")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import textwrap
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import fields
@@ -20,6 +19,7 @@ from memstudy.derived.columns import read
 from memstudy.derived.filters import measure as filters
 from memstudy.regularizers import BARE
 from memstudy.report import published
+from memstudy.report.cells import amount, frame, mean, number, p_value
 from memstudy.report.differences import differences, meaning
 from memstudy.report.frames import groups
 from memstudy.report.lettering import style
@@ -116,11 +116,7 @@ def _fractions(title: str, rows: pd.DataFrame, suffix: str) -> Sheet:
         "are other networks on other images.",
         *meaning(values, BARE),
     )
-    return Sheet(f"filters{suffix}", f"Where kernels are large: {title}", notes, _frame(cells), values)
-
-
-def _frame(cells: Sequence[dict[str, str]]) -> pd.DataFrame:
-    return pd.DataFrame(cells).fillna("")
+    return Sheet(f"filters{suffix}", f"Where kernels are large: {title}", notes, frame(cells, absent=""), values)
 
 
 def _pooled(rows: pd.DataFrame) -> dict[str, float]:
@@ -148,34 +144,18 @@ def _cells(key: Sequence[Any], values: pd.DataFrame) -> dict[str, str]:
     }
     for comparison in COMPARISONS:
         ours, short = found[comparison, filters.TRAINED], HEADINGS[comparison]
-        cells[short] = _number(ours["fraction"], ours["sd"]) + stars(ours["p_holm"])
-        cells[f"{short}: p"] = f"{_p(ours['p_filters'])} / {_p(ours['p_kernels'])}"
+        cells[short] = mean(ours["fraction"], ours["sd"], 3) + stars(ours["p_holm"])
+        cells[f"{short}: p"] = f"{p_value(ours['p_filters'])} / {p_value(ours['p_kernels'])}"
         control = found[comparison, filters.SHUFFLED]
-        cells[f"{short}, shuffled"] = _number(control["fraction"], control["sd"])
+        cells[f"{short}, shuffled"] = mean(control["fraction"], control["sd"], 3)
     n = ours["networks"]
-    counts = [f"{ours[what] // n:,}" for what in ("kernels", "filters", "layers")]
+    counts = [number(ours[what] // n, ",") for what in ("kernels", "filters", "layers")]
     return cells | {"n: networks × kernels (filters, layers)": f"{n} × {counts[0]} ({counts[1]}, {counts[2]})"}
 
 
 def _published(row: pd.Series) -> dict[str, str]:
     cells = {"network": f"published: {PUBLISHED[row['architecture']]}", "kernels": "3×3", "layers": row["layers"]}
-    return cells | {HEADINGS[comparison]: _number(row[comparison]) for comparison in COMPARISONS}
-
-
-def _number(value: float, sd: float = math.nan) -> str:
-    return "–" if math.isnan(value) else f"{value:.3f}" + ("" if math.isnan(sd) else f" ± {sd:.3f}")
-
-
-def _p(value: float) -> str:
-    return (
-        "–"
-        if math.isnan(value)
-        else "<1e-99"
-        if value < 1e-99
-        else f"{value:.2f}"
-        if value >= 0.01
-        else f"{value:.0e}"
-    )
+    return cells | {HEADINGS[comparison]: number(row[comparison], ".3f") for comparison in COMPARISONS}
 
 
 def _epochs(rows: pd.DataFrame) -> str:
@@ -197,12 +177,12 @@ def _rings(title: str, rows: pd.DataFrame, suffix: str) -> Sheet:
     for (label, size, part), group in values.groupby(by, sort=False):
         found = {"network": str(label), "kernels": f"{size}×{size}", "layers": str(part)}
         overall = (group["mean_abs"] * group["positions"]).sum() / group["positions"].sum()
-        found |= {"mean |w|": f"{overall:.3g}"}
+        found |= {"mean |w|": number(overall, ".3g")}
         for row in group.to_dict("records"):
-            found[f"{row['distance']:.2f}"] = _number(row["relative"], row["sd"]) + stars(row["p_holm"])
+            found[f"{row['distance']:.2f}"] = mean(row["relative"], row["sd"], 3) + stars(row["p_holm"])
         n = int(group["networks"].iloc[0])
         kernels = int(group["weights"].sum()) // n // int(group["positions"].sum())
-        cells.append(found | {"n: networks × kernels": f"{n} × {kernels:,}"})
+        cells.append(found | {"n: networks × kernels": f"{n} × {number(kernels, ',')}"})
     zeros = values.loc[values["part"] == "all", "zeros"]
     notes = (
         "Columns are distances from the kernel's center in pixels; 1 is the mean of |w| over all positions. "
@@ -211,7 +191,11 @@ def _rings(title: str, rows: pd.DataFrame, suffix: str) -> Sheet:
         *meaning(values, BARE),
     )
     return Sheet(
-        f"filters_rings{suffix}", f"Mean |w| by distance from the center: {title}", notes, _frame(cells), values
+        f"filters_rings{suffix}",
+        f"Mean |w| by distance from the center: {title}",
+        notes,
+        frame(cells, absent=""),
+        values,
     )
 
 
@@ -228,37 +212,29 @@ def _sizes(title: str, rows: pd.DataFrame, suffix: str) -> Sheet:
     for (label, kernel), group in values.groupby(by, sort=False):
         mine, first = each[(each["label"] == label) & (each["kernel"] == kernel)], group.iloc[0]
         found = {"network": str(label), "kernels": str(kernel)}
-        found |= {name: f"{first[name]:,}" for name in ("layers", "filters")}
+        found |= {name: number(first[name], ",") for name in ("layers", "filters")}
         found |= {
-            "weights": f"{group['weights'].sum():,}",
-            "mean r": f"{np.average(group['ratio'], weights=group['weights']):.2f}",
-            "penalty": _large(mine["penalty"].mean()),
-            "its share, %": _percent(100 * mine["share"]),
+            "weights": number(group["weights"].sum(), ","),
+            "mean r": number(np.average(group["ratio"], weights=group["weights"]), ".2f"),
+            "penalty": amount(mine["penalty"].mean()),
+            "its share, %": mean(100 * mine["share"].mean(), 100 * mine["share"].std(), 1),
         }
         shown = group[group["distance"] <= FARTHEST]
-        found |= {f"RMS at {row['distance']:.2f}": f"{row['rms']:#.3g}" for row in shown.to_dict("records")}
-        cells.append(found | {"n": f"{first['networks']}"})
+        found |= {f"RMS at {row['distance']:.2f}": number(row["rms"], "#.3g") for row in shown.to_dict("records")}
+        cells.append(found | {"n": str(first["networks"])})
     notes = (
         "Penalty: the sum of r·w² over the weights of kernels of that size, without λ. Depthwise: a kernel sees "
         "one channel. RMS: root mean square of the weights at that distance from the center, in pixels"
         f"{f'; larger ones: {filters.SIZES}' if values['distance'].max() > FARTHEST else ''}. {_epochs(rows)}"
         "Means over n networks, of the share ± standard deviation.",
     )
-    frame = _frame(cells)
-    names = list(map(str, frame.columns))
+    table = frame(cells, absent="")
+    names = list(map(str, table.columns))
     rings = sorted(name for name in names if name.startswith("RMS"))
     ordered = [*(name for name in names if name not in [*rings, "n"]), *rings, "n"]
     return Sheet(
-        f"filters_sizes{suffix}", f"LOCO-Reg's penalty by kernel size: {title}", notes, frame[ordered], values, 2
+        f"filters_sizes{suffix}", f"LOCO-Reg's penalty by kernel size: {title}", notes, table[ordered], values, 2
     )
-
-
-def _large(value: float) -> str:
-    return f"{value:,.0f}" if value >= 1000 else f"{value:.4g}"
-
-
-def _percent(values: pd.Series) -> str:
-    return f"{values.mean():.1f}" + (f" ± {values.std():.1f}" if len(values) > 1 else "")
 
 
 def draw(selection: Selection) -> list[Path]:

@@ -22,7 +22,8 @@ from memstudy import files
 from memstudy.derived.columns import read
 from memstudy.derived.landscape.measure import FLATNESS, INITIAL, MEASURED, NOISE, PIXELS, PREDICTED
 from memstudy.regularizers import BARE
-from memstudy.report.differences import compared, meaning, starred, summary
+from memstudy.report.cells import frame, starred
+from memstudy.report.differences import compared, meaning, summary
 from memstudy.report.frames import Setting, groups, merged
 from memstudy.report.lettering import set_math, style
 from memstudy.report.saving import save
@@ -124,7 +125,7 @@ def _flatness(setting: Setting, rows: pd.DataFrame, suffix: str) -> Sheet:
         *meaning(values, BARE),
     )
     title = f"Flatness of importance landscapes: {setting.title}"
-    return Sheet(f"{NAME}_flatness{suffix}", title, notes, pd.DataFrame(cells).fillna("–"), values, 1)
+    return Sheet(f"{NAME}_flatness{suffix}", title, notes, frame(cells), values, 1)
 
 
 def _noise(setting: Setting, rows: pd.DataFrame, suffix: str) -> Sheet:
@@ -147,7 +148,7 @@ def _noise(setting: Setting, rows: pd.DataFrame, suffix: str) -> Sheet:
         *meaning(values, BARE),
     )
     title = f"Accuracy under noise on test images: {setting.title}"
-    return Sheet(f"{NAME}_noise{suffix}", title, notes, pd.DataFrame(cells).fillna("–"), values, 1)
+    return Sheet(f"{NAME}_noise{suffix}", title, notes, frame(cells), values, 1)
 
 
 def _last(rows: pd.DataFrame) -> pd.DataFrame:

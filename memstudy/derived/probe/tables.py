@@ -16,7 +16,8 @@ from memstudy.derived.columns import read
 from memstudy.derived.landscape.measure import INITIAL
 from memstudy.derived.probe.measure import PIXELS, PROBES
 from memstudy.regularizers import BARE
-from memstudy.report.differences import compared, meaning, starred
+from memstudy.report.cells import DASH, frame, noted, starred
+from memstudy.report.differences import compared, meaning
 from memstudy.report.frames import Setting, groups, merged
 from memstudy.report.lettering import style
 from memstudy.report.saving import save
@@ -69,7 +70,7 @@ def _groups(selection: Selection) -> list[tuple[Setting, pd.DataFrame]]:
 
 def _sheet(setting: Setting, rows: pd.DataFrame, name: str) -> Sheet:
     before, after = rows[rows["epoch"] == INITIAL], rows[rows["epoch"] != INITIAL]
-    pixels = before[before["layer"] == PIXELS].assign(label="none: raw pixels", layer="–")
+    pixels = before[before["layer"] == PIXELS].assign(label="none: raw pixels", layer=DASH)
     pixels = pixels.drop_duplicates("accuracy")  # one measurement, repeated for each run on the same images
     parts = {UNTRAINED: before[before["layer"] != PIXELS]} | _chosen(after)
     long = [_long(part, at) for at, part in [*parts.items(), (UNTRAINED, pixels)]]
@@ -86,7 +87,7 @@ def _sheet(setting: Setting, rows: pd.DataFrame, name: str) -> Sheet:
         *meaning(values, BARE),
     )
     title = f"Linear probes: {setting.title}"
-    return Sheet(name, title, notes, pd.DataFrame(cells).fillna("–"), values, 2)
+    return Sheet(name, title, notes, frame(cells), values, 2)
 
 
 def _chosen(after: pd.DataFrame) -> dict[str, pd.DataFrame]:
@@ -127,8 +128,8 @@ def _ordered(values: pd.DataFrame) -> Any:
 def _cells(label: str, layer: str, part: pd.DataFrame) -> dict[str, str]:
     found = {"regularizers": label, "layer": layer, "n": str(part["n"].max()), "probe, untrained": ""}
     for row in part.to_dict("records"):
-        epoch = f" ({row['epoch']})" if row["at"] == BEST and row["of"] == "probe" else ""
-        found[f"{row['of']}, {row['at']}"] = starred(row, 1) + epoch
+        epoch = str(row["epoch"]) if row["at"] == BEST and row["of"] == "probe" else ""
+        found[f"{row['of']}, {row['at']}"] = noted(starred(row, 1), epoch)
     return found
 
 

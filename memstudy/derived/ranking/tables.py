@@ -11,8 +11,9 @@ import pandas as pd
 from memstudy.analysis.significance import stars
 from memstudy.derived.ranking.methods import COMPARED, LEAST, MEASURES, NAME, Group, groups, most_sets
 from memstudy.regularizers import BARE
-from memstudy.report.differences import COLUMNS, LEVELS, compared, meaning, starred, untested
-from memstudy.report.sheet import Sheet, cell
+from memstudy.report.cells import DASH, frame, interval, mean, starred
+from memstudy.report.differences import COLUMNS, LEVELS, compared, meaning, untested
+from memstudy.report.sheet import Sheet
 from memstudy.store.store import Selection
 
 __all__ = ["NAME", "sheets"]
@@ -44,23 +45,19 @@ def _ranking(group: Group, suffix: str) -> Sheet:
             "method": table["method"],
             "n": table["n"].astype(str),
             "mean rank": [_interval(row, "rank", "") for row in table.to_dict("records")],
-            "accuracy, %": [cell(row["accuracy"], row["accuracy_sd"], 1) for row in table.to_dict("records")],
+            "accuracy, %": [mean(row["accuracy"], row["accuracy_sd"], 1) for row in table.to_dict("records")],
         }
         | {name: [_interval(row, what) for row in table.to_dict("records")] for what, name in COMPARED.items()}
     )
-    empty = [name for name in COMPARED.values() if (cells[name] == "–").all()]
+    empty = [name for name in COMPARED.values() if (cells[name] == DASH).all()]
     title = f"Methods under label noise: {group.title}"
     return Sheet(f"{NAME}{suffix}", title, _notes(group), cells.drop(columns=empty), table, 2)
 
 
 def _interval(row: Mapping[Hashable, Any], what: str, sign: str = "+") -> str:
-    """`+1.2 [+0.3, +2.1]*`, stars by the adjusted p-value; a dash where there is no number."""
-    if pd.isna(row[what]):
-        return "–"
-    text, low, high = (
-        format(round(row[name], 1) + 0.0, f"{sign}.1f") for name in (what, f"{what}_low", f"{what}_high")
-    )
-    return text + ("" if "nan" in low else f" [{low}, {high}]") + stars(row.get(f"{what}_p_holm", 1))
+    """`+1.2 [+0.3, +2.1]*`, stars by the adjusted p-value."""
+    text = interval(row[what], row[f"{what}_low"], row[f"{what}_high"], 1, sign)
+    return text + stars(row.get(f"{what}_p_holm", 1))
 
 
 def _notes(group: Group) -> tuple[str, ...]:
@@ -115,9 +112,7 @@ def _rate(group: Group, corruption: str, suffix: str) -> Sheet:
         *_left_out(group),
     )
     name = re.sub(r"[^\w.]+", "_", f"{NAME}_{corruption}").strip("_")
-    return Sheet(
-        f"{name}{suffix}", f"{corruption} corruption: {group.title}", notes, pd.DataFrame(cells), values, 1
-    )
+    return Sheet(f"{name}{suffix}", f"{corruption} corruption: {group.title}", notes, frame(cells), values, 1)
 
 
 def _cell(row: Mapping[Hashable, Any]) -> str:

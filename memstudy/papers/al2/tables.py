@@ -15,7 +15,8 @@ import pandas as pd
 
 from memstudy.derived.ablation.measure import nearest
 from memstudy.report import published
-from memstudy.report.differences import compared, meaning, starred
+from memstudy.report.cells import noted, number, span, starred
+from memstudy.report.differences import compared, meaning
 from memstudy.report.frames import BASELINES, WITH, WITHOUT, Setting, differences_from_paper
 from memstudy.report.sheet import heading, markdown, markdown_row, tex, write
 from memstudy.report.twins import baseline_order
@@ -75,7 +76,7 @@ class Table:
 
     def _cell(self, row: pd.Series) -> str:
         text = starred(row.to_dict(), self.digits[str(row["metric"])])
-        return text if pd.isna(row["published"]) else f"{text} ({row['published']:g})"
+        return noted(text, number(row["published"], "g"))
 
     def _columns(self) -> tuple[pd.DataFrame, list[tuple[str, str]]]:
         layout = self.layout()
@@ -196,9 +197,7 @@ def _summarized(setting: Setting, long: pd.DataFrame, paper: pd.DataFrame) -> pd
 
 
 def _notes(setting: Setting, values: pd.DataFrame) -> tuple[str, ...]:
-    counts = values.loc[values["n"] > 0, "n"]
-    low, high = (counts.min(), counts.max()) if len(counts) else (0, 0)
-    n = f"{low}" if low == high else f"{low} to {high}"
+    n = span(values.loc[values["n"] > 0, "n"], " to ")
     notes = [
         f"Mean ± standard deviation over seeds, n = {n}. Epochs are counted from 0.",
         *meaning(values, "the same without AL2"),

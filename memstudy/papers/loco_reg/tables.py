@@ -12,16 +12,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
 import pandas as pd
 
 from memstudy.analysis.significance import stars
 from memstudy.recipe import Recipe, Regularizer
 from memstudy.regularizers import BARE, label
 from memstudy.report import published
+from memstudy.report.cells import frame, mean, noted, number, span
 from memstudy.report.differences import LEVELS, compared, tests, untested
 from memstudy.report.frames import seeds, shared
-from memstudy.report.sheet import Sheet, cell
+from memstudy.report.sheet import Sheet
 from memstudy.store import RunDirectory
 from memstudy.store.store import Selection
 
@@ -117,14 +117,15 @@ def _cells(found: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for _, group in found.groupby(["dataset", "network", "setting", "eta", "gamma"], sort=False):
         first = group.iloc[0]
-        n = "–".join(map(str, sorted({group["n"].min(), group["n"].max()})))
         words = {"data set": first["dataset"], "network": f"{first['network']}{first['besides']}"}
-        numbers = {"η": f"{first['eta']:g}", "γ": f"{first['gamma']:g}", "n": n}
+        numbers = {"η": f"{first['eta']:g}", "γ": f"{first['gamma']:g}", "n": span(group["n"])}
         rows.append(words | numbers | {f"λ = {row['lambda']:g}": _cell(row) for _, row in group.iterrows()})
     columns = [f"λ = {value:g}" for value in sorted(set(found["lambda"]))]
-    return pd.DataFrame(rows)[["data set", "network", "η", "γ", "n", *columns]].fillna("–")
+    return frame(rows)[["data set", "network", "η", "γ", "n", *columns]]
 
 
 def _cell(row: pd.Series) -> str:
-    paper = "" if np.isnan(row["published"]) else f" ({row['published']:.2f}{'*' * int(row['published_stars'])})"
-    return f"{cell(row['mean'], row['sd'], 2)}{stars(row['p'])}{paper}"
+    ours = mean(row["mean"], row["sd"], 2) + stars(row["p"])
+    if pd.isna(row["published"]):
+        return ours
+    return noted(ours, number(row["published"], ".2f") + "*" * int(row["published_stars"]))

@@ -19,13 +19,12 @@ counterpart here.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from memstudy.analysis.significance import stars
 from memstudy.papers.norm_loss.runs import (
     BY,
     METHOD,
@@ -42,8 +41,9 @@ from memstudy.papers.norm_loss.runs import (
     with_references,
 )
 from memstudy.report import published
+from memstudy.report.cells import DASH, frame, noted, number, span, starred
 from memstudy.report.differences import differences, meaning
-from memstudy.report.sheet import Sheet, cell
+from memstudy.report.sheet import Sheet
 from memstudy.store.store import Selection
 
 __all__ = ["NAME", "sheets"]
@@ -93,7 +93,7 @@ def _main(rows: pd.DataFrame, others: Sequence[str]) -> Sheet:
             "setting": ours["protocol"] + ", batch " + ours["batch_size"].astype(str),
             "regularizers": ours["method"],
             "n": ours["n"].astype(str),
-            "best (mean), %": [_error(row) for _, row in ours.iterrows()],
+            "best (mean), %": [_error(row) for row in ours.to_dict("records")],
             "published, %": [_published_cell(rows) for rows in paper],
         }
     )
@@ -130,10 +130,10 @@ def _sweep(name: str, title: str, rows: pd.DataFrame, by: Sequence[str]) -> Shee
             "regularizers": first["series"],
             **({"swept": first["swept"]} if "swept" in by else {}),
         }
-        n = {"n": "–".join(map(str, sorted({group["n"].min(), group["n"].max()})))}
-        cells.append(words | n | {f"{row['value']:g}": _error(row) for _, row in group.iterrows()})
+        errors_of = {f"{row['value']:g}": _error(row) for row in group.to_dict("records")}
+        cells.append(words | {"n": span(group["n"])} | errors_of)
     values = [f"{value:g}" for value in sorted(set(found["value"]))]
-    table = pd.DataFrame(cells).fillna("–")[[*words, "n", *values]]
+    table = frame(cells)[[*words, "n", *values]]
     notes = (
         f"{WHAT} All else is equal in a row, the learning rate included.",
         *_stars(found, "at the same value"),
@@ -158,9 +158,9 @@ def _stars(found: pd.DataFrame, where: str) -> tuple[str, ...]:
     return meaning(found, f"{' or '.join(references)} {where}")
 
 
-def _error(row: pd.Series) -> str:
+def _error(row: Mapping[Hashable, Any]) -> str:
     """`5.90 (6.00 ± 0.08)`."""
-    return f"{row['best']:.2f} ({cell(row['mean'], row['sd'], 2)}{stars(row['p_holm'])})"
+    return noted(number(row["best"], ".2f"), starred(row, 2))
 
 
 def _published(row: pd.Series) -> pd.DataFrame:
@@ -175,8 +175,9 @@ def _published_cell(paper: pd.DataFrame) -> str:
     texts = []
     for _, row in paper.iterrows():
         name = f"{row['regularizer']} " if row["regularizer"] in PUBLISHED["wd"] else ""
-        texts.append(f"{name}{cell(row['best_error_pct'], np.nan, 2)} ({row['mean_error_pct']:.2f})")
-    return "; ".join(texts) or "–"
+        best, mean = (number(row[f"{which}_error_pct"], ".2f") for which in ("best", "mean"))
+        texts.append(noted(f"{name}{best}", mean))
+    return "; ".join(texts) or DASH
 
 
 def _left_out(selection: Selection) -> tuple[str, ...]:

@@ -16,7 +16,8 @@ from memstudy.derived.columns import read
 from memstudy.derived.landscape.measure import FLATNESS, NOISE
 from memstudy.derived.landscape.tables import AFTER, BEFORE, epochs, panels
 from memstudy.recipe import Regularizer
-from memstudy.report.differences import COLUMNS, compared, differences, meaning, starred
+from memstudy.report.cells import frame, noted, starred
+from memstudy.report.differences import COLUMNS, compared, differences, meaning
 from memstudy.report.frames import Setting, groups, merged
 from memstudy.report.sheet import Sheet
 from memstudy.store import RunDirectory
@@ -99,7 +100,7 @@ def _robustness(
         *meaning(values, WITHOUT),
     )
     title = f"PILCRO, flatness and robustness: {setting.title}"
-    return Sheet(f"{NAME}{suffix}", title, notes, pd.DataFrame(cells).fillna("–"), values, 1)
+    return Sheet(f"{NAME}{suffix}", title, notes, frame(cells), values, 1)
 
 
 def _speed(setting: Setting, labels: pd.DataFrame, suffix: str) -> Sheet:
@@ -130,7 +131,7 @@ def _speed(setting: Setting, labels: pd.DataFrame, suffix: str) -> Sheet:
         *meaning(values, WITHOUT),
     )
     title = f"PILCRO, speed: {setting.title}"
-    return Sheet(f"{NAME}_speed{suffix}", title, notes, pd.DataFrame(cells), values, 1)
+    return Sheet(f"{NAME}_speed{suffix}", title, notes, frame(cells), values, 1)
 
 
 def _first(run: RunDirectory, target: int) -> float:
@@ -143,7 +144,5 @@ def _first(run: RunDirectory, target: int) -> float:
 
 
 def _reached(row: Mapping[Hashable, Any]) -> str:
-    if not row["reached"]:
-        return f"never (0 of {row['n']})"
-    text = starred(row, 1)
-    return text if row["reached"] == row["n"] else f"{text} ({row['reached']} of {row['n']})"
+    text = starred(row, 1) if row["reached"] else "never"
+    return noted(text, f"{row['reached']} of {row['n']}" if row["reached"] < row["n"] else "")

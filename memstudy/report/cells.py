@@ -1,0 +1,63 @@
+"""What stands in a table's cells: every kind of number as text in one way. A number that is missing is a dash."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Mapping
+from typing import Any
+
+import pandas as pd
+
+from memstudy.analysis.significance import stars
+
+DASH = "–"
+
+
+def number(value: float | None, form: str) -> str:
+    """A number by Python's format specification (`.2f`, `,`, `g`, `#.3g`)."""
+    return DASH if pd.isna(value) else format(value, form)
+
+
+def mean(value: float, sd: float, digits: int) -> str:
+    """`0.85 ± 0.02`: a mean with its standard deviation, without where there is none."""
+    text = number(value, f".{digits}f")
+    return text if text == DASH or pd.isna(sd) else f"{text} ± {number(sd, f'.{digits}f')}"
+
+
+def starred(row: Mapping[Hashable, Any], digits: int) -> str:
+    """`0.85 ± 0.02*`: mean and standard deviation of a row of `differences.compared`, with stars by `p_holm`."""
+    return mean(row["mean"], row["sd"], digits) + stars(row["p_holm"])
+
+
+def interval(value: float, low: float, high: float, digits: int, sign: str = "") -> str:
+    """`1.2 [0.3, 2.1]`; with the sign "+" `+1.2 [+0.3, +2.1]`, without an interval `1.2`. Zero has no minus."""
+    text, *bounds = (number(round(each, digits) + 0.0, f"{sign}.{digits}f") for each in (value, low, high))
+    return text if DASH in (text, *bounds) else f"{text} [{', '.join(bounds)}]"
+
+
+def noted(text: str, note: str) -> str:
+    """`95.1 (94.9)`: a text and, in parentheses, what is to be read beside it: a published number, an epoch."""
+    return text if note in ("", DASH) else f"{text} ({note})"
+
+
+def amount(value: float) -> str:
+    """A size of any order: `23.44`, or `12,345` from a thousand on."""
+    return number(value, ",.0f" if value >= 1000 else ".4g")
+
+
+def p_value(p: float) -> str:
+    """`0.03`, `2e-05`, `<1e-99`."""
+    return "<1e-99" if p < 1e-99 else number(p, ".2f" if p >= 0.01 else ".0e")
+
+
+def span(counts: Iterable[int], to: str = "–") -> str:
+    """`3` where all counts are equal, else the least and the greatest: `2–3`, `2 to 3`. `0` if there are none."""
+    ends = {*counts} or {0}
+    return to.join(map(str, sorted({min(ends), max(ends)})))
+
+
+def frame(rows: Iterable[dict[str, str]], absent: str = DASH) -> pd.DataFrame:
+    """Rows of cells as a data frame, columns in the order in which they first come.
+
+    absent: stands where a row has no such cell; "" where the column says nothing about the row.
+    """
+    return pd.DataFrame(rows).fillna(absent)
