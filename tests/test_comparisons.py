@@ -19,6 +19,7 @@ from memstudy import presets
 from memstudy.analysis import similarity as measures
 from memstudy.analysis.factorization import Pair, as_samples, factorize
 from memstudy.analysis.keep import KeepRule, parse_keep
+from memstudy.derived.kept import kept, nearest
 from memstudy.derived.layers import output_of
 from memstudy.derived.similarity import bundles, streams
 from memstudy.derived.similarity import digest as comparison
@@ -161,9 +162,15 @@ def test_memory_does_not_grow_with_the_number_of_networks(tmp_path, monkeypatch)
 
 def test_chosen_epochs_are_the_nearest_kept_ones_and_the_last(store):
     run = store.select().runs[0]
-    assert comparisons.kept(run, None) == [0, 1, 2]
-    assert comparisons.kept(run, [0]) == [0, 2]
-    assert comparisons.kept(run, [1, 700]) == [1, 2]
+    assert kept(run, None) == [0, 1, 2]
+    assert kept(run, [0]) == [0, 2]
+    assert kept(run, [1, 700]) == [1, 2]
+
+
+def test_of_two_epochs_as_near_the_earlier_is_taken():
+    assert nearest([0, 4, 8, 12], [2, 7]) == [0, 8, 12]
+    assert nearest([0, 4, 8, 12], []) == [12]
+    assert nearest([], [2]) == []
 
 
 def test_no_number_depends_on_the_size_of_a_bundle(store, monkeypatch):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
-from typing import Any
+from typing import Any, TypeVar
 
 import pandas as pd
 
@@ -132,6 +132,26 @@ def _options(regularizer: Regularizer, versions: Sequence[Regularizer]) -> str:
 def suffix(index: int) -> str:
     """What names of a group's files end in: nothing for the first, then -2, -3 …"""
     return f"-{index + 1}" if index else ""
+
+
+T = TypeVar("T")
+
+
+def suffixed(groups: Iterable[T]) -> Iterator[tuple[T, str]]:
+    """Each of some groups, with what names of its files end in (`suffix`)."""
+    return ((group, suffix(index)) for index, group in enumerate(groups))
+
+
+def is_last(rows: pd.DataFrame, by: str | list[str] = "run", epoch: str = "epoch") -> pd.Series[bool]:
+    """Whether a row is of the last epoch that there is for its value of `by`; having none is an epoch, too."""
+    epochs = rows.assign(**{epoch: rows[epoch].fillna(-1)})  # a file's network has none
+    return epochs[epoch] == epochs.groupby(by)[epoch].transform("max")
+
+
+def after_epochs(epochs: pd.Series, what: str = "After the last kept epoch") -> str:
+    """A sentence for a note: `After the last kept epoch (1, 2, counted from 0). `; empty if there are none."""
+    found = sorted({int(epoch) for epoch in epochs.dropna()})
+    return f"{what} ({', '.join(map(str, found))}, counted from 0). " if found else ""
 
 
 def merged(table: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:

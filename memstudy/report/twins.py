@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import seaborn as sns
 
-from memstudy.report.frames import BASELINES, WITH, WITHOUT, Setting, settings, suffix
+from memstudy.report.frames import BASELINES, WITH, WITHOUT, Setting, settings, suffixed
 from memstudy.report.lettering import style
 from memstudy.report.saving import HEIGHT
 from memstudy.store.store import Selection
@@ -23,7 +23,7 @@ def baseline_order(name: str) -> tuple[int, str]:
 
 def each_setting(selection: Selection) -> list[tuple[Setting, str]]:
     """Each group of runs with twins, and what names of its files end in."""
-    return [(setting, suffix(index)) for index, setting in enumerate(settings(selection.runs))]
+    return list(suffixed(settings(selection.runs)))
 
 
 def lines(data: pd.DataFrame, **choices: Any) -> sns.FacetGrid:

@@ -10,6 +10,7 @@ import seaborn as sns
 
 from memstudy.derived.ablation.measure import USUAL, Ablation
 from memstudy.derived.columns import read
+from memstudy.report.frames import is_last
 from memstudy.report.saving import Drawn, written
 from memstudy.report.twins import each_setting, lines
 from memstudy.store.store import Selection
@@ -27,7 +28,7 @@ def _ablations(selection: Selection, what: Ablation) -> Iterator[Drawn]:
     for setting, suffix in each_setting(selection):
         data = curves.merge(setting.labels(), on="run", suffixes=("_orders", ""))
         if len(data):
-            data = data[data["epoch"] == data.groupby("run")["epoch"].transform("max")]
+            data = data[is_last(data)]
             # The orders of one network are no independent repetitions of it: a run counts once.
             by = ["run", "seed", "baseline", "al2", "epoch", "protocol", "fraction"]
             data = data.groupby(by, sort=False)["accuracy"].mean().reset_index()

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from memstudy.analysis import ablation
 from memstudy.derived.columns import read
+from memstudy.derived.kept import kept
 from memstudy.derived.layers import TRUNK, behind, output_of
 from memstudy.derived.rows import Rows
 from memstudy.derived.training_set import training_set
@@ -99,12 +100,7 @@ def ablate(
     `on_left_out` is told which networks have no curve, as they diverged, or their code is another.
     """
     selection = code.usable(selection, on_left_out)
-    wanted = [
-        (run, epoch)
-        for run in selection.runs
-        for epoch in run.checkpoints()
-        if epochs is None or epoch in nearest(run.checkpoints(), epochs)
-    ]
+    wanted = [(run, epoch) for run in selection.runs for epoch in kept(run, epochs)]
     complete = len(ablation.PROTOCOLS) * orders * len(ablation.FRACTIONS)
     with Rows(selection.path / what.curves, KEY, VERSION) as rows:
         for done, (run, epoch) in enumerate(wanted):
@@ -148,11 +144,6 @@ def _evaluated(run: RunDirectory, bench: Workbench, what: Ablation) -> tuple[Ten
         return test.images, test.labels
     train = training_set(bench, run)
     return train.images, train.true if what.labels == "true" else train.noisy
-
-
-def nearest(kept: Sequence[int], wanted: Sequence[int]) -> list[int]:
-    """For each wanted epoch the kept one that is nearest, and always the last."""
-    return sorted({min(kept, key=lambda epoch: abs(epoch - want)) for want in wanted} | {kept[-1]})
 
 
 def areas(curves: pd.DataFrame) -> pd.DataFrame:

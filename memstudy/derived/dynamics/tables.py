@@ -16,7 +16,7 @@ from memstudy.derived.dynamics.measure import AUCS, CLEAN, CORRUPTED, COUNTS
 from memstudy.regularizers import BARE
 from memstudy.report.cells import DASH, frame, noted, number, starred
 from memstudy.report.differences import compared, meaning
-from memstudy.report.frames import Setting, groups, merged
+from memstudy.report.frames import Setting, after_epochs, groups, is_last, merged, suffixed
 from memstudy.report.sheet import Sheet
 from memstudy.store.store import Selection
 
@@ -55,14 +55,14 @@ def sheets(selection: Selection) -> list[Sheet]:
 def each_group(selection: Selection, table: str) -> Iterator[tuple[Setting, pd.DataFrame, str]]:
     """Setting, a derived table's rows with `label` and `seed`, and the suffix of file names."""
     found = read(selection.path / table)
-    for index, (setting, labels) in enumerate(groups(selection.runs)):
+    for (setting, labels), suffix in suffixed(groups(selection.runs)):
         if len(rows := merged(found, labels)):
-            yield setting, rows, f"-{index + 1}" if index else ""
+            yield setting, rows, suffix
 
 
 def _aucs(setting: Setting, rows: pd.DataFrame, suffix: str) -> Sheet:
     """ROC AUC of every score, at the last epoch that it is there for, and at the best."""
-    last = rows[rows["epoch"] == rows.groupby(["run", "score"])["epoch"].transform("max")]
+    last = rows[is_last(rows, ["run", "score"])]
     judged = rows.dropna(subset="auc")
     best = judged.loc[judged.groupby(["run", "score"], sort=False)["auc"].idxmax()]
     values = _over_seeds(pd.concat([last.assign(at=LAST), best.assign(at=BEST)]))
@@ -79,10 +79,10 @@ def _aucs(setting: Setting, rows: pd.DataFrame, suffix: str) -> Sheet:
         "ROC AUC at telling corrupted from clean training samples: the chance that a corrupted one has the higher "
         "score; .5 is none. A higher loss, EL2N and mean loss, a lower margin and AUM, more forgetting, and "
         "learning the given label later count as corrupted. Mean ± standard deviation over n seeds.",
-        f"Last: the last epoch ({_epochs(last)}, counted from 0). Best: the best epoch, its mean in parentheses; "
-        "who chooses it must know which samples are corrupted. Loss, margin, EL2N (at kept epochs) and the "
-        "mixture of two Gaussians over the loss are of one epoch; mean loss, AUM, forgetting events and the epoch "
-        "that first predicts the given label are of all up to it.",
+        f"{after_epochs(rows.loc[is_last(rows), 'epoch'], 'Last: the last epoch')}Best: the best epoch, its mean "
+        "in parentheses; who chooses it must know which samples are corrupted. Loss, margin, EL2N (at kept "
+        "epochs) and the mixture of two Gaussians over the loss are of one epoch; mean loss, AUM, forgetting "
+        "events and the epoch that first predicts the given label are of all up to it.",
         *meaning(values, BARE),
         *_uncorrupted(rows),
     )
@@ -112,8 +112,7 @@ def _learned(setting: Setting, counts: pd.DataFrame, aucs: pd.DataFrame, suffix:
     """When samples are learned, how often they are forgotten, and how many the mixture tells right."""
     found = [_each_run(counts, quantity, group) for quantity, group in QUANTITIES]
     right = aucs[aucs["score"] == "mixture"].assign(value=lambda table: 100 * table["accuracy"])
-    ends = right[right["epoch"] == right.groupby("run")["epoch"].transform("max")]
-    found.append(ends.assign(quantity="mixture_accuracy", group=LAST))
+    found.append(right[is_last(right)].assign(quantity="mixture_accuracy", group=LAST))
     highest = right.dropna(subset="value")
     chosen = highest.loc[highest.groupby("run", sort=False)["value"].idxmax()]
     found.append(chosen.assign(quantity="mixture_accuracy", group=BEST))
@@ -169,7 +168,3 @@ def _rates(counts: pd.DataFrame) -> pd.DataFrame:
     total = each.groupby(["run", "label"], sort=False)["count"].sum()
     found = (100 * corrupted.sum() / total).rename("value").reset_index()
     return found.assign(quantity="corrupted", group="all")
-
-
-def _epochs(rows: pd.DataFrame) -> str:
-    return ", ".join(map(str, sorted(set(rows.groupby("run")["epoch"].max()))))

@@ -21,7 +21,7 @@ from memstudy.regularizers import BARE
 from memstudy.report import published
 from memstudy.report.cells import amount, frame, mean, number, p_value
 from memstudy.report.differences import differences, meaning
-from memstudy.report.frames import groups
+from memstudy.report.frames import after_epochs, groups, is_last, suffixed
 from memstudy.report.lettering import style
 from memstudy.report.saving import save
 from memstudy.report.sheet import Sheet
@@ -56,15 +56,9 @@ def sheets(selection: Selection) -> list[Sheet]:
         makers[name](title, rows, suffix)
         for name, table in tables.items()
         if len(table)
-        for title, rows, suffix in _groups(selection, _last(table))
+        for title, rows, suffix in _groups(selection, table[is_last(table, "network")])
     ]
     return [sheet for sheet in found if len(sheet.cells)]
-
-
-def _last(table: pd.DataFrame) -> pd.DataFrame:
-    """Rows of each network's last epoch; a file's network has none."""
-    epoch = table["epoch"].fillna(-1)
-    return table[epoch == epoch.groupby(table["network"]).transform("max")]
 
 
 def _groups(selection: Selection, table: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame, str]]:
@@ -80,8 +74,8 @@ def _groups(selection: Selection, table: pd.DataFrame) -> Iterator[tuple[str, pd
     rows = table[~table["network"].isin(names)]
     found.append(("files of weights", rows.assign(label=rows["network"], seeds=rows["network"], against="")))
     present = [(title, rows) for title, rows in found if len(rows)]
-    for index, (title, rows) in enumerate(present):
-        yield title, rows, f"-{index + 1}" if index else ""
+    for (title, rows), suffix in suffixed(present):
+        yield title, rows, suffix
 
 
 def _fractions(title: str, rows: pd.DataFrame, suffix: str) -> Sheet:
@@ -112,8 +106,8 @@ def _fractions(title: str, rows: pd.DataFrame, suffix: str) -> Sheet:
         "kernels for independent (binomial; too small, as kernels of one filter are not), not adjusted for their "
         "number; the CSV has the former adjusted by Holm's method for all rows, too. Shuffled: the same "
         f"kernels, their positions permuted, {filters.DRAWS} times a network; ± is the standard deviation of one.",
-        f"{_epochs(rows)}Published: LOCO-Reg's values for networks trained on ImageNet, context only, as these "
-        "are other networks on other images.",
+        f"{after_epochs(rows['epoch'])}Published: LOCO-Reg's values for networks trained on ImageNet, "
+        "context only, as these are other networks on other images.",
         *meaning(values, BARE),
     )
     return Sheet(f"filters{suffix}", f"Where kernels are large: {title}", notes, frame(cells, absent=""), values)
@@ -158,11 +152,6 @@ def _published(row: pd.Series) -> dict[str, str]:
     return cells | {HEADINGS[comparison]: number(row[comparison], ".3f") for comparison in COMPARISONS}
 
 
-def _epochs(rows: pd.DataFrame) -> str:
-    epochs = sorted({int(epoch) for epoch in rows["epoch"].dropna()})
-    return f"After the last kept epoch ({', '.join(map(str, epochs))}, counted from 0). " if epochs else ""
-
-
 def _rings(title: str, rows: pd.DataFrame, suffix: str) -> Sheet:
     """Mean |w| by distance, relative to the mean over all positions of the same kernels."""
     by = ["label", "size", "part"]
@@ -186,7 +175,7 @@ def _rings(title: str, rows: pd.DataFrame, suffix: str) -> Sheet:
     zeros = values.loc[values["part"] == "all", "zeros"]
     notes = (
         "Columns are distances from the kernel's center in pixels; 1 is the mean of |w| over all positions. "
-        f"Mean ± standard deviation over networks. {_epochs(rows)}Weights that are 0, counted in: "
+        f"Mean ± standard deviation over networks. {after_epochs(rows['epoch'])}Weights that are 0, counted in: "
         f"{zeros.sum():,}.",
         *meaning(values, BARE),
     )
@@ -225,8 +214,8 @@ def _sizes(title: str, rows: pd.DataFrame, suffix: str) -> Sheet:
     notes = (
         "Penalty: the sum of r·w² over the weights of kernels of that size, without λ. Depthwise: a kernel sees "
         "one channel. RMS: root mean square of the weights at that distance from the center, in pixels"
-        f"{f'; larger ones: {filters.SIZES}' if values['distance'].max() > FARTHEST else ''}. {_epochs(rows)}"
-        "Means over n networks, of the share ± standard deviation.",
+        f"{f'; larger ones: {filters.SIZES}' if values['distance'].max() > FARTHEST else ''}. "
+        f"{after_epochs(rows['epoch'])}Means over n networks, of the share ± standard deviation.",
     )
     table = frame(cells, absent="")
     names = list(map(str, table.columns))

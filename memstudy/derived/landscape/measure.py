@@ -11,7 +11,7 @@ from torch import Tensor
 from memstudy.analysis import landscape, perturbation
 from memstudy.data.dataset import stratified
 from memstudy.data.images import ImageSet
-from memstudy.derived.ablation.measure import nearest
+from memstudy.derived.kept import kept
 from memstudy.derived.rows import Rows
 from memstudy.derived.workbench import NotFinite, Workbench
 from memstudy.errors import MemstudyError, quoted
@@ -53,7 +53,7 @@ def landscapes(
     MemstudyError for fewer `images` than classes.
     """
     selection = code.usable(selection, on_left_out)
-    wanted = [(run, epoch) for run in selection.runs for epoch in (INITIAL, *_kept(run, epochs))]
+    wanted = [(run, epoch) for run in selection.runs for epoch in (INITIAL, *kept(run, epochs))]
     tables = {name: Rows(selection.path / name, KEY, VERSION) for name in (PIXELS, FLATNESS, NOISE)}
     with tables[PIXELS], tables[FLATNESS], tables[NOISE]:
         for done, (run, epoch) in enumerate(wanted):
@@ -70,10 +70,6 @@ def landscapes(
                 except NotFinite as error:
                     on_left_out(str(error))
             on_network(done + 1, len(wanted))
-
-
-def _kept(run: RunDirectory, epochs: Sequence[int] | None) -> list[int]:
-    return run.checkpoints() if epochs is None else nearest(run.checkpoints(), epochs)
 
 
 def _rows(

@@ -24,7 +24,7 @@ from memstudy.derived.landscape.measure import FLATNESS, INITIAL, MEASURED, NOIS
 from memstudy.regularizers import BARE
 from memstudy.report.cells import frame, starred
 from memstudy.report.differences import compared, meaning, summary
-from memstudy.report.frames import Setting, groups, merged
+from memstudy.report.frames import Setting, after_epochs, groups, is_last, merged, suffixed
 from memstudy.report.lettering import set_math, style
 from memstudy.report.saving import save
 from memstudy.report.sheet import Sheet
@@ -78,8 +78,7 @@ def sheets(selection: Selection) -> list[Sheet]:
     """Flatness, and accuracy under noise, of every group of comparable runs."""
     flat, noise = read(selection.path / FLATNESS), read(selection.path / NOISE)
     found = []
-    for index, (setting, labels) in enumerate(groups(selection.runs)):
-        suffix = f"-{index + 1}" if index else ""
+    for (setting, labels), suffix in suffixed(groups(selection.runs)):
         if len(rows := panels(flat, labels)):
             found.append(_flatness(setting, rows, suffix))
         if len(rows := merged(noise, labels)):
@@ -92,7 +91,7 @@ def panels(table: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
     rows = merged(table, labels)
     if rows.empty:
         return rows
-    rows = rows[(rows["epoch"] == INITIAL) | (rows["epoch"] == rows.groupby("run")["epoch"].transform("max"))]
+    rows = rows[(rows["epoch"] == INITIAL) | is_last(rows)]
     keys = zip(rows["kind"], rows["epoch"] == INITIAL, strict=True)
     rows = rows.assign(panel=[PANELS.get(key, "") for key in keys])
     return rows[rows["panel"] != ""]
@@ -100,8 +99,7 @@ def panels(table: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
 
 def epochs(rows: pd.DataFrame) -> str:
     """After which epochs the trained networks are looked at, in words; empty if there are none."""
-    last = sorted(set(rows.loc[rows["epoch"] != INITIAL, "epoch"]))
-    return f"After training: the last kept epoch ({', '.join(map(str, last))}, counted from 0). " if last else ""
+    return after_epochs(rows.loc[rows["epoch"] != INITIAL, "epoch"], "After training: the last kept epoch")
 
 
 def _flatness(setting: Setting, rows: pd.DataFrame, suffix: str) -> Sheet:
@@ -129,7 +127,7 @@ def _flatness(setting: Setting, rows: pd.DataFrame, suffix: str) -> Sheet:
 
 
 def _noise(setting: Setting, rows: pd.DataFrame, suffix: str) -> Sheet:
-    rows = _percent(_last(rows))
+    rows = _percent(rows[is_last(rows)])
     again = (rows["strength"] == 0) & rows.duplicated(["run", "strength"], keep="last")
     rows = rows.assign(against=np.where(again, "", BARE))  # without noise it is one accuracy, tested once
     values = compared(rows, ["label", "noise", "strength"], "accuracy", epoch="epoch")
@@ -151,10 +149,6 @@ def _noise(setting: Setting, rows: pd.DataFrame, suffix: str) -> Sheet:
     return Sheet(f"{NAME}_noise{suffix}", title, notes, frame(cells), values, 1)
 
 
-def _last(rows: pd.DataFrame) -> pd.DataFrame:
-    return rows[rows["epoch"] == rows.groupby("run")["epoch"].transform("max")]
-
-
 def _percent(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.assign(accuracy=100 * rows["accuracy"])
 
@@ -166,8 +160,7 @@ def draw(selection: Selection) -> list[Path]:
     folder = selection.path / "figures"
     pixels, flat, noise = (read(selection.path / name) for name in (PIXELS, FLATNESS, NOISE))
     written: list[Path] = []
-    for index, (setting, labels) in enumerate(groups(selection.runs)):
-        suffix = f"-{index + 1}" if index else ""
+    for (setting, labels), suffix in suffixed(groups(selection.runs)):
         if len(rows := panels(pixels, labels)):
             by = ["label", "panel", "row", "column"]
             means = summary(rows, by, "value").rename(columns={"mean": "importance"})
@@ -177,7 +170,7 @@ def draw(selection: Selection) -> list[Path]:
             data = rows[["run", "seed", "label", "epoch", "kind", *FLAT]]
             written += save(folder, f"{NAME}_flatness{suffix}", _over_training(data, setting.title), data)
         if len(rows := merged(noise, labels)):
-            data = _percent(_last(rows))[["run", "seed", "label", "noise", "strength", "accuracy"]]
+            data = _percent(rows[is_last(rows)])[["run", "seed", "label", "noise", "strength", "accuracy"]]
             written += save(folder, f"{NAME}_noise{suffix}", _under_noise(data, setting.title), data)
     files.remove(set(folder.glob(f"{NAME}*")) - set(written))
     return written

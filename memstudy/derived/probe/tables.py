@@ -18,7 +18,7 @@ from memstudy.derived.probe.measure import PIXELS, PROBES
 from memstudy.regularizers import BARE
 from memstudy.report.cells import DASH, frame, noted, starred
 from memstudy.report.differences import compared, meaning
-from memstudy.report.frames import Setting, groups, merged
+from memstudy.report.frames import Setting, groups, is_last, merged, suffixed
 from memstudy.report.lettering import style
 from memstudy.report.saving import save
 from memstudy.report.sheet import Sheet
@@ -42,9 +42,9 @@ def write(selection: Selection, found: Sequence[Sheet]) -> list[Path]:
 def sheets(selection: Selection) -> list[Sheet]:
     """One table for each group of comparable runs that was probed."""
     found = []
-    for index, (setting, rows) in enumerate(_groups(selection)):
+    for (setting, rows), suffix in suffixed(_groups(selection)):
         if len(rows):
-            found.append(_sheet(setting, rows, f"{NAME}-{index + 1}" if index else NAME))
+            found.append(_sheet(setting, rows, f"{NAME}{suffix}"))
     return found
 
 
@@ -94,13 +94,13 @@ def _chosen(after: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """Rows of each run's first and last epochs, and of each label's and layer's best one."""
     if after.empty:
         return {}
-    epochs, by = after.groupby("run")["epoch"], ["label", "layer"]
+    by = ["label", "layer"]
     means = after.groupby([*by, "epoch"])["accuracy"].mean().reset_index()
     best = means.loc[means.groupby(by)["accuracy"].idxmax(), [*by, "epoch"]]
     return {
-        FIRST: after[after["epoch"] == epochs.transform("min")],
+        FIRST: after[after["epoch"] == after.groupby("run")["epoch"].transform("min")],
         BEST: after.merge(best, on=[*by, "epoch"]),
-        LAST: after[after["epoch"] == epochs.transform("max")],
+        LAST: after[is_last(after)],
     }
 
 

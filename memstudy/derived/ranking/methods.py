@@ -29,7 +29,7 @@ from memstudy.derived.landscape import measure as landscape
 from memstudy.recipe import Corruption, Recipe, Regularizer
 from memstudy.regularizers import BARE, label
 from memstudy.report.differences import COLUMNS, differences
-from memstudy.report.frames import named, seeds, shared
+from memstudy.report.frames import is_last, named, seeds, shared
 from memstudy.store import RunDirectory
 from memstudy.store.store import Selection
 
@@ -215,7 +215,7 @@ def _areas(selection: Selection) -> Derived:
     """Ablation areas after each run's last ablated epoch, of Bernoulli masks if both protocols are there."""
     curves = read(selection.path / ablate.CURVES)
     if len(curves):
-        curves = curves[curves["epoch"] == curves.groupby("run")["epoch"].transform("max")]
+        curves = curves[is_last(curves)]
         masks = curves["protocol"] == "bernoulli"
         curves = curves[masks] if masks.any() else curves
     areas = ablate.areas(curves)

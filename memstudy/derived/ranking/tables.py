@@ -13,6 +13,7 @@ from memstudy.derived.ranking.methods import COMPARED, LEAST, MEASURES, NAME, Gr
 from memstudy.regularizers import BARE
 from memstudy.report.cells import DASH, frame, interval, mean, starred
 from memstudy.report.differences import COLUMNS, LEVELS, compared, meaning, untested
+from memstudy.report.frames import suffixed
 from memstudy.report.sheet import Sheet
 from memstudy.store.store import Selection
 
@@ -22,8 +23,7 @@ __all__ = ["NAME", "sheets"]
 def sheets(selection: Selection) -> list[Sheet]:
     """Of every group the ranking, then what was measured at each rate, methods in the ranking's order."""
     found = []
-    for index, group in enumerate(groups(selection)):
-        suffix = f"-{index + 1}" if index else ""
+    for group, suffix in suffixed(groups(selection)):
         found.append(_ranking(group, suffix))
         found += [_rate(group, corruption, suffix) for corruption in group.corruptions]
     return found

@@ -23,7 +23,7 @@ from memstudy.derived.similarity.plan import (
 )
 from memstudy.recipe import Recipe
 from memstudy.regularizers import label
-from memstudy.report.frames import settings
+from memstudy.report.frames import is_last, settings
 from memstudy.store import RunDirectory
 
 APART = f"{TWIN}: {OTHER_SEED}"
@@ -104,10 +104,10 @@ def digest(table: pd.DataFrame, runs: Sequence[RunDirectory]) -> pd.DataFrame:
     """
     apart = twins_apart(table, runs)
     table = table[table["relation"].str.removesuffix(OTHER_LABELS).isin(list(MEANING))]
-    at_end = table.groupby(["relation", "run_a", "run_b"])["epoch_a"].transform("max") == table["epoch_a"]
-    past = table.groupby(["relation", "run_a"])
-    at_start = past["epoch_a"].transform("min") == table["epoch_a"]
-    whole = at_start & (past["epoch_b"].transform("max") == table["epoch_b"])
+    at_end = is_last(table, ["relation", "run_a", "run_b"], "epoch_a")
+    pair = ["relation", "run_a"]
+    at_start = table.groupby(pair)["epoch_a"].transform("min") == table["epoch_a"]
+    whole = at_start & is_last(table, pair, "epoch_b")
     chosen = table[whole.where(table["relation"] == PAST, at_end)]
     twins = chosen["relation"] == TWIN
     parts = [part for part in (chosen[twins], apart, chosen[~twins]) if len(part)]

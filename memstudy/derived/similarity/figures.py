@@ -37,7 +37,7 @@ from memstudy.derived.similarity.plan import (
     kind,
 )
 from memstudy.errors import unknown
-from memstudy.report.frames import suffix
+from memstudy.report.frames import is_last, suffixed
 from memstudy.report.lettering import style
 from memstudy.report.saving import HEIGHT, Drawn, written
 from memstudy.store.store import Selection
@@ -71,9 +71,9 @@ def check(measure: str) -> None:
 
 def _coefficients(selection: Selection, what: What) -> Iterator[Drawn]:
     rows = read(selection.path / what.coefficients)
-    for index, (title, sequences) in enumerate(comparison.by_setting(rows, selection.runs)):
+    for (title, sequences), suffix in suffixed(comparison.by_setting(rows, selection.runs)):
         past = sequences[sequences["relation"] == PAST]  # of every two epochs, those with the last
-        past = past[past["epoch_b"] == past.groupby("run_a")["epoch_b"].transform("max")]
+        past = past[is_last(past, "run_a", "epoch_b")]
         between = sequences[sequences["relation"].map(kind).isin([TWIN, PAIR])]
         for chosen, name, which in (
             (between, "cca_between", "two networks at equal epochs"),
@@ -82,13 +82,13 @@ def _coefficients(selection: Selection, what: What) -> Iterator[Drawn]:
             if len(chosen):
                 data, grid = _sequences(chosen, sequences[sequences["relation"] == CONTROL])
                 words = f"CCA coefficients of {which}, {what.title} on test images\n{title}"
-                yield name + what.suffix + suffix(index), data, grid, words
+                yield name + what.suffix + suffix, data, grid, words
 
 
 def _maps(selection: Selection, what: What, measure: str) -> Iterator[Drawn]:
     pairs = read(selection.path / what.pairs)
-    for index, (title, rows) in enumerate(comparison.by_setting(pairs, selection.runs)):
-        ending = what.suffix + suffix(index)
+    for (title, rows), suffix in suffixed(comparison.by_setting(pairs, selection.runs)):
+        ending = what.suffix + suffix
         words = f"{MEASURES[measure]}, {what.title} on test images\n{title}"
         if (made := _epochs(rows, measure)) is not None:
             gray = "; gray: a network that collapsed" if made[0][measure].isna().any() else ""
@@ -149,7 +149,7 @@ def _runs(rows: pd.DataFrame, measure: str) -> tuple[pd.DataFrame, sns.FacetGrid
     alike, as equal seeds make two methods look more alike than two runs of one.
     """
     pairs = rows[rows["relation"].map(kind).isin([GRID, PAIR]) & rows["relation"].map(began).ne("")]
-    pairs = pairs[pairs["epoch_a"] == pairs.groupby(["run_a", "run_b"])["epoch_a"].transform("max")]
+    pairs = pairs[is_last(pairs, ["run_a", "run_b"], "epoch_a")]
     panels = {
         str(words): part
         for words, part in pairs.groupby(pairs["relation"].map(began), sort=True)
@@ -188,7 +188,7 @@ def _square(pairs: pd.DataFrame, measure: str) -> pd.DataFrame:
 def _convergence(rows: pd.DataFrame, measure: str) -> tuple[pd.DataFrame, sns.FacetGrid] | None:
     """Each epoch with the run's last one, a line a label, between the two noise floors."""
     past = rows[rows["relation"] == PAST]
-    past = past[past["epoch_b"] == past.groupby("run_a")["epoch_b"].transform("max")].dropna(subset=measure)
+    past = past[is_last(past, "run_a", "epoch_b")].dropna(subset=measure)
     if past["epoch_a"].nunique() < 2:
         return None
     data = past[["run_a", "a", "epoch_a", measure]].rename(

@@ -21,6 +21,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from memstudy.analysis.factorization import POSITIONS
+from memstudy.derived.kept import kept
 from memstudy.derived.layers import TRUNK
 from memstudy.errors import unknown
 from memstudy.recipe import Recipe
@@ -136,14 +137,6 @@ def couples(runs: Sequence[RunDirectory], all_pairs: bool) -> list[tuple[str, Ru
         return [(relation(PAIR, a.recipe, b.recipe), a, b) for a, b in itertools.combinations(runs, 2)]
     twins = [(TWIN, a, b) for a in runs for b in runs if is_twin(a.recipe, b.recipe)]
     return twins + [(SEED, a, b) for a in runs for b in runs if are_seeds(a.recipe, b.recipe)]
-
-
-def kept(run: RunDirectory, epochs: Sequence[int] | None) -> list[int]:
-    """The kept epochs of a run, ascending: all, or of each wanted one the nearest, and the last."""
-    found = run.checkpoints()
-    if epochs is None:
-        return found
-    return sorted({min(found, key=lambda own: (abs(own - epoch), own)) for epoch in epochs} | {found[-1]})
 
 
 def plan(runs: Sequence[RunDirectory], all_pairs: bool, epochs: Sequence[int] | None = None) -> list[Comparison]:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from memstudy.derived.ablation.measure import nearest
+from memstudy.derived.kept import nearest
 from memstudy.report import published
 from memstudy.report.cells import noted, number, span, starred
 from memstudy.report.differences import compared, meaning

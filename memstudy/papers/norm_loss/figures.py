@@ -17,6 +17,7 @@ import seaborn as sns
 
 from memstudy import files
 from memstudy.papers.norm_loss.runs import METHOD, NAME, by_batch_size, by_strength, errors, usual
+from memstudy.report.frames import suffixed
 from memstudy.report.lettering import style
 from memstudy.report.saving import save
 from memstudy.store import RunDirectory
@@ -48,19 +49,15 @@ def _figures(selection: Selection) -> Iterator[Figure]:
     if rows.empty:
         return
     runs = {run.name: run for run in selection.runs}
-    for index, (title, part) in enumerate(_by_setting(by_strength(rows), ["batch_size"])):
+    for (title, part), suffix in suffixed(_by_setting(by_strength(rows), ["batch_size"])):
         data = _data(part)
-        yield _name("lambda", index), data, _robustness(data, None), title
-    for index, (title, part) in enumerate(_by_setting(by_batch_size(rows), [])):
+        yield f"{NAME}_lambda{suffix}", data, _robustness(data, None), title
+    for (title, part), suffix in suffixed(_by_setting(by_batch_size(rows), [])):
         data = _data(part)
-        yield _name("batch_size", index), data, _robustness(data, "batch size"), title
-    for index, (title, part) in enumerate(_by_setting(usual(rows), ["batch_size"])):
+        yield f"{NAME}_batch_size{suffix}", data, _robustness(data, "batch size"), title
+    for (title, part), suffix in suffixed(_by_setting(usual(rows), ["batch_size"])):
         data = _losses(part, runs)
-        yield _name("cross_entropy", index), data, _curves(data), title
-
-
-def _name(what: str, index: int) -> str:
-    return f"{NAME}_{what}{f'-{index + 1}' if index else ''}"
+        yield f"{NAME}_cross_entropy{suffix}", data, _curves(data), title
 
 
 def _by_setting(rows: pd.DataFrame, by: list[str]) -> Iterator[tuple[str, pd.DataFrame]]:

@@ -18,7 +18,7 @@ from memstudy.derived.landscape.tables import AFTER, BEFORE, epochs, panels
 from memstudy.recipe import Regularizer
 from memstudy.report.cells import frame, noted, starred
 from memstudy.report.differences import COLUMNS, compared, differences, meaning
-from memstudy.report.frames import Setting, groups, merged
+from memstudy.report.frames import Setting, groups, is_last, merged, suffixed
 from memstudy.report.sheet import Sheet
 from memstudy.store import RunDirectory
 from memstudy.store.store import Selection
@@ -37,8 +37,7 @@ def sheets(selection: Selection) -> list[Sheet]:
     """Both tables of every group of runs with PILCRO among them; the first one once there are landscapes."""
     flat, noise = read(selection.path / FLATNESS), read(selection.path / NOISE)
     found = []
-    for index, (setting, labels) in enumerate(_with_pilcro(selection)):
-        suffix = f"-{index + 1}" if index else ""
+    for (setting, labels), suffix in suffixed(_with_pilcro(selection)):
         if len(rows := panels(flat, labels)):
             found.append(_robustness(setting, labels, rows, merged(noise, labels), suffix))
         found.append(_speed(setting, labels, suffix))
@@ -73,7 +72,7 @@ def _robustness(
     """A row a combination of regularizers: flatness before and after training, accuracy without and with noise."""
     parts = {f"cv {panel}": (flat[flat["panel"] == panel], "cv", 3) for panel in (BEFORE, AFTER)}
     metrics = setting.metrics().merge(labels[["run", "label", "against"]], on="run")
-    last = metrics[metrics["epoch"] == metrics.groupby("run")["epoch"].transform("max")]
+    last = metrics[is_last(metrics)]
     parts["test accuracy, %"] = last.assign(accuracy=100 * last["test_accuracy"]), "accuracy", 1
     for kind, strength in STRENGTHS.items():
         if len(noise):
