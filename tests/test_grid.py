@@ -9,8 +9,10 @@ import pytest
 from memstudy import presets
 from memstudy.data import artifact, dataset, label_files
 from memstudy.errors import MemstudyError
+from memstudy.files import digest
 from memstudy.recipe import Corruption, read_toml
 from memstudy.regularizers import label
+from memstudy.store.run import run_name
 from memstudy.study import grid
 
 STUDIES = Path(__file__).parents[1] / "studies"
@@ -47,6 +49,37 @@ def test_shipped_studies_read_and_report_epochs_they_train(path, scale):
     assert study.name == (f"{path.stem}_{scale}" if scale else path.stem)
     last = min(recipe.training.epochs for recipe in study.recipes)
     assert all(0 <= epoch < last for epoch in study.report.get("epochs", []))
+
+
+RECIPES = {
+    "al2": (8, "6f97c13d11d6"),
+    "al2_lite": (16, "fe5b5893bced"),
+    "al2_gpu": (8, "6f97c13d11d6"),
+    "calibration": (10, "47477f86064b"),
+    "loco_reg": (540, "e18037102a4d"),
+    "loco_reg_lite": (60, "a64ee5663efe"),
+    "loco_reg_gpu": (12, "6eecffb0de8a"),
+    "noise_grid": (1160, "ec4e5d1e9f1b"),
+    "noise_grid_lite": (174, "0814f707aa06"),
+    "noise_grid_gpu": (261, "96aeba03060f"),
+    "norm_loss": (180, "efaacd926071"),
+    "norm_loss_lite": (72, "e678e4e6463f"),
+    "norm_loss_gpu": (6, "4104a4c19ed8"),
+    "pilcro": (80, "201505cce451"),
+    "pilcro_lite": (24, "821f9bf331ec"),
+    "pilcro_gpu": (8, "14342a17c4e1"),
+    "quick": (16, "fe5b5893bced"),
+}
+"""How many runs, and the digest of their sorted names, when each file's lists were still written out."""
+
+
+def test_shipped_studies_are_the_same_runs_as_ever():
+    found = {}
+    for path, scale in SCALES:
+        study = grid.read(path, scale=scale)
+        names = sorted(run_name(recipe) for recipe in study.recipes)
+        found[study.name] = (len(names), digest("\n".join(names).encode())[:12])
+    assert found == RECIPES
 
 
 def test_norm_loss_study_is_the_published_grid_and_both_sweeps():
@@ -155,6 +188,51 @@ def test_several_grids_are_one_after_the_other_and_what_is_equal_is_there_once(t
         ("wd", 2),
     ]  # al2 with the preset's 25 epochs is in both
     assert found == [(seed, *rest) for seed in (0, 1) for rest in one]
+
+
+def regs_and_epochs(path: Path, scale: str | None = None) -> list[tuple[str, int]]:
+    return [(label(r.regularizers), r.training.epochs) for r in grid.read(path, scale=scale).recipes]
+
+
+def test_what_a_grid_does_not_say_is_common(tmp_path):
+    text = """
+        [common]
+        epochs = [2, 3]
+        reg = ["bare", "al2"]
+        "al2.advance" = 4
+        [[grid]]
+        [[grid]]
+        reg = "wd"
+        epochs = 4
+        [scale.lite]
+        grid = { reg = "al2" }
+        [scale.own]
+        common = { epochs = 9 }
+        seeds = 2
+    """
+    path = written(tmp_path, text)
+    product = [("bare", 2), ("al2", 2), ("bare", 3), ("al2", 3)]
+    assert regs_and_epochs(path) == [*product, ("wd", 4)]
+    assert [(r.options("al2") or {}).get("advance") for r in grid.read(path).recipes] == [None, 4, None, 4, None]
+    assert regs_and_epochs(path, "lite") == [("al2", 2), ("al2", 3)]
+    assert regs_and_epochs(path, "own") == [("bare", 9), ("wd", 4)] * 2
+
+
+def test_a_grids_own_lists_vary_slower_than_common_ones(tmp_path):
+    path = written(tmp_path, '[common]\nepochs = [2, 3]\n[grid]\nreg = ["bare", "al2"]')
+    assert regs_and_epochs(path) == [("bare", 2), ("bare", 3), ("al2", 2), ("al2", 3)]
+
+
+def test_a_study_may_have_nothing_but_what_is_common(tmp_path):
+    assert regs_and_epochs(written(tmp_path, "[common]\nepochs = [2, 3]")) == [("bare", 2), ("bare", 3)]
+
+
+def test_pairs_are_each_two_methods_of_a_list(tmp_path):
+    text = (
+        '[common]\npairs = true\n[[grid]]\nreg = ["bare", "do", "BN", "wd"]\n[[grid]]\npairs = false\nreg = "al2"'
+    )
+    found = [name for name, _ in regs_and_epochs(written(tmp_path, text))]
+    assert found == ["bare", "do", "bn", "wd", "bn+do", "do+wd", "bn+wd", "al2"]
 
 
 def test_options_may_be_for_one_of_several_grids(tmp_path):
@@ -293,6 +371,14 @@ def test_seeds_may_be_counted_as_on_the_command_line(tmp_path):
         ("[[grid]]\nreg = 'bare'\n[[grid]]\nregs = 'bare'", "did you mean reg"),
         ("[[grid]]\nreg = 'bare'\n[[grid]]\nlabels = 'none.npz'", "cannot read the labels"),
         ("grid = [3]", "must be a table"),
+        ("common = 3", r"\[common\] in .* must be a table"),
+        ("[common]\nregs = ['bare']", r"\[common\].*did you mean reg"),
+        ("[common]\n'al2.advance' = 2", "uses 'al2'.*or line"),
+        ("[grid]\npairs = 2", "pairs in .* must be true or false, not 2"),
+        ("[grid]\npairs = true", "fewer than two; list more, or remove pairs"),
+        ("[grid]\npairs = true\nreg = ['bare', 'bn']", "fewer than two"),
+        ("[grid]\npairs = true\nreg = ['bn', 3]", "reg must be names"),
+        ("[grid]\npairs = true\nreg = ['bn', 'bn+do']", "given twice"),
         ("[grid]\nreg = 'bn'\n'al2.advance' = 2", "uses 'al2'.*or line"),
         ("[grid]\nreg = 'al2'\n'al2.advence' = 2", "did you mean advance"),
         ("[grid]\nreg = 'al2'\n'al2.advance' = 'x'", "finite, positive"),

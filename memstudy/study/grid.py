@@ -5,9 +5,13 @@ about = "one line"
 preset = "quick"
 seeds = [0, 1, 2]            # or how many: 3
 
+[common]                     # what every [grid] takes that does not say it itself
+epochs = 25
+
 [grid]                       # any of memstudy run's options; a list makes one recipe for each value; [[grid]],
                              # repeated, where parts of a study differ in more than one thing at a time
 reg = ["bare", "al2"]
+# pairs = true               # each two methods of reg together, too: of bare, al2 and bn also bn+al2
 corrupt = 0.75
 "al2.initial" = [0.01, 0.1]   # an option of a regularizer, where a recipe uses it
 # labels = "noisy.npz"       # a path from the study's file on
@@ -47,11 +51,12 @@ from memstudy.recipe import Recipe, read_toml
 from memstudy.store.store import WHOLE_STORE
 from memstudy.study.given_labels import GivenLabels
 
-SCALED = ("about", "preset", "seeds", "grid", "options", "report")
+SCALED = ("about", "preset", "seeds", "common", "grid", "options", "report")
 TOP = ("name", *SCALED, "scale")
 GRID = (
-    "dataset", "normalization", "train_size", "network", "reg", "noise", "corrupt", "corrupt_seed", "labels",
-    "label_column", "anyway", "checkpoints", "epochs", "batch_size", "lr", "momentum", *presets.TRAINING_OPTIONS,
+    "dataset", "normalization", "train_size", "network", "reg", "pairs", "noise", "corrupt", "corrupt_seed",
+    "labels", "label_column", "anyway", "checkpoints", "epochs", "batch_size", "lr", "momentum",
+    *presets.TRAINING_OPTIONS,
 )  # fmt: skip
 MOST = 10_000
 """Runs of one study. Whoever has more has mistyped a list, or shares them out among several files."""
@@ -138,13 +143,31 @@ def _scale(path: Path, data: dict[str, Any], scale: str | None) -> dict[str, Any
 
 
 def _grids(path: Path, data: dict[str, Any]) -> list[dict[str, Any]]:
-    """[grid], or every [[grid]]."""
-    given = data.get("grid", {})
+    """[grid], or every [[grid]], with what it does not say itself from [common]; its own lists vary slowest."""
+    given, common = data.get("grid", {}), _table(path, data, "common")
     grids = given if isinstance(given, list) else [given]
-    for grid in grids:
-        known = _table(path, {"grid": grid}, "grid")
-        _known(f"key of [grid] in {path}", {key: value for key, value in known.items() if "." not in key}, GRID)
-    return grids
+    for name, table in [("common", common), *(("grid", grid) for grid in grids)]:
+        known = _table(path, {name: table}, name)
+        _known(f"key of [{name}] in {path}", {key: value for key, value in known.items() if "." not in key}, GRID)
+    filled = [grid | {key: value for key, value in common.items() if key not in grid} for grid in grids]
+    return [_paired(path, grid) for grid in filled]
+
+
+def _paired(path: Path, grid: dict[str, Any]) -> dict[str, Any]:
+    """A grid with each two of its methods together, after the methods alone, where it says `pairs = true`."""
+    pairs, others = grid.get("pairs", False), {key: value for key, value in grid.items() if key != "pairs"}
+    if not isinstance(pairs, bool):
+        raise MemstudyError(f"pairs in [grid] of {path} must be true or false, not {quoted(pairs)}.")
+    if not pairs:
+        return others
+    reg = grid.get("reg", regularizers.BARE)
+    methods = [name for name in reg if regularizers.names(name)] if isinstance(reg, list) else [reg]
+    if len(methods) < 2:
+        raise MemstudyError(
+            f"pairs in [grid] of {path} are pairs of the methods listed in reg, and there are fewer than two; "
+            "list more, or remove pairs."
+        )
+    return others | {"reg": reg + ["+".join(pair) for pair in itertools.combinations(methods, 2)]}
 
 
 def _check_size(path: Path, grids: Sequence[dict[str, Any]], seeds: Sequence[int]) -> None:
