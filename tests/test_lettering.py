@@ -14,7 +14,7 @@ from memstudy.data import artifact, dataset
 from memstudy.recipe import Corruption
 from memstudy.report import lettering, noise
 from memstudy.report.saving import save
-from memstudy.report.sheet import Sheet
+from memstudy.report.table import Table
 
 DOLLARS = ["$", "$$", "$5-$10", "a $ b", r"$\frac{x}$", r"\$", "$a_b^c$"]
 CAT = "猫"
@@ -149,9 +149,9 @@ def test_equal_figures_have_equal_bytes_with_spelt_names_too(tmp_path, no_more_f
 
 def test_tables_escape_a_dollar_in_both_forms():
     cells = pd.DataFrame([["$5-$10", "1.0"]], columns=["layer $", "value"])
-    sheet = Sheet("t", "costs $5", ("a note of $$.",), cells, cells, 1)
-    assert r"| \$5-\$10 | 1.0 |" in sheet.markdown()
-    assert r"**costs \$5**" in sheet.markdown()
-    assert r"a note of \$\$." in sheet.markdown()
-    assert r"\$5-\$10 & 1.0 \\" in sheet.latex()
-    assert r"\caption{costs \$5}" in sheet.latex()
+    table = Table("t", "costs $5", ("a note of $$.",), cells, cells, ("layer $",))
+    assert r"| \$5-\$10 | 1.0 |" in table.markdown()
+    assert r"**costs \$5**" in table.markdown()
+    assert r"a note of \$\$." in table.markdown()
+    assert r"\$5-\$10 & 1.0 \\" in table.latex()
+    assert r"\caption{costs \$5}" in table.latex()

@@ -315,7 +315,7 @@ def table_step(
     epochs = epochs or _report_epochs(selection)
     areas = ablate.areas(read(selection.path / ablate.CURVES))
     wanted = _chosen(selection, "tables", TABLES)
-    found: list[tables.Table | Sheet] = []
+    found: list[Sheet] = []
     left_out = _damaged(selection)
     for index, setting in enumerate(settings(selection.runs)):
         own = _tables(selection, setting, areas, wanted, epochs)
@@ -383,7 +383,7 @@ def _tables(
     areas: pd.DataFrame,
     wanted: Sequence[str],
     epochs: Sequence[int] | None,
-) -> list[tables.Table]:
+) -> list[Sheet]:
     makers = {
         "table1": lambda: tables.table1(setting, epochs),
         "memorization": lambda: tables.memorization(setting, epochs),

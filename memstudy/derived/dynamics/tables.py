@@ -17,7 +17,7 @@ from memstudy.regularizers import BARE
 from memstudy.report.cells import DASH, frame, noted, number, starred
 from memstudy.report.differences import compared, meaning
 from memstudy.report.frames import Setting, after_epochs, groups, is_last, merged, suffixed
-from memstudy.report.sheet import Sheet
+from memstudy.report.table import Table
 from memstudy.store.store import Selection
 
 NAME = "dynamics"
@@ -34,7 +34,7 @@ QUANTITIES = {
 """Headings and decimals of what is tabulated of a group of samples."""
 
 
-def write(selection: Selection, found: Sequence[Sheet]) -> list[Path]:
+def write(selection: Selection, found: Sequence[Table]) -> list[Path]:
     """Write tables as Markdown, LaTeX and CSV; those of an earlier selection go."""
     folder = selection.path / "tables"
     written = [path for sheet in found for path in sheet.write(folder)]
@@ -42,7 +42,7 @@ def write(selection: Selection, found: Sequence[Sheet]) -> list[Path]:
     return written
 
 
-def sheets(selection: Selection) -> list[Sheet]:
+def sheets(selection: Selection) -> list[Table]:
     """Both tables of every group of comparable runs; none without records."""
     found = []
     for setting, rows, suffix in each_group(selection, AUCS):
@@ -60,7 +60,7 @@ def each_group(selection: Selection, table: str) -> Iterator[tuple[Setting, pd.D
             yield setting, rows, suffix
 
 
-def _aucs(setting: Setting, rows: pd.DataFrame, suffix: str) -> Sheet:
+def _aucs(setting: Setting, rows: pd.DataFrame, suffix: str) -> Table:
     """ROC AUC of every score, at the last epoch that it is there for, and at the best."""
     last = rows[is_last(rows, ["run", "score"])]
     judged = rows.dropna(subset="auc")
@@ -86,7 +86,8 @@ def _aucs(setting: Setting, rows: pd.DataFrame, suffix: str) -> Sheet:
         *meaning(values, BARE),
         *_uncorrupted(rows),
     )
-    return Sheet(f"{NAME}{suffix}", f"Telling corrupted samples: {setting.title}", notes, frame(cells), values, 2)
+    title = f"Telling corrupted samples: {setting.title}"
+    return Table(f"{NAME}{suffix}", title, notes, frame(cells), values, words=("regularizers", "epoch"))
 
 
 def _over_seeds(rows: pd.DataFrame) -> pd.DataFrame:
@@ -108,7 +109,7 @@ def _uncorrupted(rows: pd.DataFrame) -> list[str]:
     )
 
 
-def _learned(setting: Setting, counts: pd.DataFrame, aucs: pd.DataFrame, suffix: str) -> Sheet:
+def _learned(setting: Setting, counts: pd.DataFrame, aucs: pd.DataFrame, suffix: str) -> Table:
     """When samples are learned, how often they are forgotten, and how many the mixture tells right."""
     found = [_each_run(counts, quantity, group) for quantity, group in QUANTITIES]
     right = aucs[aucs["score"] == "mixture"].assign(value=lambda table: 100 * table["accuracy"])
@@ -144,7 +145,7 @@ def _learned(setting: Setting, counts: pd.DataFrame, aucs: pd.DataFrame, suffix:
         *meaning(values, BARE),
     )
     title = f"When samples are learned: {setting.title}"
-    return Sheet(f"{NAME}_learned{suffix}", title, notes, frame(cells), values, 1)
+    return Table(f"{NAME}_learned{suffix}", title, notes, frame(cells), values, words=("regularizers",))
 
 
 def _each_run(counts: pd.DataFrame, quantity: str, group: str) -> pd.DataFrame:

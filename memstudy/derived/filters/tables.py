@@ -24,7 +24,7 @@ from memstudy.report.differences import differences, meaning
 from memstudy.report.frames import after_epochs, groups, is_last, suffixed
 from memstudy.report.lettering import style
 from memstudy.report.saving import save
-from memstudy.report.sheet import Sheet
+from memstudy.report.table import Table
 from memstudy.store.store import Selection
 
 PUBLISHED = {"inception_v3": "InceptionV3", "vgg16": "VGG16", "resnet50": "ResNet50"}
@@ -32,6 +32,7 @@ NAMED = ("center", "left-middle", "left-upper")
 EVERYWHERE = "all positions"
 FARTHEST = 2.83  # the corner of a 5×5 kernel: a table's columns end there
 HIDDEN = 0.002  # the share of weights that may lie left of a figure: log |w| has a long tail there
+WORDS = ("network", "kernels", "layers")
 WHAT = {
     "named": "The neighbor is the weight left of the center, the corner the left-upper one (inferred).",
     "random": "The neighbor and the corner are drawn for each kernel, one of four each (ours).",
@@ -39,7 +40,7 @@ WHAT = {
 }
 
 
-def write(selection: Selection, found: Sequence[Sheet]) -> list[Path]:
+def write(selection: Selection, found: Sequence[Table]) -> list[Path]:
     """Write tables as Markdown, LaTeX and CSV, and draw the figures; those of an earlier selection go."""
     folder = selection.path / "tables"
     written = [path for sheet in found for path in sheet.write(folder)]
@@ -48,17 +49,16 @@ def write(selection: Selection, found: Sequence[Sheet]) -> list[Path]:
     return written
 
 
-def sheets(selection: Selection) -> list[Sheet]:
+def sheets(selection: Selection) -> list[Table]:
     """The tables of every group of comparable networks, after their last kept epoch."""
     makers = {filters.FRACTIONS: _fractions, filters.RINGS: _rings, filters.SIZES: _sizes}
     tables = {name: read(selection.path / name) for name in makers}
-    found = [
+    return [
         makers[name](title, rows, suffix)
         for name, table in tables.items()
         if len(table)
         for title, rows, suffix in _groups(selection, table[is_last(table, "network")])
     ]
-    return [sheet for sheet in found if len(sheet.cells)]
 
 
 def _groups(selection: Selection, table: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame, str]]:
@@ -78,7 +78,7 @@ def _groups(selection: Selection, table: pd.DataFrame) -> Iterator[tuple[str, pd
         yield title, rows, suffix
 
 
-def _fractions(title: str, rows: pd.DataFrame, suffix: str) -> Sheet:
+def _fractions(title: str, rows: pd.DataFrame, suffix: str) -> Table:
     by = ["label", "size", "part"]
     keys, trained = [*by, "comparison", "weights"], rows["weights"] == filters.TRAINED
     values = pd.DataFrame(
@@ -110,7 +110,8 @@ def _fractions(title: str, rows: pd.DataFrame, suffix: str) -> Sheet:
         "context only, as these are other networks on other images.",
         *meaning(values, BARE),
     )
-    return Sheet(f"filters{suffix}", f"Where kernels are large: {title}", notes, frame(cells, absent=""), values)
+    title = f"Where kernels are large: {title}"
+    return Table(f"filters{suffix}", title, notes, frame(cells, absent=""), values, words=WORDS)
 
 
 def _pooled(rows: pd.DataFrame) -> dict[str, float]:
@@ -152,7 +153,7 @@ def _published(row: pd.Series) -> dict[str, str]:
     return cells | {HEADINGS[comparison]: number(row[comparison], ".3f") for comparison in COMPARISONS}
 
 
-def _rings(title: str, rows: pd.DataFrame, suffix: str) -> Sheet:
+def _rings(title: str, rows: pd.DataFrame, suffix: str) -> Table:
     """Mean |w| by distance, relative to the mean over all positions of the same kernels."""
     by = ["label", "size", "part"]
     keys = [*by, "distance"]
@@ -179,16 +180,11 @@ def _rings(title: str, rows: pd.DataFrame, suffix: str) -> Sheet:
         f"{zeros.sum():,}.",
         *meaning(values, BARE),
     )
-    return Sheet(
-        f"filters_rings{suffix}",
-        f"Mean |w| by distance from the center: {title}",
-        notes,
-        frame(cells, absent=""),
-        values,
-    )
+    title = f"Mean |w| by distance from the center: {title}"
+    return Table(f"filters_rings{suffix}", title, notes, frame(cells, absent=""), values, words=WORDS)
 
 
-def _sizes(title: str, rows: pd.DataFrame, suffix: str) -> Sheet:
+def _sizes(title: str, rows: pd.DataFrame, suffix: str) -> Table:
     """LOCO-Reg's penalty by kernel size, means over networks, and the weights' size by distance."""
     by = ["label", "kernel"]
     values = rows.groupby([*by, "distance"], sort=False).agg(
@@ -221,9 +217,8 @@ def _sizes(title: str, rows: pd.DataFrame, suffix: str) -> Sheet:
     names = list(map(str, table.columns))
     rings = sorted(name for name in names if name.startswith("RMS"))
     ordered = [*(name for name in names if name not in [*rings, "n"]), *rings, "n"]
-    return Sheet(
-        f"filters_sizes{suffix}", f"LOCO-Reg's penalty by kernel size: {title}", notes, table[ordered], values, 2
-    )
+    title = f"LOCO-Reg's penalty by kernel size: {title}"
+    return Table(f"filters_sizes{suffix}", title, notes, table[ordered], values, words=WORDS[:2])
 
 
 def draw(selection: Selection) -> list[Path]:

@@ -27,7 +27,7 @@ from memstudy.report.differences import compared, meaning, summary
 from memstudy.report.frames import Setting, after_epochs, groups, is_last, merged, suffixed
 from memstudy.report.lettering import set_math, style
 from memstudy.report.saving import save
-from memstudy.report.sheet import Sheet
+from memstudy.report.table import Table
 from memstudy.store.store import Selection
 
 NAME = "landscape"
@@ -66,7 +66,7 @@ NOISES = {
 }
 
 
-def write(selection: Selection, found: Sequence[Sheet]) -> list[Path]:
+def write(selection: Selection, found: Sequence[Table]) -> list[Path]:
     """Write tables as Markdown, LaTeX and CSV; those of an earlier selection go."""
     folder = selection.path / "tables"
     written = [path for sheet in found for path in sheet.write(folder)]
@@ -74,7 +74,7 @@ def write(selection: Selection, found: Sequence[Sheet]) -> list[Path]:
     return written
 
 
-def sheets(selection: Selection) -> list[Sheet]:
+def sheets(selection: Selection) -> list[Table]:
     """Flatness, and accuracy under noise, of every group of comparable runs."""
     flat, noise = read(selection.path / FLATNESS), read(selection.path / NOISE)
     found = []
@@ -102,7 +102,7 @@ def epochs(rows: pd.DataFrame) -> str:
     return after_epochs(rows.loc[rows["epoch"] != INITIAL, "epoch"], "After training: the last kept epoch")
 
 
-def _flatness(setting: Setting, rows: pd.DataFrame, suffix: str) -> Sheet:
+def _flatness(setting: Setting, rows: pd.DataFrame, suffix: str) -> Table:
     rows = rows.assign(log_ratio=np.log10(rows["max_over_min"]), against=BARE)  # the ratio spans decades
     parts = [
         rows[rows["panel"] == panel].assign(quantity=quantity, value=rows[quantity])
@@ -123,10 +123,10 @@ def _flatness(setting: Setting, rows: pd.DataFrame, suffix: str) -> Sheet:
         *meaning(values, BARE),
     )
     title = f"Flatness of importance landscapes: {setting.title}"
-    return Sheet(f"{NAME}_flatness{suffix}", title, notes, frame(cells), values, 1)
+    return Table(f"{NAME}_flatness{suffix}", title, notes, frame(cells), values, words=("regularizers",))
 
 
-def _noise(setting: Setting, rows: pd.DataFrame, suffix: str) -> Sheet:
+def _noise(setting: Setting, rows: pd.DataFrame, suffix: str) -> Table:
     rows = _percent(rows[is_last(rows)])
     again = (rows["strength"] == 0) & rows.duplicated(["run", "strength"], keep="last")
     rows = rows.assign(against=np.where(again, "", BARE))  # without noise it is one accuracy, tested once
@@ -146,7 +146,7 @@ def _noise(setting: Setting, rows: pd.DataFrame, suffix: str) -> Sheet:
         *meaning(values, BARE),
     )
     title = f"Accuracy under noise on test images: {setting.title}"
-    return Sheet(f"{NAME}_noise{suffix}", title, notes, frame(cells), values, 1)
+    return Table(f"{NAME}_noise{suffix}", title, notes, frame(cells), values, words=("regularizers",))
 
 
 def _percent(rows: pd.DataFrame) -> pd.DataFrame:

@@ -21,7 +21,7 @@ from memstudy.report.differences import compared, meaning
 from memstudy.report.frames import Setting, groups, is_last, merged, suffixed
 from memstudy.report.lettering import style
 from memstudy.report.saving import save
-from memstudy.report.sheet import Sheet
+from memstudy.report.table import Table
 from memstudy.store.store import Selection
 
 NAME = "probe"
@@ -31,7 +31,7 @@ QUANTITIES = {"accuracy": "probe", "head_accuracy": "own"}
 HEIGHT = 2.9  # inches, of one panel
 
 
-def write(selection: Selection, found: Sequence[Sheet]) -> list[Path]:
+def write(selection: Selection, found: Sequence[Table]) -> list[Path]:
     """Write tables as Markdown, LaTeX and CSV; those of an earlier selection go."""
     folder = selection.path / "tables"
     written = [path for sheet in found for path in sheet.write(folder)]
@@ -39,12 +39,12 @@ def write(selection: Selection, found: Sequence[Sheet]) -> list[Path]:
     return written
 
 
-def sheets(selection: Selection) -> list[Sheet]:
+def sheets(selection: Selection) -> list[Table]:
     """One table for each group of comparable runs that was probed."""
     found = []
     for (setting, rows), suffix in suffixed(_groups(selection)):
         if len(rows):
-            found.append(_sheet(setting, rows, f"{NAME}{suffix}"))
+            found.append(_table(setting, rows, f"{NAME}{suffix}"))
     return found
 
 
@@ -68,7 +68,7 @@ def _groups(selection: Selection) -> list[tuple[Setting, pd.DataFrame]]:
     return [(setting, merged(table, labels)) for setting, labels in groups(selection.runs)]
 
 
-def _sheet(setting: Setting, rows: pd.DataFrame, name: str) -> Sheet:
+def _table(setting: Setting, rows: pd.DataFrame, name: str) -> Table:
     before, after = rows[rows["epoch"] == INITIAL], rows[rows["epoch"] != INITIAL]
     pixels = before[before["layer"] == PIXELS].assign(label="none: raw pixels", layer=DASH)
     pixels = pixels.drop_duplicates("accuracy")  # one measurement, repeated for each run on the same images
@@ -87,7 +87,7 @@ def _sheet(setting: Setting, rows: pd.DataFrame, name: str) -> Sheet:
         *meaning(values, BARE),
     )
     title = f"Linear probes: {setting.title}"
-    return Sheet(name, title, notes, frame(cells), values, 2)
+    return Table(name, title, notes, frame(cells), values, words=("regularizers", "layer"))
 
 
 def _chosen(after: pd.DataFrame) -> dict[str, pd.DataFrame]:

@@ -14,13 +14,13 @@ from memstudy.regularizers import BARE
 from memstudy.report.cells import DASH, frame, interval, mean, starred
 from memstudy.report.differences import COLUMNS, LEVELS, compared, meaning, untested
 from memstudy.report.frames import suffixed
-from memstudy.report.sheet import Sheet
+from memstudy.report.table import Table
 from memstudy.store.store import Selection
 
 __all__ = ["NAME", "sheets"]
 
 
-def sheets(selection: Selection) -> list[Sheet]:
+def sheets(selection: Selection) -> list[Table]:
     """Of every group the ranking, then what was measured at each rate, methods in the ranking's order."""
     found = []
     for group, suffix in suffixed(groups(selection)):
@@ -37,7 +37,7 @@ def why_none(selection: Selection) -> str:
     )
 
 
-def _ranking(group: Group, suffix: str) -> Sheet:
+def _ranking(group: Group, suffix: str) -> Table:
     table = group.ranking
     cells = pd.DataFrame(
         {
@@ -49,9 +49,9 @@ def _ranking(group: Group, suffix: str) -> Sheet:
         }
         | {name: [_interval(row, what) for row in table.to_dict("records")] for what, name in COMPARED.items()}
     )
-    empty = [name for name in COMPARED.values() if (cells[name] == DASH).all()]
     title = f"Methods under label noise: {group.title}"
-    return Sheet(f"{NAME}{suffix}", title, _notes(group), cells.drop(columns=empty), table, 2)
+    cells = cells.drop(columns=[name for name in COMPARED.values() if (cells[name] == DASH).all()])
+    return Table(f"{NAME}{suffix}", title, _notes(group), cells, table, words=("place", "method"))
 
 
 def _interval(row: Mapping[Hashable, Any], what: str, sign: str = "+") -> str:
@@ -91,7 +91,7 @@ def _differences(table: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([part[COLUMNS] for part in parts], ignore_index=True)
 
 
-def _rate(group: Group, corruption: str, suffix: str) -> Sheet:
+def _rate(group: Group, corruption: str, suffix: str) -> Table:
     rows = group.runs[group.runs["corruption"] == corruption]
     measures = [name for name in MEASURES if name in rows and rows[name].notna().any()]
     by = ["method", "measure"]
@@ -112,7 +112,8 @@ def _rate(group: Group, corruption: str, suffix: str) -> Sheet:
         *_left_out(group),
     )
     name = re.sub(r"[^\w.]+", "_", f"{NAME}_{corruption}").strip("_")
-    return Sheet(f"{name}{suffix}", f"{corruption} corruption: {group.title}", notes, frame(cells), values, 1)
+    title = f"{corruption} corruption: {group.title}"
+    return Table(f"{name}{suffix}", title, notes, frame(cells), values, words=("method",))
 
 
 def _cell(row: Mapping[Hashable, Any]) -> str:

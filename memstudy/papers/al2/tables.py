@@ -1,15 +1,18 @@
 """AL2's tables from our runs: means over seeds, and the published values where the recipe is the paper's.
 
-A table is a tidy data frame, one row a number; Markdown and LaTeX lay it out as the paper does, epochs down,
-without and with AL2 side by side. What has a star with AL2 differs from what is beside it (ours; the paper has no
-tests).
+Cells are laid out as in the paper: epochs down, without and with AL2 side by side. What has a star with AL2
+differs from what is beside it (ours; the paper has no tests).
+
+Values have the columns baseline, epoch, metric, al2, mean (NaN if n = 0), sd (NaN if n < 2), n, those of
+`differences` (of with AL2 to without), and published (NaN if none). n counts the runs that have the number:
+without corruption, none has a memorized share.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -18,7 +21,7 @@ from memstudy.report import published
 from memstudy.report.cells import noted, number, span, starred
 from memstudy.report.differences import compared, meaning
 from memstudy.report.frames import BASELINES, WITH, WITHOUT, Setting, differences_from_paper
-from memstudy.report.sheet import heading, markdown, markdown_row, tex, write
+from memstudy.report.table import Table
 from memstudy.report.twins import baseline_order
 from memstudy.store import Status
 
@@ -48,88 +51,6 @@ MEMORIZATION = {
 }
 
 
-@dataclass(frozen=True)
-class Table:
-    """Attributes.
-
-    name: file name without ending. title, notes: plain sentences.
-    values: tidy, columns baseline, epoch, metric, al2, mean (NaN if n = 0), sd (NaN if n < 2), n, those of
-        `differences` (of with AL2 to without), published (NaN if none). n counts the runs that have the number:
-        without corruption, none has a memorized share.
-    digits: decimals by metric.
-    """
-
-    name: str
-    title: str
-    notes: tuple[str, ...]
-    values: pd.DataFrame
-    digits: dict[str, int]
-
-    def layout(self) -> pd.DataFrame:
-        """Cells of text, as in the paper: rows (baseline, epoch), columns (metric, without / with AL2)."""
-        cells = self.values.assign(cell=[self._cell(row) for _, row in self.values.iterrows()])
-        order = [(metric, al2) for metric in self.digits for al2 in (WITHOUT, WITH)]
-        wide = cells.pivot(index=["baseline", "epoch"], columns=["metric", "al2"], values="cell")
-        present = [column for column in order if column in wide.columns]
-        rows = sorted(wide.index, key=lambda row: (baseline_order(row[0]), row[1]))
-        return wide.loc[rows, present].fillna("")
-
-    def _cell(self, row: pd.Series) -> str:
-        text = starred(row.to_dict(), self.digits[str(row["metric"])])
-        return noted(text, number(row["published"], "g"))
-
-    def _columns(self) -> tuple[pd.DataFrame, list[tuple[str, str]]]:
-        layout = self.layout()
-        return layout, [(str(column[0]), str(column[1])) for column in layout.columns]
-
-    def markdown(self) -> str:
-        """A GitHub table under its title, with the notes below."""
-        layout, columns = self._columns()
-        names = ["baseline", "epoch", *(f"{metric}, {al2}" for metric, al2 in columns)]
-        lines = [
-            *heading(self.title),
-            markdown_row(names),
-            markdown_row(["---", "---:"] + ["---:"] * len(columns)),
-        ]
-        lines += [markdown_row([*map(str, index), *cells]) for index, cells in _rows(layout)]
-        return "\n".join([*lines, "", *(f"{markdown(note)}\n" for note in self.notes)])
-
-    def latex(self) -> str:
-        r"""A booktabs table (`\usepackage{booktabs}`)."""
-        layout, columns = self._columns()
-        metrics = list(dict.fromkeys(metric for metric, _ in columns))
-        spans = [sum(metric == m for m, _ in columns) for metric in metrics]
-        groups = " & ".join(
-            rf"\multicolumn{{{span}}}{{c}}{{{tex(metric)}}}" for metric, span in zip(metrics, spans, strict=True)
-        )
-        heads = " & ".join(tex(al2) for _, al2 in columns)
-        body = []
-        for previous, (index, cells) in zip([None, *layout.index], _rows(layout), strict=False):
-            first = previous is None or previous[0] != index[0]
-            if first and previous is not None:
-                body.append(r"\midrule")
-            name = tex(str(index[0])) if first else ""
-            body.append(" & ".join([name, str(index[1]), *map(tex, cells)]) + r" \\")
-        return "\n".join(
-            [
-                r"\begin{table}", r"\centering", rf"\caption{{{tex(self.title)}}}",
-                rf"\begin{{tabular}}{{lr{'r' * len(columns)}}}", r"\toprule",
-                rf" & & {groups} \\", rf"baseline & epoch & {heads} \\", r"\midrule", *body,
-                r"\bottomrule", r"\end{tabular}",
-                *(rf"\par\smallskip\footnotesize {tex(note)}" for note in self.notes),
-                r"\end{table}", "",
-            ]
-        )  # fmt: skip
-
-    def csv(self) -> str:
-        """The tidy values, all their digits."""
-        return self.values.to_csv(index=False, lineterminator="\n")
-
-    def write(self, folder: Path) -> list[Path]:
-        """Write it as Markdown, LaTeX and CSV."""
-        return write(folder, self.name, self.markdown(), self.latex(), self.csv())
-
-
 def table1(setting: Setting, epochs: Sequence[int] | None = None) -> Table:
     """AL2's Table 1: test accuracy, training cross-entropy and activation loss, without and with AL2."""
     return _of_metrics("table1", "AL2's Table 1", TABLE1, setting, epochs)
@@ -157,7 +78,7 @@ def _of_metrics(
     values = _summarized(setting, long, paper)
     values.insert(2, "metric", values.pop("column").map({column: c.heading for column, c in columns.items()}))
     digits = {c.heading: c.digits for c in columns.values()}
-    return Table(name, f"{title}: {setting.title}", _notes(setting, values), values, digits)
+    return _table(name, f"{title}: {setting.title}", _notes(setting, values), values, digits)
 
 
 def ablation_area(setting: Setting, areas: pd.DataFrame, epochs: Sequence[int] | None = None) -> Table | None:
@@ -177,10 +98,36 @@ def ablation_area(setting: Setting, areas: pd.DataFrame, epochs: Sequence[int] |
         *_notes(setting, values),
         "Bernoulli masks per sample are AL2's code; fixed orders, Morcos et al.'s.",
     )
-    return Table("ablation_area", title, notes, values, dict.fromkeys(headings.values(), 2))
+    return _table("ablation_area", title, notes, values, dict.fromkeys(headings.values(), 2))
+
+
+def _table(
+    name: str, title: str, notes: tuple[str, ...], values: pd.DataFrame, digits: Mapping[str, int]
+) -> Table:
+    return Table(name, title, notes, layout(values, digits), values, words=("baseline",), group="baseline")
+
+
+def layout(values: pd.DataFrame, digits: Mapping[str, int]) -> pd.DataFrame:
+    """Cells of text as in the paper: rows (baseline, epoch), columns (metric, without / with AL2).
+
+    digits: decimals by metric, in their order.
+    """
+    cells = values.assign(cell=[_cell(row, digits) for row in values.to_dict("records")])
+    wide = cells.pivot(index=["baseline", "epoch"], columns=["metric", "al2"], values="cell").fillna("")
+    rows = sorted(wide.index, key=lambda row: (baseline_order(row[0]), row[1]))
+    order = [(metric, al2) for metric in digits for al2 in (WITHOUT, WITH)]
+    shown = [column for column in order if column in wide.columns]
+    wide = wide.loc[rows, shown].reset_index()
+    wide.columns = pd.MultiIndex.from_tuples([("", "baseline"), ("", "epoch"), *shown])
+    return wide.astype(str)
+
+
+def _cell(row: Mapping[Hashable, Any], digits: Mapping[str, int]) -> str:
+    return noted(starred(row, digits[row["metric"]]), number(row["published"], "g"))
 
 
 def _kept(setting: Setting) -> list[int]:
+    """The epochs after which the recipes keep networks."""
     return sorted({epoch for run in setting.runs for epoch in run.recipe.training.checkpoints})
 
 
@@ -215,7 +162,3 @@ def _notes(setting: Setting, values: pd.DataFrame) -> tuple[str, ...]:
     elif values["published"].notna().any():
         notes.append("In parentheses the published value: the recipe is the paper's.")
     return tuple(notes)
-
-
-def _rows(layout: pd.DataFrame) -> list[tuple[tuple[str, int], list[str]]]:
-    return list(zip(layout.index, layout.to_numpy().tolist(), strict=True))

@@ -21,17 +21,18 @@ from memstudy.report import published
 from memstudy.report.cells import frame, mean, noted, number, span
 from memstudy.report.differences import LEVELS, compared, tests, untested
 from memstudy.report.frames import seeds, shared
-from memstudy.report.sheet import Sheet
+from memstudy.report.table import Table
 from memstudy.store import RunDirectory
 from memstudy.store.store import Selection
 
 METHOD, PLAIN = "loco", "eta 1.0, gamma 1.0"
 NAME = "loco_reg"
+WORDS = ("data set", "network")
 FAMILIES = {"vgg": "vgg", "resnet": "resnet", "mobilenet": "mobilenet"}
 """The paper's names of networks, by how ours begin."""
 
 
-def sheets(selection: Selection) -> list[Sheet]:
+def sheets(selection: Selection) -> list[Table]:
     """The table of all runs with LOCO-Reg; none if their η and λ never differ, and there is nothing to compare."""
     rows = pd.DataFrame([_row(run) for run in selection.runs if run.recipe.options(METHOD) is not None])
     if rows.empty or len(rows[["eta", "lambda"]].drop_duplicates()) < 2:
@@ -48,7 +49,8 @@ def sheets(selection: Selection) -> list[Sheet]:
         "In parentheses, where there is one, LOCO-Reg's own mean accuracy and stars for that kind of network and "
         "data set; its optimizer, epochs and number of runs are not known, so it is context and no target.",
     )
-    return [Sheet(NAME, "LOCO-Reg: accuracy by η and λ", notes, _cells(found), found.drop(columns="setting"), 2)]
+    title, values = "LOCO-Reg: accuracy by η and λ", found.drop(columns="setting")
+    return [Table(NAME, title, notes, _cells(found), values, words=WORDS)]
 
 
 def why_none(selection: Selection) -> str:
@@ -121,7 +123,7 @@ def _cells(found: pd.DataFrame) -> pd.DataFrame:
         numbers = {"η": f"{first['eta']:g}", "γ": f"{first['gamma']:g}", "n": span(group["n"])}
         rows.append(words | numbers | {f"λ = {row['lambda']:g}": _cell(row) for _, row in group.iterrows()})
     columns = [f"λ = {value:g}" for value in sorted(set(found["lambda"]))]
-    return frame(rows)[["data set", "network", "η", "γ", "n", *columns]]
+    return frame(rows)[[*WORDS, "η", "γ", "n", *columns]]
 
 
 def _cell(row: pd.Series) -> str:

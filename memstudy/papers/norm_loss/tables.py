@@ -43,12 +43,13 @@ from memstudy.papers.norm_loss.runs import (
 from memstudy.report import published
 from memstudy.report.cells import DASH, frame, noted, number, span, starred
 from memstudy.report.differences import differences, meaning
-from memstudy.report.sheet import Sheet
+from memstudy.report.table import Table
 from memstudy.store.store import Selection
 
 __all__ = ["NAME", "sheets"]
 
 TITLE = "Norm Loss: test error"
+WORDS = ("data set", "network", "setting", "regularizers")
 WHAT = "Test error in % after the last epoch: the best of n seeds and (their mean ± standard deviation)."
 CONTEXT = (
     "Published: Norm Loss' own table, best (mean), of five runs (inferred). Context, no target: its λ is not "
@@ -59,7 +60,7 @@ CONTEXT = (
 )
 
 
-def sheets(selection: Selection) -> list[Sheet]:
+def sheets(selection: Selection) -> list[Table]:
     """The main table, and one for each of λ and batch size that was swept; none without Norm Loss."""
     rows = errors(selection)
     if rows.empty:
@@ -70,8 +71,8 @@ def sheets(selection: Selection) -> list[Sheet]:
     }
     found = [_sweep(name, title, part, by) for name, (title, part, by) in swept.items() if len(part)]
     left_out = _left_out(selection)
-    tables = [_main(usual(rows), [sheet.name for sheet in found]), *found]
-    return [replace(sheet, notes=sheet.notes + left_out) for sheet in tables]
+    tables = [_main(usual(rows), [table.name for table in found]), *found]
+    return [replace(table, notes=table.notes + left_out) for table in tables]
 
 
 def why_none(selection: Selection) -> str:
@@ -81,7 +82,7 @@ def why_none(selection: Selection) -> str:
     return "no run in a setting with Norm Loss is finished"
 
 
-def _main(rows: pd.DataFrame, others: Sequence[str]) -> Sheet:
+def _main(rows: pd.DataFrame, others: Sequence[str]) -> Table:
     """One row a method and setting, the paper's numbers beside it; in the CSV they have rows of their own."""
     keys = [*BY, "batch_size", *ORDER, "method"]
     ours = _summary(rows, keys, ["setting", "besides", "batch_size"])
@@ -106,15 +107,16 @@ def _main(rows: pd.DataFrame, others: Sequence[str]) -> Sheet:
     notes += _stars(ours, "in the same setting")
     context = pd.concat(paper).drop_duplicates()
     if context.empty:
-        return Sheet(NAME, TITLE, tuple(notes), cells.drop(columns="published, %"), ours.assign(source="ours"), 4)
+        cells, values = cells.drop(columns="published, %"), ours.assign(source="ours")
+        return Table(NAME, TITLE, tuple(notes), cells, values, words=WORDS)
     names = {"regularizer": "method", "best_error_pct": "best", "mean_error_pct": "mean"}
     context = context.rename(columns=names).drop(columns="architecture")
     values = pd.concat([ours.assign(source="ours"), context.assign(source="published")], ignore_index=True)
     values = values.astype({"batch_size": "Int64", "n": "Int64"})  # the published rows have none
-    return Sheet(NAME, TITLE, (*notes, CONTEXT), cells, values, 4)
+    return Table(NAME, TITLE, (*notes, CONTEXT), cells, values, words=WORDS)
 
 
-def _sweep(name: str, title: str, rows: pd.DataFrame, by: Sequence[str]) -> Sheet:
+def _sweep(name: str, title: str, rows: pd.DataFrame, by: Sequence[str]) -> Table:
     """One row for all that is equal, one column a value."""
     keys = [*BY, "order", "family", *by]
     equal = ["setting", "besides", "value", *(["batch_size"] if "batch_size" in by else [])]
@@ -138,7 +140,7 @@ def _sweep(name: str, title: str, rows: pd.DataFrame, by: Sequence[str]) -> Shee
         f"{WHAT} All else is equal in a row, the learning rate included.",
         *_stars(found, "at the same value"),
     )
-    return Sheet(f"{NAME}_{name}", f"{TITLE} {title}", notes, table, found, len(words))
+    return Table(f"{NAME}_{name}", f"{TITLE} {title}", notes, table, found, words=tuple(words))
 
 
 def _summary(

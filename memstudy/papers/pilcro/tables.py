@@ -19,7 +19,7 @@ from memstudy.recipe import Regularizer
 from memstudy.report.cells import frame, noted, starred
 from memstudy.report.differences import COLUMNS, compared, differences, meaning
 from memstudy.report.frames import Setting, groups, is_last, merged, suffixed
-from memstudy.report.sheet import Sheet
+from memstudy.report.table import Table
 from memstudy.store import RunDirectory
 from memstudy.store.store import Selection
 
@@ -33,7 +33,7 @@ WITHOUT = "the same without PILCRO"
 OURS = "PILCRO here is our reconstruction: nothing in this table confirms or refutes the paper."
 
 
-def sheets(selection: Selection) -> list[Sheet]:
+def sheets(selection: Selection) -> list[Table]:
     """Both tables of every group of runs with PILCRO among them; the first one once there are landscapes."""
     flat, noise = read(selection.path / FLATNESS), read(selection.path / NOISE)
     found = []
@@ -68,7 +68,7 @@ def _others(run: RunDirectory) -> tuple[Regularizer, ...]:
 
 def _robustness(
     setting: Setting, labels: pd.DataFrame, flat: pd.DataFrame, noise: pd.DataFrame, suffix: str
-) -> Sheet:
+) -> Table:
     """A row a combination of regularizers: flatness before and after training, accuracy without and with noise."""
     parts = {f"cv {panel}": (flat[flat["panel"] == panel], "cv", 3) for panel in (BEFORE, AFTER)}
     metrics = setting.metrics().merge(labels[["run", "label", "against"]], on="run")
@@ -99,10 +99,10 @@ def _robustness(
         *meaning(values, WITHOUT),
     )
     title = f"PILCRO, flatness and robustness: {setting.title}"
-    return Sheet(f"{NAME}{suffix}", title, notes, frame(cells), values, 1)
+    return Table(f"{NAME}{suffix}", title, notes, frame(cells), values, words=("regularizers",))
 
 
-def _speed(setting: Setting, labels: pd.DataFrame, suffix: str) -> Sheet:
+def _speed(setting: Setting, labels: pd.DataFrame, suffix: str) -> Table:
     """One row a combination of regularizers: epochs until the test accuracy first reaches each target."""
     runs = {run.name: run for run in setting.runs}
     rows = pd.DataFrame(
@@ -130,7 +130,7 @@ def _speed(setting: Setting, labels: pd.DataFrame, suffix: str) -> Sheet:
         *meaning(values, WITHOUT),
     )
     title = f"PILCRO, speed: {setting.title}"
-    return Sheet(f"{NAME}_speed{suffix}", title, notes, frame(cells), values, 1)
+    return Table(f"{NAME}_speed{suffix}", title, notes, frame(cells), values, words=("regularizers",))
 
 
 def _first(run: RunDirectory, target: int) -> float:
