@@ -44,13 +44,13 @@ from memstudy.papers.loco_reg import tables as loco
 from memstudy.papers.norm_loss import figures as norm_loss_figures
 from memstudy.papers.norm_loss import tables as norm_loss
 from memstudy.papers.pilcro import tables as pilcro
-from memstudy.report.frames import Setting, settings, suffix
-from memstudy.report.sheet import Sheet
+from memstudy.report.frames import Setting, is_last, settings, suffix
+from memstudy.report.table import Table, records
 from memstudy.store.store import Selection
 from memstudy.study.grid import ANALYSES, COUNTS, TABLES, USUAL_ANALYSES
 
 DEFAULT_ORDERS = 5
-SHEETS: dict[str, tuple[Callable[[Selection], list[Sheet]], Callable[[Selection], str]]] = {
+SHEETS: dict[str, tuple[Callable[[Selection], list[Table]], Callable[[Selection], str]]] = {
     loco.NAME: (loco.sheets, loco.why_none),
     norm_loss.NAME: (norm_loss.sheets, norm_loss.why_none),
     pilcro.NAME: (pilcro.sheets, pilcro.why_none),
@@ -168,17 +168,17 @@ def svcca_step(
         )
     voice.say(f"representations of {selection.name}, {what.title} on test images, means over n pairs of runs:")
     parts = [(title, part) for title, part in comparison.by_setting(pairs, selection.runs) if len(part)]
-    records = []
+    compared: list[dict[str, Any]] = []
     for title, part in parts:
         if len(parts) > 1:
             voice.say(f"\n{title}:")
         digest = comparison.digest(part, selection.runs)
         shown = digest if digest["collapsed"].any() else digest.drop(columns="collapsed")
         _say_digest(voice, shown, rule)
-        records += _records(digest.assign(setting=title))
+        compared += records(digest.assign(setting=title))
     _say_left_out(voice, left_out)
     voice.say(f"\nall {len(pairs)} comparisons: {selection.path / what.pairs}")
-    return {"svcca": records, "left_out": left_out}
+    return {"svcca": compared, "left_out": left_out}
 
 
 def ablation_step(
@@ -205,14 +205,14 @@ def ablation_step(
     areas = ablate.areas(curves)
     path = selection.path / what.areas
     files.write(path, areas.to_csv(index=False, lineterminator="\n"))
-    last = areas[areas["epoch"] == areas.groupby("run")["epoch"].transform("max")]
+    last = areas[is_last(areas)]
     voice.say(f"\narea under the cumulative ablation curve, %, last epoch, mean and 95 % CI over {orders} orders:")
     if what != ablate.USUAL:
         voice.say(f"{what.title}; accuracy on {what.labels} labels")
     voice.frame(last, digits=2)
     _say_left_out(voice, left_out)
     voice.say(f"\nall {len(areas)} areas: {path}")
-    return {"ablation": _records(last)}
+    return {"ablation": records(last)}
 
 
 def probe_step(
@@ -315,7 +315,7 @@ def table_step(
     epochs = epochs or _report_epochs(selection)
     areas = ablate.areas(read(selection.path / ablate.CURVES))
     wanted = _chosen(selection, "tables", TABLES)
-    found: list[Sheet] = []
+    found: list[Table] = []
     left_out = _damaged(selection)
     for index, setting in enumerate(settings(selection.runs)):
         own = _tables(selection, setting, areas, wanted, epochs)
@@ -339,7 +339,7 @@ def table_step(
     _remove(selection, ["tables"], TABLES, written)
     _say_left_out(voice, left_out)
     voice.say(f"tables: {selection.path / 'tables'}")
-    numbers = [{"table": table.name} | record for table in found for record in _records(table.values)]
+    numbers = [{"table": table.name} | record for table in found for record in records(table.values)]
     return {"tables": _paths(*written), "numbers": numbers, "left_out": left_out}
 
 
@@ -383,7 +383,7 @@ def _tables(
     areas: pd.DataFrame,
     wanted: Sequence[str],
     epochs: Sequence[int] | None,
-) -> list[Sheet]:
+) -> list[Table]:
     makers = {
         "table1": lambda: tables.table1(setting, epochs),
         "memorization": lambda: tables.memorization(setting, epochs),
@@ -405,12 +405,12 @@ def _say_digest(voice: Voice, digest: pd.DataFrame, rule: KeepRule) -> None:
         voice.frame(rows.drop(columns="relation").assign(**ranks), digits=3)
 
 
-def _say_sheets(voice: Voice, sheets: Sequence[Sheet]) -> None:
+def _say_sheets(voice: Voice, sheets: Sequence[Table]) -> None:
     for sheet in sheets:
         voice.say("\n" + sheet.markdown())
 
 
-def _summary(sheets: Sequence[Sheet], left_out: list[str], written: Sequence[Path]) -> dict[str, Any]:
+def _summary(sheets: Sequence[Table], left_out: list[str], written: Sequence[Path]) -> dict[str, Any]:
     """An analysis' tables by name, what it left out, and its files, for --json."""
     return {sheet.name: sheet.records() for sheet in sheets} | {"left_out": left_out, "written": _paths(*written)}
 
@@ -431,12 +431,6 @@ def _report_epochs(selection: Selection) -> list[int] | None:
     """The study's own choice of epochs to tabulate; None for all that were kept."""
     epochs = selection.settings().get("epochs")
     return [int(epoch) for epoch in epochs] if isinstance(epochs, list) else None
-
-
-def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """Rows for JSON; a missing number is None."""
-    plain = table.astype(object).where(table.notna(), None)
-    return [{str(name): value for name, value in row.items()} for row in plain.to_dict("records")]
 
 
 def _paths(*paths: Path) -> list[str]:

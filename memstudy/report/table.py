@@ -84,9 +84,8 @@ class Table:
         return written
 
     def records(self) -> list[dict[str, Any]]:
-        """The values for JSON; a missing number is None."""
-        plain = self.values.astype(object).where(self.values.notna(), None)
-        return [{str(name): value for name, value in row.items()} for row in plain.to_dict("records")]
+        """The values for JSON."""
+        return records(self.values)
 
     @property
     def _headings(self) -> list[str]:
@@ -124,6 +123,12 @@ class Table:
 def _over(name: str, columns: int) -> str:
     """A LaTeX cell over some columns; for none, as many empty ones."""
     return rf"\multicolumn{{{columns}}}{{c}}{{{tex(name)}}}" if name else " &" * (columns - 1)
+
+
+def records(values: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows of a data frame for JSON; a missing number is None."""
+    plain = values.astype(object).where(values.notna(), None)
+    return [{str(name): value for name, value in row.items()} for row in plain.to_dict("records")]
 
 
 def markdown_row(cells: Iterable[str]) -> str:

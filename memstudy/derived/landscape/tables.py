@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,7 +21,7 @@ from memstudy import files
 from memstudy.derived.columns import read
 from memstudy.derived.landscape.measure import FLATNESS, INITIAL, MEASURED, NOISE, PIXELS, PREDICTED
 from memstudy.regularizers import BARE
-from memstudy.report.cells import frame, starred
+from memstudy.report.cells import frame, number, starred
 from memstudy.report.differences import compared, meaning, summary
 from memstudy.report.frames import Setting, after_epochs, groups, is_last, merged, suffixed
 from memstudy.report.lettering import set_math, style
@@ -197,7 +196,7 @@ def _maps(means: pd.DataFrame, variations: pd.Series, title: str) -> Figure:
             for axis, name in itertools.zip_longest(row, block):
                 _map(axis, part[part["label"] == name], part["importance"].max())
                 if name is not None:
-                    axis.set_xlabel(f"cv {variations.get((name, panel), math.nan):.2f}", fontsize="small")
+                    axis.set_xlabel(f"cv {number(variations.get((name, panel)), '.2f')}", fontsize="small")
                 if name is not None and panel == shown[0]:
                     _head(axis, name)
             row[0].set_ylabel(textwrap.fill(panel, 16), visible=True)
