@@ -14,8 +14,8 @@ from typing import Any
 
 from memstudy import regularizers
 from memstudy.data import transitions
-from memstudy.errors import MemstudyError, unknown
-from memstudy.recipe import Corruption, Option, Recipe, Training, spread
+from memstudy.errors import MemstudyError, quoted, unknown
+from memstudy.recipe import OPTIONS, Corruption, OptionValue, Recipe, Training, spread
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Preset:
 
     about: str
     recipe: Recipe
-    options: Mapping[str, Mapping[str, Option]] = field(default_factory=dict)
+    options: Mapping[str, Mapping[str, OptionValue]] = field(default_factory=dict)
     checkpoint_every: int = 0
 
 
@@ -51,10 +51,6 @@ PRESETS = {
     ),
 }
 DEFAULT = "quick"
-TRAINING_OPTIONS = (
-    "optimizer", "nesterov", "schedule", "milestones", "factor", "warmup", "label_smoothing", "mixup", "augment",
-    "precision", "clip",
-)  # fmt: skip
 
 
 def get(name: str) -> Preset:
@@ -67,55 +63,35 @@ def get(name: str) -> Preset:
 def build(
     preset: str = DEFAULT,
     *,
-    dataset: str | None = None,
-    network: str | None = None,
     reg: str = regularizers.BARE,
-    options: Mapping[str, Mapping[str, Option]] | None = None,
-    seed: int | None = None,
-    noise: str | None = None,
-    corrupt: float | None = None,
-    corrupt_seed: int | None = None,
-    matrix: Sequence[Sequence[float]] | None = None,
-    labels: str | None = None,
-    normalization: str | None = None,
-    train_size: int | None = None,
-    epochs: int | None = None,
-    batch_size: int | None = None,
-    lr: float | None = None,
-    momentum: float | None = None,
+    options: Mapping[str, Mapping[str, OptionValue]] | None = None,
     checkpoints: int | Sequence[int] | None = None,
-    **training_options: Any,
+    **chosen: Any,
 ) -> Recipe:
     """The preset's recipe with everything given here instead; None keeps the preset's value.
 
-    The names are those of the command line. `reg` joins regularizers by `+`; `options` holds theirs, by
-    regularizer, and goes before the preset's; `checkpoints` is how many to spread over the run, or which
-    epochs; `training_options` are the other fields of `Training`. Names are checked, and a MemstudyError suggests
-    the nearest ones.
+    `reg` joins regularizers by `+`; `options` holds theirs, by regularizer, and goes before the preset's;
+    `checkpoints` is how many to spread over the run, or which epochs. `chosen` are any others of `recipe.OPTIONS`,
+    as on the command line: dataset, network, seed, noise, corrupt, epochs, lr, … Names are checked, and a
+    MemstudyError suggests the nearest ones; one for a wrong value names it.
     """
-    for name in training_options:
-        if name not in TRAINING_OPTIONS:
-            raise unknown("option of a recipe", name, TRAINING_OPTIONS)
     base = get(preset)
-    training = _replaced(
-        base.recipe.training,
-        checkpoints=(),  # at once with the epochs: the preset's own may lie beyond fewer epochs
-        epochs=epochs,
-        batch_size=batch_size,
-        learning_rate=lr,
-        momentum=momentum,
-        **training_options,
-    )
-    recipe = _replaced(
+    parts: dict[type, dict[str, Any]] = {Recipe: {}, Corruption: {}, Training: {}}
+    for key, value in chosen.items():
+        if key not in OPTIONS:
+            raise unknown("option of a recipe", key, OPTIONS)
+        kind, option = OPTIONS[key]
+        if value is not None:
+            parts[kind][option.name] = option.checked(value)
+    # the checkpoints at once with the epochs: the preset's own may lie beyond fewer epochs
+    epochs = parts[Training].get("epochs", base.recipe.training.epochs)
+    kept = _checkpoints(epochs, checkpoints, base)
+    recipe = replace(
         base.recipe,
-        dataset=dataset,
-        network=network,
-        seed=seed,
-        corruption=_corruption(base.recipe.corruption, noise, corrupt, corrupt_seed, matrix, labels),
-        normalization=normalization,
-        train_size=train_size,
+        training=replace(base.recipe.training, checkpoints=kept, **parts[Training]),
+        corruption=_corruption(base.recipe.corruption, **parts[Corruption]),
         regularizers=regularizers.parse(reg, options, base.options),
-        training=replace(training, checkpoints=_checkpoints(training.epochs, checkpoints, base)),
+        **parts[Recipe],
     )
     return check(recipe)
 
@@ -132,24 +108,15 @@ def check(recipe: Recipe) -> Recipe:
     return replace(recipe, regularizers=regularizers.complete(recipe.regularizers))
 
 
-def _corruption(
-    base: Corruption,
-    noise: str | None,
-    rate: float | None,
-    seed: int | None,
-    matrix: Sequence[Sequence[float]] | None,
-    labels: str | None,
-) -> Corruption:
+def _corruption(base: Corruption, **given: Any) -> Corruption:
     """The preset's corruption with what is given instead; a rule that has no rate loses the preset's."""
     from memstudy.data.corruption import RULES
 
-    implied = "file" if labels else "matrix" if matrix is not None else None
-    rule = noise or implied or base.rule
-    if rate is None and RULES.get(rule).rate:
-        rate = base.rate
-    return Corruption(
-        rule, rate, base.seed if seed is None else seed, tuple(map(tuple, matrix or ())), labels or ""
-    )
+    implied = "file" if given.get("labels") else "matrix" if "matrix" in given else base.rule
+    rule = given.setdefault("rule", implied)
+    if not RULES.get(rule).rate:
+        given.setdefault("rate", None)
+    return replace(base, **given)
 
 
 def _check_corruption(corruption: Corruption) -> None:
@@ -173,14 +140,11 @@ def _check_corruption(corruption: Corruption) -> None:
         transitions.check(corruption.matrix)
 
 
-def _replaced(target: Any, **changes: Any) -> Any:
-    """`dataclasses.replace` with what is not None."""
-    return replace(target, **{name: value for name, value in changes.items() if value is not None})
-
-
 def _checkpoints(epochs: int, wanted: int | Sequence[int] | None, preset: Preset) -> tuple[int, ...]:
     if isinstance(wanted, Sequence):
         return tuple(wanted)
+    if wanted is not None and (type(wanted) is not int or wanted < 0):
+        raise MemstudyError(f"checkpoints must be how many to keep, or a list of epochs, not {quoted(wanted)}.")
     if wanted is None and preset.checkpoint_every:
         return tuple(range(0, epochs, preset.checkpoint_every))
     return spread(epochs, 10 if wanted is None else wanted)

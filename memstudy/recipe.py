@@ -9,44 +9,40 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import tomli_w
 
+from memstudy import options
 from memstudy.errors import MemstudyError, quoted, reason, unknown
+from memstudy.options import finite, option
 
-Option = float | int | str | bool
+OptionValue = float | int | str | bool
+"""Of an option of a regularizer."""
 MOST_EPOCHS = 1_000_000
 """Of a run (ours): each has a row of its own in what is written."""
-
-
-def _whole(name: str, value: object, low: int, high: int = 2**53) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not low <= value < high:
-        most = f" and at most {high - 1:,}" if high < 2**53 else ""
-        raise MemstudyError(f"{name} must be a whole number of at least {low}{most}, not {quoted(value)}.")
-    return value
+LARGEST_SEED = 2**128 - 1
 
 
 def number(name: str, value: object, kind: str = "finite") -> float:
     """A value as a float; a MemstudyError, asking for a `kind` of number, if no finite float can hold it."""
-    try:
-        if not isinstance(value, bool) and isinstance(value, int | float) and math.isfinite(value):
-            return float(value) + 0.0  # -0.0 becomes 0.0, so both are the same recipe
-    except OverflowError:  # a whole number beyond every float
-        pass
-    raise MemstudyError(f"{name} must be a {kind} number, not {quoted(value)}.")
+    if (found := finite(value)) is None:  # -0.0 becomes 0.0, so both are the same recipe
+        raise MemstudyError(f"{name} must be a {kind} number, not {quoted(value)}.")
+    return found
 
 
-def _word(name: str, value: object, also: str = "") -> str:
+def _word(where: str, value: object, also: str = "") -> str:
     if not isinstance(value, str) or not re.fullmatch(f"[A-Za-z0-9_{also}-]+", value):
         others = "".join(f"{mark!r}, " for mark in also)
-        raise MemstudyError(f"{name} must be a name of letters, digits, {others}'-' and '_', not {quoted(value)}.")
+        raise MemstudyError(
+            f"{where} must be a name of letters, digits, {others}'-' and '_', not {quoted(value)}."
+        )
     return value
 
 
@@ -56,7 +52,27 @@ def _set(target: object, **values: object) -> None:
         object.__setattr__(target, name, value)
 
 
-Rows = tuple[tuple[float, ...], ...]
+def _rate(where: str, value: object) -> float | None:
+    if value is None:
+        return None
+    rate = number(where, value)
+    if not 0 <= rate <= 1:
+        hint = f" (for {rate:g} % write {rate / 100:g})" if 1 < rate <= 100 else ""
+        raise MemstudyError(f"{where} must be a fraction between 0 and 1, not {rate:g}{hint}.")
+    return rate
+
+
+def _rows(where: str, value: object) -> tuple[tuple[float, ...], ...]:
+    """A matrix as tuples of floats; whether it is a stochastic one is checked where it is used."""
+    if not isinstance(value, list | tuple) or not all(isinstance(row, list | tuple) for row in value):
+        raise MemstudyError(f"{where} must be a list of rows, not {quoted(value)}.")
+    return tuple(tuple(number(f"an entry of {where}", entry) for entry in row) for row in value)
+
+
+def _digest(where: str, value: object) -> str:
+    if not isinstance(value, str) or not re.fullmatch("([0-9a-f]{64})?", value):
+        raise MemstudyError(f"{where} are named by their SHA-256, 64 digits, not {quoted(value)}.")
+    return value
 
 
 @dataclass(frozen=True)
@@ -68,20 +84,18 @@ class Corruption:
     the soft labels that the rule `soft` draws from.
     """
 
-    rule: str = "symmetric"
-    rate: float | None = 0.75
-    seed: int = 0
-    matrix: Rows = ()
-    labels: str = ""
+    rule: str = option(
+        "Corruption rule; 'memstudy data rules' lists them.", "symmetric", key="noise", checker=_word
+    )
+    rate: float | None = option("Corruption rate, a fraction between 0 and 1.", 0.75, key="corrupt", checker=_rate)
+    seed: int = option(
+        "Seed of the corruption, apart from the model's.", 0, key="corrupt_seed", least=0, most=LARGEST_SEED
+    )
+    matrix: tuple[tuple[float, ...], ...] = option("A transition matrix: .npy, or text.", (), checker=_rows)
+    labels: str = option("Take the labels in this file instead.", "", checker=_digest)
 
     def __post_init__(self) -> None:
-        seed = _whole("the corruption seed", self.seed, 0, 2**128)
-        rule = _word("the corruption rule", self.rule)
-        _set(self, rule=rule, rate=_rate(self.rate), seed=seed, matrix=_rows(self.matrix))
-        if not re.fullmatch("([0-9a-f]{64})?", self.labels if isinstance(self.labels, str) else "?"):
-            raise MemstudyError(
-                f"the noisy labels are named by their SHA-256, 64 digits, not {quoted(self.labels)}."
-            )
+        options.check(self)
 
     @property
     def short(self) -> str:
@@ -95,47 +109,22 @@ class Corruption:
         return f"{percent}{self.rule}{self.labels and ' ' + self.labels[:8]}"
 
 
-def _rate(value: object) -> float | None:
-    if value is None:
-        return None
-    rate = number("the corruption rate", value)
-    if not 0 <= rate <= 1:
-        hint = f" (for {rate:g} % write {rate / 100:g})" if 1 < rate <= 100 else ""
-        raise MemstudyError(f"the corruption rate must be a fraction between 0 and 1, not {rate:g}{hint}.")
-    return rate
-
-
-def _rows(value: object) -> Rows:
-    """A matrix as tuples of floats; whether it is a stochastic one is checked where it is used."""
-    if not isinstance(value, list | tuple) or not all(isinstance(row, list | tuple) for row in value):
-        raise MemstudyError(f"the transition matrix must be a list of rows, not {quoted(value)}.")
-    return tuple(tuple(number("an entry of the transition matrix", entry) for entry in row) for row in value)
-
-
 @dataclass(frozen=True)
 class Regularizer:
     """The name of a regularizer and its options, all of them, defaults included."""
 
     name: str
-    options: tuple[tuple[str, Option], ...] = ()
+    options: tuple[tuple[str, OptionValue], ...] = ()
 
     def __post_init__(self) -> None:
-        for option, value in self.options:
-            if not isinstance(value, Option):
+        for name, value in self.options:
+            if not isinstance(value, OptionValue):
                 raise MemstudyError(
-                    f"{self.name}.{option} must be a number, a word or a truth, not {quoted(value)}."
+                    f"{self.name}.{name} must be a number, a word or a truth, not {quoted(value)}."
                 )
             if not isinstance(value, bool | str):
-                number(f"{self.name}.{option}", value)
+                number(f"{self.name}.{name}", value)
         _set(self, name=_word("a regularizer", self.name), options=tuple(sorted(self.options)))
-
-
-CHOICES = {
-    "optimizer": ("sgd", "adam", "adamw"),
-    "schedule": ("constant", "step", "multistep", "cosine"),
-    "augment": ("none", "flip-crop"),
-    "precision": ("fp32", "tf32", "bf16"),
-}
 
 
 @dataclass(frozen=True)
@@ -151,71 +140,58 @@ class Training:
     of the images, `clip` is the largest norm of the gradient. 0 and "none" are without.
     """
 
-    epochs: int
-    batch_size: int
-    learning_rate: float
-    momentum: float
-    checkpoints: tuple[int, ...] = ()
-    optimizer: str = "sgd"
-    nesterov: bool = False
-    schedule: str = "constant"
-    milestones: tuple[int, ...] = ()
-    factor: float = 0.1
-    warmup: int = 0
-    label_smoothing: float = 0.0
-    mixup: float = 0.0
-    augment: str = "none"
-    precision: str = "fp32"
-    clip: float = 0.0
+    epochs: int = option("How many epochs to train.", least=1, most=MOST_EPOCHS)
+    batch_size: int = option("Samples a step.", least=1)
+    learning_rate: float = option("Learning rate.", key="lr", above=0)
+    momentum: float = option("SGD's momentum; Adam's β₁.", least=0, below=1)
+    checkpoints: tuple[int, ...] = option(
+        "How many to keep (10), or which epochs, counted from 0 (0,50,99).", (), least=0
+    )
+    optimizer: str = option("What takes the steps.", "sgd", choices=("sgd", "adam", "adamw"))
+    nesterov: bool = option("Nesterov momentum, for sgd.", False)
+    schedule: str = option(
+        "Of the learning rate.", "constant", choices=("constant", "step", "multistep", "cosine")
+    )
+    milestones: tuple[int, ...] = option(
+        "Of step: every so many epochs (30); of multistep: at which (80,120).", (), least=1
+    )
+    factor: float = option("What a milestone multiplies the learning rate by.", 0.1, least=0, below=1)
+    warmup: int = option("Epochs in which the learning rate rises to its value.", 0, least=0)
+    label_smoothing: float = option("Share of the target spread over all classes.", 0.0, least=0, below=1)
+    mixup: float = option("α of mixup; 0 is without.", 0.0, least=0)
+    augment: str = option(
+        "None by default: a network that has memorized a sample has not memorized its mirrored and shifted "
+        "copies, so augmentation hides what is studied.",
+        "none",
+        choices=("none", "flip-crop"),
+    )
+    precision: str = option("tf32 is for GPUs; bf16 is mixed precision.", "fp32", choices=("fp32", "tf32", "bf16"))
+    clip: float = option("Largest norm of the gradient; 0 is without.", 0.0, least=0)
 
     def __post_init__(self) -> None:
-        epochs = _whole("the number of epochs", self.epochs, 1, MOST_EPOCHS + 1)
-        _whole("the batch size", self.batch_size, 1)
-        _whole("the number of warm-up epochs", self.warmup, 0)
-        rate = number("the learning rate", self.learning_rate)
-        if rate <= 0:
-            raise MemstudyError(f"the learning rate must be positive, not {rate:g}.")
-        for name, known in CHOICES.items():
-            if getattr(self, name) not in known:
-                raise unknown(name, getattr(self, name), known)
-        fractions = {
-            name: _below(name.replace("_", " "), getattr(self, name), 1.0)
-            for name in ("momentum", "factor", "label_smoothing")
-        }
-        sizes = {name: _below(name, getattr(self, name), math.inf) for name in ("mixup", "clip")}
-        for epoch in self.checkpoints:
-            if _whole("a checkpoint's epoch", epoch, 0) >= epochs:
-                raise MemstudyError(
-                    f"there is no epoch {epoch} to keep a checkpoint of: epochs are counted from 0, "
-                    f"and the last of {epochs} is {epochs - 1}."
-                )
-        kept = tuple(sorted({0, *self.checkpoints, epochs - 1}))
-        _set(self, learning_rate=rate, checkpoints=kept, milestones=_milestones(self), **fractions, **sizes)
-        if not isinstance(self.nesterov, bool) or (
-            self.nesterov and (self.optimizer != "sgd" or not self.momentum)
-        ):
-            raise MemstudyError("nesterov is true or false, and true only for sgd with a momentum above 0.")
+        options.check(self)
+        if self.checkpoints and (wanted := max(self.checkpoints)) >= self.epochs:
+            raise MemstudyError(
+                f"checkpoints: there is no epoch {wanted} to keep one of: epochs are counted from 0, and the last "
+                f"of {self.epochs} is {self.epochs - 1}."
+            )
+        kept = tuple(sorted({0, *self.checkpoints, self.epochs - 1}))
+        _set(self, checkpoints=kept, milestones=tuple(sorted(self.milestones)))
+        _check_milestones(self)
+        if self.nesterov and (self.optimizer != "sgd" or not self.momentum):
+            raise MemstudyError("nesterov is only for the optimizer sgd with a momentum above 0.")
 
 
-def _below(name: str, value: object, bound: float) -> float:
-    found = number(f"the {name}", value)
-    if not 0 <= found < bound:
-        below = f" and below {bound:g}" if bound < math.inf else ""
-        raise MemstudyError(f"the {name} must be at least 0{below}, not {found:g}.")
-    return found
-
-
-def _milestones(training: Training) -> tuple[int, ...]:
-    """The milestones in order, if they are what the schedule needs."""
-    found = tuple(sorted(_whole("a milestone", epoch, 1) for epoch in training.milestones))
+def _check_milestones(training: Training) -> None:
+    """They are what the schedule needs."""
     wanted = {"step": "one number: after how many epochs, each time", "multistep": "the epochs of its steps"}
-    fits = {"step": len(found) == 1, "multistep": len(found) > 0}.get(training.schedule, not found)
+    count = len(training.milestones)
+    fits = {"step": count == 1, "multistep": count > 0}.get(training.schedule, not count)
     if not fits:
         needs = wanted.get(training.schedule, "no milestones")
         raise MemstudyError(
-            f"the schedule {quoted(training.schedule)} needs {needs}; milestones are {list(found)}."
+            f"the schedule {quoted(training.schedule)} needs {needs}; milestones are {list(training.milestones)}."
         )
-    return found
 
 
 def spread(epochs: int, count: int = 10) -> tuple[int, ...]:
@@ -240,29 +216,31 @@ class Recipe:
     """Everything that determines one training run."""
 
     training: Training
-    dataset: str
-    network: str = "smallnet"
+    dataset: str = option(
+        "mnist5k, digits (embedded), mnist, fashion, cifar10, cifar100(-coarse), or your own: name or path.",
+        checker=_word,
+    )
+    network: str = option(
+        "smallnet, alexnet, vgg16, resnet18, resnet50, resnet110, wrn28-10, densenet121, mobilenet, "
+        "torchvision:NAME, or your own package.module:function.",
+        "smallnet",
+        checker=partial(_word, also=".:"),
+    )
     regularizers: tuple[Regularizer, ...] = ()
     corruption: Corruption = field(default_factory=Corruption)
-    seed: int = 0
-    normalization: str = "al2"  # or "own": the set's own mean and standard deviation
-    train_size: int | None = None  # a stratified part of the training samples; None is all
+    seed: int = option("Seed of weights, order and dropout.", 0, least=0, most=LARGEST_SEED)
+    normalization: str = option(
+        "al2 (the paper's constants) or own (the set's mean and deviation).", "al2", choices=NORMALIZATIONS
+    )
+    train_size: int | None = option("Train on so many samples, a stratified part. [default: all]", None, least=1)
 
     def __post_init__(self) -> None:
+        options.check(self)
         names = [regularizer.name for regularizer in self.regularizers]
         if len(set(names)) < len(names):
             double = next(name for name in names if names.count(name) > 1)
             raise MemstudyError(f"regularizer {quoted(double)} is given twice; name each one once.")
-        if self.normalization not in NORMALIZATIONS:
-            raise unknown("normalization", self.normalization, NORMALIZATIONS)
-        _set(
-            self,
-            dataset=_word("the data set", self.dataset),
-            network=_word("the network", self.network, also=".:"),
-            seed=_whole("the seed", self.seed, 0, 2**128),
-            train_size=None if self.train_size is None else _whole("the train size", self.train_size, 1),
-            regularizers=tuple(sorted(self.regularizers, key=lambda r: r.name)),
-        )
+        _set(self, regularizers=tuple(sorted(self.regularizers, key=lambda r: r.name)))
 
     @property
     def id(self) -> str:
@@ -270,7 +248,7 @@ class Recipe:
         canonical = json.dumps(self.as_dict(), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()[:12]
 
-    def options(self, regularizer: str) -> dict[str, Option] | None:
+    def options(self, regularizer: str) -> dict[str, OptionValue] | None:
         """The options of one of its regularizers; None if the recipe does not use it."""
         return next((dict(r.options) for r in self.regularizers if r.name == regularizer), None)
 
@@ -307,41 +285,53 @@ class Recipe:
         return tomli_w.dumps({"id": self.id, **self.as_dict(), **facts})
 
 
+OPTIONS = {
+    own.key: (kind, own) for kind in (Recipe, Corruption, Training) for own in options.options(kind).values()
+}
+"""What can be chosen of a recipe: what users call it, in which of its parts it is, and what it may be."""
+
+
+def chosen(recipe: Recipe) -> dict[str, Any]:
+    """The value of each of OPTIONS in a recipe."""
+    parts = {Recipe: recipe, Corruption: recipe.corruption, Training: recipe.training}
+    return {key: getattr(parts[kind], own.name) for key, (kind, own) in OPTIONS.items()}
+
+
 def from_dict(data: dict[str, Any], where: str = "the recipe") -> Recipe:
-    """The recipe that `as_dict` described. Raises a MemstudyError that names a missing or unknown key."""
+    """The recipe that `as_dict` described. Raises a MemstudyError that names a missing, unknown or wrong key."""
     data = _table(where, data, Recipe)
     training = _table(f"[training] of {where}", data.pop("training"), Training)
     corruption = _table(f"[corruption] of {where}", data.pop("corruption", {}), Corruption)
     if {"rule", "rate"} & set(corruption) == {"rule"}:
         corruption["rate"] = None  # as a rule without one is written; `check` asks for it where one is needed
-    options = _table(f"[regularizers] of {where}", data.pop("regularizers", {}))
-    for name in ("checkpoints", "milestones"):
-        if not isinstance(kept := training.get(name, []), list):
-            raise MemstudyError(f"{name} in [training] of {where} must be a list of epochs, not {quoted(kept)}.")
-        training[name] = tuple(kept)
+    regularizers = _table(f"[regularizers] of {where}", data.pop("regularizers", {}))
     return Recipe(
         training=Training(**training),
         corruption=Corruption(**corruption),
         regularizers=tuple(
             Regularizer(name, tuple(_table(f"[regularizers.{name}] of {where}", own).items()))
-            for name, own in options.items()
+            for name, own in regularizers.items()
         ),
         **data,
     )
 
 
 def _table(where: str, table: object, kind: type | None = None) -> dict[str, Any]:
-    """A copy of a table; with the dataclass `kind`, its keys are fields of that, and all that it needs."""
+    """A copy of a table. With a dataclass `kind` it has fields of that, all that are needed, with right values."""
     if not isinstance(table, dict):
         raise MemstudyError(f"{where} must be a table, not {quoted(table)}.")
-    if kind is not None:
-        known = {f.name: f.default is MISSING and f.default_factory is MISSING for f in fields(kind)}
-        for key in table:
-            if key not in known:
-                raise unknown(f"key in {where}", key, known)
-        if missing := [name for name, needed in known.items() if needed and name not in table]:
-            raise MemstudyError(f"{where} is not complete: add {', '.join(missing)}.")
-    return dict(table)
+    if kind is None:
+        return dict(table)
+    known = {f.name: f.default is MISSING and f.default_factory is MISSING for f in fields(kind)}
+    for key in table:
+        if key not in known:
+            raise unknown(f"key in {where}", key, known)
+    if missing := [name for name, needed in known.items() if needed and name not in table]:
+        raise MemstudyError(f"{where} is not complete: add {', '.join(missing)}.")
+    own = options.options(kind)
+    return {
+        key: own[key].checked(value, f"{key} in {where}") if key in own else value for key, value in table.items()
+    }
 
 
 def read_toml(path: Path, what: str) -> dict[str, Any]:

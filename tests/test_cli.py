@@ -19,9 +19,11 @@ from click.testing import CliRunner
 from memstudy import presets
 from memstudy.cli import main
 from memstudy.cli.run import run as run_command
+from memstudy.recipe import OPTIONS
 from memstudy.regularizers import REGULARIZERS
 from memstudy.store import Store
 from memstudy.store.metrics import MEASURED
+from memstudy.study import grid
 
 
 @pytest.fixture
@@ -167,19 +169,28 @@ MISTAKES = [
     (["run", "--corrupt", "75"], "0.75"),
     (["run", "--corrupt", "-0.1"], "between 0 and 1"),
     (["run", "--corrupt", "nan"], "finite"),
-    (["run", "--lr", "0"], "positive"),
+    (["run", "--lr", "0"], "'--lr': it must be a finite number above 0, not 0"),
     (["run", "--lr", "inf"], "finite"),
-    (["run", "--momentum", "1"], "below 1"),
+    (["run", "--lr", "fast"], "'--lr': it must be a finite number above 0, not 'fast'"),
+    (["run", "--momentum", "1"], "'--momentum': it must be a finite number of at least 0 and below 1"),
+    (["run", "--optimizer", "sdg"], "'--optimizer': it must be one of sgd, adam, adamw, not 'sdg'"),
+    (["run", "--schedule", "step", "--milestones", "soon"], "'--milestones': it must be a list of whole numbers"),
+    (["run", "--milestones", "80"], "needs no milestones"),
+    (["run", "--matrix", "none.npy"], "'--matrix': "),
+    (["run", "--threads", "0"], "'--threads'"),
+    (["data", "build", "-o", "x.npz", "--corrupt", "75"], "'--corrupt': it must be a fraction"),
+    (["study", "none.toml", "--seeds", "0"], "'--seeds': it takes a number of seeds"),
+    (["study", "none.toml", "--minutes", "nan"], "'--minutes': it must be a finite number above 0"),
     (["run", "--epochs", "0"], "at least 1"),
     (["run", "--batch-size", "-1"], "at least 1"),
     (["run", "--seed", "-1"], "at least 0"),
     (["run", "--checkpoints", "99"], None),
     (["run", "--checkpoints", "0,99"], "no epoch 99"),
-    (["run", "--checkpoints", "soon"], "--checkpoints takes"),
+    (["run", "--checkpoints", "soon"], "'--checkpoints': it takes how many to spread"),
     (["run", "--set", "al2.advance=3"], "does not use"),
     (["run", "--reg", "al2", "--set", "al2.advanse=3"], "did you mean advance"),
     (["run", "--reg", "al2", "--set", "al2.advance=soon"], "finite, positive number"),
-    (["run", "--reg", "al2", "--set", "advance=3"], "--set takes"),
+    (["run", "--reg", "al2", "--set", "advance=3"], "'--set': it takes REGULARIZER"),
     (["run", "--reg", "do", "--set", "do.p=1"], "below 1"),
     (["run", "--device", "tpu"], "unknown device"),
     (["run", "--device", "cuda:99"], "there is no"),
@@ -409,13 +420,12 @@ def test_a_mistake_in_one_of_several_studies_starts_none(memstudy, tmp_path):
     assert not (tmp_path / "runs").exists()
 
 
-def test_command_line_names_are_the_presets():
-    """`memstudy run` and a study's [grid] speak the same words as `presets.build`."""
-    import inspect
-
-    words = set(inspect.signature(presets.build).parameters) - {"options", "preset", "training_options"}
-    words |= set(presets.TRAINING_OPTIONS)
-    assert words <= {parameter.name for parameter in run_command.params}
+def test_the_command_line_and_study_files_speak_of_a_recipe_as_the_presets_do():
+    """All three take what is declared, and nothing twice."""
+    words = [parameter.name for parameter in run_command.params]
+    assert set(OPTIONS) | {"preset", "reg", "settings"} <= set(words)
+    assert len(words) == len(set(words))
+    assert set(grid.GRID) - {"pairs", "label_column", "anyway"} == set(OPTIONS) - {"seed", "matrix"} | {"reg"}
 
 
 def test_signals_wait_for_the_end_of_a_bookkeeping_step():

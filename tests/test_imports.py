@@ -11,7 +11,7 @@ import memstudy
 
 PACKAGE = Path(memstudy.__file__).parent
 LAYERS = (
-    ("errors", "files", "foreign", "registry", "randomness", "recipe"),
+    ("errors", "files", "foreign", "registry", "randomness", "options", "recipe"),
     ("data",),
     ("models",),
     ("regularizers",),
@@ -86,7 +86,7 @@ def test_every_part_of_the_package_has_a_layer():
     assert parts - {"__init__"} <= set(RANK)
 
 
-@pytest.mark.parametrize("module", ["recipe", "registry", "foreign", "errors", "randomness"])
+@pytest.mark.parametrize("module", ["options", "recipe", "registry", "foreign", "errors", "randomness"])
 def test_the_lowest_layer_needs_no_torch(module):
     code = f"import sys, memstudy.{module}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

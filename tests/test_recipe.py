@@ -194,8 +194,13 @@ def without(*keys):
         (BASE.as_dict() | {"regularizers": {"al2": 5}}, r"\[regularizers\.al2\] of .* must be a table, not 5"),
         (
             BASE.as_dict() | {"training": BASE.as_dict()["training"] | {"checkpoints": 5}},
-            r"checkpoints in \[training\] of the recipe must be a list of epochs, not 5",
+            r"checkpoints in \[training\] of the recipe must be a list of whole numbers of at least 0, not 5",
         ),
+        (
+            BASE.as_dict() | {"corruption": {"rule": "pair", "rate": 75}},
+            r"^rate in \[corruption\] of the recipe must be a fraction .* \(for 75 % write 0\.75\)",
+        ),
+        (BASE.as_dict() | {"seed": -1}, "^seed in the recipe must be a whole number of at least 0, not -1"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -209,7 +214,7 @@ def test_a_number_beyond_every_float_is_one_sentence(tmp_path, digits):
     path = tmp_path / "recipe.toml"
     path.write_text(BASE.to_toml().replace("learning_rate = 0.03", f"learning_rate = 1{'0' * digits}"))
     with pytest.raises(
-        MemstudyError, match=r"the learning rate must be a finite number|is not valid TOML"
+        MemstudyError, match=r"^learning_rate in .* must be a finite number above 0|is not valid TOML"
     ) as caught:
         read(path)
     assert len(str(caught.value)) < 300

@@ -10,6 +10,7 @@ import click
 
 from memstudy import __version__
 from memstudy.cli.ablate import ablate
+from memstudy.cli.completion import completion
 from memstudy.cli.data import data
 from memstudy.cli.dynamics import dynamics
 from memstudy.cli.export import export
@@ -76,7 +77,12 @@ class Commands(click.Group):
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
         """Answer a misspelt command with the nearest ones."""
-        if args and self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
+        if (
+            args
+            and not ctx.resilient_parsing
+            and self.get_command(ctx, args[0]) is None
+            and not args[0].startswith("-")
+        ):
             raise Refusal(unknown("command", args[0], self.list_commands(ctx)))
         return super().resolve_command(ctx, args)
 
@@ -101,5 +107,6 @@ def main() -> None:
 
 for _command in (
     data, run, runs, study, svcca, ablate, probe, filters, landscape, dynamics, table, figures, export, pack,
+    completion,
 ):  # fmt: skip
     main.add_command(_command)

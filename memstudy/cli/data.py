@@ -21,8 +21,8 @@ def data() -> None:
 
 
 @data.command()
-@options.corruption
-@options.labels
+@options.of_recipe("dataset", "train_size", "noise", "corrupt", "matrix", "labels")
+@options.label_reading
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Seed of the corruption.")
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="The .npz file to write.")
 @options.data
@@ -36,7 +36,6 @@ def build(
     data_dir: Path | None,
     download: bool,
     as_json: bool,
-    matrix: Path | None,
     **chosen: Any,
 ) -> None:
     """Corrupt a set's training labels and write them, with mask, matrix and origin, to a file.
@@ -53,7 +52,7 @@ def build(
     voice = Voice(quiet=as_json)
     if output.suffix != ".npz":
         raise MemstudyError(f"the output is an .npz file; {output} does not end in .npz.")
-    chosen |= {"corrupt_seed": seed, "matrix": options.matrix(matrix)}
+    chosen["corrupt_seed"] = seed
     label_files = labels.taken(chosen, options.given(context, seed="corrupt_seed"), data_dir, download, voice.say)
     recipe = presets.build(**chosen)
     if dataset.replaces_images(recipe):
@@ -97,9 +96,9 @@ def _facts(made: Any) -> dict[str, Any]:
 
 
 @data.command()
-@click.argument("file", type=click.Path(path_type=Path), metavar="FILE|DATASET")
+@click.argument("file", type=options.FILE_OR_DATASET, metavar="FILE|DATASET")
 @click.option("--figures", type=click.Path(path_type=Path), help="Where to draw. [default: beside FILE]")
-@click.option("--dataset", help="The set that labels from elsewhere are for.")
+@click.option("--dataset", type=options.DATASET, help="The set that labels from elsewhere are for.")
 @options.label_reading
 @click.option("--files", is_flag=True, help="Print a folder set's files as CSV: the order of its samples.")
 @options.data_dir

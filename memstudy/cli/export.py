@@ -12,7 +12,7 @@ from memstudy.errors import MemstudyError, quoted
 
 
 @click.command()
-@click.argument("run")
+@click.argument("run", type=options.RUN)
 @click.option(
     "--cleanlab", "output", required=True, metavar="FILE.npz", type=click.Path(path_type=Path),
     help="Write pred_probs and labels, as cleanlab takes them, to this file.",

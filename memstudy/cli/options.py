@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import functools
 import os
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from dataclasses import MISSING
 from pathlib import Path
 from typing import Any
 
 import click
 
-from memstudy.cli.types import EpochList
-from memstudy.errors import MemstudyError, quoted
+from memstudy.cli import names
+from memstudy.cli.types import CountOrList, Declared, EpochList, Matrix, Name, Setting, Threads
+from memstudy.errors import MemstudyError
+from memstudy.recipe import OPTIONS
 
 Command = Callable[..., Any]
 
@@ -44,15 +46,62 @@ data_dir = click.option(
     help="Where image sets are (torchvision's layout). [default: MEMSTUDY_DATA, or the user's cache]",
 )
 data = composed(data_dir, click.option("--download", is_flag=True, help="Fetch the image set if it is missing."))
-corruption = composed(
+DATASET = Name("dataset", names.data_sets, paths=True)
+FILE_OR_DATASET = Name("dataset", names.data_sets, paths=True, kind=Path)
+RUN, STUDY = Name("run", names.runs), Name("study", names.studies)
+STUDY_FILE = Name("file", names.study_files, paths=True, kind=Path)
+_TYPES: dict[str, click.ParamType] = {
+    "dataset": DATASET,
+    "network": Name("network", names.networks),
+    "noise": Name("rule", names.rules),
+    "matrix": Matrix(),
+    "labels": click.Path(path_type=Path),
+    "checkpoints": CountOrList("how many to spread over the run (10) or epochs (0,50,99)"),
+}
+"""Of options whose values are not written as a recipe holds them, or that a shell completes."""
+
+
+def of_recipe(*keys: str) -> Callable[[Command], Command]:
+    """Options of a recipe, as they are declared there. One that is not given is None: the preset's value stays."""
+    return composed(*(_of_recipe(key) for key in keys))
+
+
+def _of_recipe(key: str) -> Callable[[Command], Command]:
+    _, declared = OPTIONS[key]
+    flags = ["--network", "--arch"] if key == "network" else [f"--{key.replace('_', '-')}"]
+    usual = declared.default
+    if isinstance(usual, float):
+        usual = f"{usual:g}"
+    is_told = usual not in (MISSING, None, (), "") and usual is not False
+    return click.option(
+        *flags,
+        key,
+        type=bool if declared.kind is bool else _TYPES.get(key) or Declared(declared),
+        is_flag=declared.kind is bool,
+        default=None,
+        help=declared.help + (f" [default: {usual}]" if is_told else ""),
+    )
+
+
+preset = click.option(
+    "--preset",
+    type=Name("preset", names.presets),
+    default="quick",
+    show_default=True,
+    help="quick, or al2 for the paper's protocol.",
+)
+regularizers = composed(
     click.option(
-        "--dataset",
-        help="mnist5k, digits (embedded), mnist, fashion, cifar10, cifar100(-coarse), or your own: name or path.",
+        "--reg",
+        type=Name("regularizers", names.regularizers, joined="+"),
+        default="bare",
+        show_default=True,
+        help="bare, or bn, nobn, do, wd, al2, loco, normloss, pilcro (our reconstruction), wn, pbwn, oni, olm, "
+        "joined by +.",
     ),
-    click.option("--train-size", type=int, help="Train on so many samples, a stratified part. [default: all]"),
-    click.option("--noise", help="Corruption rule; 'memstudy data rules' lists them. [default: symmetric]"),
-    click.option("--corrupt", type=float, help="Corruption rate, a fraction between 0 and 1."),
-    click.option("--matrix", type=click.Path(path_type=Path), help="A transition matrix: .npy, or text."),
+    click.option(
+        "--set", "settings", type=Setting(), multiple=True, metavar="REG.OPTION=VALUE", help="As al2.advance=3."
+    ),
 )
 
 
@@ -89,51 +138,19 @@ label_reading = composed(
     click.option("--label-column", metavar="NAME", help="The file's column. [default: what is named noisy]"),
     click.option("--anyway", is_flag=True, help="Take labels that agree with the true ones only by chance."),
 )
-labels = composed(
-    click.option("--labels", type=click.Path(path_type=Path), help="Take the labels in this file instead."),
-    label_reading,
+_device_name = click.option(
+    "--device",
+    type=Name("device", names.devices),
+    default="auto",
+    show_default=True,
+    help="auto, cpu, cuda, or cuda:N.",
 )
-training = composed(
-    click.option("--optimizer", help="sgd, adam, or adamw. [default: sgd]"),
-    click.option("--nesterov", is_flag=True, default=None, help="Nesterov momentum, for sgd."),
-    click.option("--schedule", help="Of the learning rate: constant, step, multistep, or cosine."),
-    click.option("--milestones", help="Of step: every so many epochs (30); of multistep: at which (80,120)."),
-    click.option("--factor", type=float, help="What a milestone multiplies the learning rate by. [default: 0.1]"),
-    click.option("--warmup", type=int, help="Epochs in which the learning rate rises to its value. [default: 0]"),
-    click.option("--label-smoothing", type=float, help="Share of the target spread over all classes."),
-    click.option("--mixup", type=float, help="α of mixup; 0 is without."),
-    click.option(
-        "--augment",
-        help="none, or flip-crop. None by default: a network that has memorized a sample has not memorized its "
-        "mirrored and shifted copies, so augmentation hides what is studied.",
-    ),
-    click.option("--precision", help="fp32, tf32 (GPU), or bf16 (mixed). [default: fp32]"),
-    click.option("--clip", type=float, help="Largest norm of the gradient; 0 is without."),
-)
-_device_name = click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, or cuda:N.")
 device = composed(
     _device_name,
     click.option(
         "--threads", default=1, show_default=True, type=click.IntRange(1), help="CPU threads of one run."
     ),
 )
-
-
-class Threads(click.IntRange):
-    """A number of threads, or `auto`."""
-
-    name = "threads"
-
-    def __init__(self) -> None:
-        super().__init__(1)
-
-    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
-        """For --help."""
-        return "N|auto"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """A whole number from 1 on, or the word as it is."""
-        return value if value == "auto" else super().convert(value, param, ctx)
 
 
 def training_device(threads: str | None) -> Callable[[Command], Command]:
@@ -161,8 +178,10 @@ dynamics = click.option(
     "at most 250 MB a run, as it is for every preset (al2: 210 MB)]",
 )
 selection = composed(
-    click.argument("runs", nargs=-1, metavar="[RUN]..."),
-    click.option("--study", help="Choose a study's runs; 'all' for the whole store. [default: the newest]"),
+    click.argument("runs", type=RUN, nargs=-1, metavar="[RUN]..."),
+    click.option(
+        "--study", type=STUDY, help="Choose a study's runs; 'all' for the whole store. [default: the newest]"
+    ),
 )
 
 
@@ -172,76 +191,9 @@ def given(context: click.Context, **names: str) -> list[str]:
     return [names.get(name, name) for name in context.params if context.get_parameter_source(name) is not default]
 
 
-def checkpoints(text: str | None) -> int | tuple[int, ...] | None:
-    """`"10"` is a number of checkpoints, `"0,50,99"` are epochs, and so is `"50,"`."""
-    return _count_or_list("--checkpoints", "how many to spread over the run (10) or epochs (0,50,99)", text)
-
-
 def epochs(name: str, text: str | None) -> tuple[int, ...] | None:
     """`"80,120"` → `(80, 120)`, for the option `name`."""
     try:
         return None if text is None else EpochList().convert(text, None, None)
     except click.BadParameter as error:
         raise MemstudyError(f"{name} {error.message.removeprefix('it ')}") from error
-
-
-def seeds(text: str | None) -> Sequence[int] | None:
-    """`"5"` is the seeds 0 to 4, `"0,3,7"` are seeds, and so is `"7,"`."""
-    found = _count_or_list("--seeds", "a number of seeds (5) or the seeds themselves (0,3,7)", text)
-    return range(min(found, sys.maxsize)) if isinstance(found, int) else found
-
-
-def _count_or_list(name: str, meaning: str, text: str | None) -> int | tuple[int, ...] | None:
-    """A lone whole number from 1 on is a count; with a comma, numbers from 0 on are a list."""
-    if text is None:
-        return None
-    try:
-        numbers = tuple(int(part) for part in text.split(",") if part.strip())
-    except ValueError:
-        numbers = ()
-    is_list = "," in text
-    if not numbers or min(numbers) < (0 if is_list else 1):
-        raise MemstudyError(f"{name} takes {meaning}, not {quoted(text)}.")
-    return numbers if is_list else numbers[0]
-
-
-def matrix(path: Path | None) -> list[list[float]] | None:
-    """The rows of a transition matrix in a file."""
-    if path is None:
-        return None
-    from memstudy.data import transitions
-
-    return transitions.read(path).tolist()
-
-
-def positive(name: str, value: float) -> float:
-    """A finite, positive number."""
-    if not 0 < value < float("inf"):
-        raise MemstudyError(f"{name} must be a finite, positive number, not {value:g}.")
-    return value
-
-
-def settings(assignments: tuple[str, ...]) -> dict[str, dict[str, float | int | str | bool]]:
-    """`("al2.advance=3",)` → `{"al2": {"advance": 3}}`."""
-    found: dict[str, dict[str, float | int | str | bool]] = {}
-    for assignment in assignments:
-        name, _, value = assignment.partition("=")
-        method, _, option = name.strip().partition(".")
-        if not (method and option and value):
-            raise MemstudyError(
-                f"--set takes REGULARIZER.OPTION=VALUE, for example al2.advance=3, not {quoted(assignment)}."
-            )
-        found.setdefault(method.lower(), {})[option] = _value(value.strip())
-    return found
-
-
-def _value(text: str) -> float | int | str | bool:
-    """A number or a truth value if it reads as one, else the text itself."""
-    if text.lower() in ("true", "false"):
-        return text.lower() == "true"
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            pass
-    return text

@@ -11,7 +11,7 @@ from memstudy.cli import options
 
 @click.command()
 @click.argument("target", metavar="DIRECTORY", type=click.Path(path_type=Path))
-@click.option("--study", help="Whose results. [default: the newest study]")
+@click.option("--study", type=options.STUDY, help="Whose results. [default: the newest study]")
 @options.runs_dir
 @options.as_json
 def pack(target: Path, study: str | None, runs_dir: Path, as_json: bool) -> None:

@@ -11,39 +11,17 @@ import click
 
 from memstudy.cli import options
 from memstudy.errors import MemstudyError
+from memstudy.recipe import OPTIONS
 
 if TYPE_CHECKING:
     from memstudy.recipe import Recipe
 
 
 @click.command()
-@click.option("--preset", default="quick", show_default=True, help="quick, or al2 for the paper's protocol.")
-@click.option(
-    "--reg",
-    default="bare",
-    show_default=True,
-    help="bare, or bn, nobn, do, wd, al2, loco, normloss, pilcro (our reconstruction), wn, pbwn, oni, olm, joined "
-    "by +.",
-)
-@click.option("--set", "assignments", multiple=True, metavar="REG.OPTION=VALUE", help="As al2.advance=3.")
-@options.corruption
-@options.labels
-@click.option("--corrupt-seed", type=int, help="Seed of the corruption, apart from the model's.")
-@click.option("--normalization", help="al2 (the paper's constants) or own (the set's mean and deviation).")
-@click.option(
-    "--network",
-    "--arch",
-    "network",
-    help="smallnet, alexnet, vgg16, resnet18, resnet50, resnet110, wrn28-10, densenet121, mobilenet, "
-    "torchvision:NAME, or your own package.module:function.",
-)
-@click.option("--seed", type=int, help="Seed of weights, order and dropout.")
-@click.option("--epochs", type=int, help="How many epochs to train.")
-@click.option("--batch-size", type=int, help="Samples a step.")
-@click.option("--lr", type=float, help="Learning rate.")
-@click.option("--momentum", type=float, help="SGD's momentum; Adam's β₁.")
-@options.training
-@click.option("--checkpoints", help="How many to keep (10), or which epochs, counted from 0 (0,50,99).")
+@options.preset
+@options.regularizers
+@options.of_recipe(*OPTIONS)
+@options.label_reading
 @click.option("--recipe", "file", type=click.Path(path_type=Path), help="Run this recipe's TOML.")
 @options.dynamics
 @options.training_device("auto")
@@ -125,48 +103,35 @@ def _recipe(
                 "with it; change a copy of the file, without its 'id' line, instead."
             )
         found = recipe.read(file)
-        own = _what(label(found.regularizers), found.dataset, found.network, found.training.epochs)
-        say(f"recipe {found.id} from {file}: {own}")
+        whole = _what(label(found.regularizers), found.dataset, found.network, found.training.epochs)
+        say(f"recipe {found.id} from {file}: {whole}")
         needed: dict[str, Any] = {"label_files": (file.parent / "labels.npz",)}
         if "data_sha256" in (known := recipe.recorded(file)):
             needed["data_sha256"] = known["data_sha256"]
         needed["code"] = known.get("code")
         return presets.check(found), needed
-    assignments, kept = chosen.pop("assignments"), chosen.pop("checkpoints")
-    chosen["matrix"] = options.matrix(chosen["matrix"])
-    chosen["milestones"] = options.epochs("--milestones", chosen["milestones"])
+    settings = chosen.pop("settings")
     notes: list[str] = []
     label_files = labels.taken(chosen, given, data_dir, download, notes.append)
-    say(_origin(chosen, [*assignments, *([f"checkpoints {kept}"] if kept else [])]))
+    say(_origin(chosen, [f"{method}.{option}={value}" for method, option, value in settings]))
     for note in notes:
         say(note)
-    built = presets.build(**chosen, options=options.settings(assignments), checkpoints=options.checkpoints(kept))
-    return built, {"label_files": label_files} if label_files else {}
+    own: dict[str, dict[str, Any]] = {}
+    for method, option, value in settings:
+        own.setdefault(method, {})[option] = value
+    return presets.build(**chosen, options=own), {"label_files": label_files} if label_files else {}
 
 
-def _origin(chosen: dict[str, Any], others: list[str]) -> str:
+def _origin(chosen: dict[str, Any], settings: list[str]) -> str:
     """What is run, of which preset, and what was changed in that."""
-    from memstudy import presets, regularizers
+    from memstudy import presets, recipe, regularizers
 
     name = chosen["preset"]
     preset = presets.get(name)
-    plain = preset.recipe
-    own = {option: getattr(plain, option) for option in ("dataset", "train_size", "normalization", "network")}
-    own |= {
-        "noise": plain.corruption.rule,
-        "corrupt": plain.corruption.rate,
-        "corrupt_seed": plain.corruption.seed,
-    }
-    own |= {option: getattr(plain.training, option) for option in ("epochs", "batch_size")}
-    own |= {"lr": plain.training.learning_rate, "momentum": plain.training.momentum}
-    own |= {option: getattr(plain.training, option) for option in presets.TRAINING_OPTIONS}
-    changed = {option: chosen[option] for option in own if chosen.get(option) not in (None, own[option])}
-    words = [f"{option.replace('_', '-')} {_text(value)}" for option, value in changed.items()]
-    if chosen.get("matrix") is not None:
-        words.append(f"a matrix of {len(chosen['matrix'])} classes")
-    if chosen.get("labels"):
-        words.append(f"labels {chosen['labels'][:8]}")
-    words += others
+    own = recipe.chosen(preset.recipe)
+    own["checkpoints"] = None  # they depend on the number of epochs
+    changed = {key: chosen[key] for key in own if chosen.get(key) not in (None, own[key])}
+    words = [*(_words(key, value) for key, value in changed.items()), *settings]
     run = own | changed
     methods = "+".join(regularizers.checked(chosen["reg"])) or regularizers.BARE
     return (
@@ -176,8 +141,12 @@ def _origin(chosen: dict[str, Any], others: list[str]) -> str:
     )
 
 
-def _text(value: object) -> str:
-    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+def _words(key: str, value: Any) -> str:
+    """An option and its value: `milestones 80,120`."""
+    if key == "matrix":
+        return f"a matrix of {len(value)} classes"
+    text = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    return f"{key.replace('_', '-')} {text[:8] if key == 'labels' else text}"
 
 
 def _what(methods: str, dataset: str, network: str, epochs: int) -> str:

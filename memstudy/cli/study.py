@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from memstudy.cli import options
+from memstudy.cli.types import Positive, Seeds
 from memstudy.errors import Busy, Interrupted, MemstudyError, RunFailed
 
 if TYPE_CHECKING:
@@ -23,16 +25,18 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=options.STUDY_FILE)
 @click.option("--scale", metavar="NAME", help="Another size of the study that its FILE describes: lite, gpu.")
-@click.option("--seeds", help="Seeds instead of the file's own: a number of them (5), or which (0,3,7).")
+@click.option(
+    "--seeds", type=Seeds(), help="Seeds instead of the file's own: a number of them (5), or which (0,3,7)."
+)
 @click.option("--jobs", type=click.IntRange(1), help="Processes. [default: cores / threads; one for each GPU]")
 @click.option(
     "--fleet",
     type=click.IntRange(1),
     help="Runs that take turns in each process. [default: 1; on a GPU 8, if their networks are small]",
 )
-@click.option("--minutes", type=float, help="Stop and save after so long; the same command continues.")
+@click.option("--minutes", type=Positive(), help="Stop and save after so long; the same command continues.")
 @click.option("--train-only", is_flag=True, help="No comparison, ablation, tables or figures.")
 @options.dynamics
 @options.training_device(None)
@@ -42,7 +46,7 @@ if TYPE_CHECKING:
 def study(
     files: tuple[Path, ...],
     scale: str | None,
-    seeds: str | None,
+    seeds: Sequence[int] | None,
     jobs: int | None,
     fleet: int | None,
     minutes: float | None,
@@ -71,15 +75,13 @@ def study(
     stop_on_sigterm()
     if Ranks.from_environment().size > 1:
         raise MemstudyError("torchrun is for 'memstudy run'; a study takes one GPU for each of its processes.")
-    deadline = None if minutes is None else time.monotonic() + 60 * options.positive("--minutes", minutes)
+    deadline = None if minutes is None else time.monotonic() + 60 * minutes
     execution = Execution(
         device, threads, capture=capture, data_dir=data_dir, download=download,
         dynamics=dynamics, deadline=deadline,
     )  # fmt: skip
     work = _Work(Store(runs_dir), execution, jobs, fleet, train_only, as_json)
-    found = [
-        grid.read(file, options.seeds(seeds), scale, data_dir, download) for file in files
-    ]  # a mistake in one starts none
+    found = [grid.read(file, seeds, scale, data_dir, download) for file in files]  # a mistake in one starts none
     for one in found:
         code.check_all([work.store.open(recipe) for recipe in one.recipes])
     summaries: list[dict[str, Any]] = []

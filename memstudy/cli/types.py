@@ -2,26 +2,208 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
-from memstudy.errors import quoted
+from memstudy.errors import MemstudyError, quoted
+from memstudy.options import Option, finite
 
 
-class EpochList(click.ParamType):
+class Read(click.ParamType):
+    """Texts that a subclass reads. What is no text, such as a default, is taken as it is."""
+
+    def read(self, text: str) -> Any:
+        """The value. A MemstudyError, in which the option is `it`, if there is none."""
+        raise NotImplementedError
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """For click, which names the option before the sentence."""
+        if not isinstance(value, str):
+            return value
+        try:
+            return self.read(value)
+        except MemstudyError as error:
+            self.fail(str(error), param, ctx)
+
+
+class Declared(Read):
+    """The value of an option that is declared as a dataclass's field."""
+
+    def __init__(self, option: Option) -> None:
+        self.option = option
+        self.name = "list" if option.many else {int: "integer", float: "float"}.get(option.kind, "text")
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str | None:
+        """For --help."""
+        return f"[{'|'.join(self.option.choices)}]" if self.option.choices else None
+
+    def read(self, text: str) -> Any:
+        """As the field keeps it."""
+        return self.option.read(text, "it")
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """Its choices."""
+        return [CompletionItem(choice) for choice in self.option.choices if choice.startswith(incomplete)]
+
+
+class EpochList(Read):
     """`"80,120"` → `(80, 120)`."""
 
     name = "epochs"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
-        """Whole numbers from 0 on; a default of a command is taken as it is."""
-        if not isinstance(value, str):
-            return tuple(value)
-        try:
-            found = tuple(int(part) for part in value.split(",") if part.strip())
-        except ValueError:
-            found = ()
+    def read(self, text: str) -> tuple[int, ...]:
+        """Whole numbers from 0 on."""
+        found = _whole_numbers(text)
         if not found or min(found) < 0:
-            self.fail(f"it takes epochs, such as 80,120, not {quoted(value)}.", param, ctx)
+            raise MemstudyError(f"it takes epochs, such as 80,120, not {quoted(text)}.")
         return found
+
+
+class CountOrList(Read):
+    """`"10"` → `10`, how many; `"0,50,99"` → `(0, 50, 99)`, which ones, and `"50,"` → `(50,)`."""
+
+    name = "count or list"
+
+    def __init__(self, meaning: str) -> None:
+        self.meaning = meaning
+
+    def read(self, text: str) -> int | tuple[int, ...]:
+        """A lone whole number from 1 on is a count; with a comma, numbers from 0 on are a list."""
+        found, is_list = _whole_numbers(text), "," in text
+        if not found or min(found) < (0 if is_list else 1):
+            raise MemstudyError(f"it takes {self.meaning}, not {quoted(text)}.")
+        return found if is_list else found[0]
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
+        """For --help."""
+        return "N|LIST"
+
+
+class Seeds(CountOrList):
+    """`"5"` → the seeds 0 to 4, `"0,3,7"` → those."""
+
+    def __init__(self) -> None:
+        super().__init__("a number of seeds (5) or the seeds themselves (0,3,7)")
+
+    def read(self, text: str) -> Any:
+        """A range or a tuple."""
+        found = super().read(text)
+        return range(min(found, sys.maxsize)) if isinstance(found, int) else found
+
+
+class Positive(Read):
+    """A finite number above 0."""
+
+    name = "float"
+
+    def read(self, text: str) -> float:
+        """Not nan, either."""
+        with suppress(ValueError):
+            if (found := finite(float(text))) and found > 0:
+                return found
+        raise MemstudyError(f"it must be a finite number above 0, not {quoted(text)}.")
+
+
+class Threads(click.IntRange):
+    """A number of threads, or `auto`."""
+
+    name = "threads"
+
+    def __init__(self) -> None:
+        super().__init__(1)
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
+        """For --help."""
+        return "N|auto"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """A whole number from 1 on, or the word as it is."""
+        return value if value == "auto" else super().convert(value, param, ctx)
+
+
+class Setting(Read):
+    """`"al2.advance=3"` → `("al2", "advance", 3)`."""
+
+    name = "reg.option=value"
+
+    def read(self, text: str) -> tuple[str, str, float | int | str | bool]:
+        """The regularizer in small letters; a number or a truth if the value reads as one, else a text."""
+        left, _, value = text.partition("=")
+        method, _, option = left.strip().partition(".")
+        if not (method and option and value):
+            raise MemstudyError(
+                f"it takes REGULARIZER.OPTION=VALUE, for example al2.advance=3, not {quoted(text)}."
+            )
+        return method.lower(), option, _value(value.strip())
+
+
+class Matrix(Read):
+    """The rows of a transition matrix in a file."""
+
+    name = "file"
+
+    def read(self, text: str) -> list[list[float]]:
+        """Rows of probabilities."""
+        from memstudy.data import transitions
+
+        return transitions.read(Path(text)).tolist()
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """A path."""
+        return [CompletionItem(incomplete, type="file")]
+
+
+class Name(click.ParamType):
+    """A text that a shell completes from the names that `known` finds; checked where the name is looked up.
+
+    `joined` is a mark between several names in one text. With `paths` a path may stand instead of a name. `kind`
+    is what commands take.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        known: Callable[[click.Context, str], Iterable[str]],
+        joined: str = "",
+        paths: bool = False,
+        kind: Callable[[str], Any] = str,
+    ) -> None:
+        self.name, self.known, self.joined, self.paths, self.kind = name, known, joined, paths, kind
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Unchecked."""
+        return self.kind(value)
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """Nothing raises: a key that is pressed in a shell is not the place to say what is wrong in a store."""
+        before, mark, begun = incomplete.rpartition(self.joined) if self.joined else ("", "", incomplete)
+        with suppress(Exception):
+            used = before.split(self.joined) if before else []
+            found = [name for name in self.known(ctx, begun) if name.startswith(begun) and name not in used]
+            if found or not self.paths:
+                return [CompletionItem(before + mark + name) for name in found]
+        return [CompletionItem(incomplete, type="file")] if self.paths else []
+
+
+def _whole_numbers(text: str) -> tuple[int, ...]:
+    """Of a text with commas; none if any is no whole number."""
+    try:
+        return tuple(int(part) for part in text.split(",") if part.strip())
+    except ValueError:
+        return ()
+
+
+def _value(text: str) -> float | int | str | bool:
+    """A number or a truth value if it reads as one, else the text itself."""
+    if text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    for kind in (int, float):
+        with suppress(ValueError):
+            return kind(text)
+    return text

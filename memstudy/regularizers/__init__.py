@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from memstudy import foreign, recipe
 from memstudy.errors import MemstudyError, quoted, unknown
-from memstudy.recipe import Option
+from memstudy.recipe import OptionValue
 from memstudy.registry import Registry
 from memstudy.regularizers.later import is_later, recorded
 
@@ -107,8 +107,8 @@ def checked(text: str) -> list[str]:
 
 def parse(
     text: str,
-    options: Mapping[str, Mapping[str, Option]] | None = None,
-    defaults: Mapping[str, Mapping[str, Option]] | None = None,
+    options: Mapping[str, Mapping[str, OptionValue]] | None = None,
+    defaults: Mapping[str, Mapping[str, OptionValue]] | None = None,
 ) -> tuple[recipe.Regularizer, ...]:
     """`"bn+al2"` → specifications with every option filled in: `options`, else `defaults`, else its own.
 
@@ -140,7 +140,7 @@ def complete(specifications: Iterable[recipe.Regularizer]) -> tuple[recipe.Regul
     )
 
 
-def options(specification: recipe.Regularizer) -> dict[str, Option]:
+def options(specification: recipe.Regularizer) -> dict[str, OptionValue]:
     """A regularizer's options in a recipe, and those that came later and are left out at their defaults."""
     known = fields(REGULARIZERS.get(specification.name)) if specification.name in REGULARIZERS.names() else ()
     later: dict[str, Any] = {option.name: option.default for option in known if is_later(option)}

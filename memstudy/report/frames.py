@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import pandas as pd
 
 from memstudy import presets
-from memstudy.recipe import Option, Recipe, Regularizer
+from memstudy.recipe import OptionValue, Recipe, Regularizer
 from memstudy.regularizers import label, options
 from memstudy.store import RunDirectory
 
@@ -216,7 +216,7 @@ def differences_from_paper(setting: Setting) -> list[str]:
     return list(found)
 
 
-def _text(value: Option) -> str:
+def _text(value: OptionValue) -> str:
     """A number as short as it goes; a word or a truth as it is."""
     return f"{value:g}" if isinstance(value, float) else str(value)
 

@@ -55,14 +55,18 @@ class Store:
         """The directory of a recipe's run, existing or not."""
         return RunDirectory(self.root / run_name(recipe), recipe)
 
-    def directories(self) -> list[RunDirectory]:
-        """Every run directory, by name, damaged ones included."""
+    def names(self) -> list[str]:
+        """Of every run directory, damaged ones included; nothing is touched."""
         if not self.root.exists():
             return []
         if not self.root.is_dir():
             raise MemstudyError(f"{self.root} is no directory; choose one with --runs-dir (or MEMSTUDY_RUNS).")
         found = (path for path in self.root.iterdir() if (path / RECIPE).is_file() or (path / STATE).is_file())
-        runs = [RunDirectory(path) for path in sorted(found)]
+        return sorted(path.name for path in found)
+
+    def directories(self) -> list[RunDirectory]:
+        """Every run directory, by name, damaged ones included."""
+        runs = [RunDirectory(self.root / name) for name in self.names()]
         for run in runs:
             run.tidy()
         return runs

@@ -47,17 +47,14 @@ from memstudy import presets, regularizers
 from memstudy.data.corruption import RULES
 from memstudy.data.label_files import LabelSource
 from memstudy.errors import MemstudyError, quoted, reason, unknown
-from memstudy.recipe import Recipe, read_toml
+from memstudy.recipe import OPTIONS, Recipe, read_toml
 from memstudy.store.store import WHOLE_STORE
 from memstudy.study.given_labels import GivenLabels
 
 SCALED = ("about", "preset", "seeds", "common", "grid", "options", "report")
 TOP = ("name", *SCALED, "scale")
-GRID = (
-    "dataset", "normalization", "train_size", "network", "reg", "pairs", "noise", "corrupt", "corrupt_seed",
-    "labels", "label_column", "anyway", "checkpoints", "epochs", "batch_size", "lr", "momentum",
-    *presets.TRAINING_OPTIONS,
-)  # fmt: skip
+GRID = (*(key for key in OPTIONS if key not in ("seed", "matrix")), "reg", "pairs", "label_column", "anyway")
+"""Keys of [grid]: a study's seeds are a key of its own, and a matrix is a file."""
 MOST = 10_000
 """Runs of one study. Whoever has more has mistyped a list, or shares them out among several files."""
 COUNTS = ("orders", "images")

@@ -1,0 +1,81 @@
+"""What a shell completes: names of one kind each, given the command line so far and what the name begins with.
+
+Looked for at every press of the Tab key, so torch is not imported.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from memstudy.store import Store
+
+
+def presets(context: click.Context, begun: str) -> list[str]:
+    """Names of presets."""
+    from memstudy.presets import PRESETS
+
+    return list(PRESETS)
+
+
+def regularizers(context: click.Context, begun: str) -> list[str]:
+    """Names of regularizers, of other packages too, and `bare`."""
+    from memstudy.regularizers import BARE, REGULARIZERS
+
+    return [BARE, *REGULARIZERS.names()]
+
+
+def networks(context: click.Context, begun: str) -> list[str]:
+    """Names of networks; torchvision's and the user's own are written out."""
+    from memstudy.models import NETWORKS
+
+    return NETWORKS.names()
+
+
+def rules(context: click.Context, begun: str) -> list[str]:
+    """Names of corruption rules."""
+    from memstudy.data.corruption import RULES
+
+    return RULES.names()
+
+
+def data_sets(context: click.Context, begun: str) -> list[str]:
+    """Names of image sets, and of the user's own in the data directory."""
+    from memstudy.data import own, sources
+
+    return [*sources.SOURCES.names(), *own.names(sources.data_directory(context.params.get("data_dir")))]
+
+
+def devices(context: click.Context, begun: str) -> list[str]:
+    """Without a number."""
+    return ["auto", "cpu", "cuda"]
+
+
+def runs(context: click.Context, begun: str) -> list[str]:
+    """Names of the runs in the store that are not on the command line yet."""
+    given = context.params.get("runs") or ()
+    return [name for name in _store(context).names() if name not in given]
+
+
+def studies(context: click.Context, begun: str) -> list[str]:
+    """Names of the studies in the store, the newest first, and of the whole store."""
+    from memstudy.store.store import WHOLE_STORE
+
+    return [*_store(context).studies(), WHOLE_STORE]
+
+
+def study_files(context: click.Context, begun: str) -> list[str]:
+    """TOML files here, or in a folder that the text begins or names."""
+    folder = Path(begun) if begun.endswith(os.sep) else Path(begun).parent
+    found = [path for pattern in ("*.toml", "*/*.toml") for path in folder.glob(pattern)]
+    return sorted(str(path) for path in found if not path.parent.name.startswith("."))
+
+
+def _store(context: click.Context) -> Store:
+    from memstudy.store import Store
+
+    return Store(Path(context.params.get("runs_dir") or os.environ.get("MEMSTUDY_RUNS") or "runs"))
