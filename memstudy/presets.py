@@ -110,7 +110,7 @@ def check(recipe: Recipe) -> Recipe:
 
 def _corruption(base: Corruption, **given: Any) -> Corruption:
     """The preset's corruption with what is given instead; a rule that has no rate loses the preset's."""
-    from memstudy.data.corruption import RULES
+    from memstudy.data import RULES
 
     implied = "file" if given.get("labels") else "matrix" if "matrix" in given else base.rule
     rule = given.setdefault("rule", implied)
@@ -121,7 +121,7 @@ def _corruption(base: Corruption, **given: Any) -> Corruption:
 
 def _check_corruption(corruption: Corruption) -> None:
     """Each rule has what it needs, and nothing that it would ignore."""
-    from memstudy.data.corruption import RULES
+    from memstudy.data import RULES
 
     name, rule = corruption.rule, RULES.get(corruption.rule)
     if rule.rate and corruption.rate is None:

@@ -7,8 +7,7 @@ import sys
 from pathlib import Path
 
 from memstudy import foreign
-from memstudy.data.corruption import RULES
-from memstudy.data.sources import SOURCES
+from memstudy.data import RULES, SOURCES
 from memstudy.models import NETWORKS
 from memstudy.regularizers import REGULARIZERS
 

@@ -10,8 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from memstudy.data import artifact, dataset
-from memstudy.data.corruption import RULES
+from memstudy.data import RULES, artifact, dataset
 from memstudy.data.label_files import LabelSource
 from memstudy.recipe import Corruption
 from memstudy.report import noise

@@ -21,8 +21,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from memstudy.data import corruption, dataset, label_files, sources, transitions
-from memstudy.data.corruption import RULES, flip
+from memstudy.data import RULES, corruption, dataset, label_files, sources, transitions
+from memstudy.data.corruption import flip
 from memstudy.data.dataset import stratified
 from memstudy.data.given import Given
 from memstudy.data.images import ImageSet

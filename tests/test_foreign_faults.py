@@ -10,8 +10,7 @@ import pytest
 import torch
 
 from memstudy import foreign, models, presets
-from memstudy.data import sources
-from memstudy.data.corruption import RULES
+from memstudy.data import RULES, sources
 from memstudy.errors import MemstudyError, RunFailed
 from memstudy.regularizers import REGULARIZERS
 from memstudy.store import Status, Store

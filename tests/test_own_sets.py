@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from memstudy.data import sources
+from memstudy.data import SOURCES, sources
 from memstudy.errors import MemstudyError
 
 
@@ -433,7 +433,7 @@ def test_without_a_data_directory_there_are_no_own_sets(tmp_path, kind):
     if kind == "file":
         folder.write_text("in the way")
     refused(folder, "unknown dataset 'mine'")
-    assert [one.name for one in sources.survey(folder)] == sources.SOURCES.names()
+    assert [one.name for one in sources.survey(folder)] == SOURCES.names()
 
 
 def test_the_list_has_own_sets_and_says_which_are_broken(tmp_path, arrays):
@@ -445,7 +445,7 @@ def test_the_list_has_own_sets_and_says_which_are_broken(tmp_path, arrays):
         write_npz(tmp_path / "more", {"train_images": np.array({})}).read_bytes()
     )
     sources.load("mine", tmp_path)
-    found = {one.name: one for one in sources.survey(tmp_path)[len(sources.SOURCES.names()) :]}
+    found = {one.name: one for one in sources.survey(tmp_path)[len(SOURCES.names()) :]}
     assert list(found) == ["bad", "mine", "object", "pets", "worse"]
     assert found["mine"].about == "your own: 400 train / 100 test, 28×28"
     assert found["mine"].size == (tmp_path / "mine.npz").stat().st_size

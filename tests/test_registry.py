@@ -6,8 +6,7 @@ from importlib.metadata import EntryPoint
 import pytest
 
 from memstudy import registry
-from memstudy.data.corruption import RULES
-from memstudy.data.sources import SOURCES
+from memstudy.data import RULES, SOURCES
 from memstudy.errors import MemstudyError, unknown
 from memstudy.models import NETWORKS
 from memstudy.registry import Registry

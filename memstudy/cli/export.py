@@ -44,7 +44,7 @@ def export(
     """
     from memstudy import files
     from memstudy.cli.progress import Voice
-    from memstudy.data.corruption import RULES
+    from memstudy.data import RULES
     from memstudy.derived.export import cleanlab, default_epoch, memorizing_from
     from memstudy.derived.workbench import Workbench
     from memstudy.store import Store

@@ -38,16 +38,17 @@ def networks(context: click.Context, begun: str) -> list[str]:
 
 def rules(context: click.Context, begun: str) -> list[str]:
     """Names of corruption rules."""
-    from memstudy.data.corruption import RULES
+    from memstudy.data import RULES
 
     return RULES.names()
 
 
 def data_sets(context: click.Context, begun: str) -> list[str]:
     """Names of image sets, and of the user's own in the data directory."""
-    from memstudy.data import own, sources
+    from memstudy.data import SOURCES, own
 
-    return [*sources.SOURCES.names(), *own.names(sources.data_directory(context.params.get("data_dir")))]
+    mine = own.names(own.data_directory(context.params.get("data_dir")))
+    return [*SOURCES.names(), *(name for name in mine if name not in SOURCES.names())]
 
 
 def devices(context: click.Context, begun: str) -> list[str]:

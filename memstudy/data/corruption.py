@@ -24,17 +24,6 @@ from memstudy.data.label_files import LabelSource
 from memstudy.data.transitions import Labels, Matrix
 from memstudy.errors import MemstudyError
 from memstudy.recipe import Corruption
-from memstudy.registry import Registry
-
-RULES = Registry(
-    "corruption rule",
-    **{name.lower().replace("_", "-"): f"memstudy.data.corruption:{name}" for name in (
-        "SYMMETRIC", "SYMMETRIC_EXACT", "UNIFORM", "PAIR", "ASYMMETRIC", "MATRIX", "INSTANCE",
-        "HUMAN_AGGREGATE", "HUMAN_RANDOM1", "HUMAN_RANDOM2", "HUMAN_RANDOM3", "HUMAN_WORST", "HUMAN_FINE",
-        "HUMAN_COARSE",
-        "RANDOM_LABELS", "SHUFFLED_PIXELS", "RANDOM_PIXELS", "GAUSSIAN", "FILE", "SOFT",
-    )},
-)  # fmt: skip
 
 
 @dataclass(frozen=True)

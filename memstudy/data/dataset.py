@@ -11,8 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from memstudy.data import sources, transitions
-from memstudy.data.corruption import RULES, Noise, Places, Rule
+from memstudy.data import RULES, own, sources, transitions
+from memstudy.data.corruption import Noise, Places, Rule
 from memstudy.data.given import Given
 from memstudy.data.images import ImageSet
 from memstudy.data.label_files import LabelSource
@@ -83,7 +83,7 @@ def prepare(
     corruption = recipe.corruption
     positions = stratified(source.train_labels.numpy(), recipe.train_size, corruption.seed)
     whole = recipe.train_size is None
-    given = _given(source, corruption, Places(sources.data_directory(folder), label_files, positions))
+    given = _given(source, corruption, Places(own.data_directory(folder), label_files, positions))
     images = normalized(source, recipe.normalization)
     data = corrupt(images if whole else images.part(torch.from_numpy(positions)), corruption, given)
     return replace(data, source=source, positions=positions)

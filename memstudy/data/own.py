@@ -1,13 +1,28 @@
-"""The user's own image sets, by name in the data directory: NAME.npz, or the folders NAME/train, NAME/test."""
+"""The user's own image sets, by name in the data directory: NAME.npz, or the folders NAME/train, NAME/test.
+
+What reads them is imported where it is needed, as names alone need no torch.
+"""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from memstudy.data import folder_set, npz_set
-from memstudy.data.cache import Origin
-from memstudy.data.images import ImageSet
+import platformdirs
+
 from memstudy.errors import MemstudyError, quoted
+
+if TYPE_CHECKING:
+    from memstudy.data.cache import Origin
+    from memstudy.data.images import ImageSet
+
+
+def data_directory(chosen: Path | None = None) -> Path:
+    """`--data-dir`, else MEMSTUDY_DATA, else the user's cache."""
+    if chosen is not None:
+        return chosen
+    return Path(os.environ.get("MEMSTUDY_DATA") or platformdirs.user_cache_path("memstudy") / "data")
 
 
 def names(folder: Path) -> list[str]:
@@ -39,11 +54,15 @@ def find(name: str, folder: Path) -> Path | None:
 
 def origin(place: Path, folder: Path) -> Origin:
     """What the set at `place` is decoded from."""
+    from memstudy.data.cache import Origin
+
     return Origin.of(folder, place, *(["pillow"] if place.is_dir() else []))
 
 
 def describe(place: Path) -> str:
     """What the set at `place` holds, in a line, without decoding it; a MemstudyError if it looks broken."""
+    from memstudy.data import folder_set, npz_set
+
     if place.is_dir():
         folder_set.test_part(place)
         return "your own, a folder of images"
@@ -52,4 +71,6 @@ def describe(place: Path) -> str:
 
 def read(place: Path, name: str) -> ImageSet:
     """Decode the set at `place`. Raises a MemstudyError, one sentence, for whatever is wrong with it."""
+    from memstudy.data import folder_set, npz_set
+
     return folder_set.read(place, name) if place.is_dir() else npz_set.read(place, name)

@@ -11,25 +11,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import platformdirs
-
-from memstudy.data import cache, folder_set, own
+from memstudy.data import SOURCES, cache, folder_set, own
 from memstudy.data.cache import Origin
 from memstudy.data.images import ImageSet
+from memstudy.data.own import data_directory
 from memstudy.errors import MemstudyError, quoted, unknown
-from memstudy.registry import Registry
-
-SOURCES = Registry(
-    "dataset",
-    mnist5k="memstudy.data.embedded:MNIST5K",
-    digits="memstudy.data.embedded:DIGITS",
-    mnist="memstudy.data.torchvision_sets:MNIST",
-    fashion="memstudy.data.torchvision_sets:FASHION",
-    cifar10="memstudy.data.torchvision_sets:CIFAR10",
-    cifar100="memstudy.data.torchvision_sets:CIFAR100",
-    **{"cifar100-coarse": "memstudy.data.torchvision_sets:CIFAR100_COARSE"},
-)
-"""The built-in sets and those of other packages. The user's own are found by name in the data directory."""
 
 
 @dataclass(frozen=True)
@@ -74,13 +60,6 @@ class Found:
         if self.get:
             lines.append(f"not here; {self.get}")
         return "\n    ".join(lines)
-
-
-def data_directory(chosen: Path | None = None) -> Path:
-    """`--data-dir`, else MEMSTUDY_DATA, else the user's cache."""
-    if chosen is not None:
-        return chosen
-    return Path(os.environ.get("MEMSTUDY_DATA") or platformdirs.user_cache_path("memstudy") / "data")
 
 
 def load(name: str, folder: Path | None = None, download: bool = False) -> ImageSet:

@@ -1,7 +1,40 @@
-"""Networks, one file an architecture. Each is a trunk (images → features) and a head (features → logits)."""
+"""Networks, one file an architecture. Each is a trunk (images → features) and a head (features → logits).
 
-from memstudy.models.building import NETWORKS, build, check, code
-from memstudy.models.dropout import Dropout
-from memstudy.models.network import Network
+They are registered here, and what needs torch is imported when it is asked for: names alone need none.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from memstudy.registry import Registry
+
+if TYPE_CHECKING:
+    from memstudy.models.building import build, check, code
+    from memstudy.models.dropout import Dropout
+    from memstudy.models.network import Network
 
 __all__ = ["NETWORKS", "Dropout", "Network", "build", "check", "code"]
+
+NETWORKS = Registry(
+    "network",
+    **{
+        "smallnet": "memstudy.models.smallnet:smallnet",
+        "alexnet": "memstudy.models.alexnet:alexnet",
+        "vgg16": "memstudy.models.vgg16:vgg16",
+        "resnet18": "memstudy.models.resnet18:resnet18",
+        "resnet50": "memstudy.models.resnet50:resnet50",
+        "resnet110": "memstudy.models.resnet110:resnet110",
+        "wrn28-10": "memstudy.models.wrn28_10:wrn28_10",
+        "densenet121": "memstudy.models.densenet121:densenet121",
+        "mobilenet": "memstudy.models.mobilenet:mobilenet",
+    },
+)
+_LATER = dict.fromkeys(("build", "check", "code"), "building") | {"Dropout": "dropout", "Network": "network"}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LATER:
+        return getattr(import_module(f"memstudy.models.{_LATER[name]}"), name)
+    raise AttributeError(f"module {__name__} has no attribute {name}")

@@ -10,28 +10,14 @@ import torch
 
 from memstudy.errors import MemstudyError, quoted, unknown
 from memstudy.foreign import Code
+from memstudy.models import NETWORKS
 from memstudy.models.initialization import global_draws_from
 from memstudy.models.network import Network
 from memstudy.models.own import own_builder, own_code
 from memstudy.models.torchvision_models import PREFIX, torchvision_builder
-from memstudy.registry import Registry
 
 Builder = Callable[..., Network]
 
-NETWORKS = Registry(
-    "network",
-    **{
-        "smallnet": "memstudy.models.smallnet:smallnet",
-        "alexnet": "memstudy.models.alexnet:alexnet",
-        "vgg16": "memstudy.models.vgg16:vgg16",
-        "resnet18": "memstudy.models.resnet18:resnet18",
-        "resnet50": "memstudy.models.resnet50:resnet50",
-        "resnet110": "memstudy.models.resnet110:resnet110",
-        "wrn28-10": "memstudy.models.wrn28_10:wrn28_10",
-        "densenet121": "memstudy.models.densenet121:densenet121",
-        "mobilenet": "memstudy.models.mobilenet:mobilenet",
-    },
-)
 OTHERS = "torchvision:NAME is any of torchvision's classifiers, package.module:function a network of your own"
 
 

@@ -11,8 +11,8 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
+from memstudy.data import RULES
 from memstudy.data.artifact import Artifact
-from memstudy.data.corruption import RULES
 from memstudy.data.images import ImageSet
 from memstudy.data.transitions import Matrix, entropy
 from memstudy.report.lettering import literal

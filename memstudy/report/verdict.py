@@ -14,9 +14,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from memstudy.analysis.chance import Share, at_most_by_errors, by_confusion, by_spread, share
-from memstudy.data import artifact
+from memstudy.data import RULES, artifact
 from memstudy.data.artifact import Artifact
-from memstudy.data.corruption import RULES
 from memstudy.errors import MemstudyError
 from memstudy.store import RunDirectory, Status
 from memstudy.store.run import LABELS

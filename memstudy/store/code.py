@@ -12,8 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from memstudy import models
-from memstudy.data.corruption import RULES
-from memstudy.data.sources import SOURCES
+from memstudy.data import RULES, SOURCES
 from memstudy.errors import MemstudyError, listed
 from memstudy.foreign import Code
 from memstudy.recipe import Recipe

@@ -44,7 +44,7 @@ from pathlib import Path
 from typing import Any
 
 from memstudy import presets, regularizers
-from memstudy.data.corruption import RULES
+from memstudy.data import RULES
 from memstudy.data.label_files import LabelSource
 from memstudy.errors import MemstudyError, quoted, reason, unknown
 from memstudy.recipe import OPTIONS, Recipe, read_toml

@@ -22,8 +22,8 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from memstudy.data import sources, transitions
-from memstudy.data.corruption import RULES, Rule
+from memstudy.data import RULES, SOURCES, sources, transitions
+from memstudy.data.corruption import Rule
 from memstudy.data.given import Given
 from memstudy.data.images import ImageSet
 from memstudy.errors import MemstudyError
@@ -109,7 +109,7 @@ def installed(name: str) -> list[ImageSet]:
 def loading() -> None:
     """In this process, with a cache that starts empty; what the system keeps of files in memory stays there."""
     print(f"loading a set, ms\n{'':<20}{'first':>10}{'cached':>10}{'hash alone':>12}")
-    for name in sources.SOURCES.names():
+    for name in SOURCES.names():
         times = []
         try:
             for _ in range(2):
