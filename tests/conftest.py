@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +15,10 @@ from memstudy.data import dataset, sources
 from memstudy.data.dataset import CorruptedDataset
 from memstudy.data.images import ImageSet
 from memstudy.recipe import Corruption
+from tests.kit.sources import every_tenth, small_source
+from tests.kit.stores import store_copy, trained
+
+__all__ = ["small_source", "store_copy", "trained"]  # fixtures of the kit
 
 
 @pytest.fixture(autouse=True)
@@ -63,17 +66,6 @@ def mnist5k() -> ImageSet:
     return sources.load("mnist5k")
 
 
-def every_tenth(images: ImageSet) -> ImageSet:
-    """A tenth of an image set that is sorted by class, its classes still in equal parts."""
-    return replace(
-        images,
-        train_images=images.train_images[::10],
-        train_labels=images.train_labels[::10],
-        test_images=images.test_images[::10],
-        test_labels=images.test_labels[::10],
-    )
-
-
 @pytest.fixture(scope="session")
 def small(mnist5k: ImageSet) -> ImageSet:
     """400 images for training, 100 for testing."""
@@ -83,8 +75,3 @@ def small(mnist5k: ImageSet) -> ImageSet:
 @pytest.fixture(scope="session")
 def corrupted(small: ImageSet) -> CorruptedDataset:
     return dataset.corrupt(small, Corruption())
-
-
-from tests.study_store import small_source, trained  # noqa: E402
-
-__all__ = ["small_source", "trained"]

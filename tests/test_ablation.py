@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import json
 import math
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -535,15 +534,14 @@ class TestLayers:
 
 
 class TestRuns:
-    def chosen(self, trained: Path, tmp_path: Path) -> Selection:
-        shutil.copytree(trained, tmp_path / "runs")
-        return Store(tmp_path / "runs").select(("*-bare-s0-*",), None)
+    @pytest.fixture
+    def selection(self, store_copy: Store) -> Selection:
+        return store_copy.select(("*-bare-s0-*",), None)
 
     @pytest.mark.parametrize("labels", ["true", "noisy"])
     def test_on_training_images_nothing_ablated_is_what_training_measured(
-        self, trained: Path, tmp_path: Path, small_source: ImageSet, labels: str
+        self, selection: Selection, small_source: ImageSet, labels: str
     ) -> None:
-        selection = self.chosen(trained, tmp_path)
         what = Ablation("trunk.2", "channel", "mean", "train", labels)
         curves = ablate.ablate(selection, Workbench(torch.device("cpu")), orders=1, seed=0, what=what, epochs=[2])
         (run,) = selection.runs
@@ -562,9 +560,8 @@ class TestRuns:
         assert Ablation(unit="channel").title == "channels to 0"
 
     def test_the_command_writes_other_choices_to_files_of_their_own(
-        self, trained: Path, tmp_path: Path, small_source: ImageSet, command: Callable[..., Result]
+        self, selection: Selection, small_source: ImageSet, command: Callable[..., Result]
     ) -> None:
-        selection = self.chosen(trained, tmp_path)
         done = command("ablate", "*-bare-s0-*", "--layer", "head.2", "--clamp", "mean", "--orders", "1", "--json")
         assert done.exit_code == 0, done.output
         summary = json.loads(done.stdout)
@@ -587,14 +584,12 @@ class TestRuns:
     )
     def test_a_mistake_is_one_sentence(
         self,
-        trained: Path,
-        tmp_path: Path,
+        selection: Selection,
         small_source: ImageSet,
         command: Callable[..., Result],
         words: tuple[str, ...],
         says: str,
     ) -> None:
-        selection = self.chosen(trained, tmp_path)
         done = command("ablate", "*-bare-s0-*", *words)
         assert done.exit_code == 2
         assert says in done.stderr

@@ -22,7 +22,7 @@ from torch import Tensor
 from memstudy import analysis, models
 from memstudy.analysis.records import LARGEST
 from memstudy.randomness import torch_generator
-from tests.sentences import refused
+from tests.kit.sentences import refused
 from tests.test_imports import PACKAGE
 
 FUNCTIONS = [name for name in analysis.__all__ if not inspect.isclass(getattr(analysis, name))]

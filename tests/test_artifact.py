@@ -22,7 +22,7 @@ from memstudy.data import artifact, dataset, label_files
 from memstudy.data.artifact import KINDS, Artifact
 from memstudy.errors import MemstudyError
 from memstudy.recipe import Corruption, Recipe, Training
-from tests.sentences import refused
+from tests.kit.sentences import refused
 
 GOLDEN = {
     ("symmetric", 0.75, 0): "70cfce849cfc988a6ff8f92165e394debdad9719df3f5e7737933e3718e202e8",

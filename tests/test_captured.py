@@ -21,8 +21,8 @@ from memstudy.study.carry_out import Execution, carry_out
 from memstudy.study.fleet import Fleet
 from memstudy.training import CapturedSteps, DeviceData, Evaluation, Trainer, TrainingState, evaluate, train_epoch
 from memstudy.training.replay import Replay
-from tests.recorded import RecordedReplay
-from tests.stopping import Stop
+from tests.kit.recorded import RecordedReplay
+from tests.kit.stopping import Stop
 
 CPU = torch.device("cpu")
 METHODS = sorted(set(regularizers.REGULARIZERS.names()) - {"nobn"})

@@ -20,6 +20,8 @@ from memstudy.study import carry_out as module
 from memstudy.study.carry_out import Execution, carry_out
 from memstudy.study.interruption import Terminated
 from memstudy.study.watcher import Watcher
+from tests.kit.sources import stand_in
+from tests.kit.stores import train
 
 STEPS = 7  # an epoch: 400 images in batches of 64
 EPOCHS = 3
@@ -34,14 +36,10 @@ def recipe_of(reg="bn+do+al2", **options):
 
 
 @pytest.fixture(autouse=True)
-def _small(monkeypatch, small):
+def _small(small):
     """Every name of an image set gives the small one, but for those that are really missing."""
-    load = sources.load
-
-    def loaded(name, folder=None, download=False):
-        return small if name == "mnist5k" else load(name, folder, download)
-
-    monkeypatch.setattr(sources, "load", loaded)
+    with stand_in(small, "mnist5k"):
+        yield
 
 
 @pytest.fixture
@@ -52,9 +50,8 @@ def store(tmp_path):
 @pytest.fixture(scope="module")
 def untouched(small, tmp_path_factory):
     """The bytes of a run that nothing disturbed."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sources, "load", lambda *args: small)
-        return content(carry_out(Store(tmp_path_factory.mktemp("whole")).open(recipe_of()), CPU))
+    store = train(tmp_path_factory.mktemp("whole"), [recipe_of()], small)
+    return content(store.open(recipe_of()))
 
 
 def content(run):
@@ -240,7 +237,7 @@ def test_a_deadline_stops_after_the_epoch_that_passes_it(store, untouched, monke
 
 KILLED = """
     import os, signal, sys
-    from tests.conftest import every_tenth
+    from tests.kit.sources import every_tenth, stand_in
     from tests.test_carry_out import CPU, Counter, recipe_of
     from memstudy.data import sources
     from memstudy.store import Store
@@ -252,10 +249,9 @@ KILLED = """
             if self.steps == 17:
                 os.kill(os.getpid(), signal.SIGKILL)
 
-    images = every_tenth(sources.load("mnist5k"))
-    sources.load = lambda *args: images
     carry_out.SAVE_EVERY_SECONDS = float(sys.argv[2])
-    carry_out.carry_out(Store(__import__("pathlib").Path(sys.argv[1])).open(recipe_of()), CPU, Killer())
+    with stand_in(every_tenth(sources.load("mnist5k"))):
+        carry_out.carry_out(Store(__import__("pathlib").Path(sys.argv[1])).open(recipe_of()), CPU, Killer())
 """
 
 
@@ -343,11 +339,10 @@ def test_a_second_writer_is_refused(store):
     assert not run.exists
 
 
-def test_other_images_than_those_it_was_started_with_are_refused(store, monkeypatch, small):
+def test_other_images_than_those_it_was_started_with_are_refused(store, small):
     stopped(store.open(recipe_of()), Counter(epoch=1))
     other = replace(small, train_images=small.train_images.flip(3))
-    monkeypatch.setattr(sources, "load", lambda *args: other)
-    with pytest.raises(MemstudyError, match="was started on other images of 'mnist5k'"):
+    with stand_in(other), pytest.raises(MemstudyError, match="was started on other images of 'mnist5k'"):
         carry_out(store.open(recipe_of()), CPU)
 
 

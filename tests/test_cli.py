@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -21,9 +20,9 @@ from memstudy.cli import main
 from memstudy.cli.run import run as run_command
 from memstudy.recipe import OPTIONS
 from memstudy.regularizers import REGULARIZERS
-from memstudy.store import Store
-from memstudy.store.metrics import MEASURED
+from memstudy.store import Status, Store
 from memstudy.study import grid
+from tests.kit.runs import write_run
 
 
 @pytest.fixture
@@ -75,11 +74,7 @@ main()
 
 
 def test_a_store_is_listed_without_torch(tmp_path):
-    recipe = presets.build(epochs=2)
-    run = Store(tmp_path / "runs").open(recipe)
-    run.write_recipe()
-    run.update(status="interrupted", floor=2.2103)
-    run.append_metrics(0, dict.fromkeys(MEASURED[1:], 0.5))
+    run = write_run(tmp_path / "runs", presets.build(epochs=2), [{}], status=Status.INTERRUPTED)
     text, torch = spoken_before_torch(tmp_path, "runs")
     assert f"{run.name} interrupted    1/2" in text
     assert not torch
@@ -243,8 +238,7 @@ def test_non_finite_loss_is_a_failed_run(memstudy, tmp_path):
     assert "non-finite" in summary["failure"]
 
 
-def test_all_verbs_on_a_store(memstudy, trained, tmp_path):
-    shutil.copytree(trained, tmp_path / "runs")
+def test_all_verbs_on_a_store(memstudy, store_copy, tmp_path):
     for verb in (["svcca"], ["ablate", "--orders", "2"], ["table"], ["figures"], ["runs"]):
         plain = memstudy(*verb)
         assert plain.exit_code == 0, plain.output
@@ -260,8 +254,7 @@ def test_all_verbs_on_a_store(memstudy, trained, tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["runs"]  # nothing else was touched
 
 
-def test_named_runs_are_compared_with_each_other(memstudy, trained, tmp_path):
-    shutil.copytree(trained, tmp_path / "runs")
+def test_named_runs_are_compared_with_each_other(memstudy, store_copy):
     done = memstudy("svcca", "*-bare-s0-*", "*-bare-s1-*", "--json")
     assert done.exit_code == 0, done.output
     rows = json.loads(done.stdout)["svcca"]
@@ -270,8 +263,7 @@ def test_named_runs_are_compared_with_each_other(memstudy, trained, tmp_path):
     assert missing.exit_code == 2
 
 
-def test_damaged_checkpoint_is_named(memstudy, trained, tmp_path):
-    shutil.copytree(trained, tmp_path / "runs")
+def test_damaged_checkpoint_is_named(memstudy, store_copy, tmp_path):
     path = next((tmp_path / "runs").glob("*-bare-s0-*/checkpoints/epoch-0002.safetensors"))
     path.write_bytes(path.read_bytes()[:-1])
     done = memstudy("ablate")
@@ -370,9 +362,8 @@ def test_study_stops_at_its_time_and_continues(tmp_path, monkeypatch):
     assert Store(tmp_path / "runs").runs()[0].status == "finished"
 
 
-def test_finished_study_is_derived_again_without_training(memstudy, trained, tmp_path):
+def test_finished_study_is_derived_again_without_training(memstudy, store_copy, tmp_path):
     """All runs are there, so no process is started; tables and figures come from what is stored."""
-    shutil.copytree(trained, tmp_path / "runs")
     (tmp_path / "s.toml").write_text(
         'name = "again"\nseeds = [0, 1]\n[grid]\nreg = ["bare", "do"]\nepochs = 3\n[report]\nepochs = [0, 2]\n'
     )
@@ -384,8 +375,7 @@ def test_finished_study_is_derived_again_without_training(memstudy, trained, tmp
     }
 
 
-def test_several_studies_share_the_time_and_finished_ones_are_passed_over(memstudy, trained, tmp_path):
-    shutil.copytree(trained, tmp_path / "runs")
+def test_several_studies_share_the_time_and_finished_ones_are_passed_over(memstudy, store_copy, tmp_path):
     for name, epochs in {"a": 3, "b": 1, "c": 3}.items():  # the trained store has a's run, which is c's too
         (tmp_path / f"{name}.toml").write_text(f"[scale.lite.grid]\nepochs = {epochs}\n")
     words = ("study", "a.toml", "b.toml", "c.toml", "--scale", "lite", "--train-only", "--json", "--minutes")
@@ -399,8 +389,7 @@ def test_several_studies_share_the_time_and_finished_ones_are_passed_over(memstu
     assert json.loads(memstudy(*words, "5").stdout) == []
 
 
-def test_a_study_is_finished_only_when_all_is_derived(memstudy, trained, tmp_path):
-    shutil.copytree(trained, tmp_path / "runs")
+def test_a_study_is_finished_only_when_all_is_derived(memstudy, store_copy, tmp_path):
     for name, seed in {"a": 0, "b": 1}.items():
         text = f'seeds = [{seed}]\n[grid]\nreg = ["bare", "do"]\nepochs = 3\n[report]\nanalyses = []\n'
         (tmp_path / f"{name}.toml").write_text(text)
@@ -462,9 +451,8 @@ def test_a_signal_that_is_ignored_hides_no_other():
         signal.raise_signal(signal.SIGINT)
 
 
-def test_a_terminal_without_our_signs_gets_question_marks(trained, tmp_path):
+def test_a_terminal_without_our_signs_gets_question_marks(store_copy, tmp_path):
     """Tables hold ± and –."""
-    shutil.copytree(trained, tmp_path / "runs")
     done = process("table", cwd=tmp_path, env=os.environ | {"PYTHONIOENCODING": "ascii"})
     assert done.returncode == 0, done.stderr
     assert "?" in done.stdout
@@ -472,11 +460,8 @@ def test_a_terminal_without_our_signs_gets_question_marks(trained, tmp_path):
 
 def test_json_of_a_run_that_diverged(memstudy, tmp_path):
     """JSON has no word for infinity: it is null, and the output is valid."""
-    run = Store(tmp_path / "runs").open(presets.build(epochs=2))
-    run.write_recipe()
-    run.update(status="failed", floor=2.2103)
     infinite = {"train_cross_entropy": math.inf, "memorized": math.nan, "test_accuracy": 0.1}
-    run.append_metrics(0, dict.fromkeys(MEASURED[1:], 0.5) | infinite)
+    write_run(tmp_path / "runs", presets.build(epochs=2), [infinite], status=Status.FAILED)
     done = memstudy("runs", "--json")
     assert done.exit_code == 0, done.output
     (found,) = json.loads(done.stdout, parse_constant=pytest.fail)["runs"]

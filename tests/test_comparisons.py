@@ -32,7 +32,6 @@ from memstudy.derived.workbench import Workbench
 from memstudy.errors import MemstudyError
 from memstudy.models import Network, build
 from memstudy.randomness import torch_generator
-from memstudy.store import Store
 from memstudy.study.carry_out import Execution, carry_out
 from tests.benchmarks.bench_cca import store_noise, streamed_growth
 from tests.benchmarks.memory import in_fresh_process
@@ -46,11 +45,10 @@ def network():
 
 
 @pytest.fixture
-def store(trained, tmp_path, small_source, monkeypatch):
+def store(store_copy, tmp_path, small_source, monkeypatch):
     """A copy of the trained store, in the current directory."""
-    shutil.copytree(trained, tmp_path / "runs")
     monkeypatch.chdir(tmp_path)
-    return Store(tmp_path / "runs")
+    return store_copy
 
 
 # Layers

@@ -19,7 +19,7 @@ from memstudy.data import RULES, SOURCES
 from memstudy.models import NETWORKS
 from memstudy.regularizers import REGULARIZERS
 from memstudy.store import Store
-from tests.study_of_others import METHOD, new_process, package
+from tests.kit.others_code import METHOD, new_process, package
 
 
 @pytest.fixture(autouse=True)

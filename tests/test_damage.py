@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from memstudy import files
-from memstudy.data import artifact, sources
+from memstudy.data import artifact
 from memstudy.errors import Interrupted, MemstudyError
 from memstudy.recipe import Corruption, Recipe, Training
 from memstudy.regularizers import parse
@@ -26,7 +25,9 @@ from memstudy.store.store import problem
 from memstudy.study import carry_out as module
 from memstudy.study.carry_out import Execution, carry_out
 from memstudy.study.watcher import Watcher
-from tests.stopping import Stop
+from tests.kit.sources import stand_in
+from tests.kit.stopping import Stop
+from tests.kit.stores import copy_of
 
 EPOCHS = 4
 TRAINING = Training(epochs=EPOCHS, batch_size=50, learning_rate=0.05, momentum=0.5, checkpoints=(0, 1, 2, 3))
@@ -119,9 +120,8 @@ def killed(root: Path, recipe: Recipe, patch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def patch(small):
-    with pytest.MonkeyPatch.context() as patched:
-        part = replace(small, test_images=small.test_images[::2], test_labels=small.test_labels[::2])
-        patched.setattr(sources, "load", lambda *args: part)
+    part = replace(small, test_images=small.test_images[::2], test_labels=small.test_labels[::2])
+    with stand_in(part), pytest.MonkeyPatch.context() as patched:
         yield patched
 
 
@@ -163,8 +163,8 @@ def snapshot(run: RunDirectory) -> dict[str, bytes]:
 def test_a_damaged_run_is_continued_to_the_right_bytes_or_refused(stores, whole, tmp_path, file, damage):
     """Of a killed run: it has what was saved, and what was done since."""
     root = tmp_path / "runs"
-    shutil.copytree(stores[killed], root)
-    run, other = Store(root).open(RECIPE), Store(root).open(OTHER)
+    store = copy_of(stores[killed], root)
+    run, other = store.open(RECIPE), store.open(OTHER)
     damage(run.path / file, other.path / file)
     before, notes, refusal = snapshot(run), Notes(), None
     try:
@@ -185,8 +185,7 @@ def test_a_damaged_run_is_continued_to_the_right_bytes_or_refused(stores, whole,
 
 @pytest.mark.parametrize("end", [stopped, killed], ids=lambda end: end.__name__)
 def test_an_undamaged_run_continues(stores, whole, tmp_path, end):
-    shutil.copytree(stores[end], tmp_path / "runs")
-    run, notes = Store(tmp_path / "runs").open(RECIPE), Notes()
+    run, notes = copy_of(stores[end], tmp_path / "runs").open(RECIPE), Notes()
     assert content(carry_out(run, CPU, notes)) == whole
     said = ["epoch 2 had not been saved, and will be trained again"]
     assert notes.said == (said if end is killed else [])
@@ -208,8 +207,7 @@ def test_an_undamaged_run_continues(stores, whole, tmp_path, end):
     ],
 )
 def test_what_is_made_again_is_said(stores, whole, tmp_path, file, damage, says):
-    shutil.copytree(stores[killed], tmp_path / "runs")
-    run, notes = Store(tmp_path / "runs").open(RECIPE), Notes()
+    run, notes = copy_of(stores[killed], tmp_path / "runs").open(RECIPE), Notes()
     if file == "dynamics/loss.npy":  # a row of the epoch that is trained again
         (run.path / file).write_bytes((run.path / file).read_bytes()[:-250])
     else:
@@ -220,8 +218,7 @@ def test_what_is_made_again_is_said(stores, whole, tmp_path, file, damage, says)
 
 def test_a_store_from_before_there_were_seals_is_read_and_continued(stores, whole, tmp_path):
     """As earlier versions wrote it: no seal, no name, and only how many epochs are done in what continues it."""
-    shutil.copytree(stores[stopped], tmp_path / "runs")
-    run = Store(tmp_path / "runs").open(RECIPE)
+    run = copy_of(stores[stopped], tmp_path / "runs").open(RECIPE)
     found = run.load_resume()
     assert found is not None
     epochs, state = found
@@ -250,8 +247,8 @@ def looks(run: RunDirectory) -> list[Callable[[], object]]:
 def test_looking_at_a_damaged_finished_run_names_the_file(stores, tmp_path, file, damage):
     """Whatever needs it says so; all else is as before."""
     root = tmp_path / "runs"
-    shutil.copytree(stores[None], root)
-    path, other = (Store(root).open(recipe).path / file for recipe in (RECIPE, OTHER))
+    store = copy_of(stores[None], root)
+    path, other = (store.open(recipe).path / file for recipe in (RECIPE, OTHER))
     damage(path, other)
     said = []
     for look in looks(RunDirectory(Store(root).open(RECIPE).path)):

@@ -20,7 +20,7 @@ from memstudy.randomness import numpy_generator
 from memstudy.report import frames
 from memstudy.report.cells import starred
 from memstudy.report.differences import COLUMNS, compared, meaning, summary
-from memstudy.store import Status, Store
+from tests.kit.runs import write_run
 
 SEEDS = ("0/0", "1/0", "2/0", "3/0", "4/0")
 
@@ -114,10 +114,8 @@ def test_pairs_are_of_both_seeds():
 
 
 def test_a_run_says_both_of_its_seeds(tmp_path):
-    runs = [Store(tmp_path).open(presets.build(seed=s, corrupt_seed=c)) for s, c in ((0, 0), (0, 1), (1, 0))]
-    for run in runs:
-        run.write_recipe()
-        run.update(status=Status.RUNNING, floor=0.0)
+    seeds = ((0, 0), (0, 1), (1, 0))
+    runs = [write_run(tmp_path, presets.build(seed=seed, corrupt_seed=other)) for seed, other in seeds]
     ((_, labels),) = frames.groups(runs)
     assert labels["seeds"].tolist() == ["0/0", "0/1", "1/0"]
     (setting,) = frames.settings(runs)

@@ -6,7 +6,6 @@ import gc
 import gzip
 import hashlib
 import http.server
-import pickle
 import shutil
 import signal
 import socket
@@ -22,7 +21,7 @@ from torchvision import datasets
 
 from memstudy.data import sources, torchvision_sets
 from memstudy.errors import MemstudyError
-from tests.test_sources import idx
+from tests.kit.sources import CIFAR10, idx, write_cifar10
 
 DEBIAN = Path("/usr/share/datasets/fashion-mnist")
 FILES = [f"{name}.gz" for name in torchvision_sets.IDX]
@@ -234,7 +233,7 @@ def test_cifar_s_archive_is_unpacked_whole(site, tmp_path, monkeypatch):
     folder = tmp_path / "data"
     with pytest.raises(MemstudyError, match=r"expected 50,000 .* found images \(10, 3, 32, 32\)"):
         sources.load("cifar10", folder, download=True)
-    assert rest(folder) == ["cifar-10-batches-py", *(f"cifar-10-batches-py/{name}" for name in CIFAR)]
+    assert rest(folder) == ["cifar-10-batches-py", *(f"cifar-10-batches-py/{name}" for name in sorted(CIFAR10))]
     shutil.rmtree(folder)
     site.instead["cifar.tar.gz"] = half
     with pytest.raises(MemstudyError, match=r"CIFAR10 could not be downloaded into .*corrupted"):
@@ -242,27 +241,15 @@ def test_cifar_s_archive_is_unpacked_whole(site, tmp_path, monkeypatch):
     assert rest(folder) == []
 
 
-CIFAR = ["batches.meta", *(f"data_batch_{i}" for i in range(1, 6)), "test_batch"]
-
-
 def pack_cifar(site, folder, monkeypatch):
     """An archive of seven small files on a site, their MD5 told to torchvision."""
     batches = folder / "cifar-10-batches-py"
-    batches.mkdir(parents=True)
-    sums = {}
-    for name in CIFAR:
-        pixels = [[0] * 3072] * 2
-        content = {"label_names": []} if name == "batches.meta" else {"data": pixels, "labels": [0, 1]}
-        (batches / name).write_bytes(pickle.dumps(content))
-        sums[name] = hashlib.md5((batches / name).read_bytes()).hexdigest()
+    write_cifar10(batches, [{"data": [[0] * 3072] * 2, "labels": [0, 1]}] * 6 + [{"label_names": []}], monkeypatch)
     archive = site.folder / "cifar.tar.gz"
     with tarfile.open(archive, "w:gz") as tar:
         tar.add(batches, "cifar-10-batches-py")
     monkeypatch.setattr(datasets.CIFAR10, "url", f"{site.url}cifar.tar.gz")
     monkeypatch.setattr(datasets.CIFAR10, "tgz_md5", hashlib.md5(archive.read_bytes()).hexdigest())
-    monkeypatch.setattr(datasets.CIFAR10, "train_list", [[name, sums[name]] for name in CIFAR[1:6]])
-    monkeypatch.setattr(datasets.CIFAR10, "test_list", [["test_batch", sums["test_batch"]]])
-    monkeypatch.setitem(datasets.CIFAR10.meta, "md5", sums["batches.meta"])
 
 
 def test_the_real_fashion_mnist_is_downloaded(site, tmp_path, monkeypatch):

@@ -43,11 +43,11 @@ from memstudy.errors import Interrupted
 from memstudy.recipe import spread
 from memstudy.store import Store
 from memstudy.store.records import KINDS, MOST, Dynamics, Records, usual
-from memstudy.store.store import Selection
 from memstudy.study.carry_out import Execution, carry_out
 from memstudy.training import DeviceData, predict
-from tests.sentences import refused
-from tests.stopping import Stop
+from tests.kit.runs import select
+from tests.kit.sentences import refused
+from tests.kit.stopping import Stop
 
 CPU = torch.device("cpu")
 
@@ -254,10 +254,9 @@ def test_a_damaged_file_is_named(tmp_path, kind):
 
 
 @pytest.fixture
-def selection(trained, tmp_path):
+def selection(store_copy):
     """The study `tiny`: four recipes, two seeds, three epochs, every one kept; a copy of its own."""
-    shutil.copytree(trained, tmp_path / "runs")
-    return Store(tmp_path / "runs").select(study="tiny")
+    return store_copy.select(study="tiny")
 
 
 def test_what_is_recorded_is_what_the_kept_networks_predict(selection, small_source):
@@ -455,7 +454,7 @@ def test_without_corruption_there_is_nothing_to_tell_apart(tmp_path, small_sourc
     """And the table says so; learning and forgetting are there all the same."""
     run = Store(tmp_path).open(presets.build(corrupt=0.0, epochs=1, batch_size=8))
     carry_out(run, Execution(device="cpu"))
-    selection = Selection("some", (run,), tmp_path / "studies" / "some")
+    selection = select([run])
     study.measure(selection)
     aucs, learned = report.sheets(selection)
     assert set(aucs.cells["loss"]) == {"–"}

@@ -8,7 +8,7 @@ import pytest
 
 from memstudy.errors import QUOTED, listed, quoted, reason, unknown
 from memstudy.recipe import Corruption, Training, from_dict
-from tests.sentences import refused
+from tests.kit.sentences import refused
 from tests.test_imports import FILES, PACKAGE
 
 LONG = "9" * 389_065

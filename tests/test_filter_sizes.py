@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,14 +9,12 @@ import torch
 
 from memstudy import models, presets
 from memstudy.analysis import filter_sizes
-from memstudy.data import sources
 from memstudy.derived.filters import measure as study
 from memstudy.derived.filters import tables as report
 from memstudy.randomness import torch_generator
 from memstudy.regularizers.base import weighted_layers
 from memstudy.regularizers.loco import LocoReg, weighted_squares
-from memstudy.store import Store
-from memstudy.study.carry_out import Execution, carry_out
+from tests.kit import stores
 
 METHODS = [LocoReg(), LocoReg(eta=1.8), LocoReg(eta=1.8, mean_one=True), LocoReg(eta=1), LocoReg(eta=1.4, gamma=2)]
 
@@ -92,16 +88,13 @@ def test_rings_of_a_kernel_made_by_hand():
 @pytest.fixture(scope="module")
 def store(small, tmp_path_factory):
     """Two seeds with LOCO-Reg, one network without."""
-    root = tmp_path_factory.mktemp("store")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sources, "load", lambda name, folder=None, download=False: small)
-        for reg, seed in (("loco", 0), ("loco", 1), ("bare", 0)):
-            carry_out(Store(root).open(presets.build(reg=reg, seed=seed, epochs=1)), Execution(device="cpu"))
-    return root
+    wanted = (("loco", 0), ("loco", 1), ("bare", 0))
+    recipes = [presets.build(reg=reg, seed=seed, epochs=1) for reg, seed in wanted]
+    return stores.train(tmp_path_factory.mktemp("store"), recipes, small).root
 
 
 def test_file_and_table_of_some_runs(store, tmp_path):
-    selection = Store(shutil.copytree(store, tmp_path / "runs")).select()
+    selection = stores.copy_of(store, tmp_path / "runs").select()
     study.measure(selection)
     found = pd.read_csv(selection.path / study.SIZES)
     assert found.groupby("network")["share"].sum().tolist() == pytest.approx([1, 1])
@@ -118,7 +111,7 @@ def test_file_and_table_of_some_runs(store, tmp_path):
 
 
 def test_without_the_method_there_is_neither_file_nor_table(store, tmp_path):
-    selection = Store(shutil.copytree(store, tmp_path / "runs")).select(["*-bare-*"])
+    selection = stores.copy_of(store, tmp_path / "runs").select(["*-bare-*"])
     selection.path.mkdir(parents=True)
     (selection.path / study.SIZES).write_text("of another selection")
     study.measure(selection)

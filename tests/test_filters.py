@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import shutil
 
 import numpy as np
 import pandas as pd
@@ -311,19 +310,14 @@ def memstudy(tmp_path, monkeypatch):
     return lambda *words: CliRunner().invoke(main, ["filters", *map(str, words)])
 
 
-@pytest.fixture
-def store(trained, tmp_path):
-    return Store(shutil.copytree(trained, tmp_path / "runs"))
-
-
-def test_every_kept_network_of_a_study(memstudy, store):
+def test_every_kept_network_of_a_study(memstudy, store_copy):
     done = memstudy("--json")
     assert done.exit_code == 0, done.output
     assert done.stderr.count("published: VGG16") == 3
     summary = json.loads(done.stdout)
-    folder = store.select().path
+    folder = store_copy.select().path
     found = pd.read_csv(folder / study.FRACTIONS)
-    runs = store.select().runs
+    runs = store_copy.select().runs
     plain = found[(found["weights"] == study.TRAINED) & (found["part"] == "all")]
     assert len(plain) == len(COMPARISONS) * sum(len(run.checkpoints()) for run in runs)
     assert set(plain["kernels"]) == {20 + 1000}
@@ -346,9 +340,9 @@ def test_every_kept_network_of_a_study(memstudy, store):
     assert {row["label"] for row in summary["filters_rings"] if row["against"]} == {"al2", "do", "do+al2"}
 
 
-def test_rings_in_the_file(store):
-    run = store.select().runs[0]
-    selection = store.select([run.name])
+def test_rings_in_the_file(store_copy):
+    run = store_copy.select().runs[0]
+    selection = store_copy.select([run.name])
     study.measure(selection)
     weight = run.load_checkpoint(2)["network.trunk.3.weight"].abs().double()
     rows = pd.read_csv(selection.path / study.RINGS)
@@ -400,9 +394,9 @@ def test_weights_alone_need_no_run(memstudy, weights, tmp_path):
     }  # fmt: skip
 
 
-def test_files_beside_runs_are_made_and_made_again_alike(memstudy, store, weights):
-    name = store.select().runs[0].name
-    selection = store.select([name])
+def test_files_beside_runs_are_made_and_made_again_alike(memstudy, store_copy, weights):
+    name = store_copy.select().runs[0].name
+    selection = store_copy.select([name])
     first = memstudy(name, "--weights", weights)
     assert first.exit_code == 0, first.output
     made = {path: path.read_bytes() for path in selection.path.rglob("filters*")}
@@ -417,8 +411,8 @@ def test_files_beside_runs_are_made_and_made_again_alike(memstudy, store, weight
     assert {path: path.read_bytes() for path in selection.path.rglob("filters*")} == made
 
 
-def test_another_seed_shuffles_otherwise(store):
-    selection = store.select([store.select().runs[0].name])
+def test_another_seed_shuffles_otherwise(store_copy):
+    selection = store_copy.select([store_copy.select().runs[0].name])
     found = []
     for seed in (0, 1):
         study.measure(selection, seed=seed)
@@ -436,8 +430,8 @@ def test_every_choice_says_what_it_is(tmp_path, weights, choice):
     assert ("/ – |" in text) == (choice == "every")
 
 
-def test_a_checkpoint_of_ours_is_read_as_the_run_is(memstudy, store):
-    run = store.select().runs[0]
+def test_a_checkpoint_of_ours_is_read_as_the_run_is(memstudy, store_copy):
+    run = store_copy.select().runs[0]
     path = run.path / "checkpoints" / "epoch-0002.safetensors"
     assert set(filters.kernels(study._network(study.read(path)))[0]) == {"trunk.0.weight", "trunk.3.weight"}
 
@@ -461,8 +455,8 @@ def test_networks_with_nothing_in_them_are_left_out(memstudy, weights, tmp_path)
     assert "–" in alone.output
 
 
-def test_a_diverged_last_epoch_leaves_the_one_before_it(store, monkeypatch):
-    run = store.select().runs[0]
+def test_a_diverged_last_epoch_leaves_the_one_before_it(store_copy, monkeypatch):
+    run = store_copy.select().runs[0]
     left_out: list[str] = []
     load = type(run).load_checkpoint
 
@@ -470,7 +464,7 @@ def test_a_diverged_last_epoch_leaves_the_one_before_it(store, monkeypatch):
         return {name: value / (0 if epoch == 2 else 1) for name, value in load(self, epoch).items()}
 
     monkeypatch.setattr(type(run), "load_checkpoint", diverged)
-    selection = store.select([run.name])
+    selection = store_copy.select([run.name])
     study.measure(selection, on_left_out=left_out.append)
     assert left_out == [f"{run.name}, epoch 2 has weights that are not finite, as a network that diverged"]
     assert "After the last kept epoch (1, counted from 0)" in report.sheets(selection)[0].markdown()
@@ -504,7 +498,7 @@ def test_a_mistake_is_a_sentence(memstudy, tmp_path, words, says):
     assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_unknown_run_names_the_known_ones(memstudy, store):
+def test_unknown_run_names_the_known_ones(memstudy, store_copy):
     done = memstudy("*-bar-*")
     assert done.exit_code == 2
     assert "unknown run" in done.stderr

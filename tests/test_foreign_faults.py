@@ -10,14 +10,15 @@ import pytest
 import torch
 
 from memstudy import foreign, models, presets
-from memstudy.data import RULES, sources
+from memstudy.data import RULES
 from memstudy.errors import MemstudyError, RunFailed
 from memstudy.regularizers import REGULARIZERS
 from memstudy.store import Status, Store
 from memstudy.study.carry_out import Execution, carry_out
 from memstudy.study.fleet import Fleet
-from tests.sentences import refused
-from tests.study_of_others import METHOD, new_process, package
+from tests.kit.others_code import METHOD, new_process, package
+from tests.kit.sentences import refused
+from tests.kit.sources import stand_in
 
 CPU = Execution(device="cpu")
 MODULES = ("ourtest_method", "ourtest_fault_net")
@@ -49,10 +50,9 @@ def folder(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def store(tmp_path, monkeypatch, small):
-    load = sources.load
-    monkeypatch.setattr(sources, "load", lambda name, *rest: small if name == "mnist5k" else load(name, *rest))
-    return Store(tmp_path / "runs")
+def store(tmp_path, small):
+    with stand_in(small, "mnist5k"):
+        yield Store(tmp_path / "runs")
 
 
 def made(reg="ourtest", **others):

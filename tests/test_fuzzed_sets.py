@@ -1,7 +1,6 @@
 """Damaged files of image sets, seeded: every reader gives the set or one sentence, and nothing else escapes."""
 
 import io
-import struct
 import warnings
 import zipfile
 
@@ -11,6 +10,7 @@ from PIL import Image
 
 from memstudy.data import npz_set, sources
 from memstudy.errors import MemstudyError
+from tests.kit.sources import idx
 
 DTYPES = ["?", "i1", ">u4", "f2", "g", "c16", "S3", "U2", "O", "M8[s]", "m8[D]", "V4", [("a", "i4")], "(2,)u1"]
 SHAPES = [(), (0,), (20,), (20, 1), (8,), (4,), (20, 8, 8), (8, 8, 8, 1), (1,) * 5]
@@ -139,13 +139,10 @@ def test_damaged_image_files(tmp_path, arrays, generator):
 def test_damaged_idx_files(tmp_path, generator):
     """Of 3 images each: well formed or not, they are not MNIST's."""
 
-    def idx(*shape):
-        return bytes([0, 0, 8, len(shape)]) + struct.pack(f">{len(shape)}I", *shape) + bytes(int(np.prod(shape)))
-
     raw = tmp_path / "MNIST" / "raw"
     raw.mkdir(parents=True)
     files = {
-        f"{part}-{kind}-ubyte": idx(*shape)
+        f"{part}-{kind}-ubyte": idx(shape)
         for part in ("train", "t10k")
         for kind, shape in (("images-idx3", (3, 28, 28)), ("labels-idx1", (3,)))
     }

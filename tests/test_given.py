@@ -21,7 +21,7 @@ from memstudy.data.label_files import LabelSource, digest, read
 from memstudy.randomness import numpy_generator
 from memstudy.recipe import Corruption
 from memstudy.report import noise
-from tests.sentences import refused, saved
+from tests.kit.sentences import refused, saved
 from tests.test_own_sets import write_folder
 
 WORDS = ("circle", "Square", "star")

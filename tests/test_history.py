@@ -19,6 +19,7 @@ from memstudy.derived.similarity import measure as compare
 from memstudy.derived.similarity.plan import What
 from memstudy.derived.workbench import Workbench
 from memstudy.store import Store
+from tests.kit import stores
 
 ANALYSES = {
     "svcca": lambda runs, bench, tell: compare.compare(runs, bench, keep=KeepRule(), epochs=[1], on_pair=tell),
@@ -39,9 +40,7 @@ STUDY = "history"
 @pytest.fixture(scope="module")
 def stored(trained, tmp_path_factory):
     """A store with four runs, its derived files none; and the bytes of each analysis in one go, when asked for."""
-    root = tmp_path_factory.mktemp("history") / "runs"
-    shutil.copytree(trained, root, ignore=shutil.ignore_patterns("studies"))
-    return root, {}
+    return stores.copy_of(trained, tmp_path_factory.mktemp("history"), runs="mnist5k-*").root, {}
 
 
 @pytest.fixture(params=ANALYSES)
@@ -118,8 +117,7 @@ def test_an_interruption_in_the_middle(stored, name, whole):
 def test_a_network_that_diverged(stored, name, small_source):
     """It is left out of what is computed together, whether it was met before or not."""
     root = stored[0].with_name(f"diverged-{name}")
-    shutil.copytree(stored[0], root, ignore=shutil.ignore_patterns("studies"))
-    run = Store(root).select([CHOSEN[0]]).runs[0]
+    run = stores.copy_of(stored[0], root, runs="mnist5k-*").select([CHOSEN[0]]).runs[0]
     huge = {key: torch.full_like(value, 1e30) for key, value in run.load_checkpoint(2).items()}
     run.save_checkpoint(2, huge)  # finite, but not what it computes
     one_go = derived(root, name, range(4))

@@ -20,7 +20,7 @@ import torch
 from memstudy import analysis
 from memstudy.analysis import inputs
 from memstudy.errors import MemstudyError
-from tests.sentences import refused
+from tests.kit.sentences import refused
 from tests.test_analysis_api import USES, numbers, tensors
 
 __all__ = ["tensors"]

@@ -13,7 +13,7 @@ from memstudy import files
 from memstudy.data import given, sources
 from memstudy.data.label_columns import Kind, kind
 from memstudy.data.label_files import LabelSource, read
-from tests.sentences import refused
+from tests.kit.sentences import refused
 
 CLEAN = np.arange(60) % 6
 NOISY = np.where(np.arange(60) % 3 == 0, (CLEAN + 1) % 6, CLEAN)

@@ -24,7 +24,7 @@ from memstudy.data.given import find
 from memstudy.data.label_files import digest, read
 from memstudy.data.label_tables import READERS
 from memstudy.errors import MemstudyError
-from tests.sentences import refused, saved
+from tests.kit.sentences import refused, saved
 
 some = settings(deadline=None, derandomize=True, max_examples=60)
 many = settings(some, max_examples=300)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import json
 import math
-import shutil
 
 import numpy as np
 import pandas as pd
@@ -28,6 +27,8 @@ from memstudy.report import frames
 from memstudy.store import Store
 from memstudy.study.carry_out import Execution, carry_out
 from memstudy.training.state import build_network
+from tests.kit import stores
+from tests.kit.sources import stand_in
 from tests.test_pilcro import NETWORKS, convolutions, normal, path_counts
 
 CPU = torch.device("cpu")
@@ -378,11 +379,6 @@ def test_a_noise_that_is_none(kind, strength):
 # Runs
 
 
-@pytest.fixture
-def store(trained, tmp_path):
-    return Store(shutil.copytree(trained, tmp_path / "runs"))
-
-
 @pytest.fixture(scope="module")
 def looked_at(trained, tmp_path_factory):
     """The store's study after `memstudy landscape`, and what that printed."""
@@ -390,19 +386,16 @@ def looked_at(trained, tmp_path_factory):
 
     from memstudy.cli import main
 
-    root = shutil.copytree(trained, tmp_path_factory.mktemp("looked") / "runs")
-    done = CliRunner().invoke(main, ["landscape", "--runs-dir", str(root), "--images", "40", "--json"])
+    store = stores.copy_of(trained, tmp_path_factory.mktemp("looked") / "runs")
+    done = CliRunner().invoke(main, ["landscape", "--runs-dir", str(store.root), "--images", "40", "--json"])
     assert done.exit_code == 0, done.output
-    return Store(root).select(), json.loads(done.stdout)
+    return store.select(), json.loads(done.stdout)
 
 
 @pytest.fixture(scope="module", autouse=True)
 def _small_source(small):
     """As the fixture `small_source`, for a whole module."""
-    from memstudy.data import sources
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sources, "load", lambda name, folder=None, download=False: small)
+    with stand_in(small):
         yield
 
 
@@ -490,9 +483,9 @@ def test_a_second_time_computes_nothing_and_changes_nothing(looked_at, monkeypat
     assert {name: (selection.path / name).read_bytes() for name in before} == before
 
 
-def test_a_diverged_network_is_left_out_and_named(store, monkeypatch):
-    run = store.select().runs[0]
-    selection = store.select([run.name])
+def test_a_diverged_network_is_left_out_and_named(store_copy, monkeypatch):
+    run = store_copy.select().runs[0]
+    selection = store_copy.select([run.name])
     told: list[str] = []
     load = type(run).load_checkpoint
 
@@ -510,8 +503,8 @@ def test_a_diverged_network_is_left_out_and_named(store, monkeypatch):
     assert {path.stem for path in report.draw(selection)} == {"landscape", "landscape_flatness"}
 
 
-def test_what_cannot_be_predicted_is_measured_and_named(store, monkeypatch):
-    selection = store.select([store.select().runs[0].name])
+def test_what_cannot_be_predicted_is_measured_and_named(store_copy, monkeypatch):
+    selection = store_copy.select([store_copy.select().runs[0].name])
     told: list[str] = []
 
     def refuse(network, shape):
@@ -549,11 +542,11 @@ def test_the_label_names_the_options_that_differ(tmp_path):
     assert frames.named(runs[1], runs[:2]) == "pilcro"
 
 
-def test_some_epochs_are_chosen_and_the_last_is_always_among_them(command, store):
-    name = store.select().runs[0].name
+def test_some_epochs_are_chosen_and_the_last_is_always_among_them(command, store_copy):
+    name = store_copy.select().runs[0].name
     done = command("landscape", name, "--images", "10", "--epochs", "0")
     assert done.exit_code == 0, done.output
-    flat = pd.read_csv(store.select([name]).path / study.FLATNESS)
+    flat = pd.read_csv(store_copy.select([name]).path / study.FLATNESS)
     assert set(flat["epoch"]) == {study.INITIAL, 0, 2}
     done = command("landscape", name, "--epochs", "first")
     assert done.exit_code == 2
@@ -624,7 +617,7 @@ def test_many_labels_have_panels_of_their_own_with_bare_in_all():
     assert "gray: bare" in " ".join(figure.get_suptitle().split())
 
 
-def test_few_images_are_a_sentence_and_nothing_is_written(command, store, tmp_path):
+def test_few_images_are_a_sentence_and_nothing_is_written(command, store_copy, tmp_path):
     before = sorted(tmp_path.rglob("*"))
     done = command("landscape", "--images", "9")
     assert done.exit_code == 2

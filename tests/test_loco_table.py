@@ -13,38 +13,22 @@ from scipy.stats import ttest_ind, ttest_rel
 from memstudy import presets
 from memstudy.papers.loco_reg import tables as loco
 from memstudy.report import published
-from memstudy.store import Status, Store
-from memstudy.store.metrics import MEASURED
-from memstudy.store.store import Selection
-from tests.study_store import first_epochs
+from tests.kit.runs import first_epochs, select, write_run
 
 ACCURACY = {1.0: (0.80, 0.81, 0.82), 1.4: (0.900, 0.911, 0.919), 1.8: (0.80, 0.82, 0.81)}
 LAMBDA = 0.0005
 
 
-def write(root, recipe, accuracy):
-    """A run with this test accuracy after each epoch."""
-    run = Store(root).open(recipe)
-    with run.lock():
-        run.write_recipe()
-        run.update(status=Status.RUNNING, floor=0.0)
-        for epoch in range(2):
-            run.append_metrics(epoch, dict.fromkeys(MEASURED[1:], 0.5) | {"test_accuracy": accuracy})
-    return run
-
-
 @pytest.fixture
 def selection(tmp_path):
-    """Runs whose metrics are written by hand: the table does not ask how they came about."""
-
     def make(accuracies=ACCURACY, weight=LAMBDA, reg="loco", **options):
         runs = []
         for eta, values in accuracies.items():
             for seed, value in enumerate(values):
                 own = {"eta": eta, "weight": weight}
                 recipe = presets.build(reg=reg, options={"loco": own}, seed=seed, epochs=2, **options)
-                runs.append(write(tmp_path, recipe, value))
-        return Selection("some", tuple(runs), tmp_path / "studies" / "some")
+                runs.append(write_run(tmp_path, recipe, [{"test_accuracy": value}] * 2))
+        return select(runs)
 
     return make
 
@@ -124,8 +108,7 @@ def test_a_run_that_stopped_early_is_shown_and_not_compared(selection):
 def test_other_settings_are_not_compared(selection):
     one = selection({1.0: (0.80, 0.81, 0.82)}, network="smallnet")
     other = selection({1.4: (0.90, 0.91, 0.92)}, network="vgg16")
-    both = Selection("both", (*one.runs, *other.runs), one.path)
-    (sheet,) = loco.sheets(both)
+    (sheet,) = loco.sheets(select(one.runs, other.runs))
     assert sheet is not None
     assert sheet.values["p"].isna().all()
 
@@ -138,7 +121,7 @@ def test_eta_goes_down_and_lambda_across(selection):
         for network, reg in (("vgg16", "bn+loco"), ("resnet18", "loco"))
     ]
     runs = [run for part in parts for run in part.runs]
-    (sheet,) = loco.sheets(Selection("all", tuple(runs), parts[0].path))
+    (sheet,) = loco.sheets(select(runs))
     assert list(sheet.cells.columns) == ["data set", "network", "η", "γ", "n", "λ = 0.0005", "λ = 0.002"]
     found = list(zip(sheet.cells["network"], sheet.cells["η"], strict=True))
     assert found == [("resnet18", "1"), ("resnet18", "1.4"), ("vgg16, bn", "1"), ("vgg16, bn", "1.4")]

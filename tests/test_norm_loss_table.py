@@ -14,9 +14,7 @@ from memstudy.papers.norm_loss import figures as norm_loss_figures
 from memstudy.papers.norm_loss import tables as norm_loss
 from memstudy.papers.norm_loss.runs import errors, usual
 from memstudy.report import published
-from memstudy.store import Status, Store
-from memstudy.store.metrics import MEASURED
-from memstudy.store.store import Selection
+from tests.kit.runs import select, write_run
 
 ACCURACIES = (0.90, 0.92, 0.91)
 PAPER = {"network": "resnet110", "dataset": "cifar10"}
@@ -24,21 +22,16 @@ EPOCHS = 2
 
 
 def writer(root):
-    """Runs whose metrics are written by hand: tables and figures do not ask how they came about."""
-
     def add(reg, accuracies=ACCURACIES, epochs=EPOCHS, **options):
         runs = []
         for seed, value in enumerate(accuracies):
             recipe = presets.build(reg=reg, seed=seed, epochs=EPOCHS, **({"corrupt": 0.0} | options))
-            run = Store(root).open(recipe)
-            with run.lock():
-                run.write_recipe()
-                run.update(status=Status.RUNNING, floor=0.0)
-                for epoch in range(epochs):
-                    row = dict.fromkeys(MEASURED[1:], 0.0) | {"test_accuracy": value * (epoch + 1) / EPOCHS}
-                    losses = {"train_cross_entropy": 0.1**epoch, "test_cross_entropy": 1.0 + seed}
-                    run.append_metrics(epoch, row | losses)
-            runs.append(run)
+            measured = [
+                {"test_accuracy": value * (epoch + 1) / EPOCHS}
+                | {"train_cross_entropy": 0.1**epoch, "test_cross_entropy": 1.0 + seed}
+                for epoch in range(epochs)
+            ]
+            runs.append(write_run(root, recipe, measured))
         return runs
 
     return add
@@ -47,12 +40,6 @@ def writer(root):
 @pytest.fixture
 def add(tmp_path):
     return writer(tmp_path)
-
-
-def select(*runs):
-    """A selection of lists of runs."""
-    chosen = [run for some in runs for run in some]
-    return Selection("some", tuple(chosen), chosen[0].path.parent / "studies" / "some")
 
 
 def of(reg, **options):

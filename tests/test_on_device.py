@@ -16,7 +16,7 @@ from torch.utils._pytree import tree_leaves
 from memstudy import presets, regularizers
 from memstudy.regularizers import Regularizer
 from memstudy.training import DeviceData, Evaluation, Trainer, TrainingState, capturable
-from tests.recorded import WAITS
+from tests.kit.recorded import WAITS
 
 META = torch.device("meta")
 METHODS = sorted(set(regularizers.REGULARIZERS.names()) - {"nobn"})

@@ -12,7 +12,7 @@ from memstudy import options, presets
 from memstudy.errors import MemstudyError
 from memstudy.options import option
 from memstudy.recipe import OPTIONS, chosen
-from tests.sentences import refused
+from tests.kit.sentences import refused
 
 
 @dataclass(frozen=True)

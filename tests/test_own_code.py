@@ -9,7 +9,6 @@ import torch
 
 from memstudy import foreign, presets, recipe
 from memstudy.analysis.keep import parse_keep
-from memstudy.data import sources
 from memstudy.derived.ablation.measure import ablate
 from memstudy.derived.export import cleanlab
 from memstudy.derived.landscape.measure import landscapes
@@ -22,8 +21,9 @@ from memstudy.store import state as states
 from memstudy.study.carry_out import Execution, carry_out
 from memstudy.study.executor import carry_out_all
 from memstudy.study.watcher import Watcher
-from tests.sentences import refused
-from tests.study_of_others import LAYERS, METHOD, NET, new_process, package
+from tests.kit.others_code import LAYERS, METHOD, NET, new_process, package
+from tests.kit.sentences import refused
+from tests.kit.sources import stand_in
 
 CPU = Execution(device="cpu")
 MODULES = ("ourtest_net", "ourtest_layers", "ourtest_pkg", "ourtest_method")
@@ -31,9 +31,9 @@ POINTS = "[memstudy.regularizers]\nourtest = ourtest_method:Small\n"
 
 
 @pytest.fixture(autouse=True)
-def _small(monkeypatch, small):
-    load = sources.load
-    monkeypatch.setattr(sources, "load", lambda name, *rest: small if name == "mnist5k" else load(name, *rest))
+def _small(small):
+    with stand_in(small, "mnist5k"):
+        yield
 
 
 @pytest.fixture

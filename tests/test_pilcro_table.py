@@ -12,9 +12,7 @@ import pytest
 from memstudy import presets
 from memstudy.derived.landscape import measure as study
 from memstudy.papers.pilcro import tables as pilcro
-from memstudy.store import Status, Store
-from memstudy.store.metrics import MEASURED
-from memstudy.store.store import Selection
+from tests.kit.runs import select, write_run
 
 SLOW, FAST, NEVER = (0.1, 0.41, 0.62, 0.71), (0.5, 0.62, 0.7, 0.9), (0.1, 0.1, 0.1, 0.1)
 
@@ -28,14 +26,8 @@ def make(tmp_path):
         for reg, share, seed, accuracies in wanted:
             own = {"pilcro": {"share": share}} if "pilcro" in reg else None
             recipe = presets.build(reg=reg, options=own, seed=seed, epochs=len(accuracies), **options)
-            run = Store(tmp_path).open(recipe)
-            with run.lock():
-                run.write_recipe()
-                run.update(status=Status.RUNNING, floor=0.0)
-                for epoch, accuracy in enumerate(accuracies):
-                    run.append_metrics(epoch, dict.fromkeys(MEASURED[1:], 0.0) | {"test_accuracy": accuracy})
-            runs.append(run)
-        return Selection("some", tuple(runs), tmp_path / "studies" / "some")
+            runs.append(write_run(tmp_path, recipe, [{"test_accuracy": accuracy} for accuracy in accuracies]))
+        return select(runs)
 
     return made
 
@@ -149,7 +141,7 @@ def test_each_pair_and_each_share_has_its_row(make):
 def test_other_settings_have_their_own_tables(make):
     one = make(*BOTH)
     other = make(*BOTH[:3], lr=0.5)
-    both = looked_at(Selection("some", (*one.runs, *other.runs), one.path))
+    both = looked_at(select(one.runs, other.runs))
     sheets = pilcro.sheets(both)
     assert [sheet.name for sheet in sheets] == ["pilcro", "pilcro_speed", "pilcro-2", "pilcro_speed-2"]
     assert "lr 0.5" in sheets[2].title

@@ -16,7 +16,7 @@ from memstudy.store import RunDirectory, Store
 from memstudy.study.carry_out import Execution, carry_out
 from memstudy.training import DeviceData, Placement, TrainingState, placement
 from memstudy.training.placement import LAYOUTS, usual_threads
-from tests.stopping import Stop
+from tests.kit.stopping import Stop
 
 CPU, META = torch.device("cpu"), torch.device("meta")
 STUDY = """

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -32,7 +31,7 @@ from memstudy.randomness import torch_generator
 from memstudy.store import RunDirectory, Store
 from memstudy.store.store import Selection
 from memstudy.training import TrainingState
-from tests.sentences import refused
+from tests.kit.sentences import refused
 
 Sides = tuple[Tensor, Tensor, Tensor, Tensor]
 
@@ -135,10 +134,9 @@ def test_mistakes_are_answered_in_a_sentence() -> None:
 
 
 @pytest.fixture
-def selection(trained: Path, tmp_path: Path, small_source: ImageSet) -> Selection:
+def selection(store_copy: Store, small_source: ImageSet) -> Selection:
     """One run without AL2 and one with it, of a copy of the trained store."""
-    shutil.copytree(trained, tmp_path / "runs")
-    return Store(tmp_path / "runs").select(("*-bare-s0-*", "*75-al2-s0-*"), None)
+    return store_copy.select(("*-bare-s0-*", "*75-al2-s0-*"), None)
 
 
 @pytest.fixture

@@ -16,7 +16,8 @@ from memstudy.cli.progress import Bar, Clock, RunProgress, StudyProgress
 from memstudy.errors import Interrupted
 from memstudy.store import Store
 from memstudy.study.carry_out import Execution, carry_out
-from tests.stopping import Stop
+from tests.kit.runs import write_run
+from tests.kit.stopping import Stop
 
 METRICS = {"test_accuracy": 0.9312, "train_cross_entropy": 2.2134, "memorized": 0.123}
 BAR = "[━╸ ]"  # without colors, what is to be done is blank
@@ -39,9 +40,8 @@ def drawn(bar: Bar) -> str:
 
 @pytest.fixture
 def run(tmp_path):
-    run = Store(tmp_path).open(presets.build("al2"))  # 701 epochs
-    run.update(status="running", floor=2.2103, sessions=[{"from_epoch": 0, "threads": 1}])
-    return run
+    sessions = [{"from_epoch": 0, "threads": 1}]
+    return write_run(tmp_path, presets.build("al2"), floor=2.2103, sessions=sessions)  # 701 epochs
 
 
 @pytest.fixture

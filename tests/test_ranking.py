@@ -23,9 +23,8 @@ from memstudy.derived.ranking import tables as ranking
 from memstudy.derived.ranking.methods import _words, groups
 from memstudy.recipe import Corruption
 from memstudy.regularizers import label
-from memstudy.store import Status, Store
-from memstudy.store.metrics import MEASURED
 from memstudy.store.store import Selection
+from tests.kit.runs import write_run
 
 EPOCHS = 2
 FINAL = {
@@ -43,13 +42,8 @@ def write_runs(root, final, epochs=EPOCHS, **options):
     for (reg, rate), values in final.items():
         for seed, value in enumerate(values):
             recipe = presets.build(reg=reg, corrupt=rate, seed=seed, epochs=EPOCHS, **options)
-            run = Store(root).open(recipe)
-            with run.lock():
-                run.write_recipe()
-                run.update(status=Status.RUNNING, floor=0.0)
-                for epoch in range(epochs):
-                    run.append_metrics(epoch, metrics(value + 5 * (epoch == 0), rate, seed))
-            runs.append(run)
+            measured = [metrics(value + 5 * (epoch == 0), rate, seed) for epoch in range(epochs)]
+            runs.append(write_run(root, recipe, measured))
     return tuple(runs)
 
 
@@ -75,7 +69,7 @@ def select(usual, tmp_path):
 
 
 def metrics(accuracy, rate, seed):
-    return dict.fromkeys(MEASURED[1:], 1.0) | {
+    return {
         "train_activation_loss": 0.1 + seed,
         "test_accuracy": accuracy / 100,
         "clean_accuracy": 0.9,

@@ -10,7 +10,6 @@ import copy
 import json
 import math
 import random
-import shutil
 import tomllib
 from collections import Counter
 from collections.abc import Callable
@@ -24,7 +23,6 @@ import torch
 
 from memstudy import recipe as recipes
 from memstudy.analysis import filter_sizes, filters
-from memstudy.data import sources
 from memstudy.derived import columns as derived
 from memstudy.derived.workbench import NotFinite, Workbench
 from memstudy.errors import MemstudyError
@@ -35,7 +33,9 @@ from memstudy.store.run import checkpoint_name
 from memstudy.study import grid
 from memstudy.study.carry_out import Execution, carry_out
 from memstudy.training import Placement, TrainingState
-from tests.stopping import Stop
+from tests.kit.sources import stand_in
+from tests.kit.stopping import Stop
+from tests.kit.stores import copy_of
 from tests.test_damage import RECIPE
 
 TRIES = 200
@@ -119,8 +119,7 @@ def only_sentences(tries: int, attempt: Callable[[random.Random], object]) -> Co
 @pytest.fixture(scope="module")
 def original(small, tmp_path_factory):
     """A run that was stopped after two epochs."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sources, "load", lambda *args: small)
+    with stand_in(small):
         run = Store(tmp_path_factory.mktemp("store")).open(RECIPE)
         with pytest.raises(MemstudyError):
             carry_out(run, Execution(device="cpu"), Stop(1))
@@ -130,8 +129,7 @@ def original(small, tmp_path_factory):
 @pytest.fixture
 def run(original, tmp_path):
     """A copy of it, in a store."""
-    shutil.copytree(original.path, tmp_path / "runs" / original.name)
-    return RunDirectory(tmp_path / "runs" / original.name)
+    return RunDirectory(copy_of(original.path.parent, tmp_path / "runs").root / original.name)
 
 
 def test_state(run):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,8 +19,8 @@ from memstudy.derived.columns import read
 from memstudy.derived.similarity import digest as comparison
 from memstudy.derived.similarity import figures as similarity
 from memstudy.derived.similarity.plan import began, is_twin, kind, plan, relation, start
-from memstudy.store import Store
 from memstudy.training.state import build_network
+from tests.kit import stores
 
 RESULTS = Path(__file__).parents[1] / "studies" / "results"
 
@@ -29,9 +28,8 @@ RESULTS = Path(__file__).parents[1] / "studies" / "results"
 @pytest.fixture(scope="module")
 def quick(tmp_path_factory):
     """The committed quick study, of whose networks the comparisons are kept; a copy of its own."""
-    root = tmp_path_factory.mktemp("relations") / "store"
-    shutil.copytree(RESULTS / "store", root)
-    return Store(root).select(study="quick")
+    store = stores.copy_of(RESULTS / "store", tmp_path_factory.mktemp("relations") / "store")
+    return store.select(study="quick")
 
 
 # What the words mean
@@ -170,14 +168,13 @@ def test_rows_of_an_earlier_version_are_pooled_no_more(quick):
     assert set(comparison.digest(part, quick.runs)["relation"]) == {"twin", "seed", "past", "control"}
 
 
-def test_named_runs_of_equal_and_other_seeds_are_two_blocks(command, trained, small_source, tmp_path):
+def test_named_runs_of_equal_and_other_seeds_are_two_blocks(command, store_copy, small_source):
     """The issue's own case, `memstudy svcca` of bare and dropout at two seeds: nothing is pooled anywhere."""
-    shutil.copytree(trained, tmp_path / "runs")
     words = ("svcca", "*-bare-s*", "*-do-s*", "--epochs", "2")
     done = command(*words, "--json")
     assert done.exit_code == 0, done.output
     digest: Any = pd.DataFrame(json.loads(done.stdout)["svcca"]).set_index(["relation", "a", "b"]).sort_index()
-    (folder,) = (tmp_path / "runs" / "studies").glob("selection-*")
+    (folder,) = (store_copy.root / "studies").glob("selection-*")
     rows = pd.read_csv(folder / "svcca.csv")
     seeds = [rows[side].str.extract(r"-s(\d+)-")[0] for side in ("run_a", "run_b")]
     between = rows[rows["relation"].map(kind) == "pair"]

@@ -18,7 +18,7 @@ from memstudy import files, presets
 from memstudy.analysis import ablation
 from memstudy.analysis.keep import parse_keep
 from memstudy.cli import pipeline
-from memstudy.data import artifact, sources, transitions
+from memstudy.data import artifact, transitions
 from memstudy.derived.ablation import figures as ablation_figures
 from memstudy.derived.ablation import measure as ablate
 from memstudy.derived.similarity import digest as comparison
@@ -33,16 +33,15 @@ from memstudy.report.saving import save
 from memstudy.report.summary import run_summary
 from memstudy.report.verdict import verdict, verdict_text
 from memstudy.store import Store
-from memstudy.store.run import RunDirectory, run_name
-from tests.sentences import Sentences
-from tests.study_store import first_epochs
+from memstudy.store.run import RunDirectory
+from tests.kit import stores
+from tests.kit.runs import first_epochs, write_run
+from tests.kit.sentences import Sentences
 
 
 @pytest.fixture(scope="module")
 def store(trained, tmp_path_factory):
-    root = tmp_path_factory.mktemp("report") / "runs"
-    shutil.copytree(trained, root)
-    return Store(root)
+    return stores.copy_of(trained, tmp_path_factory.mktemp("report") / "runs")
 
 
 @pytest.fixture(scope="module")
@@ -51,23 +50,19 @@ def setting(store):
     return only
 
 
-@pytest.fixture
-def paper_store(store, tmp_path):
+@pytest.fixture(scope="module")
+def paper_store(store, tmp_path_factory):
     """Runs of the paper's recipe with metrics copied from ours: 701 epochs of MNIST are not for a test.
 
     The numbers are not the paper's; what is tested is where the published ones are put.
     """
-    rows = store.select().runs[0].metrics()
-    paper = Store(tmp_path / "paper")
+    first, *_ = store.select().runs[0].metrics().drop(columns="epoch").to_dict("records")
+    root = tmp_path_factory.mktemp("paper")
     for reg in ("bare", "al2"):
-        recipe = presets.build("al2", reg=reg)
-        run = RunDirectory(paper.root / run_name(recipe), recipe)
-        (run.path / "checkpoints").mkdir(parents=True)
-        run.write_recipe()
-        run.update(status="finished", floor=2.2103)
+        run = write_run(root, presets.build("al2", reg=reg), [first] * 701, floor=2.2103)
         run.save_checkpoint(700, {"x": torch.zeros(1)})
-        rows.iloc[[0] * 701].assign(epoch=range(701)).to_csv(run.path / "metrics.csv", index=False)
-    return paper
+        run.finish()
+    return Store(root)
 
 
 def test_published_table_is_complete():
@@ -196,12 +191,9 @@ def test_ablation_table(store, setting, small_source):
 
 
 def test_versions_of_one_regularizer_do_not_share_a_table(store, small_source, tmp_path):
-    from memstudy.study.carry_out import Execution, carry_out
-
-    shutil.copytree(store.root, tmp_path / "runs")
-    both = Store(tmp_path / "runs")
+    both = stores.copy_of(store.root, tmp_path / "runs")
     slow = presets.build(reg="al2", epochs=3, options={"al2": {"initial": 0.5}})
-    carry_out(both.open(slow), Execution(device="cpu"))
+    stores.train(both.root, [slow], small_source)
     found = settings(both.select(study="all").runs)
     assert len(found) == 2
     for setting in found:
@@ -258,13 +250,7 @@ def artifact_floor(run):
 @pytest.fixture(scope="module")
 def clean_store(small, tmp_path_factory):
     """One run without corruption."""
-    from memstudy.study.carry_out import Execution, carry_out
-
-    store = Store(tmp_path_factory.mktemp("clean") / "runs")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sources, "load", lambda name, folder=None, download=False: small)
-        carry_out(store.open(presets.build(corrupt=0, epochs=2)), Execution(device="cpu"))
-    return store
+    return stores.train(tmp_path_factory.mktemp("clean"), [presets.build(corrupt=0, epochs=2)], small)
 
 
 def test_without_corruption_there_is_no_memorization_figure_and_no_floor(clean_store):
@@ -315,16 +301,8 @@ def test_numbers_of_other_runs_are_not_drawn(store, small_source):
 @pytest.fixture(scope="module")
 def two_versions(store, small, tmp_path_factory):
     """The study's runs of seed 0, and AL2 with another option."""
-    from memstudy.study.carry_out import Execution, carry_out
-
-    both = Store(tmp_path_factory.mktemp("versions") / "runs")
-    for path in store.root.glob("*-s0-*"):
-        shutil.copytree(path, both.root / path.name)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sources, "load", lambda name, folder=None, download=False: small)
-        other = presets.build(reg="al2", epochs=3, options={"al2": {"initial": 0.5}})
-        carry_out(both.open(other), Execution(device="cpu"))
-    return both
+    both = stores.copy_of(store.root, tmp_path_factory.mktemp("versions"), runs="*-s0-*")
+    return stores.train(both.root, [presets.build(reg="al2", epochs=3, options={"al2": {"initial": 0.5}})], small)
 
 
 def test_settings_are_compared_apart(two_versions, small_source):
@@ -383,8 +361,7 @@ def test_the_command_s_epochs_go_before_the_kept_ones(store):
 
 
 def test_tables_name_what_is_not_finished_or_missing(store, tmp_path):
-    shutil.copytree(store.root, tmp_path / "runs")
-    copied = Store(tmp_path / "runs")
+    copied = stores.copy_of(store.root, tmp_path / "runs")
     run = copied.select().runs[0]
     checksums = {name: digest for name, digest in run.state()["checksums"].items() if name != "metrics.csv"}
     run.update(status="interrupted", checksums=checksums)
@@ -427,8 +404,7 @@ def test_words_and_truths_among_options_are_no_numbers(setting, monkeypatch):
 
 
 def test_verdict_follows_the_floor(store, tmp_path):
-    shutil.copytree(store.root, tmp_path / "runs")
-    run = next(run for run in Store(tmp_path / "runs").runs() if "-bare-s0" in run.name)
+    run = next(run for run in stores.copy_of(store.root, tmp_path / "runs").runs() if "-bare-s0" in run.name)
     assert verdict(run).first_below_floor is None
     run.update(floor=99.0)
     assert verdict(run).first_below_floor == 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,16 +12,15 @@ from click.testing import CliRunner
 from memstudy import files
 from memstudy.cli import main, pipeline
 from memstudy.regularizers import label
-from memstudy.store import Store, records
+from memstudy.store import records
 from memstudy.study.grid import TABLES
-from tests.sentences import Sentences, refused
+from tests.kit import stores
+from tests.kit.sentences import Sentences, refused
 
 
 @pytest.fixture(scope="module")
 def store(trained, tmp_path_factory):
-    root = tmp_path_factory.mktemp("selections") / "runs"
-    shutil.copytree(trained, root)
-    return Store(root)
+    return stores.copy_of(trained, tmp_path_factory.mktemp("selections") / "runs")
 
 
 @pytest.fixture
@@ -103,8 +101,7 @@ def test_figures_of_a_table_that_is_no_longer_asked_for_go(store, tmp_path):
 
 def test_a_damaged_run_is_damaged_for_tables_too(store, tmp_path):
     """What `memstudy runs` says of it is what `memstudy table` says."""
-    shutil.copytree(store.root, tmp_path / "runs")
-    copied = Store(tmp_path / "runs")
+    copied = stores.copy_of(store.root, tmp_path / "runs")
     run = copied.select().runs[0]
     content = (run.path / "metrics.csv").read_text()
     (run.path / "metrics.csv").write_text(content.replace("0.", "0.1", 1))
@@ -126,8 +123,7 @@ def test_a_damaged_run_is_damaged_for_tables_too(store, tmp_path):
 
 
 def test_a_run_without_a_kept_network_is_named_among_the_missing(store, tmp_path):
-    shutil.copytree(store.root, tmp_path / "runs")
-    copied = Store(tmp_path / "runs")
+    copied = stores.copy_of(store.root, tmp_path / "runs")
     run = copied.select().runs[0]
     run.update(status="interrupted", checksums={})
     assert copied.select(study="tiny").missing == (run.name,)
@@ -136,9 +132,8 @@ def test_a_run_without_a_kept_network_is_named_among_the_missing(store, tmp_path
 # Whole studies
 
 
-def test_a_study_says_what_does_not_apply_and_keeps_nothing_of_an_earlier_selection(memstudy, trained, tmp_path):
+def test_a_study_says_what_does_not_apply_and_keeps_nothing_of_an_earlier_one(memstudy, store_copy, tmp_path):
     """Two methods and a ranking of three; before it, the same study with other tables and analyses."""
-    shutil.copytree(trained, tmp_path / "runs")
     study = 'name = "again"\n[grid]\nreg = ["bare", "do"]\nepochs = 3\n[report]\nepochs = [2]\n'
     (tmp_path / "s.toml").write_text(study + 'analyses = ["dynamics"]\ntables = ["table1"]\n')
     first = memstudy("study", "s.toml")
@@ -147,7 +142,7 @@ def test_a_study_says_what_does_not_apply_and_keeps_nothing_of_an_earlier_select
     assert {"table1.md", "dynamics.md"} <= {path.name for path in (folder / "tables").iterdir()}
     by_hand = folder / "figures" / "probe.png"
     by_hand.write_bytes(b"of these runs")
-    pipeline._remove_earlier(Store(tmp_path / "runs").select(study="again"), [])
+    pipeline._remove_earlier(store_copy.select(study="again"), [])
     assert by_hand.is_file()  # runs and report are the same
     (tmp_path / "s.toml").write_text(study + 'analyses = []\ntables = ["ranking"]\n')
     done = memstudy("study", "s.toml", "--json")
@@ -162,15 +157,12 @@ def test_a_study_says_what_does_not_apply_and_keeps_nothing_of_an_earlier_select
     assert "accuracy.png" in written
 
 
-def test_an_analysis_that_cannot_be_made_does_not_keep_the_others_from_it(memstudy, trained, tmp_path):
+def test_an_analysis_that_cannot_be_made_does_not_keep_the_others_from_it(memstudy, store_copy, tmp_path):
     """Exit code 2, and everything else is there. The damage is a kept network's."""
-    shutil.copytree(trained, tmp_path / "runs")
     (tmp_path / "s.toml").write_text(
         'name = "again"\n[grid]\nreg = ["bare", "do"]\nepochs = 3\n[report]\nanalyses = ["filters", "dynamics"]\n'
     )
-    run = next(
-        run for run in Store(tmp_path / "runs").runs() if run.recipe.seed == 0 and not run.recipe.regularizers
-    )
+    run = next(run for run in store_copy.runs() if run.recipe.seed == 0 and not run.recipe.regularizers)
     path = run.path / "checkpoints" / "epoch-0001.safetensors"
     path.write_bytes(path.read_bytes()[:-1])
     done = memstudy("study", "s.toml", "--json")
@@ -182,7 +174,7 @@ def test_an_analysis_that_cannot_be_made_does_not_keep_the_others_from_it(memstu
     assert summary["dynamics"]
     assert any(path.endswith("table1.md") for path in summary["tables"])
     assert "epoch-0001.safetensors" in done.stderr.splitlines()[-1]
-    assert not Store(tmp_path / "runs").is_derived("again")
+    assert not store_copy.is_derived("again")
 
 
 def test_a_run_whose_records_are_left_off_by_size_says_so_at_the_start(memstudy, monkeypatch, tmp_path):

@@ -1,11 +1,9 @@
 """Image sets: the embedded one is what it says, the others explain themselves when missing or damaged."""
 
 import gzip
-import math
 import os
 import pickle
 import socket
-import struct
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +14,7 @@ from torchvision import datasets
 
 from memstudy.data import SOURCES, class_names, embedded, own, sources, torchvision_sets
 from memstudy.errors import MemstudyError
+from tests.kit.sources import idx, write_cifar10
 
 FILES = {
     "train-images-idx3-ubyte": (60_000, 28, 28),
@@ -186,11 +185,6 @@ def test_a_data_directory_that_cannot_be_one_is_told(tmp_path, name):
 
 
 # Damaged files. They hold zeros: no image of them is looked at.
-
-
-def idx(shape, kind=8):
-    """An IDX file's header and its content, all zeros."""
-    return struct.pack(f">HBB{len(shape)}I", 0, kind, len(shape), *shape) + bytes(math.prod(shape))
 
 
 def write_raw(folder, **replaced):
@@ -425,20 +419,9 @@ def test_cifar10_from_a_copy_and_from_batches_are_the_same_but_for_the_note(tmp_
 
 def write_batches(folder, images, monkeypatch):
     """CIFAR-10's six files of 10,000 images and the one of names."""
-    folder.mkdir()
     parts = [*zip(images.train_images.split(10_000), images.train_labels.split(10_000), strict=True)]
     contents = [
         {"data": pixels.flatten(1).numpy(), "labels": labels.tolist()}
         for pixels, labels in (*parts, (images.test_images, images.test_labels))
     ]
-    names = [f"data_batch_{i}" for i in range(1, 6)] + ["test_batch"]
-    sums = []
-    for name, content in (
-        *zip(names, contents, strict=True),
-        ("batches.meta", {"label_names": [*images.class_names]}),
-    ):
-        (folder / name).write_bytes(pickle.dumps(content))
-        sums.append([name, datasets.utils.calculate_md5(folder / name)])
-    monkeypatch.setattr(datasets.CIFAR10, "train_list", sums[:5])
-    monkeypatch.setattr(datasets.CIFAR10, "test_list", sums[5:6])
-    monkeypatch.setitem(datasets.CIFAR10.meta, "md5", sums[6][1])
+    write_cifar10(folder, [*contents, {"label_names": [*images.class_names]}], monkeypatch)

@@ -20,6 +20,7 @@ from memstudy.store import RunDirectory, Status, Store
 from memstudy.store.metrics import MEASURED
 from memstudy.store.run import run_name
 from memstudy.store.store import problem
+from tests.kit.runs import write_run
 
 TRAINING = Training(epochs=3, batch_size=64, learning_rate=0.05, momentum=0.5)
 RECIPE = Recipe(training=TRAINING, dataset="mnist5k", regularizers=parse("bn+al2"))
@@ -47,11 +48,8 @@ def run(store):
 
 def made(store, recipe=RECIPE, epochs=2):
     """A run that was interrupted after some epochs."""
-    run = store.open(recipe)
-    run.write_recipe()
-    run.update(status=Status.INTERRUPTED, floor=2.2103)
+    run = write_run(store.root, recipe, [METRICS] * epochs, status=Status.INTERRUPTED, floor=2.2103)
     for epoch in range(epochs):
-        run.append_metrics(epoch, METRICS)
         run.save_checkpoint(epoch, TENSORS)
     run.save_resume(epochs, TENSORS)
     return run

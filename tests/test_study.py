@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import shutil
 from collections import Counter
 from dataclasses import fields
 
@@ -22,17 +21,15 @@ from memstudy.derived.similarity import measure as compare
 from memstudy.derived.similarity import plan as comparisons
 from memstudy.derived.workbench import NotFinite, Workbench
 from memstudy.errors import MemstudyError
-from memstudy.store import Store
-from tests.study_store import small_recipes
+from tests.kit.stores import small_recipes
 
 VARIANCE = parse_keep("variance:0.99")
 
 
 @pytest.fixture
-def store(trained, tmp_path, small_source):
-    """A copy of the trained store that a test may change."""
-    shutil.copytree(trained, tmp_path / "runs")
-    return Store(tmp_path / "runs")
+def store(store_copy, small_source):
+    """A copy of the trained store, whose images are at hand."""
+    return store_copy
 
 
 @pytest.fixture

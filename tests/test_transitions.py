@@ -17,7 +17,7 @@ from hypothesis.extra import numpy as npst
 from memstudy.data import transitions
 from memstudy.data.class_names import CIFAR10, CIFAR100, CLOTHES, SUPERCLASSES
 from memstudy.errors import MemstudyError
-from tests.sentences import refused, saved
+from tests.kit.sentences import refused, saved
 
 some = settings(deadline=None, derandomize=True, max_examples=60)
 

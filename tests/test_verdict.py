@@ -16,41 +16,31 @@ from memstudy.data.given import Given
 from memstudy.errors import MemstudyError
 from memstudy.recipe import Corruption
 from memstudy.report.verdict import verdict, verdict_text
-from memstudy.store import Store
+from memstudy.store import Status, Store
+from tests.kit.runs import write_run
 
 EPOCHS = 10
+EARLY = {"test_accuracy": 0.9, "clean_accuracy": 0.9, "memorized": 0.01, "recovered": 0.9, "other": 0.09}
 
 
 @pytest.fixture
 def write(tmp_path, mnist5k):
     """Write a run of 4,000 MNIST images whose last epoch measured so and so."""
 
-    def write(last, losses, corruption=None, given=None, predicted=None, images=mnist5k, status="finished"):
+    def write(last, losses, corruption=None, given=None, predicted=None, images=mnist5k, status=Status.FINISHED):
         corruption = corruption or Corruption()
         data = dataset.corrupt(images, corruption, given)
         recipe = replace(presets.build(epochs=EPOCHS), corruption=corruption)
-        run = Store(tmp_path).open(recipe)
-        shutil.rmtree(run.path, ignore_errors=True)
-        run.write_recipe()
-        run.update(status=status, failure="the loss is nan", floor=data.floor, dynamics=predicted is not None)
-        run.save_labels(artifact.content(data))
-        for epoch, loss in enumerate(losses):
-            if predicted is not None:
-                blank = np.zeros(len(data.mask), dtype=np.float16)
-                row = {"loss": blank, "margin": blank, "prediction": predicted.astype(np.uint8), "el2n": blank}
-                run.records.write(epoch, row)
-            early = {
-                "test_accuracy": 0.9,
-                "clean_accuracy": 0.9,
-                "memorized": 0.01,
-                "recovered": 0.9,
-                "other": 0.09,
-            }
-            values = last if epoch == len(losses) - 1 else early
-            others = {"train_cross_entropy": loss, "test_cross_entropy": 0.5, "train_activation_loss": 0.1}
-            run.append_metrics(epoch, values | others)
-        if status == "finished":
-            run.finish()
+        shares = [EARLY] * (len(losses) - 1) + [last]
+        measured = [{"train_cross_entropy": loss} | row for loss, row in zip(losses, shares, strict=False)]
+        records = []
+        if predicted is not None:
+            blank = np.zeros(len(data.mask), dtype=np.float16)
+            row = {"loss": blank, "margin": blank, "prediction": predicted.astype(np.uint8), "el2n": blank}
+            records = [row] * len(losses)
+        labels, state = artifact.content(data), {"failure": "the loss is nan", "floor": data.floor}
+        shutil.rmtree(Store(tmp_path).open(recipe).path, ignore_errors=True)
+        run = write_run(tmp_path, recipe, measured, status=status, labels=labels, records=records, **state)
         return run, data
 
     return write
@@ -252,14 +242,14 @@ def test_a_network_that_answers_always_the_same_has_learned_nothing(write, mnist
 
 
 def test_a_run_that_failed_says_so_and_how_far_it_came(write):
-    run, _ = write(shares(0.1, 0.8), [2.3] * 4, status="failed")
+    run, _ = write(shares(0.1, 0.8), [2.3] * 4, status=Status.FAILED)
     text = verdict_text(run)
     assert text.startswith("after 4 of 10 epochs: ")
     assert "it failed: the loss is nan." in text
 
 
 def test_a_run_without_an_epoch_has_no_verdict(write):
-    run, _ = write({}, [], status="interrupted")
+    run, _ = write({}, [], status=Status.INTERRUPTED)
     with pytest.raises(MemstudyError, match="no finished epoch"):
         verdict(run)
 
@@ -282,7 +272,7 @@ def test_floor_and_epochs_are_the_same_wherever_a_run_speaks(command, small_sour
 
 
 def test_the_floor_of_a_run_of_an_earlier_version_is_that_of_its_labels_too(write):
-    run, data = write(shares(0.1, 0.8), [2.0] * EPOCHS, status="interrupted")
+    run, data = write(shares(0.1, 0.8), [2.0] * EPOCHS, status=Status.INTERRUPTED)
     assert (run.floor, run.expected_floor) == (data.floor, data.floor)
     run.update(floor=2.2103, realized_floor=2.1978)
     assert (run.floor, run.expected_floor) == (2.1978, 2.2103)

@@ -1,0 +1,10 @@
+"""What several tests need: runs, stores, image sets, others' code, refusals. No test is in here.
+
+- `runs`: runs with metrics written by hand, selections of them, a run cut short
+- `stores`: small studies trained on real images, and copies of them to change
+- `sources`: small image sets in the place of whole ones, files that torchvision takes for the real ones
+- `others_code`: a user's network and a package that registers regularizers, loaded as by a new process
+- `sentences`: what a refusal is, and what would be printed
+- `stopping`: Ctrl-C after a chosen epoch
+- `recorded`: CUDA graphs without CUDA
+"""
