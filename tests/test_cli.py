@@ -155,12 +155,12 @@ def test_recipe_file_is_the_same_run(memstudy, tmp_path):
 
 
 MISTAKES = [
-    (["run", "--reg", "al3"], "did you mean al2"),
+    (["run", "--reg", "al3"], "'--reg': unknown regularizer 'al3': did you mean al2"),
     (["run", "--reg", "do+do"], "twice"),
     (["run", "--reg", ""], "unknown regularizer"),
-    (["run", "--preset", "quik"], "did you mean quick"),
-    (["run", "--network", "smalnet"], "did you mean smallnet"),
-    (["run", "--noise", "symetric"], "did you mean symmetric"),
+    (["run", "--preset", "quik"], "'--preset': unknown preset 'quik': did you mean quick"),
+    (["run", "--network", "smalnet"], "'--network' / '--arch': unknown network 'smalnet': did you mean smallnet"),
+    (["run", "--noise", "symetric"], "'--noise': unknown corruption rule 'symetric': did you mean symmetric"),
     (["run", "--corrupt", "75"], "0.75"),
     (["run", "--corrupt", "-0.1"], "between 0 and 1"),
     (["run", "--corrupt", "nan"], "finite"),

@@ -339,7 +339,10 @@ def test_seeds_may_be_counted_as_on_the_command_line(tmp_path):
         ("sedes = [0]", "did you mean seeds"),
         ("[grid]\nregs = ['bare']", "did you mean reg"),
         ("[grid]\nreg = ['al3']", "did you mean al2"),
-        ("[grid]\ncorrupt = 75", "0.75"),
+        ("[grid]\ncorrupt = 75", "study.toml: corrupt must be a fraction .*0.75"),
+        ("[grid]\nlr = [0.1, 0]", "study.toml: lr must be a finite number above 0, not 0"),
+        ("[grid]\nmilestones = 30", "study.toml: milestones must be a list of whole numbers"),
+        ("[grid]\ncheckpoints = 2.5", "study.toml: checkpoints must be how many to keep"),
         ("[report]\nepoch = [1]", "did you mean epochs"),
         ("grid = 3", "must be a table"),
         *(
@@ -398,5 +401,7 @@ def test_missing_file(tmp_path):
 
 @pytest.mark.parametrize("value", ["3", "true", "[3]", "['bare', 1.5]"])
 def test_regularizers_that_are_no_text_are_told(tmp_path, value):
-    with pytest.raises(MemstudyError, match=r"^reg must be names of regularizers joined by \+, such as 'bn\+al2'"):
+    with pytest.raises(
+        MemstudyError, match=r"study\.toml: reg must be names of regularizers joined by \+, such as 'bn\+al2'"
+    ):
         grid.read(written(tmp_path, f"[grid]\nreg = {value}\n"))

@@ -1,6 +1,7 @@
-"""What a shell completes: names of one kind each, given the command line so far and what the name begins with.
+"""Names of each kind: all that a shell completes, and whether one is known, which may then be told before a run.
 
-Looked for at every press of the Tab key, so torch is not imported.
+The former are given the command line so far and what the name begins with, at every press of the Tab key: torch is
+not imported. The latter raise a MemstudyError that suggests the nearest names.
 """
 
 from __future__ import annotations
@@ -22,11 +23,27 @@ def presets(context: click.Context, begun: str) -> list[str]:
     return list(PRESETS)
 
 
+def preset(name: str) -> str:
+    """One of them."""
+    from memstudy.presets import get
+
+    get(name)
+    return name
+
+
 def regularizers(context: click.Context, begun: str) -> list[str]:
     """Names of regularizers, of other packages too, and `bare`."""
     from memstudy.regularizers import BARE, REGULARIZERS
 
     return [BARE, *REGULARIZERS.names()]
+
+
+def regularizer(text: str) -> str:
+    """One of them, or several joined by +."""
+    from memstudy.regularizers import checked
+
+    checked(text)
+    return text
 
 
 def networks(context: click.Context, begun: str) -> list[str]:
@@ -36,11 +53,25 @@ def networks(context: click.Context, begun: str) -> list[str]:
     return NETWORKS.names()
 
 
+def network(name: str) -> str:
+    """One of them, or one with a colon."""
+    from memstudy.models import known
+
+    return known(name)
+
+
 def rules(context: click.Context, begun: str) -> list[str]:
     """Names of corruption rules."""
     from memstudy.data import RULES
 
     return RULES.names()
+
+
+def rule(name: str) -> str:
+    """One of them."""
+    from memstudy.data import RULES
+
+    return RULES.check(name)
 
 
 def data_sets(context: click.Context, begun: str) -> list[str]:

@@ -47,13 +47,13 @@ data_dir = click.option(
 )
 data = composed(data_dir, click.option("--download", is_flag=True, help="Fetch the image set if it is missing."))
 DATASET = Name("dataset", names.data_sets, paths=True)
-FILE_OR_DATASET = Name("dataset", names.data_sets, paths=True, kind=Path)
+FILE_OR_DATASET = Name("dataset", names.data_sets, paths=True, read=Path)
 RUN, STUDY = Name("run", names.runs), Name("study", names.studies)
-STUDY_FILE = Name("file", names.study_files, paths=True, kind=Path)
+STUDY_FILE = Name("file", names.study_files, paths=True, read=Path)
 _TYPES: dict[str, click.ParamType] = {
     "dataset": DATASET,
-    "network": Name("network", names.networks),
-    "noise": Name("rule", names.rules),
+    "network": Name("network", names.networks, read=names.network),
+    "noise": Name("rule", names.rules, read=names.rule),
     "matrix": Matrix(),
     "labels": click.Path(path_type=Path),
     "checkpoints": CountOrList("how many to spread over the run (10) or epochs (0,50,99)"),
@@ -85,7 +85,7 @@ def _of_recipe(key: str) -> Callable[[Command], Command]:
 
 preset = click.option(
     "--preset",
-    type=Name("preset", names.presets),
+    type=Name("preset", names.presets, read=names.preset),
     default="quick",
     show_default=True,
     help="quick, or al2 for the paper's protocol.",
@@ -93,7 +93,7 @@ preset = click.option(
 regularizers = composed(
     click.option(
         "--reg",
-        type=Name("regularizers", names.regularizers, joined="+"),
+        type=Name("regularizers", names.regularizers, joined="+", read=names.regularizer),
         default="bare",
         show_default=True,
         help="bare, or bn, nobn, do, wd, al2, loco, normloss, pilcro (our reconstruction), wn, pbwn, oni, olm, "

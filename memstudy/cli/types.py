@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 from click.shell_completion import CompletionItem
@@ -110,21 +110,22 @@ class Positive(Read):
         raise MemstudyError(f"it must be a finite number above 0, not {quoted(text)}.")
 
 
-class Threads(click.IntRange):
+class Threads(Read):
     """A number of threads, or `auto`."""
 
     name = "threads"
-
-    def __init__(self) -> None:
-        super().__init__(1)
 
     def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
         """For --help."""
         return "N|auto"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+    def read(self, text: str) -> int | Literal["auto"]:
         """A whole number from 1 on, or the word as it is."""
-        return value if value == "auto" else super().convert(value, param, ctx)
+        if text == "auto":
+            return "auto"
+        if not text.isdecimal() or int(text) < 1:
+            raise MemstudyError(f"it must be auto, or a whole number of at least 1, not {quoted(text)}.")
+        return int(text)
 
 
 class Setting(Read):
@@ -159,11 +160,10 @@ class Matrix(Read):
         return [CompletionItem(incomplete, type="file")]
 
 
-class Name(click.ParamType):
-    """A text that a shell completes from the names that `known` finds; checked where the name is looked up.
+class Name(Read):
+    """A name that a shell completes from those that `known` finds, and that `read` checks where it can.
 
-    `joined` is a mark between several names in one text. With `paths` a path may stand instead of a name. `kind`
-    is what commands take.
+    `joined` is a mark between several names in one text. With `paths` a path may stand instead of a name.
     """
 
     def __init__(
@@ -172,13 +172,13 @@ class Name(click.ParamType):
         known: Callable[[click.Context, str], Iterable[str]],
         joined: str = "",
         paths: bool = False,
-        kind: Callable[[str], Any] = str,
+        read: Callable[[str], Any] = str,
     ) -> None:
-        self.name, self.known, self.joined, self.paths, self.kind = name, known, joined, paths, kind
+        self.name, self.known, self.joined, self.paths, self.read_name = name, known, joined, paths, read
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Unchecked."""
-        return self.kind(value)
+    def read(self, text: str) -> Any:
+        """What commands take."""
+        return self.read_name(text)
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         """Nothing raises: a key that is pressed in a shell is not the place to say what is wrong in a store."""

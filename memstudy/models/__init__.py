@@ -8,6 +8,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from memstudy.errors import MemstudyError, unknown
 from memstudy.registry import Registry
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from memstudy.models.dropout import Dropout
     from memstudy.models.network import Network
 
-__all__ = ["NETWORKS", "Dropout", "Network", "build", "check", "code"]
+__all__ = ["NETWORKS", "Dropout", "Network", "build", "check", "code", "known"]
 
 NETWORKS = Registry(
     "network",
@@ -32,6 +33,16 @@ NETWORKS = Registry(
     },
 )
 _LATER = dict.fromkeys(("build", "check", "code"), "building") | {"Dropout": "dropout", "Network": "network"}
+
+
+def known(name: str) -> str:
+    """Return a name that is registered, or has a colon, as those from elsewhere do; a MemstudyError for others."""
+    if ":" not in name and name not in NETWORKS.names():
+        raise MemstudyError(
+            f"{unknown('network', name, NETWORKS.names())} torchvision:NAME is any of torchvision's classifiers, "
+            "package.module:function a network of your own."
+        )
+    return name
 
 
 def __getattr__(name: str) -> Any:

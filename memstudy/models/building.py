@@ -8,17 +8,15 @@ from typing import Any
 
 import torch
 
-from memstudy.errors import MemstudyError, quoted, unknown
+from memstudy.errors import MemstudyError, quoted
 from memstudy.foreign import Code
-from memstudy.models import NETWORKS
+from memstudy.models import NETWORKS, known
 from memstudy.models.initialization import global_draws_from
 from memstudy.models.network import Network
 from memstudy.models.own import own_builder, own_code
 from memstudy.models.torchvision_models import PREFIX, torchvision_builder
 
 Builder = Callable[..., Network]
-
-OTHERS = "torchvision:NAME is any of torchvision's classifiers, package.module:function a network of your own"
 
 
 def check(name: str) -> str:
@@ -28,9 +26,7 @@ def check(name: str) -> str:
     """
     if ":" in name:
         _builder(name)
-    elif name not in NETWORKS.names():
-        raise MemstudyError(f"{unknown('network', name, NETWORKS.names())} {OTHERS}.")
-    return name
+    return known(name)
 
 
 def build(

@@ -110,6 +110,8 @@ def read(
         recipes = [
             recipe for seed in seeds for grid in grids for recipe in _recipes(preset, grid, options, seed, given)
         ]
+    except MemstudyError as error:
+        raise MemstudyError(f"{path}: {error}") from error
     except (TypeError, AttributeError, ValueError, OverflowError) as error:
         raise MemstudyError(f"{path} does not describe a study: {reason(error)}.") from error
     if not recipes:
