@@ -89,7 +89,7 @@ OURS = {
     "int(self.value) if self.name == 'fixed' else self.value",
 }  # fmt: skip
 """What no user gave."""
-RECORDED = {"study/code.py", "registry.py", "models/own.py"}
+RECORDED = {"store/code.py", "registry.py", "models/own.py"}
 """Where a name is a key in a record, which must not be shortened."""
 
 

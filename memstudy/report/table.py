@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 
 from memstudy import files
+from memstudy.errors import quoted
 
 MATH = {
     "±": r"\pm", "×": r"\times", "·": r"\cdot", "²": "^2", "√": r"\surd", "≤": r"\le", "≥": r"\ge", "−": "-",
@@ -47,7 +48,7 @@ class Table:
     def __post_init__(self) -> None:
         for name in filter(None, (*self.words, self.group)):
             if name not in self._headings:
-                raise ValueError(f"the table {self.name} has no column {name!r}, only {self._headings}")
+                raise ValueError(f"the table {self.name} has no column {quoted(name)}, only {self._headings}")
 
     def markdown(self) -> str:
         """A GitHub table under its title, with the notes below."""
