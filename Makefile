@@ -1,6 +1,7 @@
 # memstudy: everything runs from here. `make figures` and `make test` set up on their own.
 #
 #   make figures    train the quick study on real MNIST images, write tables and figures to runs/studies/quick
+#   make results    every committed table and figure again, from the stored runs: studies/results
 #   make test       lint, type-check, test (CPU, minutes)
 #   make test-all   the slow tests too
 #   make gpu        on a machine with a GPU: its tests, the benchmarks, the next minutes of the papers' studies
@@ -20,7 +21,7 @@ endif
 .PHONY: help setup figures calibration results test test-all lint bench gpu clean
 
 help:
-	@sed -n 's/^# \{0,1\}//p' Makefile | head -6
+	@sed -n 's/^# \{0,1\}//p' Makefile | head -7
 
 setup: $(READY)
 
@@ -38,14 +39,9 @@ figures: $(READY)
 calibration: $(READY)
 	$(PY) -m memstudy study studies/calibration.toml
 
-# Copy what a study derived to where it is kept in the repository: make results STUDY=quick (FIGURES='norm_loss*')
-STUDY ?= quick
-RESULTS ?= studies/results/$(STUDY)
-FIGURES ?= *
-results:
-	mkdir -p $(RESULTS)
-	cp runs/studies/$(STUDY)/tables/* runs/studies/$(STUDY)/figures/$(FIGURES).png $(RESULTS)/
-	cp $(wildcard $(addprefix runs/studies/$(STUDY)/,svcca.csv ablation_areas.csv)) $(RESULTS)/ 2> /dev/null || true
+# All of them, or of one study: make results STUDY=quick
+results: $(READY)
+	$(PY) -m tests.results $(STUDY)
 
 lint: $(READY)
 	$(PY) -m ruff format --check .
