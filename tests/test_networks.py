@@ -706,7 +706,7 @@ def test_a_recipe_names_any_network(name, tmp_path):
 
 @pytest.mark.parametrize("name", ["a/b:c", "a b:c", "a\\b", "a:b\n", "", "[a]", "^"])
 def test_a_recipe_s_network_is_a_plain_name(name):
-    with pytest.raises(MemstudyError, match=r"^the network must be a name of letters, digits, '\.', ':', '-' and"):
+    with pytest.raises(MemstudyError, match=r"^network must be a name of letters, digits, '\.', ':', '-' and"):
         presets.build(network=name)
 
 
