@@ -13,7 +13,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from memstudy import regularizers
-from memstudy.data import transitions
 from memstudy.errors import MemstudyError, quoted, unknown
 from memstudy.recipe import OPTIONS, Corruption, OptionValue, Recipe, Training, spread
 
@@ -121,7 +120,7 @@ def _corruption(base: Corruption, **given: Any) -> Corruption:
 
 def _check_corruption(corruption: Corruption) -> None:
     """Each rule has what it needs, and nothing that it would ignore."""
-    from memstudy.data import RULES
+    from memstudy.data import RULES, transitions
 
     name, rule = corruption.rule, RULES.get(corruption.rule)
     if rule.rate and corruption.rate is None:

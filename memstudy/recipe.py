@@ -217,12 +217,12 @@ class Recipe:
 
     training: Training
     dataset: str = option(
-        "mnist5k, digits (embedded), mnist, fashion, cifar10, cifar100(-coarse), or your own: name or path.",
+        "Image set, such as mnist5k (embedded) or cifar10; 'memstudy data list' lists them. Or your own: name or "
+        "path.",
         checker=_word,
     )
     network: str = option(
-        "smallnet, alexnet, vgg16, resnet18, resnet50, resnet110, wrn28-10, densenet121, mobilenet, "
-        "torchvision:NAME, or your own package.module:function.",
+        "{names}, torchvision:NAME, or your own package.module:function.",
         "smallnet",
         checker=partial(_word, also=".:"),
     )

@@ -133,6 +133,7 @@ def test_another_package_s_regularizer(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(tmp_path))
     new_process("methods")
     assert completed("run", "--reg", "do+s") == ["do+small"]
+    assert "olm, small;" in " ".join(CliRunner().invoke(main, ["run", "--help"]).output.split())
     monkeypatch.undo()
     new_process("methods")
 

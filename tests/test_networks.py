@@ -7,6 +7,7 @@ from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any
 
+import click
 import pytest
 import torch
 import torchvision
@@ -715,7 +716,7 @@ def test_the_command_line_knows_it_by_two_names():
 
     (option,) = [option for option in run.params if option.name == "network"]
     assert option.opts == ["--network", "--arch"]
-    help_text = getattr(option, "help", "")
+    _, help_text = option.get_help_record(click.Context(run)) or ("", "")
     assert all(name in help_text for name in [*NETWORKS.names(), "torchvision:NAME", "package.module:function"])
 
 

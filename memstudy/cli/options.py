@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from memstudy.cli import names
-from memstudy.cli.types import CountOrList, Declared, EpochList, Matrix, Name, Setting, Threads
+from memstudy.cli.types import CountOrList, Declared, EpochList, Matrix, Name, NamingOption, Setting, Threads
 from memstudy.errors import MemstudyError
 from memstudy.recipe import OPTIONS
 
@@ -76,6 +76,7 @@ def _of_recipe(key: str) -> Callable[[Command], Command]:
     return click.option(
         *flags,
         key,
+        cls=NamingOption,
         type=bool if declared.kind is bool else _TYPES.get(key) or Declared(declared),
         is_flag=declared.kind is bool,
         default=None,
@@ -85,19 +86,20 @@ def _of_recipe(key: str) -> Callable[[Command], Command]:
 
 preset = click.option(
     "--preset",
+    cls=NamingOption,
     type=Name("preset", names.presets, read=names.preset),
     default="quick",
     show_default=True,
-    help="quick, or al2 for the paper's protocol.",
+    help="{names}; al2 is the paper's protocol.",
 )
 regularizers = composed(
     click.option(
         "--reg",
+        cls=NamingOption,
         type=Name("regularizers", names.regularizers, joined="+", read=names.regularizer),
         default="bare",
         show_default=True,
-        help="bare, or bn, nobn, do, wd, al2, loco, normloss, pilcro (our reconstruction), wn, pbwn, oni, olm, "
-        "joined by +.",
+        help="{names}; several are joined by +. pilcro is our reconstruction.",
     ),
     click.option(
         "--set", "settings", type=Setting(), multiple=True, metavar="REG.OPTION=VALUE", help="As al2.advance=3."

@@ -191,6 +191,21 @@ class Name(Read):
         return [CompletionItem(incomplete, type="file")] if self.paths else []
 
 
+class NamingOption(click.Option):
+    """An option for a `Name`. In the place of `{names}` in its help stand all that there are, when it is shown."""
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        """For --help."""
+        if not (isinstance(self.type, Name) and self.help and "{names}" in self.help):
+            return super().get_help_record(ctx)
+        written = self.help
+        self.help = written.format(names=", ".join(self.type.known(ctx, "")))
+        try:
+            return super().get_help_record(ctx)
+        finally:
+            self.help = written
+
+
 def _whole_numbers(text: str) -> tuple[int, ...]:
     """Of a text with commas; none if any is no whole number."""
     try:
