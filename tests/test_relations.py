@@ -153,7 +153,7 @@ def test_the_map_of_runs_has_a_panel_for_each(quick):
     cells = {(row["began"], frozenset((row["a"], row["b"]))): row["svcca"] for row in data.to_dict("records")}
     pair = frozenset(("bare", "do"))
     assert cells["same seed", pair] > 1.4 * cells["other seed", pair]
-    committed = pd.read_csv(RESULTS / "quick" / "svcca.csv")
+    committed = pd.read_csv(quick.path / "svcca.csv")
     assert set(committed["relation"]) == {
         "twin", "seed", "past", "control", "grid: same seed", "grid: other seed"
     }  # fmt: skip
