@@ -1,9 +1,9 @@
 """The contract: what every regularizer keeps on every network, in training, resumed, and in evaluation.
 
 Each case is a network, a combination of regularizers, and four real images of as few pixels as the network takes:
-the laws are about bits and gradients, not about learning. Every regularizer on smallNet, and every network with
-the methods that touch features, weights and images, always run (gradients and strength 0 on the quicker networks);
-the whole cross product is `slow`: minutes on one core.
+the laws are about bits and gradients, not about learning. COSTS says what a case costs, and so which always run:
+every regularizer on the small networks, and every network that is not large with the methods that touch features,
+weights and images. The whole cross product is `slow`: minutes on one core.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import itertools
 import math
 from dataclasses import dataclass, replace
+from enum import IntEnum
 from functools import lru_cache
 from typing import Any, ClassVar
 
@@ -80,14 +81,11 @@ USERS = {"norms": FilterNorms, "images": ImageGradients, "forgetful": Forgetful,
 USER_NETWORK = f"{__name__}:own"
 THEIRS = "torchvision:resnet18"
 BORN_WITHOUT = ["smallnet", "alexnet", "vgg16", USER_NETWORK]  # batch normalization
-EVERY_NETWORK = [*NETWORKS.names(), THEIRS, USER_NETWORK]
 LAWFUL = [*REGULARIZERS.names(), "norms", "images"]
 REPARAMETRIZING = ["wn", "pbwn", "oni", "olm"]  # of which a network can have one
 PENALIZING = ["al2", "loco", "normloss", "pilcro", "norms", "images"]
 ARCHITECTURAL = ["bn", "nobn", "do"]
 PENALTIES = "al2+loco+normloss+pilcro"  # on features, on weights twice, on images
-HEAVY = ["alexnet", "resnet50", "wrn28-10"]  # more than 20 million weights
-TOO_LONG = [(network, "oni") for network in HEAVY]  # up to 10¹³ operations a step
 
 OPTIONS: dict[str, dict[str, Any]] = {
     "al2": {"initial": 0.5},  # the default shows nothing in two steps
@@ -126,14 +124,37 @@ def refused(network, reg):
     return None
 
 
-EVERY_PAIR = [*itertools.product(EVERY_NETWORK, LAWFUL)]
+class Cost(IntEnum):
+    """What it costs to try a network with regularizers, and so which laws `make test` tries on the two."""
+
+    QUICK = 0  # all
+    USUAL = 1  # all but the dearest: the gradient, and strength 0
+    SLOW = 2  # none; `make test-all` tries all
+    TOO_LONG = 3  # none, as `make test-all`
+
+
+NETWORK_COSTS = {
+    "smallnet": Cost.QUICK, USER_NETWORK: Cost.QUICK, "mobilenet": Cost.QUICK, "resnet110": Cost.QUICK,
+    "vgg16": Cost.USUAL, "resnet18": Cost.USUAL, "densenet121": Cost.USUAL, THEIRS: Cost.USUAL,
+    "alexnet": Cost.SLOW, "resnet50": Cost.SLOW, "wrn28-10": Cost.SLOW,  # more than 20 million weights
+}  # fmt: skip
+
+
+def cost(network, reg):
+    """A network's own cost for what is tried on each; all of it on the small ones; else slow."""
+    if NETWORK_COSTS[network] is Cost.SLOW and reg == "oni":
+        return Cost.TOO_LONG  # up to 10¹³ operations a step
+    shown = network in ("smallnet", USER_NETWORK) or (network, reg) == ("mobilenet", "nobn") or reg == PENALTIES
+    return NETWORK_COSTS[network] if shown else Cost.SLOW
+
+
+EVERY_PAIR = [*itertools.product(NETWORK_COSTS, LAWFUL)]
 REFUSED = [pair for pair in EVERY_PAIR if refused(*pair)]
-SMALL = [pair for pair in EVERY_PAIR if pair[0] in ("smallnet", USER_NETWORK) and pair not in REFUSED]
-LIGHT = [("smallnet", "bare"), *SMALL, ("mobilenet", "nobn")]
-LIGHT += [(network, PENALTIES) for network in EVERY_NETWORK]
-USUAL = [pair for pair in LIGHT if pair[0] not in HEAVY]
-QUICK = [pair for pair in USUAL if pair[0] not in ("vgg16", "resnet18", "densenet121")]
-SLOW = [pair for pair in EVERY_PAIR if pair not in [*REFUSED, *LIGHT, *TOO_LONG] and pair[1] not in USERS]
+COSTS = {
+    (network, reg): cost(network, reg)
+    for network, reg in [("smallnet", "bare"), *itertools.product(NETWORK_COSTS, [*LAWFUL, PENALTIES])]
+    if (network, reg) not in REFUSED and not (cost(network, reg) is Cost.SLOW and reg in USERS)
+}
 
 
 class Case:
@@ -209,12 +230,18 @@ def named(pair):
     return f"{pair[0].rpartition(':')[2] if pair[0] == USER_NETWORK else pair[0]}-{pair[1]}"
 
 
-def cases(name, which=lambda network, names: True, always=USUAL):
-    """Parametrize a law by those pairs that satisfy `which`; all but some are slow."""
-    found = [(network, reg) for network, reg in [*LIGHT, *SLOW] if which(network, regularizers.names(reg))]
-    marks = [() if pair in always else pytest.mark.slow for pair in found]
-    argvalues = [pytest.param(pair, id=named(pair), marks=mark) for pair, mark in zip(found, marks, strict=True)]
-    return pytest.mark.parametrize(name, argvalues, indirect=["trained"] if name == "trained" else [])
+def cases(name, which=lambda network, names: True, most=Cost.USUAL):
+    """Parametrize a law by those pairs that satisfy `which`; what costs more than `most` is slow."""
+    found = [
+        pytest.param(pair, id=named(pair), marks=() if cost <= most else pytest.mark.slow)
+        for pair, cost in COSTS.items()
+        if cost is not Cost.TOO_LONG and which(pair[0], regularizers.names(pair[1]))
+    ]
+    return pytest.mark.parametrize(name, found, indirect=["trained"] if name == "trained" else [])
+
+
+def is_large(network):
+    return NETWORK_COSTS[network] is Cost.SLOW
 
 
 def by_layers_alone(names):
@@ -290,7 +317,7 @@ def is_one_of(found, expected):
     return any(found == pytest.approx(value, rel=1e-4, abs=2e-5) for value in expected)
 
 
-@cases("pair", lambda network, names: network not in HEAVY or not by_layers_alone(names), always=QUICK)
+@cases("pair", lambda network, names: not (is_large(network) and by_layers_alone(names)), most=Cost.QUICK)
 def test_the_gradient_is_that_of_the_objective(pair):
     """Against differences along a random direction; without the penalties it is another, so they are seen."""
     case = Case(*pair)
@@ -386,7 +413,7 @@ def test_evaluation_knows_weights_alone(trained):
 # Strength 0, and what stands for it
 
 
-@cases("pair", lambda network, names: names and set(names) <= set(WEAKEST), always=QUICK)
+@cases("pair", lambda network, names: names and set(names) <= set(WEAKEST), most=Cost.QUICK)
 def test_at_strength_0_it_trains_the_bits_of_bare(pair):
     case = Case(*pair)
     weakest = case.start(options=WEAKEST)
@@ -442,9 +469,11 @@ def alike(one, other):
 
 
 KINDS = [("cpu", torch.float32), ("cpu", torch.float64), ("meta", torch.float32)]
-OF_A_KIND = [("smallnet", reg, kind) for reg in PENALIZING for kind in KINDS]
+OF_A_KIND: list[Any] = [("smallnet", reg, kind) for reg in PENALIZING for kind in KINDS]
 OF_A_KIND += [
-    (network, PENALTIES, KINDS[-1]) for network in EVERY_NETWORK if network not in ("resnet110", "densenet121")
+    pytest.param(network, PENALTIES, KINDS[-1], marks=pytest.mark.slow if is_large(network) else ())
+    for network in NETWORK_COSTS
+    if network not in ("resnet110", "densenet121")
 ]
 
 
@@ -466,7 +495,7 @@ def test_penalties_and_their_gradients_are_what_the_parameters_are(network, reg,
         assert {(g.dtype, g.device.type) for g in found if g is not None} == {(dtype, device)}
 
 
-@pytest.mark.parametrize("reg", [reg for network, reg in SMALL if network == "smallnet"])
+@pytest.mark.parametrize("reg", [reg for network, reg in COSTS if network == "smallnet" and reg in LAWFUL])
 def test_it_trains_in_mixed_precision(reg):
     case = Case("smallnet", reg)
     recipe = case.recipe()
@@ -485,10 +514,10 @@ def test_what_changes_nothing_or_has_no_place_is_refused_in_a_sentence(pair):
         Case(*pair).start()
 
 
-def test_every_pair_is_somewhere():
-    ours = [(network, reg) for network, reg in EVERY_PAIR if reg in REGULARIZERS.names() and reg not in USERS]
-    assert {*LIGHT, *SLOW, *REFUSED, *TOO_LONG} >= set(ours)
-    assert not {*LIGHT, *SLOW} & {*REFUSED, *TOO_LONG}
+def test_every_registered_network_has_a_cost_and_every_pair_a_place():
+    assert set(NETWORK_COSTS) == {*NETWORKS.names(), THEIRS, USER_NETWORK}
+    ours = itertools.product(NETWORKS.names(), set(REGULARIZERS.names()) - set(USERS))
+    assert {*COSTS, *REFUSED} >= set(ours)
 
 
 COMPOSED = [name for name in LAWFUL if name != "nobn"]
