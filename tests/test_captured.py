@@ -13,8 +13,10 @@ import pytest
 import torch
 
 from memstudy import presets, regularizers
+from memstudy.data import dataset
 from memstudy.errors import Interrupted
 from memstudy.randomness import torch_generator
+from memstudy.recipe import Corruption
 from memstudy.regularizers import Regularizer
 from memstudy.store import Store
 from memstudy.study.carry_out import Execution, carry_out
@@ -28,9 +30,15 @@ CPU = torch.device("cpu")
 METHODS = sorted(set(regularizers.REGULARIZERS.names()) - {"nobn"})
 
 
+@pytest.fixture(scope="module")
+def corrupted(small):
+    """200 images in batches of 19: ten whole ones, and one of 10."""
+    return dataset.corrupt(small.part(torch.arange(0, 400, 2)), Corruption())
+
+
 def trained(corrupted, data, captured, epochs=2, block=4, **choices):
     """Metrics of every epoch and the final state."""
-    recipe = presets.build(epochs=epochs, batch_size=39, **choices)  # 400 images: ten whole batches and one of 10
+    recipe = presets.build(epochs=epochs, batch_size=19, **choices)
     state = TrainingState.initial(recipe, corrupted.images, CPU)
     if not captured:
         return [train_epoch(state, data, recipe) for _ in range(epochs)], state
@@ -85,7 +93,7 @@ def test_blocks_of_any_size_take_each_sample_once(corrupted, data, block):
 
 def test_a_step_that_is_left_out_is_seen(corrupted, data):
     """The comparison can fail."""
-    recipe = presets.build(epochs=1, batch_size=39)
+    recipe = presets.build(epochs=1, batch_size=19)
     state = TrainingState.initial(recipe, corrupted.images, CPU)
     trainer = Trainer(state, data, recipe)
     trainer.begin()
@@ -141,7 +149,7 @@ def test_what_follows_python_is_seen(corrupted, data, recorded):
     """A negative control of the recording: this is wrong when captured, and right on a CPU without it."""
     found = {}
     for captured in (False, True):
-        recipe = presets.build(epochs=3, batch_size=39)
+        recipe = presets.build(epochs=3, batch_size=19)
         state = TrainingState.initial(recipe, corrupted.images, CPU)
         state.regularizers["own"] = FollowsPython()
         trainer = Trainer(state, data, recipe)
@@ -178,7 +186,7 @@ def test_recorded_runs_interrupted_or_in_a_fleet_write_the_bytes_of_eager_ones(t
 
 
 def test_a_recorded_step_may_not_wait(corrupted, data, recorded):
-    recipe = presets.build(reg="al2", epochs=1, batch_size=39, optimizer="adam")  # its counts are on the CPU there
+    recipe = presets.build(reg="al2", epochs=1, batch_size=19, optimizer="adam")  # its counts are on the CPU there
     state = TrainingState.initial(recipe, corrupted.images, CPU)
     trainer = Trainer(state, data, recipe)
     trainer.begin()
@@ -231,7 +239,7 @@ def test_nothing_of_a_run_outlives_it(corrupted, data, either_way):
     """Its memory on a GPU is free for the next one at once, and not when Python next looks for cycles."""
     gc.disable()
     try:
-        recipe = presets.build(reg="bn+do+wd+al2", epochs=2, batch_size=39)
+        recipe = presets.build(reg="bn+do+wd+al2", epochs=2, batch_size=19)
         state = TrainingState.initial(recipe, corrupted.images, CPU)
         trainer = Trainer(state, data, recipe)
         steps, evaluation = CapturedSteps(trainer, 4), Evaluation(state.network, data, capture=True)
@@ -248,7 +256,7 @@ def test_nothing_of_a_run_outlives_it(corrupted, data, either_way):
 
 
 def test_an_evaluation_is_of_the_network_as_it_is_now(corrupted, data, either_way):
-    recipe = presets.build(epochs=4, batch_size=39, reg="bn+do")
+    recipe = presets.build(epochs=4, batch_size=19, reg="bn+do")
     state = TrainingState.initial(recipe, corrupted.images, CPU)
     evaluation = Evaluation(state.network, data, capture=True)
     for _ in range(4):
