@@ -239,7 +239,7 @@ def test_non_finite_loss_is_a_failed_run(memstudy, tmp_path):
 
 
 def test_all_verbs_on_a_store(memstudy, store_copy, tmp_path):
-    for verb in (["svcca"], ["ablate", "--orders", "2"], ["table"], ["figures"], ["runs"]):
+    for verb in (["ablate", "--orders", "2"], ["table"], ["figures"], ["runs"]):
         plain = memstudy(*verb)
         assert plain.exit_code == 0, plain.output
     for verb in (["svcca"], ["table"], ["runs"]):
@@ -362,7 +362,7 @@ def test_study_stops_at_its_time_and_continues(tmp_path, monkeypatch):
     assert Store(tmp_path / "runs").runs()[0].status == "finished"
 
 
-def test_finished_study_is_derived_again_without_training(memstudy, store_copy, tmp_path):
+def test_finished_study_is_derived_again_without_training(memstudy, every_format, store_copy, tmp_path):
     """All runs are there, so no process is started; tables and figures come from what is stored."""
     (tmp_path / "s.toml").write_text(
         'name = "again"\nseeds = [0, 1]\n[grid]\nreg = ["bare", "do"]\nepochs = 3\n[report]\nepochs = [0, 2]\n'

@@ -109,7 +109,7 @@ def test_a_matrix_of_one_s_own(memstudy):
 # show
 
 
-def test_show_prints_everything_and_draws(memstudy, tmp_path):
+def test_show_prints_everything_and_draws(memstudy, every_format, tmp_path):
     build(memstudy, "--noise", "pair", "--corrupt", "0.3", output="pairs.npz")
     done = succeed(memstudy("data", "show", "pairs.npz"))
     with np.load("pairs.npz") as found:

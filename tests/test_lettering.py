@@ -16,6 +16,8 @@ from memstudy.report import lettering, noise
 from memstudy.report.saving import save
 from memstudy.report.table import Table
 
+pytestmark = pytest.mark.usefixtures("every_format")
+
 DOLLARS = ["$", "$$", "$5-$10", "a $ b", r"$\frac{x}$", r"\$", "$a_b^c$"]
 CAT = "猫"
 SCRIPT = "\U0001d49c"  # 𝒜, which DejaVu Sans does not have, and STIX, which comes with matplotlib, has

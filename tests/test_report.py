@@ -202,7 +202,7 @@ def test_versions_of_one_regularizer_do_not_share_a_table(store, small_source, t
     assert not (set(found[0].runs) & set(found[1].runs) & {run for run in found[0].runs if "-al2-" in run.name})
 
 
-def test_figures_come_in_every_format_with_their_data_and_equal_bytes(store):
+def test_figures_come_in_every_format_with_their_data_and_equal_bytes(store, every_format):
     selection = store.select()
     drawn = figures.draw_training(selection)
     assert {path.suffix for path in drawn} == {".svg", ".pdf", ".png", ".csv"}

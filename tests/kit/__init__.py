@@ -4,6 +4,7 @@
 - `stores`: small studies trained on real images, and copies of them to change
 - `sources`: small image sets in the place of whole ones, files that torchvision takes for the real ones
 - `others_code`: a user's network and a package that registers regularizers, loaded as by a new process
+- `figures`: rendered once, not in three formats
 - `sentences`: what a refusal is, and what would be printed
 - `stopping`: Ctrl-C after a chosen epoch
 - `recorded`: CUDA graphs without CUDA
