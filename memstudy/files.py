@@ -10,12 +10,12 @@ import os
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any
 
 from memstudy.errors import MemstudyError, reason
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 TEMPORARY = ".tmp-"
 
@@ -137,7 +137,7 @@ def npz(**arrays: NDArray[Any]) -> bytes:
 
 def _npy(array: NDArray[Any]) -> bytes:
     """An array in numpy's format, version 1.0: little-endian, C order. Text and numbers, no objects."""
-    little = np.asarray(array, dtype=array.dtype.newbyteorder("<"), order="C")
+    little = array.astype(array.dtype.newbyteorder("<"), order="C", copy=False)
     if little.dtype.hasobject:
         raise TypeError("objects are not written: reading them back would run a pickle")
     header = f"{{'descr': {little.dtype.str!r}, 'fortran_order': False, 'shape': {little.shape!r}, }}"
