@@ -22,7 +22,7 @@ from memstudy.randomness import numpy_generator
 from memstudy.recipe import Corruption
 from memstudy.report import noise
 from tests.kit.sentences import refused, saved
-from tests.test_own_sets import write_folder
+from tests.test_data_own import write_folder
 
 WORDS = ("circle", "Square", "star")
 

@@ -1,6 +1,6 @@
 """AL2 in closed form, options and names of regularizers, and two methods that a user might write.
 
-What every regularizer keeps on every network: `test_contract.py`.
+What every regularizer keeps on every network: `test_regularizers_contract.py`.
 """
 
 import math
@@ -22,7 +22,7 @@ from memstudy.training.state import build_network
 CPU = torch.device("cpu")
 
 
-# Two methods of a user's own; test_contract.py puts them to the proof
+# Two methods of a user's own; test_regularizers_contract.py puts them to the proof
 
 
 @dataclass(frozen=True)

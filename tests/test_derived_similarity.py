@@ -304,7 +304,7 @@ def flat(channels, size, classes):
 @pytest.fixture
 def another(store):
     """A run of another network in the same store."""
-    recipe = presets.build(network="tests.test_comparisons:flat", epochs=2, checkpoints=(0, 1))
+    recipe = presets.build(network="tests.test_derived_similarity:flat", epochs=2, checkpoints=(0, 1))
     return carry_out(store.open(recipe), Execution(device="cpu"))
 
 
