@@ -12,6 +12,7 @@ from PIL import Image
 
 from memstudy.data import SOURCES, sources
 from memstudy.errors import MemstudyError
+from tests.kit import sentences
 
 
 @pytest.fixture(scope="module")
@@ -44,13 +45,7 @@ def write_folder(folder, arrays, names="abcdefghij", per_class=4, second="test",
 
 def refused(folder, *words):
     """The sentence with which the set `mine` is refused; it must hold some words."""
-    with pytest.raises(MemstudyError) as caught:
-        sources.load("mine", folder)
-    sentence = str(caught.value)
-    assert "\n" not in sentence
-    assert sentence.endswith(".")
-    assert all(word in sentence for word in words), sentence
-    return sentence
+    return sentences.refused(lambda: sources.load("mine", folder), *words)
 
 
 # NAME.npz

@@ -10,6 +10,7 @@ from PIL import Image
 
 from memstudy.data import npz_set, sources
 from memstudy.errors import MemstudyError
+from tests.kit.contents import npz
 from tests.kit.sources import idx
 
 DTYPES = ["?", "i1", ">u4", "f2", "g", "c16", "S3", "U2", "O", "M8[s]", "m8[D]", "V4", [("a", "i4")], "(2,)u1"]
@@ -67,14 +68,8 @@ def answer(read):
     return sentence
 
 
-def saved(arrays):
-    buffer = io.BytesIO()
-    np.savez(buffer, **arrays)
-    return buffer.getvalue()
-
-
 def test_damaged_npz_files(tmp_path, arrays, generator):
-    path, whole = tmp_path / "mine.npz", saved(arrays)
+    path, whole = tmp_path / "mine.npz", npz(**arrays)
     answers = []
     for _ in range(150):
         path.write_bytes(damaged(whole, generator))
@@ -84,7 +79,7 @@ def test_damaged_npz_files(tmp_path, arrays, generator):
 
 def test_npz_files_whose_check_sums_fit_and_whose_headers_are_damaged(tmp_path, arrays, generator):
     path = tmp_path / "mine.npz"
-    with zipfile.ZipFile(io.BytesIO(saved(arrays))) as archive:
+    with zipfile.ZipFile(io.BytesIO(npz(**arrays))) as archive:
         members = {name: archive.read(name) for name in archive.namelist()}
     answers = []
     for count in range(200):
@@ -114,7 +109,7 @@ def test_npz_files_with_bytes_instead_of_an_array(tmp_path, arrays, content):
     path = tmp_path / "mine.npz"
     for key in arrays:
         for ending in ("", ".npy"):
-            path.write_bytes(saved({name: value for name, value in arrays.items() if name != key}))
+            path.write_bytes(npz(**{name: value for name, value in arrays.items() if name != key}))
             with zipfile.ZipFile(path, "a") as archive:
                 archive.writestr(f"{key}{ending}", content)
             sentence = answer(lambda: npz_set.read(path, "mine"))
@@ -157,7 +152,7 @@ def test_damaged_idx_files(tmp_path, generator):
 
 def test_damaged_cached_sets_are_decoded_again(tmp_path, arrays, generator, monkeypatch):
     monkeypatch.setenv("MEMSTUDY_CACHE", str(tmp_path / "cache"))
-    (tmp_path / "mine.npz").write_bytes(saved(arrays))
+    (tmp_path / "mine.npz").write_bytes(npz(**arrays))
     right = sources.load("mine", tmp_path).content_hash()
     kept = next((tmp_path / "cache" / "sets").iterdir())
     whole = kept.read_bytes()

@@ -21,7 +21,8 @@ from memstudy.data.label_files import LabelSource, digest, read
 from memstudy.randomness import numpy_generator
 from memstudy.recipe import Corruption
 from memstudy.report import noise
-from tests.kit.sentences import refused, saved
+from tests.kit.contents import npy, write
+from tests.kit.sentences import refused
 from tests.test_data_own import write_folder
 
 WORDS = ("circle", "Square", "star")
@@ -64,12 +65,6 @@ def csv(folder, **columns):
     return path
 
 
-def written(folder, name, content):
-    path = folder / name
-    path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    return path
-
-
 # Rows by their index
 
 
@@ -86,7 +81,7 @@ def test_an_index_in_another_order_puts_rows_in_order(tmp_path, name, start):
 
 def test_an_index_without_a_name_as_pandas_writes_it(tmp_path):
     table = pd.DataFrame({"noisy_label": NOISY, "label": CLEAN}).iloc[ORDER]
-    path = written(tmp_path, "a.csv", table.to_csv())
+    path = write(tmp_path, "a.csv", table.to_csv())
     assert path.read_text().startswith(",noisy_label")
     found = of(path)
     assert found.labels is not None
@@ -109,7 +104,7 @@ def test_an_index_is_known_in_every_form(tmp_path):
         "numbers.csv": "".join(f"{row},{NOISY[row]}\n" for row in ORDER),
         "a.npz": (tmp_path / "a.npz").read_bytes(),
     }.items():
-        assert labels_of(written(tmp_path, name, content)) == NOISY.tolist(), name
+        assert labels_of(write(tmp_path, name, content)) == NOISY.tolist(), name
 
 
 @pytest.mark.parametrize(
@@ -157,7 +152,7 @@ def test_files_and_labels_in_other_forms(tmp_path):
         "clothing1m.txt": "".join(f"{file} {label}\n" for file, label in pairs),
         "a.tsv": "file\tlabel\n" + "".join(f"{file}\t{WORDS[label]}\n" for file, label in pairs),
     }.items():
-        path = written(tmp_path, name, content)
+        path = write(tmp_path, name, content)
         assert labels_of(path, files=PARTS) == NOISY.tolist(), name
         refused(lambda: read(path).digest, "names of classes or files")  # noqa: B023
 
@@ -205,7 +200,7 @@ def test_a_suffix_that_several_files_have_is_refused(tmp_path):
 def test_files_for_a_set_without_files_are_refused_unless_an_index_has_a_name(tmp_path):
     refused(lambda: of(csv(tmp_path, file=FILES, label=NOISY)), "no files to match", "'shapes'")
     assert labels_of(csv(tmp_path, index=ORDER, file=FILES, label=NOISY[ORDER])) == NOISY.tolist()
-    unnamed = written(tmp_path, "a.csv", pd.DataFrame({"file": FILES, "label": NOISY}).to_csv())
+    unnamed = write(tmp_path, "a.csv", pd.DataFrame({"file": FILES, "label": NOISY}).to_csv())
     refused(lambda: of(unnamed), "no files to match")
 
 
@@ -246,7 +241,7 @@ def test_names_of_classes_are_labels_in_every_form(tmp_path):
         "a.npy": (tmp_path / "a.npy").read_bytes(),
         "b.npy": (tmp_path / "b.npy").read_bytes(),
     }.items():
-        path = written(tmp_path, name, content)
+        path = write(tmp_path, name, content)
         assert labels_of(path) == NOISY.tolist(), name
     assert of(tmp_path / "a.npy").identity(tmp_path) == digest(NOISY)
 
@@ -254,7 +249,7 @@ def test_names_of_classes_are_labels_in_every_form(tmp_path):
 def test_names_with_spaces_a_line_each(tmp_path):
     images = shapes(names=("sea horse", "sea lion", "star"))
     words = [images.class_names[label] for label in NOISY]
-    assert labels_of(written(tmp_path, "a.txt", "\n".join(words)), images) == NOISY.tolist()
+    assert labels_of(write(tmp_path, "a.txt", "\n".join(words)), images) == NOISY.tolist()
 
 
 def test_a_name_of_no_class_is_named_by_its_row(tmp_path):
@@ -331,12 +326,12 @@ def test_ties_are_drawn_by_the_seed(tmp_path):
 
 def test_annotators_who_gave_no_label_do_not_count(tmp_path):
     text = "annotator1,annotator2,annotator3\n0,,0\n1,-1,1\n,2,\nnan,1,1\n"
-    assert labels_of(written(tmp_path, "a.csv", text), shapes(4)) == [0, 1, 2, 1]
+    assert labels_of(write(tmp_path, "a.csv", text), shapes(4)) == [0, 1, 2, 1]
     words = "annotator1,annotator2,annotator3\ncircle,,Circle\nSQUARE,-1,1\n,star,\nnan,1,square\n"
-    assert labels_of(written(tmp_path, "words.csv", words), shapes(4)) == [0, 1, 2, 1]
-    wrong = written(tmp_path, "wrong.csv", words + "star,moon,\n")
+    assert labels_of(write(tmp_path, "words.csv", words), shapes(4)) == [0, 1, 2, 1]
+    wrong = write(tmp_path, "wrong.csv", words + "star,moon,\n")
     refused(lambda: of(wrong, shapes(5)), "row 4 (the first is 0)", "moon", "it alone of 5")
-    empty = written(tmp_path, "b.csv", text + ",,\n")
+    empty = write(tmp_path, "b.csv", text + ",,\n")
     refused(lambda: of(empty, shapes(5)), "row 4", "given by somebody")
 
 
@@ -357,7 +352,7 @@ def test_the_artifact_keeps_the_votes(tmp_path, small):
     wanted = Corruption("file", None, labels=given.of(read(path), small, lambda: None).identity(path))
     labels = given.find(wanted.labels, [path], small, np.arange(400))
     data = dataset.corrupt(small, wanted, labels)
-    made = artifact.read(written(tmp_path, "made.npz", artifact.content(data)))
+    made = artifact.read(write(tmp_path, "made.npz", artifact.content(data)))
     assert made.distribution is not None
     assert "of the classes for each sample" in noise.describe(made)["shares"]
     assert np.allclose(made.distribution, (votes[..., None] == np.arange(10)).mean(axis=1))
@@ -376,7 +371,7 @@ def test_soft_labels_in_every_form(tmp_path):
     np.savez(tmp_path / "a.npz", probs=SOFT, images=np.zeros((12, 2, 2)))
     torch.save(torch.from_numpy(SOFT), tmp_path / "a.pt")
     for name, content in {
-        "a.npy": saved(SOFT),
+        "a.npy": npy(SOFT),
         "a.json": json.dumps(SOFT.tolist()),
         "a.csv": pd.DataFrame(SOFT, columns=list(WORDS)).to_csv(),
         "order.csv": pd.DataFrame(SOFT, columns=list(WORDS))[["star", "circle", "Square"]].to_csv(index=False),
@@ -386,7 +381,7 @@ def test_soft_labels_in_every_form(tmp_path):
         "a.npz": (tmp_path / "a.npz").read_bytes(),
         "a.pt": (tmp_path / "a.pt").read_bytes(),
     }.items():
-        found = of(written(tmp_path, name, content))
+        found = of(write(tmp_path, name, content))
         assert found.distribution is not None, name
         assert np.allclose(found.distribution, SOFT), name
         assert np.allclose(found.distribution.sum(axis=1), 1, atol=1e-15)
@@ -396,29 +391,29 @@ def test_soft_labels_in_every_form(tmp_path):
 
 @pytest.mark.parametrize("kind", ["f2", "f4", ">f8"])
 def test_soft_labels_of_any_width_add_up_to_one(tmp_path, kind):
-    found = of(written(tmp_path, "a.npy", saved(SOFT.astype(kind))))
+    found = of(write(tmp_path, "a.npy", npy(SOFT.astype(kind))))
     assert found.distribution is not None
     assert np.allclose(found.distribution.sum(axis=1), 1, atol=1e-15)
 
 
 def test_one_hot_rows_are_labels(tmp_path):
     for kind in (np.int64, np.float32):
-        found = of(written(tmp_path, "a.npy", saved(np.eye(3, dtype=kind)[NOISY])))
+        found = of(write(tmp_path, "a.npy", npy(np.eye(3, dtype=kind)[NOISY])))
         assert found.labels is not None
         assert found.labels.tolist() == NOISY.tolist()
 
 
 def test_soft_labels_of_other_classes_are_refused(tmp_path):
-    path = written(tmp_path, "a.npy", saved(np.full((12, 4), 0.25)))
+    path = write(tmp_path, "a.npy", npy(np.full((12, 4), 0.25)))
     refused(lambda: of(path), "of 4 classes", "has 3")
-    named = written(tmp_path, "a.csv", pd.DataFrame(SOFT, columns=["circle", "star", "moon"]).to_csv(index=False))
+    named = write(tmp_path, "a.csv", pd.DataFrame(SOFT, columns=["circle", "star", "moon"]).to_csv(index=False))
     refused(lambda: of(named), "circle, star, moon", "Square")
 
 
 def test_a_row_that_does_not_add_up_is_named(tmp_path):
     bad = SOFT.copy()
     bad[5] *= 0.5
-    refused(lambda: of(written(tmp_path, "a.npy", saved(bad))), "row 5", "one of 1 such of 12")
+    refused(lambda: of(write(tmp_path, "a.npy", npy(bad))), "row 5", "one of 1 such of 12")
 
 
 # Encodings
@@ -442,13 +437,13 @@ def test_every_encoding_that_says_what_it_is(tmp_path, mark, encoding, separator
         "a.json": json.dumps(words, ensure_ascii=False),
         "a.txt": "\r\n".join(words),
     }.items():
-        assert labels_of(written(tmp_path, name, mark + text.encode(encoding)), images) == NOISY.tolist(), name
+        assert labels_of(write(tmp_path, name, mark + text.encode(encoding)), images) == NOISY.tolist(), name
 
 
 @pytest.mark.parametrize("encoding", ["utf-16-le", "latin-1"])
 def test_an_encoding_that_does_not_say_so_is_refused(tmp_path, encoding):
     content = "label\nKäfer\n".encode(encoding)
-    refused(lambda: read(written(tmp_path, "a.csv", content)), "a.csv")
+    refused(lambda: read(write(tmp_path, "a.csv", content)), "a.csv")
 
 
 # Entries
@@ -463,9 +458,9 @@ def test_one_bad_entry_among_50_000_is_named(tmp_path, bad, shown, form):
     labels: list[object] = [str(row % 10) for row in range(50_000)]
     labels[41_234] = bad
     if form == "csv":
-        path = written(tmp_path, "a.csv", "id,label\n" + "".join(f"{i},{x}\n" for i, x in enumerate(labels)))
+        path = write(tmp_path, "a.csv", "id,label\n" + "".join(f"{i},{x}\n" for i, x in enumerate(labels)))
     else:
-        path = written(tmp_path, "a.json", json.dumps(labels))
+        path = write(tmp_path, "a.json", json.dumps(labels))
     if len(bad) > 100_000 and form == "csv":
         assert len(refused(lambda: read(path))) < 400  # more than a field may hold
         return
@@ -473,7 +468,7 @@ def test_one_bad_entry_among_50_000_is_named(tmp_path, bad, shown, form):
     assert len(sentence) < 500
     for row in (7, 49_999):
         labels[row] = bad
-    path = written(tmp_path, "b.json", json.dumps(labels))
+    path = write(tmp_path, "b.json", json.dumps(labels))
     refused(lambda: read(path), "row 7 (the first is 0)", "the first of 3 of 50,000")
 
 
@@ -489,7 +484,7 @@ def test_a_label_beyond_the_classes_is_named_by_its_row_in_the_file(tmp_path):
 
 
 def check(folder, labels, images, positions=None, anyway=False):
-    path = written(folder, "a.npy", saved(np.asarray(labels)))
+    path = write(folder, "a.npy", npy(np.asarray(labels)))
     where = np.arange(len(images.train_labels)) if positions is None else positions
     return given.find(digest(np.asarray(labels)), [LabelSource(path, anyway=anyway)], images, where)
 
@@ -524,7 +519,7 @@ def test_true_labels_beside_prove_the_order_whatever_the_noise(tmp_path, small):
     clean, noisy = small.train_labels.numpy(), data.noisy_labels.numpy()
     path = csv(tmp_path, clean_label=clean, noisy_label=noisy)
     assert equal(given.find(digest(noisy), [path], small, np.arange(400)).labels, noisy)
-    ours = written(tmp_path, "ours.npz", artifact.content(data))
+    ours = write(tmp_path, "ours.npz", artifact.content(data))
     assert equal(given.find(digest(noisy), [ours], small, np.arange(400)).labels, noisy)
     alone = csv(tmp_path, noisy_label=noisy)
     refused(lambda: given.find(digest(noisy), [alone], small, np.arange(400)), "no better than by chance")
@@ -547,8 +542,8 @@ def test_labels_of_a_part_are_compared_with_that_part(tmp_path, small):
 
 
 def test_a_file_for_another_set_does_not_stand_in_the_way(tmp_path, small):
-    other = written(tmp_path, "other.json", json.dumps(["circle", "star"]))
-    right = written(tmp_path, "right.npy", saved(small.train_labels.numpy()))
+    other = write(tmp_path, "other.json", json.dumps(["circle", "star"]))
+    right = write(tmp_path, "right.npy", npy(small.train_labels.numpy()))
     wanted = digest(small.train_labels.numpy())
     assert len(given.find(wanted, [other, right], small, np.arange(400))) == 400
     refused(lambda: given.find("ab" * 32, [other, right], small, np.arange(400)), "'circle'")

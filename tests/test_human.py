@@ -4,7 +4,6 @@ The original files are read where MEMSTUDY_DATA has them; a small one of the sam
 and lets every test of a damaged or hostile file run without any data.
 """
 
-import io
 import os
 import pickle
 import struct
@@ -18,19 +17,15 @@ import torch
 
 from memstudy.data import class_names, human, pickled
 from memstudy.errors import MemstudyError
+from tests.kit import sentences
+from tests.kit.contents import pt_of_pickle
 
 N = 300
 
 
 def refused(folder, clean, *words, dataset="cifar100", column="fine"):
     """The sentence with which labels are refused; it must hold some words."""
-    with pytest.raises(MemstudyError) as caught:
-        human.read(folder, dataset, column, clean)
-    sentence = str(caught.value)
-    assert "\n" not in sentence
-    assert sentence.endswith(".")
-    assert all(word in sentence for word in words), sentence
-    return sentence
+    return sentences.refused(lambda: human.read(folder, dataset, column, clean), *words)
 
 
 # The original
@@ -182,15 +177,6 @@ def place(tmp_path):
     return tmp_path / "cifar-n" / "CIFAR-100_human.pt"
 
 
-def rezipped(pickled):
-    """Any pickle in a zip as torch.save makes it."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        archive.writestr("archive/data.pkl", pickled)
-        archive.writestr("archive/version", "3\n")
-    return buffer.getvalue()
-
-
 def pickle_in(path):
     with zipfile.ZipFile(path) as archive:
         (name,) = (name for name in archive.namelist() if name.endswith("/data.pkl"))
@@ -335,9 +321,9 @@ def test_a_pickle_cut_off_anywhere_is_refused(tmp_path, place, table, true):
     whole = pickle_in(place)
     for length in range(len(whole)):
         if length % 41 == 0 or length > len(whole) - 50:
-            place.write_bytes(rezipped(whole[:length]))
+            place.write_bytes(pt_of_pickle(whole[:length]))
             refused(tmp_path, true, "truncated")
-    place.write_bytes(rezipped(whole))
+    place.write_bytes(pt_of_pickle(whole))
     assert np.array_equal(human.read(tmp_path, "cifar100", "fine", true), table["noisy_label"])
 
 
@@ -365,7 +351,7 @@ def test_a_pickle_changed_anywhere_gives_classes_or_one_sentence(tmp_path, place
     for position in range(0, len(whole), 5):
         changed = bytearray(whole)
         changed[position] ^= int(generator.integers(1, 256))
-        place.write_bytes(rezipped(bytes(changed)))
+        place.write_bytes(pt_of_pickle(bytes(changed)))
         labels = read_or_sentence(tmp_path, true)
         outcomes.add(type(labels))
         if isinstance(labels, str):
@@ -454,7 +440,7 @@ BY_HAND = {
 def test_no_instruction_of_a_pickle_runs_anything(tmp_path, place, true, how, zipped):
     marker = tmp_path / "ran"
     pickled = BY_HAND[how] % str(marker).encode()
-    place.write_bytes(rezipped(pickled) if zipped else pickled)
+    place.write_bytes(pt_of_pickle(pickled) if zipped else pickled)
     assert runs(lambda: pickle.loads(pickled), marker)
     assert not runs(lambda: refused(tmp_path, true, "not the authors'"), marker)
 
@@ -479,7 +465,7 @@ def test_an_array_over_memory_that_is_then_freed_is_not_made(tmp_path, place, tr
     freed = b"h\x02(" + number(1) + number(1) + b"\x85h\x01\x89" + new_bytes + b"tb"
     clean, noisy = word(b"clean_label"), word(b"noisy_label")
     place.write_bytes(
-        rezipped(b"\x80\x02}" + noisy + first + b"s" + clean + over_first + b"s" + noisy + freed + b"s.")
+        pt_of_pickle(b"\x80\x02}" + noisy + first + b"s" + clean + over_first + b"s" + noisy + freed + b"s.")
     )
     refused(tmp_path, true, "an array or tensor of another form")
 
@@ -508,7 +494,7 @@ BOMBS = {
 
 @pytest.mark.parametrize("what", BOMBS)
 def test_what_would_never_end_is_refused_at_once(tmp_path, place, true, what):
-    place.write_bytes(rezipped(BOMBS[what]))
+    place.write_bytes(pt_of_pickle(BOMBS[what]))
     refused(tmp_path, true, "not the authors'")
 
 
@@ -541,7 +527,9 @@ ARRAYS = {
 @pytest.mark.parametrize("what", ARRAYS)
 def test_an_array_of_another_form_is_refused(tmp_path, place, what):
     def hold(pickled):
-        place.write_bytes(rezipped(b"\x80\x02}" + b"".join(word(name) + pickled + b"s" for name in names) + b"."))
+        place.write_bytes(
+            pt_of_pickle(b"\x80\x02}" + b"".join(word(name) + pickled + b"s" for name in names) + b".")
+        )
 
     names, zero = (b"clean_label", b"noisy_label"), np.zeros(1, np.int64)
     hold(array())
@@ -552,10 +540,10 @@ def test_an_array_of_another_form_is_refused(tmp_path, place, what):
 
 
 def test_a_pickle_without_end_is_not_followed_to_it(tmp_path, place, true, monkeypatch):
-    place.write_bytes(rezipped(b"(" * 20_000_000))
+    place.write_bytes(pt_of_pickle(b"(" * 20_000_000))
     refused(tmp_path, true, "lists within lists without end")
     monkeypatch.setattr(pickled, "INSTRUCTIONS", 10_000)
-    place.write_bytes(rezipped(b"N" * 20_000_000))
+    place.write_bytes(pt_of_pickle(b"N" * 20_000_000))
     refused(tmp_path, true, "far too many instructions")
 
 
@@ -578,7 +566,7 @@ MISPLACED = {
 
 @pytest.mark.parametrize("what", MISPLACED)
 def test_instructions_out_of_place_are_refused(tmp_path, place, true, what):
-    place.write_bytes(rezipped(MISPLACED[what]))
+    place.write_bytes(pt_of_pickle(MISPLACED[what]))
     refused(tmp_path, true, "not the authors'")
 
 

@@ -24,7 +24,8 @@ from memstudy.data.given import find
 from memstudy.data.label_files import digest, read
 from memstudy.data.label_tables import READERS
 from memstudy.errors import MemstudyError
-from tests.kit.sentences import refused, saved
+from tests.kit.contents import Trap, header, npy, npz, pt, write
+from tests.kit.sentences import refused
 
 some = settings(deadline=None, derandomize=True, max_examples=60)
 many = settings(some, max_examples=300)
@@ -32,20 +33,8 @@ many = settings(some, max_examples=300)
 labels_ = st.lists(st.integers(0, 99), min_size=1, max_size=50)
 
 
-def archive(save=np.savez, **arrays):
-    buffer = io.BytesIO()
-    save(buffer, **arrays)
-    return buffer.getvalue()
-
-
 def csv(labels, column="given_label"):
     return pd.DataFrame({column: labels}).to_csv().encode()
-
-
-def torch_saved(value):
-    buffer = io.BytesIO()
-    torch.save(value, buffer)
-    return buffer.getvalue()
 
 
 def contents(labels):
@@ -53,23 +42,17 @@ def contents(labels):
     array = np.array(labels)
     return {
         "ours.npz": files.npz(noisy=array),
-        "foreign.npz": archive(noisy_labels=array, images=np.zeros(3)),
-        "packed.npz": archive(np.savez_compressed, y_train=array),
-        "alone.npz": archive(whatever=array),
-        "array.npy": saved(array),
+        "foreign.npz": npz(noisy_labels=array, images=np.zeros(3)),
+        "packed.npz": npz(np.savez_compressed, y_train=array),
+        "alone.npz": npz(whatever=array),
+        "array.npy": npy(array),
         "divide_mix.json": json.dumps([int(label) for label in labels]).encode(),
         "cleanlab.csv": csv(labels),
         "tabs.tsv": pd.DataFrame({"text": "a", "label": labels}).to_csv(sep="\t", index=False).encode(),
-        "tensor.pt": torch_saved(torch.from_numpy(array)),
-        "list.pth": torch_saved({"noisy_labels": [int(label) for label in labels], "epoch": 3}),
+        "tensor.pt": pt(torch.from_numpy(array)),
+        "list.pth": pt({"noisy_labels": [int(label) for label in labels], "epoch": 3}),
         "lines.txt": "".join(f"{label}\n" for label in labels).encode(),
     }
-
-
-def written(folder, name, content):
-    path = Path(folder) / name
-    path.write_bytes(content.encode() if isinstance(content, str) else content)
-    return path
 
 
 # Every form
@@ -79,7 +62,7 @@ def written(folder, name, content):
 @given(labels=labels_)
 def test_every_form_gives_the_same_labels_and_the_same_identity(tmp_path_factory, labels):
     folder = tmp_path_factory.mktemp("labels")
-    found = [read(written(folder, name, content)) for name, content in contents(labels).items()]
+    found = [read(write(folder, name, content)) for name, content in contents(labels).items()]
     assert all(file.noisy.tolist() == labels for file in found)
     assert all(file.noisy.dtype == np.int64 for file in found)
     assert {file.digest for file in found} == {digest(np.array(labels))}
@@ -107,24 +90,24 @@ USUAL = ("noisy", "noisy_labels", "noisy_label", "given_labels", "given_label", 
 @pytest.mark.parametrize("name", USUAL)
 def test_every_usual_name_is_known_in_an_archive_and_in_a_table(tmp_path, name):
     others = {"images": np.zeros((3, 2)), "train_labels_true": np.zeros(3)}
-    assert read(written(tmp_path, "a.npz", archive(**{name: np.array([3, 1, 2])}, **others))).noisy.tolist() == [
+    assert read(write(tmp_path, "a.npz", npz(**{name: np.array([3, 1, 2])}, **others))).noisy.tolist() == [
         3,
         1,
         2,
     ]
     table = pd.DataFrame({"text": ["a", "b", "c"], name: [3, 1, 2]})
-    assert read(written(tmp_path, "a.csv", table.to_csv(index=False))).noisy.tolist() == [3, 1, 2]
+    assert read(write(tmp_path, "a.csv", table.to_csv(index=False))).noisy.tolist() == [3, 1, 2]
 
 
 def test_the_clearest_name_wins(tmp_path):
     """`label` may be the true one where `noisy_label` stands beside it."""
     both = {"label": np.array([0, 0]), "noisy_label": np.array([1, 2])}
-    assert read(written(tmp_path, "a.npz", archive(**both))).noisy.tolist() == [1, 2]
-    assert read(written(tmp_path, "a.csv", pd.DataFrame(both).to_csv())).noisy.tolist() == [1, 2]
+    assert read(write(tmp_path, "a.npz", npz(**both))).noisy.tolist() == [1, 2]
+    assert read(write(tmp_path, "a.csv", pd.DataFrame(both).to_csv())).noisy.tolist() == [1, 2]
 
 
 def test_what_else_is_in_an_archive_is_kept(tmp_path):
-    found = read(written(tmp_path, "a.npz", archive(noisy=np.array([1]), clean=np.array([0]))))
+    found = read(write(tmp_path, "a.npz", npz(noisy=np.array([1]), clean=np.array([0]))))
     assert set(found.arrays) == {"clean"}
     assert found.arrays["clean"].tolist() == [0]
     assert not found.ours
@@ -133,8 +116,8 @@ def test_what_else_is_in_an_archive_is_kept(tmp_path):
 @pytest.mark.parametrize("kind", ["u1", "i2", ">i4", "<i8", "u8", "f2", "f4", ">f8"])
 def test_numbers_of_any_width_are_labels(tmp_path, kind):
     labels = np.array([3, 0, 9], dtype=kind)
-    for name, content in {"a.npy": saved(labels), "a.npz": archive(noisy=labels)}.items():
-        found = read(written(tmp_path, name, content))
+    for name, content in {"a.npy": npy(labels), "a.npz": npz(noisy=labels)}.items():
+        found = read(write(tmp_path, name, content))
         assert found.noisy.tolist() == [3, 0, 9]
         assert found.noisy.dtype == np.dtype("i8")
         assert found.digest == digest(np.array([3, 0, 9]))
@@ -142,23 +125,10 @@ def test_numbers_of_any_width_are_labels(tmp_path, kind):
 
 @pytest.mark.parametrize("text", ["3\n0\n9", "3\r\n0\r\n9\r\n", "3 0 9", "3.0\n0.0\n9.0\n", "\n3\n\n0\n9\n"])
 def test_text_may_be_written_in_many_ways(tmp_path, text):
-    assert read(written(tmp_path, "a.txt", text)).noisy.tolist() == [3, 0, 9]
+    assert read(write(tmp_path, "a.txt", text)).noisy.tolist() == [3, 0, 9]
 
 
 # What is refused
-
-
-class Trap:
-    """What happens if a pickle is executed."""
-
-    def __reduce__(self):
-        return pytest.fail, ("a pickle was executed",)
-
-
-def header(text):
-    """A .npy file that says something of itself, and has no more."""
-    line = text.encode() + b"\n"
-    return b"\x93NUMPY\x01\x00" + len(line).to_bytes(2, "little") + line
 
 
 def zipped(**members):
@@ -171,14 +141,14 @@ def zipped(**members):
 
 def encrypted():
     """An archive whose member says that it is encrypted."""
-    content = bytearray(archive(noisy=np.array([1])))
+    content = bytearray(npz(noisy=np.array([1])))
     for signature, place in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
         content[content.index(signature) + place] |= 1
     return bytes(content)
 
 
 def unknown_compression():
-    content = bytearray(archive(noisy=np.array([1])))
+    content = bytearray(npz(noisy=np.array([1])))
     for signature, place in ((b"PK\x03\x04", 8), (b"PK\x01\x02", 10)):
         content[content.index(signature) + place] = 77
     return bytes(content)
@@ -190,46 +160,46 @@ HUGE = "{'descr': '<i8', 'fortran_order': False, 'shape': (1000000000000000,), }
 BAD = {
     "empty.npz": b"",
     "pickle.npz": pickle.dumps(Trap()),
-    "objects.npz": archive(noisy=TRAPPED),
-    "objects beside.npz": archive(noisy=np.array([1]), images=TRAPPED),
-    "array.npz": saved(np.array([1, 2])),
+    "objects.npz": npz(noisy=TRAPPED),
+    "objects beside.npz": npz(noisy=np.array([1]), images=TRAPPED),
+    "array.npz": npy(np.array([1, 2])),
     "nothing.npz": zipped(),
     "no arrays.npz": zipped(noisy="1 2 3"),
     "pickle inside.npz": zipped(**{"noisy.npy": pickle.dumps(Trap())}),
-    "no name.npz": archive(one=np.array([1]), two=np.array([2])),
+    "no name.npz": npz(one=np.array([1]), two=np.array([2])),
     "encrypted.npz": encrypted(),
     "unknown compression.npz": unknown_compression(),
     "huge.npz": zipped(**{"noisy.npy": header(HUGE)}),
     "no end.npz": zipped(**{"noisy.npy": header("{'descr': '<i8', 'shape': ((((2, 2), }")}),
     "empty.pt": b"",
     "pickle.pt": pickle.dumps(Trap()),
-    "trap.pt": torch_saved({"noisy": Trap()}),
-    "number.pt": torch_saved(3),
-    "soft.pt": torch_saved(torch.full((2, 2), 0.5)),
+    "trap.pt": pt({"noisy": Trap()}),
+    "number.pt": pt(3),
+    "soft.pt": pt(torch.full((2, 2), 0.5)),
     "empty.npy": b"",
     "pickle.npy": pickle.dumps(Trap()),
-    "objects.npy": saved(TRAPPED),
-    "archive.npy": archive(noisy=np.array([1])),
+    "objects.npy": npy(TRAPPED),
+    "archive.npy": npz(noisy=np.array([1])),
     "huge.npy": header(HUGE),
     "no end.npy": header("{'descr': '<i8', 'fortran_order': False, 'shape': ((((2, 2), }"),
-    "table.npy": saved(np.zeros(2, dtype=[("x", "i8"), ("y", "i8")])),
-    "dates.npy": saved(np.zeros(2, dtype="M8[s]")),
-    "complex.npy": saved(np.array([1 + 0j])),
-    "truths.npy": saved(np.array([True, False])),
-    "words.npy": saved(np.array(["1", "b"])),
-    "number.npy": saved(np.array(1)),
-    "columns.npy": saved(np.array([[1, 2], [2, 0]])),
-    "three dimensions.npy": saved(np.zeros((2, 2, 2), dtype=np.int64)),
-    "soft.npy": saved(np.array([[0.5, 0.5], [0.1, 0.9]])),
-    "not quite soft.npy": saved(np.array([[0.5, 0.5], [0.1, 0.8]])),
-    "none.npy": saved(np.array([], dtype=np.int64)),
-    "fractions.npy": saved(np.array([1.0, 2.5])),
-    "negative.npy": saved(np.array([1, -1])),
-    "negative fractions.npy": saved(np.array([1.0, -1.0])),
-    "nan.npy": saved(np.array([1.0, np.nan])),
-    "infinite.npy": saved(np.array([1.0, np.inf])),
-    "beyond classes.npy": saved(np.array([2**40])),
-    "beyond int64.npy": saved(np.array([2**63], dtype=np.uint64)),
+    "table.npy": npy(np.zeros(2, dtype=[("x", "i8"), ("y", "i8")])),
+    "dates.npy": npy(np.zeros(2, dtype="M8[s]")),
+    "complex.npy": npy(np.array([1 + 0j])),
+    "truths.npy": npy(np.array([True, False])),
+    "words.npy": npy(np.array(["1", "b"])),
+    "number.npy": npy(np.array(1)),
+    "columns.npy": npy(np.array([[1, 2], [2, 0]])),
+    "three dimensions.npy": npy(np.zeros((2, 2, 2), dtype=np.int64)),
+    "soft.npy": npy(np.array([[0.5, 0.5], [0.1, 0.9]])),
+    "not quite soft.npy": npy(np.array([[0.5, 0.5], [0.1, 0.8]])),
+    "none.npy": npy(np.array([], dtype=np.int64)),
+    "fractions.npy": npy(np.array([1.0, 2.5])),
+    "negative.npy": npy(np.array([1, -1])),
+    "negative fractions.npy": npy(np.array([1.0, -1.0])),
+    "nan.npy": npy(np.array([1.0, np.nan])),
+    "infinite.npy": npy(np.array([1.0, np.inf])),
+    "beyond classes.npy": npy(np.array([2**40])),
+    "beyond int64.npy": npy(np.array([2**63], dtype=np.uint64)),
     "empty.json": b"",
     "empty table.json": b"{}",
     "words for words.json": b'{"labels": "cat"}',
@@ -273,7 +243,7 @@ BAD = {
 
 @pytest.mark.parametrize("name", BAD)
 def test_what_holds_no_labels_is_refused_and_never_executed(tmp_path, name):
-    path = written(tmp_path, name, BAD[name])
+    path = write(tmp_path, name, BAD[name])
     refused(lambda: read(path).noisy, str(path))
 
 
@@ -284,7 +254,7 @@ def test_the_trap_does_spring():
 
 @pytest.mark.parametrize("name", ["labels", "labels.doc", "labels.pkl", "labels.npz.bak"])
 def test_another_ending_is_refused_with_those_that_are_read(tmp_path, name):
-    refused(lambda: read(written(tmp_path, name, b"1\n")), *READERS)
+    refused(lambda: read(write(tmp_path, name, b"1\n")), *READERS)
 
 
 @pytest.mark.parametrize("name", [f"gone{suffix}" for suffix in READERS])
@@ -304,7 +274,7 @@ WHOLE = contents(list(range(100)))
 @pytest.mark.parametrize("part", [0, 0.02, 0.1, 0.3, 0.5, 0.9, 0.99])
 def test_a_truncated_file_is_refused(tmp_path, name, part):
     content = WHOLE[name]
-    path = written(tmp_path, name, content[: int(part * len(content))])
+    path = write(tmp_path, name, content[: int(part * len(content))])
     refused(lambda: read(path), str(path))
 
 
@@ -314,13 +284,13 @@ def test_a_truncated_file_is_refused(tmp_path, name, part):
 def test_a_file_with_a_wrong_byte_is_read_or_refused(tmp_path_factory, name, place, value):
     content = bytearray(WHOLE[name])
     content[int(place * len(content))] = value
-    sound_or_refused(written(tmp_path_factory.mktemp("labels"), name, bytes(content)))
+    sound_or_refused(write(tmp_path_factory.mktemp("labels"), name, bytes(content)))
 
 
 @many
 @given(name=st.sampled_from(sorted(WHOLE)), content=st.binary(max_size=80))
 def test_a_file_of_anything_is_read_or_refused(tmp_path_factory, name, content):
-    sound_or_refused(written(tmp_path_factory.mktemp("labels"), name, content))
+    sound_or_refused(write(tmp_path_factory.mktemp("labels"), name, content))
 
 
 def sound_or_refused(path):
@@ -345,8 +315,8 @@ def positions(images):
 
 def test_labels_are_found_in_the_first_file_that_holds_them(tmp_path, small):
     wanted = np.where(np.arange(400) % 4, small.train_labels, 3)
-    other = written(tmp_path, "other.npy", saved(wanted[::-1].copy()))
-    right = written(tmp_path, "right.json", json.dumps(wanted.tolist()))
+    other = write(tmp_path, "other.npy", npy(wanted[::-1].copy()))
+    right = write(tmp_path, "right.json", json.dumps(wanted.tolist()))
     found = find(digest(wanted), [tmp_path / "gone.npy", other, right], small, positions(small))
     assert found.labels is not None
     assert np.array_equal(found.labels, wanted)
@@ -354,7 +324,7 @@ def test_labels_are_found_in_the_first_file_that_holds_them(tmp_path, small):
 
 @pytest.mark.parametrize("names", [[], ["gone.npz"], ["other.npy"]])
 def test_labels_that_are_nowhere_are_asked_for(tmp_path, small, names):
-    written(tmp_path, "other.npy", saved(np.array([1])))
+    write(tmp_path, "other.npy", npy(np.array([1])))
     sentence = refused(
         lambda: find("ab" * 32, [tmp_path / name for name in names], small, positions(small)), "abab", "--labels"
     )
@@ -362,7 +332,7 @@ def test_labels_that_are_nowhere_are_asked_for(tmp_path, small, names):
 
 
 def test_memstudy_s_own_file_is_known_as_such(tmp_path, corrupted):
-    found = read(written(tmp_path, "labels.npz", artifact.content(corrupted)))
+    found = read(write(tmp_path, "labels.npz", artifact.content(corrupted)))
     assert found.ours
     assert found.text("dataset") == "mnist5k"
     assert label_files.digest(found.noisy) == found.text("labels_sha256")

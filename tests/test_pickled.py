@@ -9,22 +9,7 @@ import pytest
 import torch
 
 from memstudy.data import pickled
-
-
-def saved(value):
-    buffer = io.BytesIO()
-    torch.save(value, buffer)
-    return buffer.getvalue()
-
-
-def rezipped(pickle, beside=()):
-    """A pickle in a zip as torch.save makes it, with other entries by name."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        archive.writestr("archive/data.pkl", pickle)
-        for name, content in dict(beside).items():
-            archive.writestr(f"archive/{name}", content)
-    return buffer.getvalue()
+from tests.kit.contents import pt, pt_of_pickle
 
 
 def parts(content):
@@ -55,13 +40,13 @@ PLAIN = {
 
 @pytest.mark.parametrize("what", PLAIN)
 def test_plain_values_come_as_they_were(what):
-    found = pickled.read(saved(PLAIN[what]))
+    found = pickled.read(pt(PLAIN[what]))
     assert found == PLAIN[what]
     assert type(found) is type(PLAIN[what])
 
 
 def test_numbers_of_numpy_are_numbers():
-    assert pickled.read(saved([np.int64(3), np.float32(0.5), np.bool_(True)])) == [3, 0.5, True]
+    assert pickled.read(pt([np.int64(3), np.float32(0.5), np.bool_(True)])) == [3, 0.5, True]
 
 
 @pytest.mark.parametrize("kind", ["i1", "u1", "<i2", ">i4", "u4", "<i8", ">i8", "u8", "f2", "f4", ">f8", "b1"])
@@ -69,7 +54,7 @@ def test_numbers_of_numpy_are_numbers():
 def test_arrays_come_as_they_were(kind, shape):
     array = (np.arange(24)[: max(int(np.prod(shape)), 1)] % 5)[: int(np.prod(shape))].reshape(shape).astype(kind)
     for form in (array, array.copy(order="F")):
-        found = pickled.read(saved({"labels": form}))["labels"]
+        found = pickled.read(pt({"labels": form}))["labels"]
         assert np.array_equal(found, array)
         assert found.dtype == array.dtype.newbyteorder("=")
         assert found.flags.writeable
@@ -88,7 +73,7 @@ def test_tensors_come_as_arrays(kind):
         "whole": whole, "turned": whole.T, "a column": whole[:, 2], "a part": whole[1:3, ::2], "empty": whole[:0],
         "one": whole[1, 1], "expanded": whole[:, :1].expand(4, 3),
     }  # fmt: skip
-    found = pickled.read(saved(views))
+    found = pickled.read(pt(views))
     for name, view in views.items():
         assert np.array_equal(found[name], view.numpy())
         assert found[name].dtype == view.numpy().dtype
@@ -96,18 +81,18 @@ def test_tensors_come_as_arrays(kind):
 
 
 def test_a_trained_parameter_is_its_numbers():
-    assert pickled.read(saved({"soft": torch.nn.Parameter(torch.ones(2, 3))}))["soft"].tolist() == [[1.0] * 3] * 2
+    assert pickled.read(pt({"soft": torch.nn.Parameter(torch.ones(2, 3))}))["soft"].tolist() == [[1.0] * 3] * 2
 
 
 def test_a_file_of_a_big_endian_machine():
-    there = parts(saved(torch.arange(5)))
+    there = parts(pt(torch.arange(5)))
     there |= {"byteorder": b"big", "data/0": np.arange(5, dtype=">i8").tobytes()}
-    assert pickled.read(rezipped(there.pop("data.pkl"), there)).tolist() == [0, 1, 2, 3, 4]
+    assert pickled.read(pt_of_pickle(there.pop("data.pkl"), there)).tolist() == [0, 1, 2, 3, 4]
 
 
 def test_what_is_read_is_nobody_else_s():
     labels = torch.arange(5)
-    first, second = pickled.read(saved([labels, labels]))
+    first, second = pickled.read(pt([labels, labels]))
     first[:] = 9
     assert second.tolist() == [0, 1, 2, 3, 4]
 
@@ -135,7 +120,7 @@ OTHERS = {
 @pytest.mark.parametrize("what", OTHERS)
 def test_other_things_are_refused(what):
     value, words = OTHERS[what]
-    refused(saved(value), words)
+    refused(pt(value), words)
 
 
 @pytest.mark.parametrize("protocol", [0, 1, 3, 4, 5])
@@ -153,11 +138,11 @@ def test_a_file_that_is_no_zip_says_what_is_one():
 
 
 def test_a_tensor_without_its_numbers_is_refused():
-    there = parts(saved(torch.arange(5)))
+    there = parts(pt(torch.arange(5)))
     pickle = there.pop("data.pkl")
-    refused(rezipped(pickle), "numbers are not in the file")
-    refused(rezipped(pickle, {"data/0": bytes(39)}))
-    refused(rezipped(pickle, {"data/0": bytes(32)}), "more numbers than are in the file")
+    refused(pt_of_pickle(pickle), "numbers are not in the file")
+    refused(pt_of_pickle(pickle, {"data/0": bytes(39)}))
+    refused(pt_of_pickle(pickle, {"data/0": bytes(32)}), "more numbers than are in the file")
 
 
 def word(text):
@@ -197,8 +182,8 @@ def test_a_tensor_over_what_is_not_its_own_is_refused(what):
     pickle, words = TENSORS[what]
     beside = {"data/0": np.arange(5).tobytes()}
     good = tensor(b"K\x02\x85", b"K\x02\x85", b"K\x01")
-    assert pickled.read(rezipped(b"\x80\x02" + good + b".", beside)).tolist() == [1, 3]
-    refused(rezipped(b"\x80\x02" + pickle + b".", beside), words)
+    assert pickled.read(pt_of_pickle(b"\x80\x02" + good + b".", beside)).tolist() == [1, 3]
+    refused(pt_of_pickle(b"\x80\x02" + pickle + b".", beside), words)
 
 
 DOUBLED = b"".join(b"q" + bytes([depth]) + b"h" + bytes([depth]) + b"\x86" for depth in range(25))
@@ -214,22 +199,22 @@ BOMBS = {
 @pytest.mark.parametrize("what", BOMBS)
 def test_what_would_never_end_is_refused(what, monkeypatch):
     monkeypatch.setattr(pickled, "INSTRUCTIONS", 300_000)
-    refused(rezipped(BOMBS[what]), "lists within lists without end")
+    refused(pt_of_pickle(BOMBS[what]), "lists within lists without end")
 
 
 def test_the_same_numbers_again_and_again_are_too_much(monkeypatch):
     """Each array has memory of its own."""
     monkeypatch.setattr(pickled, "MADE", 50 * 8_000 + len("little"))
     array = np.arange(1_000)
-    assert len(pickled.read(saved([array + i for i in range(50)]))) == 50
-    refused(saved([array + i for i in range(51)]), "far too large")
+    assert len(pickled.read(pt([array + i for i in range(50)]))) == 50
+    refused(pt([array + i for i in range(51)]), "far too large")
     shared = torch.arange(1_000)
-    refused(saved([shared.view(1_000) for _ in range(50)]), "far too large")
+    refused(pt([shared.view(1_000) for _ in range(50)]), "far too large")
 
 
 def test_a_far_too_large_tensor_is_not_even_read(monkeypatch):
     monkeypatch.setattr(pickled, "LIMIT", 1_000)
-    refused(saved(torch.arange(1_000)), "far too large: 8,000 bytes")
+    refused(pt(torch.arange(1_000)), "far too large: 8,000 bytes")
 
 
 # Whatever is changed
@@ -261,7 +246,7 @@ def plain(value):
 
 
 def test_a_file_changed_or_cut_anywhere_is_a_value_or_a_clause():
-    whole = saved(VALUES)
+    whole = pt(VALUES)
     generator = np.random.default_rng(0)
     for position in range(0, len(whole), 3):
         changed = bytearray(whole)
@@ -272,7 +257,7 @@ def test_a_file_changed_or_cut_anywhere_is_a_value_or_a_clause():
 
 def test_a_pickle_changed_anywhere_is_a_value_or_a_clause():
     """The zip's checksum does not save it here: up to three bytes of the pickle are others, whatever they mean."""
-    there = parts(saved(VALUES))
+    there = parts(pt(VALUES))
     pickle = there.pop("data.pkl")
     generator = np.random.default_rng(1)
     outcomes = set()
@@ -280,7 +265,7 @@ def test_a_pickle_changed_anywhere_is_a_value_or_a_clause():
         changed = bytearray(pickle)
         for position in generator.integers(len(pickle), size=generator.integers(1, 4)):
             changed[position] = generator.integers(256)
-        found = read_or_clause(rezipped(bytes(changed), there))
+        found = read_or_clause(pt_of_pickle(bytes(changed), there))
         outcomes.add(isinstance(found, ValueError))
         assert isinstance(found, ValueError) or plain(found)
     assert outcomes == {True, False}
@@ -304,7 +289,7 @@ def test_instructions_in_any_order_are_a_value_or_a_clause():
         pickle = b"\x80\x02" + b"".join(
             WORDS[i] for i in generator.integers(len(WORDS), size=generator.integers(1, 12))
         )
-        found = read_or_clause(rezipped(pickle + b".", {"data/0": np.arange(5).tobytes()}))
+        found = read_or_clause(pt_of_pickle(pickle + b".", {"data/0": np.arange(5).tobytes()}))
         outcomes.add(isinstance(found, ValueError))
         assert isinstance(found, ValueError) or plain(found)
     assert outcomes == {True, False}

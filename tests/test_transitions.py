@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import math
 import pickle
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,7 +15,8 @@ from hypothesis.extra import numpy as npst
 from memstudy.data import transitions
 from memstudy.data.class_names import CIFAR10, CIFAR100, CLOTHES, SUPERCLASSES
 from memstudy.errors import MemstudyError
-from tests.kit.sentences import refused, saved
+from tests.kit.contents import Trap, header, npy, npz, write
+from tests.kit.sentences import refused
 
 some = settings(deadline=None, derandomize=True, max_examples=60)
 
@@ -36,9 +35,7 @@ def stochastic(draw, largest=20):
 
 
 def written(folder, content, name="matrix.txt"):
-    path = Path(folder) / name
-    path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    return path
+    return write(folder, name, content)
 
 
 # The named matrices
@@ -272,7 +269,7 @@ def test_a_text_file_is_read_as_it_was_written(tmp_path_factory, matrix, separat
 @some
 @given(matrix=stochastic(10), order=st.sampled_from("CF"), kind=st.sampled_from(["<f8", ">f8"]))
 def test_a_numpy_file_is_read_as_it_was_written(tmp_path_factory, matrix, order, kind):
-    content = saved(np.asarray(matrix, dtype=kind, order=order))
+    content = npy(np.asarray(matrix, dtype=kind, order=order))
     path = written(tmp_path_factory.mktemp("matrix"), content, "matrix.npy")
     assert np.array_equal(transitions.read(path), transitions.check(matrix))
 
@@ -281,7 +278,7 @@ def test_text_and_numpy_give_the_same_matrix(tmp_path):
     rows = [[0.7, 0.2, 0.1], [0.1, 0.8, 0.1], [0.0, 0.0, 1.0]]
     text = "\n".join(",".join(map(str, row)) for row in rows)
     one = transitions.read(written(tmp_path, text, "m.csv"))
-    other = transitions.read(written(tmp_path, saved(np.array(rows)), "m.npy"))
+    other = transitions.read(written(tmp_path, npy(np.array(rows)), "m.npy"))
     assert np.array_equal(one, other)
 
 
@@ -318,37 +315,18 @@ def test_a_text_file_that_holds_no_matrix_is_refused(tmp_path, name):
     refused(lambda: transitions.read(path), str(path))
 
 
-class Trap:
-    """What happens if a pickle is executed."""
-
-    def __reduce__(self):
-        return pytest.fail, ("a pickle was executed",)
-
-
-def archive(array):
-    buffer = io.BytesIO()
-    np.savez(buffer, array)
-    return buffer.getvalue()
-
-
-def header(text):
-    """A .npy file that says something of itself, and has no more."""
-    line = text.encode() + b"\n"
-    return b"\x93NUMPY\x01\x00" + len(line).to_bytes(2, "little") + line
-
-
 BAD_NPY = {
     "empty": b"",
     "a pickle": pickle.dumps(Trap()),
-    "objects": saved(np.array([[Trap(), 1], [1, 0]], dtype=object)),
-    "another archive": archive(np.eye(2)),
-    "a broken archive": archive(np.eye(2))[:100],
+    "objects": npy(np.array([[Trap(), 1], [1, 0]], dtype=object)),
+    "another archive": npz(arr_0=np.eye(2)),
+    "a broken archive": npz(arr_0=np.eye(2))[:100],
     "no magic": b"0.5 0.5\n0.5 0.5\n",
-    "complex": saved(np.eye(2) + 0.1j),
-    "words": saved(np.array([["a", "b"], ["c", "d"]])),
-    "a table": saved(np.zeros(2, dtype=[("x", "f8"), ("y", "f8")])),
-    "dates": saved(np.zeros((2, 2), dtype="M8[s]")),
-    "a number": saved(np.array(0.5)),
+    "complex": npy(np.eye(2) + 0.1j),
+    "words": npy(np.array([["a", "b"], ["c", "d"]])),
+    "a table": npy(np.zeros(2, dtype=[("x", "f8"), ("y", "f8")])),
+    "dates": npy(np.zeros((2, 2), dtype="M8[s]")),
+    "a number": npy(np.array(0.5)),
     "no end of its header": header("{'descr': '<f8', 'fortran_order': False, 'shape': ((((2, 2), }"),
     "no dictionary": header("[1, 2]"),
     "another key": header("{'descr': '<f8', 'fortran_order': False, 'form': (2, 2), }"),
@@ -365,7 +343,7 @@ def test_a_numpy_file_that_holds_no_matrix_is_refused_and_never_executed(tmp_pat
 
 @pytest.mark.parametrize("length", range(0, 200, 7))
 def test_a_truncated_numpy_file_is_refused(tmp_path, length):
-    content = saved(np.eye(3))
+    content = npy(np.eye(3))
     assert len(content) == 200
     path = written(tmp_path, content[:length], "matrix.npy")
     refused(lambda: transitions.read(path), str(path))
@@ -374,7 +352,7 @@ def test_a_truncated_numpy_file_is_refused(tmp_path, length):
 @settings(some, max_examples=200)
 @given(place=st.integers(0, 199), value=st.integers(0, 255))
 def test_a_numpy_file_with_a_wrong_byte_is_read_or_refused(tmp_path_factory, place, value):
-    content = bytearray(saved(np.eye(3)))
+    content = bytearray(npy(np.eye(3)))
     content[place] = value
     path = written(tmp_path_factory.mktemp("matrix"), bytes(content), "matrix.npy")
     try:

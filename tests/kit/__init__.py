@@ -3,6 +3,7 @@
 - `runs`: runs with metrics written by hand, selections of them, a run cut short
 - `stores`: small studies trained on real images, and copies of them to change
 - `sources`: small image sets in the place of whole ones, files that torchvision takes for the real ones
+- `contents`: what files hold, as numpy and torch write them
 - `others_code`: a user's network and a package that registers regularizers, loaded as by a new process
 - `figures`: rendered once, not in three formats
 - `sentences`: what a refusal is, and what would be printed

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import io
 import warnings
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import pytest
 
 from memstudy.cli.progress import Voice
@@ -25,13 +23,6 @@ def refused(call: Callable[[], Any], *words: str) -> str:
     assert sentence.endswith(".")
     assert all(word in sentence for word in words), sentence
     return sentence
-
-
-def saved(array: np.ndarray) -> bytes:
-    """An array as the bytes of an .npy file."""
-    buffer = io.BytesIO()
-    np.save(buffer, array)
-    return buffer.getvalue()
 
 
 class Sentences(Voice):
