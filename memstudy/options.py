@@ -6,6 +6,7 @@ a study's file.
 
 from __future__ import annotations
 
+import difflib
 import math
 import types
 import typing
@@ -14,7 +15,7 @@ from dataclasses import MISSING, dataclass, field, fields
 from functools import cache
 from typing import Any
 
-from memstudy.errors import MemstudyError, quoted
+from memstudy.errors import QUOTED, MemstudyError, quoted
 
 LARGEST = 2**53 - 1
 """A whole number, where nothing else is said: up to here each is a float of its own."""
@@ -44,6 +45,7 @@ class Option:
         least, most: of a number, themselves allowed.
         above, below: of a number, themselves not allowed.
         choices: of a text.
+        usual: what --help says of the default, where that is not the value itself.
         checker: what checks values instead of all these: what to call it and the value → the value as it is kept.
 
     """
@@ -59,6 +61,7 @@ class Option:
     above: float | None = None
     below: float | None = None
     choices: tuple[str, ...] = ()
+    usual: str = ""
     checker: Callable[[str, Any], Any] | None = None
 
     def checked(self, value: Any, where: str = "") -> Any:
@@ -112,7 +115,9 @@ class Option:
         )
 
     def _refused(self, value: Any, where: str) -> MemstudyError:
-        return MemstudyError(f"{where} must be {self.wanted}, not {quoted(value)}.")
+        near = difflib.get_close_matches(str(value)[:QUOTED], self.choices, n=1, cutoff=0.5)
+        hint = f" (did you mean {near[0]}?)" if near else ""
+        return MemstudyError(f"{where} must be {self.wanted}, not {quoted(value)}{hint}.")
 
 
 _KINDS = {
@@ -134,17 +139,22 @@ def option(
     above: float | None = None,
     below: float | None = None,
     choices: Iterable[str] = (),
+    usual: str = "",
     checker: Callable[[str, Any], Any] | None = None,
 ) -> Any:
     """Declare a field as an option, with what `Option` says of it. `key` is for one that users call otherwise."""
     bounds = {"least": least, "most": most, "above": above, "below": below}
-    own = {"help": help, "key": key, "choices": tuple(choices), "checker": checker, **bounds}
+    own = {"help": help, "key": key, "choices": tuple(choices), "usual": usual, "checker": checker, **bounds}
     return field(default=default, metadata=own)
 
 
-@cache
 def options(kind: type) -> dict[str, Option]:
     """The options of a dataclass by the names of their fields, in order; other fields are none."""
+    return _options(kind)
+
+
+@cache
+def _options(kind: type) -> dict[str, Option]:
     hints, found = typing.get_type_hints(kind), {}
     for each in fields(kind):
         if "help" in each.metadata:
@@ -160,5 +170,5 @@ def options(kind: type) -> dict[str, Option]:
 
 def check(target: object) -> None:
     """Check every option of a frozen dataclass, for its `__post_init__`. A MemstudyError names the field."""
-    for name, own in options(type(target)).items():  # type: ignore[arg-type]  # a type is hashable
+    for name, own in options(type(target)).items():
         object.__setattr__(target, name, own.checked(getattr(target, name), name))

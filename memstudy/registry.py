@@ -16,18 +16,19 @@ from memstudy.errors import MemstudyError, quoted, unknown
 class Registry:
     """A table from a name to `"module:attribute"`; nothing is imported before `get`.
 
-    Another package adds an entry by declaring an entry point in the group `memstudy.<kind>s` (blanks are `_`
-    there), for example `[project.entry-points."memstudy.regularizers"]`. An own name always wins over a foreign
-    one.
+    Another package adds an entry by declaring an entry point in its `group`, `memstudy.<kind>s` (blanks are
+    `_` there), for example `[project.entry-points."memstudy.regularizers"]`. An own name always wins over a
+    foreign one.
     """
 
-    def __init__(self, kind: str, **entries: str) -> None:
+    def __init__(self, kind: str, plural: str = "", /, **entries: str) -> None:
         self.kind = kind
+        self.group = f"memstudy.{plural or kind + 's'}".replace(" ", "_")
         self._own = entries
 
     @cached_property
     def _foreign(self) -> dict[str, EntryPoint]:
-        return {point.name: point for point in _points(f"memstudy.{self.kind}s".replace(" ", "_"))}
+        return {point.name: point for point in _points(self.group)}
 
     def names(self) -> list[str]:
         """All known names, ours first, in the order they were registered."""

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import importlib
 import io
 import shutil
 import tempfile
@@ -26,6 +25,8 @@ import click
 
 from memstudy import files
 from memstudy.cli import main as memstudy
+from memstudy.derived import analysis
+from memstudy.derived.deriving import write_tables
 from memstudy.store import Store
 
 RESULTS = Path(__file__).parents[1] / "studies" / "results"
@@ -70,9 +71,9 @@ def tables(store: Path, study: str) -> dict[str, bytes]:
     """Every table of a study, in three formats, by file name."""
     _derive("table", store, study)
     selection = Store(store).select((), study)
-    for analysis in KEPT[study].analyses:
-        for sheet in importlib.import_module(f"memstudy.derived.{analysis}.tables").sheets(selection):
-            sheet.write(selection.path / "tables")
+    for name in KEPT[study].analyses:
+        one = analysis(name)()
+        write_tables(one, selection, one.tables(selection))
     return {path.name: path.read_bytes() for path in (selection.path / "tables").iterdir()}
 
 

@@ -19,8 +19,8 @@ from memstudy.analysis import ablation, ablation_area, ablation_curve
 from memstudy.analysis.ablation import FRACTIONS, PROTOCOLS, area, curve, falls, interval
 from memstudy.data import artifact
 from memstudy.data.images import ImageSet
+from memstudy.derived.ablation import Ablation
 from memstudy.derived.ablation import measure as ablate
-from memstudy.derived.ablation.measure import Ablation
 from memstudy.derived.layers import behind, output_of
 from memstudy.derived.workbench import Workbench
 from memstudy.errors import MemstudyError
@@ -542,8 +542,10 @@ class TestRuns:
     def test_on_training_images_nothing_ablated_is_what_training_measured(
         self, selection: Selection, small_source: ImageSet, labels: str
     ) -> None:
-        what = Ablation("trunk.2", "channel", "mean", "train", labels)
-        curves = ablate.ablate(selection, Workbench(torch.device("cpu")), orders=1, seed=0, what=what, epochs=[2])
+        chosen = Ablation(
+            orders=1, epochs=(2,), layer="trunk.2", unit="channel", clamp="mean", images="train", labels=labels
+        )
+        curves = ablate.ablate(selection, Workbench(torch.device("cpu")), chosen)
         (run,) = selection.runs
         mask = artifact.read(run.path / "labels.npz").mask.mean()
         metrics = run.metrics().iloc[2]
@@ -552,11 +554,14 @@ class TestRuns:
         whole = curves[curves["fraction"] == 0]["accuracy"]
         assert whole.to_numpy() == pytest.approx(expected, abs=1e-9)
         words = f"-trunk.2-channel-mean-train{'-noisy' * (labels == 'noisy')}"
-        assert [path.name for path in selection.path.glob("ablation*")] == [f"ablation_curves{words}.csv"]
+        assert sorted(path.name for path in selection.path.glob("ablation*")) == [
+            f"ablation_areas{words}.csv",
+            f"ablation_curves{words}.csv",
+        ]
 
     def test_the_usual_choice_has_the_usual_names(self) -> None:
-        assert (ablate.USUAL.suffix, ablate.USUAL.title, ablate.CURVES) == ("", "", "ablation_curves.csv")
-        assert ablate.USUAL.areas == "ablation_areas.csv"
+        assert (Ablation().suffix, Ablation().title, Ablation().curves) == ("", "", "ablation_curves.csv")
+        assert Ablation().areas == "ablation_areas.csv"
         assert Ablation(unit="channel").title == "channels to 0"
 
     def test_the_command_writes_other_choices_to_files_of_their_own(
@@ -576,9 +581,9 @@ class TestRuns:
             (("--labels", "noisy"), "test images have no noisy labels, as only training labels are corrupted"),
             (("--layer", "trunk.9"), "did you mean trunk"),
             (("--unit", "channels"), "did you mean channel"),
-            (("--clamp", "average"), "known are mean, zero"),
+            (("--clamp", "average"), "must be one of zero, mean, not 'average'"),
             (("--images", "training"), "did you mean train"),
-            (("--labels", "clean"), "known are noisy, true"),
+            (("--labels", "clean"), "must be one of true, noisy, not 'clean'"),
             (("--layer", "head.2", "--unit", "channel"), "(100, 500) have no channels"),
         ],
     )

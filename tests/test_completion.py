@@ -19,6 +19,7 @@ from memstudy.data import RULES, SOURCES
 from memstudy.models import NETWORKS
 from memstudy.regularizers import REGULARIZERS
 from memstudy.store import Store
+from tests.kit.commands import commands
 from tests.kit.others_code import METHOD, new_process, package
 
 
@@ -44,7 +45,7 @@ def completed(*words: str) -> list[str]:
 
 
 def test_commands_and_options():
-    assert completed("") == list(main.commands)
+    assert completed("") == list(commands())
     assert completed("comp") == ["completion"]
     assert completed("completion", "") == ["bash", "zsh", "fish"]
     assert completed("data", "b") == ["build"]
@@ -92,9 +93,7 @@ def test_own_sets_and_paths(tmp_path):
 
 
 OF_RUNS = [
-    name
-    for name, command in main.commands.items()
-    if {"runs", "study"} <= {param.name for param in command.params}
+    name for name, command in commands().items() if {"runs", "study"} <= {param.name for param in command.params}
 ]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import numpy as np
 import pandas as pd
@@ -15,8 +15,10 @@ from memstudy import presets
 from memstudy.analysis import ablation, similarity
 from memstudy.analysis.factorization import Pair, as_samples, factorize
 from memstudy.analysis.keep import parse_keep
+from memstudy.derived.ablation import Ablation
 from memstudy.derived.ablation import measure as ablate
 from memstudy.derived.rows import Rows
+from memstudy.derived.similarity import Similarity
 from memstudy.derived.similarity import measure as compare
 from memstudy.derived.similarity import plan as comparisons
 from memstudy.derived.workbench import NotFinite, Workbench
@@ -84,7 +86,7 @@ def test_plan_has_twins_pasts_and_a_control(store):
 
 def test_comparison_equals_the_analysis_done_by_hand(store, bench):
     selection = store.select(["*-bare-s0-*", "*-al2-s0-*"])
-    pairs = compare.compare(selection, bench, keep=VARIANCE, all_pairs=True)
+    pairs = compare.compare(replace(selection, named=True), bench, Similarity(keep=str(VARIANCE)))
     row = pairs[(pairs["relation"] == "pair: same seed") & (pairs["epoch_a"] == 2)].iloc[0]
     runs = {run.name: run for run in selection.runs}
     views = [factorize(as_samples(bench.features(runs[name], 2))) for name in (row["run_a"], row["run_b"])]
@@ -97,54 +99,54 @@ def test_comparison_equals_the_analysis_done_by_hand(store, bench):
     for name in ("cka", "procrustes"):
         assert row[name] == pytest.approx(getattr(similarity, name)(by_hand), abs=1e-9)
     assert row["cka_unbiased"] == pytest.approx(similarity.unbiased_cka(by_hand), abs=1e-9)
-    sequences = pd.read_csv(selection.path / comparisons.What().coefficients)
+    sequences = pd.read_csv(selection.path / Similarity().coefficients)
     chosen = sequences[(sequences["relation"] == "pair: same seed") & (sequences["epoch_a"] == 2)]
     assert len(chosen) == min(row["rank_a"], row["rank_b"])  # the whole sequence, not truncated
     assert np.all(np.diff(chosen["coefficient"]) <= 0)
 
 
 def test_control_is_far_below_every_real_comparison(store, bench):
-    pairs = compare.compare(store.select(), bench, keep=VARIANCE)
+    pairs = compare.compare(store.select(), bench, Similarity(keep=str(VARIANCE)))
     control = pairs.loc[pairs["relation"] == "control", "cca"]
     assert control.max() < pairs.loc[pairs["relation"] != "control", "cca"].min()
 
 
 def test_what_is_computed_is_not_computed_again(store, bench, monkeypatch):
     selection = store.select()
-    first = compare.compare(selection, bench, keep=VARIANCE)
+    first = compare.compare(selection, bench, Similarity(keep=str(VARIANCE)))
     calls = counting(monkeypatch, similarity, "coefficients")
-    again = compare.compare(selection, bench, keep=VARIANCE)
+    again = compare.compare(selection, bench, Similarity(keep=str(VARIANCE)))
     pd.testing.assert_frame_equal(first, again)
     assert not calls
-    compare.compare(selection, bench, keep=parse_keep("fixed:5"))  # another rule is another number
+    compare.compare(selection, bench, Similarity(keep="fixed:5"))  # another rule is another number
     assert calls
 
 
 def test_ablation_continues_after_an_interruption(store, bench, monkeypatch):
     selection = store.select()
-    whole = ablate.ablate(selection, bench, orders=2, seed=0)
+    whole = ablate.ablate(selection, bench, Ablation(orders=2, seed=0))
 
     def stop(done, total):
         if done == 5:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):  # also a finished file survives an interrupted look at it
-        ablate.ablate(selection, bench, orders=2, seed=0, on_network=stop)
-    calls = counting(monkeypatch, ablation, "curve")
-    pd.testing.assert_frame_equal(ablate.ablate(selection, bench, orders=2, seed=0), whole)
+        ablate.ablate(selection, bench, Ablation(orders=2, seed=0), on_network=stop)
+    calls = counting(monkeypatch, ablate, "curve")
+    pd.testing.assert_frame_equal(ablate.ablate(selection, bench, Ablation(orders=2, seed=0)), whole)
     assert not calls
-    (selection.path / ablate.CURVES).unlink()
+    (selection.path / Ablation().curves).unlink()
     with pytest.raises(KeyboardInterrupt):
-        ablate.ablate(selection, bench, orders=2, seed=0, on_network=stop)
+        ablate.ablate(selection, bench, Ablation(orders=2, seed=0), on_network=stop)
     calls.clear()
-    pd.testing.assert_frame_equal(ablate.ablate(selection, bench, orders=2, seed=0), whole)
+    pd.testing.assert_frame_equal(ablate.ablate(selection, bench, Ablation(orders=2, seed=0)), whole)
     assert len(calls) == 2 * (8 * 3 - 5)
 
 
 def test_ablation_starts_at_the_metrics_accuracy(store, bench):
     """Nothing ablated is the network itself: the same accuracy that training wrote."""
     selection = store.select()
-    curves = ablate.ablate(selection, bench, orders=2, seed=0, epochs=[2])
+    curves = ablate.ablate(selection, bench, Ablation(orders=2, seed=0, epochs=(2,)))
     for run in selection.runs:
         whole = curves[(curves["run"] == run.name) & (curves["fraction"] == 0)]
         assert set(whole["epoch"]) == {2}
@@ -156,15 +158,15 @@ def test_ablation_starts_at_the_metrics_accuracy(store, bench):
 
 def test_an_interrupted_change_of_orders_leaves_one_version_of_each_network(store, bench):
     selection = store.select()
-    ablate.ablate(selection, bench, orders=2, seed=0, epochs=[2])
+    ablate.ablate(selection, bench, Ablation(orders=2, seed=0, epochs=(2,)))
 
     def stop(done, total):
         if done == 3:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        ablate.ablate(selection, bench, orders=3, seed=0, epochs=[2], on_network=stop)
-    curves = pd.read_csv(selection.path / ablate.CURVES)
+        ablate.ablate(selection, bench, Ablation(orders=3, seed=0, epochs=(2,)), on_network=stop)
+    curves = pd.read_csv(selection.path / Ablation().curves)
     versions = curves.groupby(["run", "epoch"])["orders"].unique().map(list)
     assert sorted(versions) == [[2]] * 5 + [[3]] * 3  # the rest of the file stays
     assert len(ablate.areas(curves)) == 8 * len(ablation.PROTOCOLS)
@@ -181,16 +183,18 @@ def test_a_diverged_network_is_left_out_by_name(store, bench):
     diverged = selection.runs[0]
     diverge(diverged, 2)
     left_out: list[str] = []
-    pairs = compare.compare(selection, bench, keep=VARIANCE, all_pairs=True, on_left_out=left_out.append)
+    pairs = compare.compare(
+        replace(selection, named=True), bench, Similarity(keep=str(VARIANCE)), on_left_out=left_out.append
+    )
     assert left_out == [f"{diverged.name}, epoch 2, layer trunk: its representation is not finite"]
     assert set(pairs.loc[pairs["relation"].map(comparisons.kind) == "pair", "epoch_a"]) == {0, 1}
     left_out.clear()
-    curves = ablate.ablate(selection, bench, orders=1, seed=0, on_left_out=left_out.append)
+    curves = ablate.ablate(selection, bench, Ablation(orders=1, seed=0), on_left_out=left_out.append)
     assert len(left_out) == 1
     assert len(curves.groupby(["run", "epoch"])) == 2 * 3 - 1
     for run in selection.runs:
         diverge(run, run.checkpoints()[-1])
-    nothing = ablate.ablate(selection, bench, orders=1, seed=0, epochs=[2])
+    nothing = ablate.ablate(selection, bench, Ablation(orders=1, seed=0, epochs=(2,)))
     assert ablate.areas(nothing).empty
 
 
@@ -214,7 +218,9 @@ def test_runs_without_a_common_epoch_are_named(store, bench):
     other = store.select(["*-al2-s0-*"]).runs[0]
     left_out: list[str] = []
     selection = store.select([short.name, other.name])
-    pairs = compare.compare(selection, bench, keep=VARIANCE, all_pairs=True, on_left_out=left_out.append)
+    pairs = compare.compare(
+        replace(selection, named=True), bench, Similarity(keep=str(VARIANCE)), on_left_out=left_out.append
+    )
     assert len(left_out) == 1
     assert "no common epoch" in left_out[0]
     assert short.name in left_out[0]
@@ -225,12 +231,12 @@ def test_runs_without_a_common_epoch_are_named(store, bench):
 def compared(store, bench):
     """A selection of two runs that were compared, and both files."""
     selection = store.select(["*-bare-s0-*", "*-al2-s0-*"])
-    compare.compare(selection, bench, keep=VARIANCE, all_pairs=True)
-    paths = [selection.path / name for name in (comparisons.What().pairs, comparisons.What().coefficients)]
+    compare.compare(replace(selection, named=True), bench, Similarity(keep=str(VARIANCE)))
+    paths = [selection.path / name for name in (Similarity().pairs, Similarity().coefficients)]
     return selection, {path: path.read_text() for path in paths}
 
 
-@pytest.mark.parametrize("name", [comparisons.What().pairs, comparisons.What().coefficients])
+@pytest.mark.parametrize("name", [Similarity().pairs, Similarity().coefficients])
 @pytest.mark.parametrize("harm", ["deleted", "lines lost", "cut within a number"])
 def test_a_damaged_comparison_is_made_whole(compared, bench, monkeypatch, name, harm):
     selection, before = compared
@@ -241,7 +247,7 @@ def test_a_damaged_comparison_is_made_whole(compared, bench, monkeypatch, name, 
     else:
         path.write_text("".join(whole.splitlines(keepends=True)[:-3]) if harm == "lines lost" else whole[:-4])
     calls = counting(monkeypatch, compare, "_measure")
-    compare.compare(selection, bench, keep=VARIANCE, all_pairs=True)
+    compare.compare(replace(selection, named=True), bench, Similarity(keep=str(VARIANCE)))
     assert {path: path.read_text() for path in before} == before
     assert bool(calls)
     assert harm == "deleted" or len(calls) <= 3  # the others were whole
@@ -249,11 +255,11 @@ def test_a_damaged_comparison_is_made_whole(compared, bench, monkeypatch, name, 
 
 def test_truncated_ablation_curves_are_made_whole(store, bench):
     selection = store.select(["*-bare-s0-*"])
-    ablate.ablate(selection, bench, orders=1, seed=0)
-    path = selection.path / ablate.CURVES
+    ablate.ablate(selection, bench, Ablation(orders=1, seed=0))
+    path = selection.path / Ablation().curves
     whole = path.read_text()
     path.write_text(whole[: len(whole) // 2])
-    ablate.ablate(selection, bench, orders=1, seed=0)
+    ablate.ablate(selection, bench, Ablation(orders=1, seed=0))
     assert path.read_text() == whole
 
 
@@ -261,10 +267,10 @@ def test_a_comparison_without_coefficients_is_cached_too(store, bench, monkeypat
     selection = store.select(["*-bare-s0-*"])
     for epoch in selection.runs[0].checkpoints():
         diverge(selection.runs[0], epoch, 0.0)  # a constant representation has rank 0
-    first = compare.compare(selection, bench, keep=VARIANCE)
+    first = compare.compare(selection, bench, Similarity(keep=str(VARIANCE)))
     assert (first["rank_a"] == 0).all()
     calls = counting(monkeypatch, similarity, "coefficients")
-    pd.testing.assert_frame_equal(compare.compare(selection, bench, keep=VARIANCE), first)
+    pd.testing.assert_frame_equal(compare.compare(selection, bench, Similarity(keep=str(VARIANCE))), first)
     assert not calls
 
 
@@ -298,9 +304,11 @@ def test_runs_of_two_data_sets_are_not_compared(store, bench):
 
     carry_out(store.open(presets.build(dataset="mnist", epochs=1)), Execution(device="cpu"))
     with pytest.raises(MemstudyError, match="same test images"):
-        compare.compare(store.select(["*"]), bench, keep=VARIANCE, all_pairs=True)
+        compare.compare(replace(store.select(["*"]), named=True), bench, Similarity(keep=str(VARIANCE)))
     left_out: list[str] = []
-    pairs = compare.compare(store.select(study="all"), bench, keep=VARIANCE, on_left_out=left_out.append)
+    pairs = compare.compare(
+        store.select(study="all"), bench, Similarity(keep=str(VARIANCE)), on_left_out=left_out.append
+    )
     assert left_out == ["runs of mnist, mnist5k with each other: they have other test images"]
     sides = [pairs[side].str.startswith("mnist-") for side in ("run_a", "run_b")]
     assert sides[0].any()

@@ -18,16 +18,13 @@ from torch import nn
 from memstudy import presets
 from memstudy.analysis import similarity as measures
 from memstudy.analysis.factorization import Pair, as_samples, factorize
-from memstudy.analysis.keep import KeepRule, parse_keep
 from memstudy.derived.kept import kept, nearest
 from memstudy.derived.layers import output_of
-from memstudy.derived.similarity import bundles, streams
+from memstudy.derived.similarity import Similarity, bundles, streams
 from memstudy.derived.similarity import digest as comparison
-from memstudy.derived.similarity import figures as similarity
 from memstudy.derived.similarity import measure as compare
 from memstudy.derived.similarity import plan as comparisons
 from memstudy.derived.similarity.bundles import Size
-from memstudy.derived.similarity.plan import What
 from memstudy.derived.workbench import Workbench
 from memstudy.errors import MemstudyError
 from memstudy.models import Network, build
@@ -35,6 +32,7 @@ from memstudy.randomness import torch_generator
 from memstudy.study.carry_out import Execution, carry_out
 from tests.benchmarks.bench_cca import store_noise, streamed_growth
 from tests.benchmarks.memory import in_fresh_process
+from tests.kit.drawing import draw
 
 IMAGES = torch.rand(5, 1, 28, 28, generator=torch_generator(0, "images"))  # a layer's output is one for any images
 
@@ -173,11 +171,15 @@ def test_of_two_epochs_as_near_the_earlier_is_taken():
 
 def test_no_number_depends_on_the_size_of_a_bundle(store, monkeypatch):
     """Up to rounding: more networks at a time are multiplied together, nothing else."""
-    whole = compare.compare(store.select(), Workbench(torch.device("cpu")), keep=parse_keep("fixed:5"), epochs=[2])
+    whole = compare.compare(
+        store.select(), Workbench(torch.device("cpu")), Similarity(keep="fixed:5", epochs=(2,))
+    )
     shutil.rmtree(store.root / "studies" / "tiny" / "figures", ignore_errors=True)
-    (store.select().path / What().pairs).unlink()
+    (store.select().path / Similarity().pairs).unlink()
     monkeypatch.setattr(bundles, "TOGETHER", 3)
-    again = compare.compare(store.select(), Workbench(torch.device("cpu")), keep=parse_keep("fixed:5"), epochs=[2])
+    again = compare.compare(
+        store.select(), Workbench(torch.device("cpu")), Similarity(keep="fixed:5", epochs=(2,))
+    )
     pd.testing.assert_frame_equal(whole, again, rtol=1e-6)
 
 
@@ -229,11 +231,12 @@ def without_units(*units):
     return lambda name, x: x.index_fill(0, torch.tensor(units), 0) if name.startswith("network.trunk.3") else x
 
 
-def compared(selection, **choices):
+def compared(selection, all_pairs=False, **choices):
     """The rows of a comparison, and what was left out."""
     left_out: list[str] = []
     bench = Workbench(torch.device("cpu"))
-    rows = compare.compare(selection, bench, keep=KeepRule(), on_left_out=left_out.append, **choices)
+    selection = replace(selection, named=all_pairs or selection.named)
+    rows = compare.compare(selection, bench, Similarity(**choices), on_left_out=left_out.append)
     return rows, left_out
 
 
@@ -289,7 +292,7 @@ def test_a_network_that_is_not_finite_is_named_with_its_layer(store):
     (run,) = selection.runs
     changed(run, 0, lambda name, x: x * math.nan)
     changed(run, 1, lambda name, x: x * 1e30)  # finite, but not what it computes
-    rows, left_out = compared(selection, what=What("trunk.3"))
+    rows, left_out = compared(selection, layer="trunk.3")
     assert sorted(left_out) == [
         f"{run.name}, epoch {epoch}, layer trunk.3: its representation is not finite" for epoch in (0, 1)
     ]
@@ -340,12 +343,12 @@ def test_the_control_is_the_same_in_parts():
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (("--constant", "keep"), "'keep' is not one of 'drop', 'refuse'"),
+        (("--constant", "keep"), "must be one of drop, refuse, not 'keep'"),
         (("--measure", "cca2"), "did you mean cca"),
-        (("--positions", "pixels"), "known are flattened, samples"),
+        (("--positions", "pixels"), "must be one of samples, flattened"),
         (("--layer", "trunk.9"), "did you mean trunk"),
-        (("--epochs", "one"), "--epochs takes epochs"),
-        (("--epochs", "-1"), "--epochs takes epochs"),
+        (("--epochs", "one"), "'--epochs': it must be a list of whole numbers of at least 0"),
+        (("--epochs", "-1"), "'--epochs': it must be a list of whole numbers of at least 0"),
     ],
 )
 def test_a_mistake_is_one_sentence(store, command, monkeypatch, words, says):
@@ -360,8 +363,8 @@ def test_a_mistake_is_one_sentence(store, command, monkeypatch, words, says):
 
 def test_maps_hold_the_means_of_the_table(store):
     selection = store.select()
-    rows = compare.compare(selection, Workbench(torch.device("cpu")), keep=parse_keep("fixed:5"))
-    stems = {path.stem for path in similarity.draw(selection, measure="cka")}
+    rows = compare.compare(selection, Workbench(torch.device("cpu")), Similarity(keep="fixed:5"))
+    stems = {path.stem for path in draw(Similarity(measured="cka"), selection)}
     assert stems == {"cca_between", "cca_past", "similarity_epochs", "similarity_runs", "convergence"}
     names = {run.name: run for run in selection.runs}
     past = rows[(rows["relation"] == "past") & rows["run_a"].str.contains("-bare-")]

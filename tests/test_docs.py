@@ -18,6 +18,7 @@ from memstudy.cli import main
 from memstudy.data import RULES, SOURCES
 from memstudy.regularizers import REGULARIZERS
 from memstudy.store.metrics import MEASURED
+from tests.kit.commands import commands
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "memstudy"
@@ -52,7 +53,7 @@ TARGETS = sorted({code.split()[1] for code in CODE if re.match("make [a-z]", cod
 
 def chosen(words: list[str]) -> tuple[click.Command, list[str]]:
     """The command that words name, of a group its subcommand, and the words that are left."""
-    command: click.Command = main.commands[words[0]]
+    command: click.Command = commands()[words[0]]
     words = words[1:]
     if isinstance(command, click.Group) and words and words[0] in command.commands:
         return command.commands[words[0]], words[1:]
@@ -66,7 +67,7 @@ def parsed(line):
 
 
 def every_command() -> Iterator[click.Command]:
-    for command in main.commands.values():
+    for command in commands().values():
         yield command
         yield from command.commands.values() if isinstance(command, click.Group) else ()
 
@@ -84,7 +85,7 @@ def unknown_options(span: str) -> set[str]:
     """The options in a piece of code that the command which it begins with has not; of no command, any has."""
     words = span.split()
     known = OPTIONS
-    if words[0] == "memstudy" and len(words) > 1 and words[1] in main.commands:
+    if words[0] == "memstudy" and len(words) > 1 and words[1] in commands():
         known = options(chosen(words[1:])[0])
     return set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", span)) - known
 
@@ -93,7 +94,7 @@ def unknown_options(span: str) -> set[str]:
 
 
 def test_every_verb_is_shown():
-    assert {shlex.split(line)[1] for _, line in COMMANDS} == set(main.commands)
+    assert {shlex.split(line)[1] for _, line in COMMANDS} == set(commands())
 
 
 @pytest.mark.parametrize(("page", "line"), COMMANDS)
@@ -116,7 +117,7 @@ def test_a_wrong_command_would_be_noticed():
 def test_commands_and_options_in_sentences_are_some(page):
     ours = [span for span in SPANS[page] if not span.startswith(("python ", "bench_"))]
     verbs = {span.split()[1] for span in ours if span.startswith("memstudy ")}
-    assert verbs <= {*main.commands, "COMMAND"}
+    assert verbs <= {*commands(), "COMMAND"}
     assert {span: bad for span in ours if (bad := unknown_options(span))} == {}
 
 

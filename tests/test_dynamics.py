@@ -35,7 +35,7 @@ from memstudy.analysis.dynamics import (
 from memstudy.analysis.records import LARGEST, record
 from memstudy.cli import main
 from memstudy.data import artifact, dataset
-from memstudy.derived.dynamics import figures as dynamics_figures
+from memstudy.derived import dynamics as derived
 from memstudy.derived.dynamics import measure as study
 from memstudy.derived.dynamics import tables as report
 from memstudy.derived.workbench import Workbench
@@ -45,6 +45,7 @@ from memstudy.store import Store
 from memstudy.store.records import KINDS, MOST, Dynamics, Records, usual
 from memstudy.study.carry_out import Execution, carry_out
 from memstudy.training import DeviceData, predict
+from tests.kit.drawing import draw
 from tests.kit.runs import select
 from tests.kit.sentences import refused
 from tests.kit.stopping import Stop
@@ -415,7 +416,8 @@ def test_the_loss_tells_corrupted_samples_and_shuffled_labels_do_not(selection):
 
 def test_every_sample_s_scores(selection):
     study.measure(selection)
-    (path, *_) = study.write_samples(selection)
+    study.write_samples(selection)
+    (path, *_) = study.samples_paths(selection)
     table = pd.read_csv(path)
     records = selection.runs[0].dynamics(400)
     assert len(table) == 400
@@ -428,7 +430,7 @@ def test_every_sample_s_scores(selection):
 
 def test_tables_and_figures(selection):
     study.measure(selection)
-    aucs, learned = report.sheets(selection)
+    aucs, learned = report.tables(selection)
     assert len(aucs.cells) == 2 * 4  # last and best, of four regularizers
     assert aucs.values["n"].eq(2).all()
     last = aucs.values[aucs.values["at"] == report.LAST].set_index(["label", "score"])["mean"]
@@ -443,9 +445,7 @@ def test_tables_and_figures(selection):
         assert held["difference"].to_numpy() == pytest.approx(held["mean"].to_numpy() - bare)
         assert "fewer than 3 seeds" in sheet.notes[2]  # two here
         assert not sheet.values["p"].count()
-    written = report.write(selection, [aucs, learned])
-    assert all(path.is_file() for path in written)
-    names = {path.name for path in dynamics_figures.draw(selection)}
+    names = {path.name for path in draw(derived.Dynamics(), selection)}
     assert {"dynamics_auc.png", "dynamics_learned.svg", "dynamics_losses.csv"} <= names
     assert len(names) == 12
 
@@ -456,11 +456,11 @@ def test_without_corruption_there_is_nothing_to_tell_apart(tmp_path, small_sourc
     carry_out(run, Execution(device="cpu"))
     selection = select([run])
     study.measure(selection)
-    aucs, learned = report.sheets(selection)
+    aucs, learned = report.tables(selection)
     assert set(aucs.cells["loss"]) == {"–"}
     assert f"none of the labels are corrupted: {run.name}" in aucs.markdown()
     assert learned.cells["learned: clean"].item() != learned.cells["learned: corrupted as noisy"].item() == "–"
-    assert {path.stem for path in dynamics_figures.draw(selection)} == {"dynamics_learned", "dynamics_losses"}
+    assert {path.stem for path in draw(derived.Dynamics(), selection)} == {"dynamics_learned", "dynamics_losses"}
 
 
 # The command line
@@ -489,7 +489,7 @@ def test_without_any_records_the_command_says_so(tmp_path, small_source):
     text = " ".join(answer.output.split())
     assert answer.exit_code == 0
     assert "of whose samples there are no records" in text
-    assert "nothing to draw from dynamics.csv yet" in text
+    assert "figures:" not in text
 
 
 def test_a_finished_run_says_that_it_was_not_recorded(command, small_source):

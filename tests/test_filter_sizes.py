@@ -102,7 +102,7 @@ def test_file_and_table_of_some_runs(store, tmp_path):
     mine = found[found["network"] == run.name]
     last = run.metrics()["penalty_loco"].iloc[-1]  # a mean over the epoch's steps, so it is near only
     assert mine["penalty"].sum() == pytest.approx(last, rel=0.01)
-    (sheet,) = [sheet for sheet in report.sheets(selection) if sheet.name == "filters_sizes"]
+    (sheet,) = [sheet for sheet in report.tables(selection) if sheet.name == "filters_sizes"]
     assert sheet.cells["kernels"].tolist() == ["5×5", "linear"]
     assert sheet.cells["weights"].tolist() == ["25,500", "405,000"]
     assert sheet.cells["n"].tolist() == ["2", "2"]
@@ -116,4 +116,4 @@ def test_without_the_method_there_is_neither_file_nor_table(store, tmp_path):
     (selection.path / study.SIZES).write_text("of another selection")
     study.measure(selection)
     assert not (selection.path / study.SIZES).exists()
-    assert [sheet.name for sheet in report.sheets(selection)] == ["filters", "filters_rings"]
+    assert [sheet.name for sheet in report.tables(selection)] == ["filters", "filters_rings"]

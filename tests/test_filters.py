@@ -18,11 +18,13 @@ from scipy.stats import binomtest, kstest
 from memstudy.analysis import filters
 from memstudy.analysis.filters import CHOICES, COMPARISONS, Tally, tallies
 from memstudy.cli import main
+from memstudy.derived.filters import Filters
 from memstudy.derived.filters import measure as study
 from memstudy.derived.filters import tables as report
 from memstudy.errors import MemstudyError
 from memstudy.report import published
 from memstudy.store import Store
+from tests.kit.drawing import draw
 
 CENTER, NEIGHBOR = COMPARISONS
 
@@ -425,7 +427,7 @@ def test_another_seed_shuffles_otherwise(store_copy):
 def test_every_choice_says_what_it_is(tmp_path, weights, choice):
     selection = study.select(Store(tmp_path), (), None, [weights])
     study.measure(selection, [weights], choice=choice)
-    text = report.sheets(selection)[0].markdown()
+    text = report.tables(selection)[0].markdown()
     assert {"named": "left-upper one (inferred)", "random": "drawn", "every": "Every"}[choice] in text
     assert ("/ – |" in text) == (choice == "every")
 
@@ -467,8 +469,8 @@ def test_a_diverged_last_epoch_leaves_the_one_before_it(store_copy, monkeypatch)
     selection = store_copy.select([run.name])
     study.measure(selection, on_left_out=left_out.append)
     assert left_out == [f"{run.name}, epoch 2 has weights that are not finite, as a network that diverged"]
-    assert "After the last kept epoch (1, counted from 0)" in report.sheets(selection)[0].markdown()
-    assert report.draw(selection)
+    assert "After the last kept epoch (1, counted from 0)" in report.tables(selection)[0].markdown()
+    assert draw(Filters(), selection)
 
 
 MISTAKES = [
@@ -478,7 +480,7 @@ MISTAKES = [
     (["--weights", "text.safetensors"], "no safetensors file"),
     (["--weights", "none.safetensors"], "cannot read none.safetensors"),
     (["--weights", "."], "cannot read"),
-    (["--compare", "all"], "'every'"),
+    (["--compare", "all"], "must be one of named, random, every"),
     ([], "memstudy run"),
     (["a-run"], "memstudy run"),
 ]

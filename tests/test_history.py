@@ -8,22 +8,24 @@ import shutil
 import pytest
 import torch
 
-from memstudy.analysis.keep import KeepRule
+from memstudy.derived.ablation import Ablation
 from memstudy.derived.ablation import measure as ablate
 from memstudy.derived.columns import read
 from memstudy.derived.dynamics import measure as dynamics
 from memstudy.derived.filters import measure as filters
 from memstudy.derived.landscape import measure as landscape
 from memstudy.derived.probe import measure as probe
+from memstudy.derived.similarity import Similarity
 from memstudy.derived.similarity import measure as compare
-from memstudy.derived.similarity.plan import What
 from memstudy.derived.workbench import Workbench
 from memstudy.store import Store
 from tests.kit import stores
 
 ANALYSES = {
-    "svcca": lambda runs, bench, tell: compare.compare(runs, bench, keep=KeepRule(), epochs=[1], on_pair=tell),
-    "ablate": lambda runs, bench, tell: ablate.ablate(runs, bench, orders=1, seed=0, epochs=[2], on_network=tell),
+    "svcca": lambda runs, bench, tell: compare.compare(runs, bench, Similarity(epochs=(1,)), on_pair=tell),
+    "ablate": lambda runs, bench, tell: ablate.ablate(
+        runs, bench, Ablation(orders=1, seed=0, epochs=(2,)), on_network=tell
+    ),
     "probe": lambda runs, bench, tell: probe.probes(
         runs, bench, layers=("trunk", "head.1"), samples=50, epochs=[2], on_network=tell
     ),
@@ -142,7 +144,7 @@ def test_what_was_computed_with_others_is_computed_anew_and_nothing_else(stored,
     derived(root, "svcca", [0, 1])
     first = len(made)
     derived(root, "svcca", range(4))
-    rows = read(root / "studies" / STUDY / What().pairs)
+    rows = read(root / "studies" / STUDY / Similarity().pairs)
     own = rows["relation"].isin(["past", "control"]) & rows["run_a"].str.contains("-s0-")
     assert len(made) == first + len(rows) - own.sum()
 
@@ -151,6 +153,6 @@ def test_a_store_of_an_earlier_version_is_kept_as_it_is(stored, small_source, mo
     """It does not say what was computed together; its networks may not be there any more."""
     root = stored[0]
     before = derived(root, "svcca", range(4))
-    (root / "studies" / STUDY / What().together).unlink()
+    (root / "studies" / STUDY / Similarity().together).unlink()
     monkeypatch.setattr(compare, "_bundles", None)
     assert derived(root, "svcca", range(4)) == before

@@ -17,6 +17,7 @@ from torch.nn.utils import parametrize
 from memstudy import models, presets
 from memstudy.analysis import landscape, perturbation
 from memstudy.analysis.landscape import correlation, max_over_min, measured, predicted, variation
+from memstudy.derived.landscape import Landscape, figures
 from memstudy.derived.landscape import measure as study
 from memstudy.derived.landscape import tables as report
 from memstudy.derived.workbench import Workbench
@@ -28,6 +29,7 @@ from memstudy.store import Store
 from memstudy.study.carry_out import Execution, carry_out
 from memstudy.training.state import build_network
 from tests.kit import stores
+from tests.kit.drawing import draw
 from tests.kit.sources import stand_in
 from tests.test_pilcro import NETWORKS, convolutions, normal, path_counts
 
@@ -387,7 +389,9 @@ def looked_at(trained, tmp_path_factory):
     from memstudy.cli import main
 
     store = stores.copy_of(trained, tmp_path_factory.mktemp("looked") / "runs")
-    done = CliRunner().invoke(main, ["landscape", "--runs-dir", str(store.root), "--images", "40", "--json"])
+    done = CliRunner().invoke(
+        main, ["landscape", "--runs-dir", str(store.root), "--images", "40", "--epochs", "0,1,2", "--json"]
+    )
     assert done.exit_code == 0, done.output
     return store.select(), json.loads(done.stdout)
 
@@ -400,7 +404,7 @@ def _small_source(small):
 
 
 def test_every_run_before_training_and_at_every_kept_epoch(looked_at):
-    """Not only at the study's epochs, 0 and 2: the command was called on its own."""
+    """Not only at the study's epochs, 0 and 2: the command asked for more."""
     selection, _ = looked_at
     flat = pd.read_csv(selection.path / study.FLATNESS)
     assert len(flat) == len(selection.runs) * 4 * 2
@@ -498,9 +502,9 @@ def test_a_diverged_network_is_left_out_and_named(store_copy, monkeypatch):
     flat = pd.read_csv(selection.path / study.FLATNESS)
     assert set(flat["epoch"]) == {study.INITIAL, 0, 1}
     assert not (selection.path / study.NOISE).exists()
-    assert [sheet.name for sheet in report.sheets(selection)] == ["landscape_flatness"]
-    assert "(1, counted from 0)" in report.sheets(selection)[0].markdown()
-    assert {path.stem for path in report.draw(selection)} == {"landscape", "landscape_flatness"}
+    assert [sheet.name for sheet in report.tables(selection)] == ["landscape_flatness"]
+    assert "(1, counted from 0)" in report.tables(selection)[0].markdown()
+    assert {path.stem for path in draw(Landscape(), selection)} == {"landscape", "landscape_flatness"}
 
 
 def test_what_cannot_be_predicted_is_measured_and_named(store_copy, monkeypatch):
@@ -514,8 +518,8 @@ def test_what_cannot_be_predicted_is_measured_and_named(store_copy, monkeypatch)
     study.landscapes(selection, Workbench(CPU), images=20, epochs=[2], on_left_out=told.append)
     assert told == [f"{selection.runs[0].name}, epoch {epoch}, its prediction: no" for epoch in (-1, 2)]
     assert set(pd.read_csv(selection.path / study.FLATNESS)["kind"]) == {study.MEASURED}
-    assert report.sheets(selection)[0].cells["cv after training"].item() != "–"
-    assert report.draw(selection)
+    assert report.tables(selection)[0].cells["cv after training"].item() != "–"
+    assert draw(Landscape(), selection)
 
 
 def test_batch_normalization_starts_with_the_images_own_statistics(small, tmp_path):
@@ -550,7 +554,7 @@ def test_some_epochs_are_chosen_and_the_last_is_always_among_them(command, store
     assert set(flat["epoch"]) == {study.INITIAL, 0, 2}
     done = command("landscape", name, "--epochs", "first")
     assert done.exit_code == 2
-    assert "--epochs takes epochs" in done.stderr
+    assert "'--epochs': it must be a list of whole numbers of at least 0, not 'first'" in done.stderr
 
 
 # The figure of flatness over training
@@ -577,7 +581,7 @@ def drawn_lines(figure, axis):
 
 def test_lines_are_means_over_seeds_from_before_training_on_and_the_prediction_is_dotted():
     """Of max/min the geometric mean, as its axis is logarithmic."""
-    figure = report._over_training(flatness(["bare", "al2"]), "title")
+    figure = figures._over_training(flatness(["bare", "al2"]), "title")
     solid, dotted = drawn_lines(figure, 0)
     assert [line.tolist() for line in solid] == [[[0, pytest.approx(1.4)], [1, 1.5], [5, pytest.approx(1.9)]]] * 2
     assert dotted == {0.5}
@@ -590,26 +594,26 @@ def test_lines_are_means_over_seeds_from_before_training_on_and_the_prediction_i
 def test_an_epoch_where_one_seed_has_an_infinite_ratio_has_no_mean():
     data = flatness(["bare"])
     data.loc[(data["epoch"] == 0) & (data["seed"] == 1), "max_over_min"] = math.inf
-    figure = report._over_training(data, "title")
+    figure = figures._over_training(data, "title")
     assert drawn_lines(figure, 1)[0][0][:, 0].tolist() == [0, 5]
     assert drawn_lines(figure, 0)[0][0][:, 0].tolist() == [0, 1, 5]
 
 
 def test_ratios_that_are_infinite_everywhere_leave_their_panel_empty():
     data = flatness(["bare"]).assign(max_over_min=math.inf)
-    figure = report._over_training(data[data["kind"] == study.MEASURED], "title")
+    figure = figures._over_training(data[data["kind"] == study.MEASURED], "title")
     assert [len(drawn_lines(figure, axis)[0]) for axis in (0, 1)] == [1, 0]
 
 
 def test_predictions_that_differ_have_a_line_each():
     data = flatness(["bare", "bn"])
     data.loc[(data["label"] == "bn") & (data["kind"] == study.PREDICTED), "cv"] = 0.7
-    assert drawn_lines(report._over_training(data, "title"), 0)[1] == {0.5, 0.7}
+    assert drawn_lines(figures._over_training(data, "title"), 0)[1] == {0.5, 0.7}
 
 
 def test_many_labels_have_panels_of_their_own_with_bare_in_all():
-    labels = ["bare", *(f"pilcro (share {share})" for share in range(report.MOST))]
-    figure = report._over_training(flatness(labels, seeds=1), "title")
+    labels = ["bare", *(f"pilcro (share {share})" for share in range(figures.MOST))]
+    figure = figures._over_training(flatness(labels, seeds=1), "title")
     shown = [axis for axis in figure.axes if axis.get_visible()]
     assert len(shown) == 2 * len(labels)
     assert len({axis.get_ylim() for axis in shown}) == 2  # one scale a quantity

@@ -16,16 +16,15 @@ import torch
 
 from memstudy import files, presets
 from memstudy.analysis import ablation
-from memstudy.analysis.keep import parse_keep
-from memstudy.cli import pipeline
 from memstudy.data import artifact, transitions
-from memstudy.derived.ablation import figures as ablation_figures
+from memstudy.derived.ablation import Ablation
 from memstudy.derived.ablation import measure as ablate
+from memstudy.derived.deriving import derive
+from memstudy.derived.similarity import Similarity
 from memstudy.derived.similarity import digest as comparison
-from memstudy.derived.similarity import figures as similarity
 from memstudy.derived.similarity import measure as compare
 from memstudy.derived.workbench import Workbench
-from memstudy.papers.al2 import figures, tables
+from memstudy.papers.al2 import Curves, figures, tables
 from memstudy.recipe import Regularizer
 from memstudy.report import frames, published
 from memstudy.report.frames import differences_from_paper, settings
@@ -34,7 +33,9 @@ from memstudy.report.summary import run_summary
 from memstudy.report.verdict import verdict, verdict_text
 from memstudy.store import Store
 from memstudy.store.run import RunDirectory
+from memstudy.study.deriving import make_figures, make_tables
 from tests.kit import stores
+from tests.kit.drawing import draw
 from tests.kit.runs import first_epochs, write_run
 from tests.kit.sentences import Sentences
 
@@ -175,7 +176,7 @@ def test_latex_is_booktabs_with_nothing_left_unescaped(setting):
 
 
 def test_ablation_table(store, setting, small_source):
-    curves = ablate.ablate(store.select(), Workbench(torch.device("cpu")), orders=2, seed=0)
+    curves = ablate.ablate(store.select(), Workbench(torch.device("cpu")), Ablation(orders=2, seed=0))
     areas = ablate.areas(curves)
     table = tables.ablation_area(setting, areas, [2])
     assert table is not None
@@ -204,12 +205,12 @@ def test_versions_of_one_regularizer_do_not_share_a_table(store, small_source, t
 
 def test_figures_come_in_every_format_with_their_data_and_equal_bytes(store, every_format):
     selection = store.select()
-    drawn = figures.draw_training(selection)
+    drawn = draw(Curves(), selection)
     assert {path.suffix for path in drawn} == {".svg", ".pdf", ".png", ".csv"}
     assert {path.stem for path in drawn} == {"accuracy", "losses", "memorization", "activation_loss"}
     before = {path: path.read_bytes() for path in drawn}
     assert all(before.values())
-    figures.draw_training(selection)
+    draw(Curves(), selection)
     assert {path: path.read_bytes() for path in drawn} == before
     data = pd.read_csv(selection.path / "figures" / "accuracy.csv")
     run = selection.runs[0]
@@ -254,7 +255,7 @@ def clean_store(small, tmp_path_factory):
 
 
 def test_without_corruption_there_is_no_memorization_figure_and_no_floor(clean_store):
-    drawn = figures.draw_training(clean_store.select())
+    drawn = draw(Curves(), clean_store.select())
     assert {path.stem for path in drawn} == {"accuracy", "losses", "activation_loss"}
     (setting,) = settings(clean_store.select().runs)
     assert drawn_floors(setting) == ([[]], "")
@@ -275,11 +276,11 @@ def test_a_figure_that_can_no_longer_be_drawn_is_deleted(clean_store):
     folder.mkdir(parents=True, exist_ok=True)
     for name in ("memorization.svg", "accuracy-2.png", "cca_past-2.csv", "mine-2.png"):
         (folder / name).write_text("old")
-    figures.draw_training(selection)
+    draw(Curves(), selection)
     left = {path.name for path in folder.iterdir()}
     assert not {"memorization.svg", "accuracy-2.png"} & left
     assert {"cca_past-2.csv", "mine-2.png", "accuracy.svg"} <= left  # other commands', and the user's own
-    assert similarity.draw(selection) == []
+    assert draw(Similarity(), selection) == []
     assert not (folder / "cca_past-2.csv").exists()
 
 
@@ -287,15 +288,17 @@ def test_numbers_of_other_runs_are_not_drawn(store, small_source):
     """A folder may hold what was derived from runs that are no longer chosen."""
     bench = Workbench(torch.device("cpu"))
     chosen = store.select(["*-bare-s0-*", "*-al2-s0-*"])
-    compare.compare(chosen, bench, keep=parse_keep("fixed:5"))
-    ablate.ablate(chosen, bench, orders=1, seed=0, epochs=[2])
-    assert len(similarity.draw(chosen)) == 4 * 4
+    compare.compare(chosen, bench, Similarity(keep="fixed:5"))
+    ablate.ablate(chosen, bench, Ablation(orders=1, seed=0, epochs=(2,)))
+    assert len(draw(Similarity(), chosen)) == 4 * 4
     others = replace(chosen, runs=store.select(["*-do-s0-*"]).runs)
     voice = Sentences()
-    assert pipeline.figure_step(others, voice, ["svcca", "ablate"])["figures"] == []
+    (chosen.path / "study.json").write_text('{"report": {"tables": []}}')
+    make_figures(others, voice)
     assert "'memstudy svcca' makes it" in voice.text
     assert "'memstudy ablate' makes it" in voice.text
-    assert list((chosen.path / "figures").iterdir()) == []
+    left = {path.stem for path in (chosen.path / "figures").iterdir()}
+    assert left == {path.stem for path in draw(Curves(), others)}
 
 
 @pytest.fixture(scope="module")
@@ -308,7 +311,7 @@ def two_versions(store, small, tmp_path_factory):
 def test_settings_are_compared_apart(two_versions, small_source):
     """Two versions of AL2 are no two seeds: nothing is averaged over them, and twins are found for both."""
     selection = two_versions.select(study="all")
-    pairs = compare.compare(selection, Workbench(torch.device("cpu")), keep=parse_keep("fixed:5"))
+    pairs = compare.compare(selection, Workbench(torch.device("cpu")), Similarity(keep="fixed:5"))
     parts = comparison.by_setting(pairs, selection.runs)
     assert [title.rpartition(", ")[2] for title, _ in parts] == [
         "al2.initial 0.5",
@@ -322,7 +325,7 @@ def test_settings_are_compared_apart(two_versions, small_source):
         twins.append(set(digest.loc[digest["relation"] == "twin", "b"]))
     assert twins == [{"al2"}, {"al2", "do+al2"}, set()]
     names = ("cca_between", "cca_past", "similarity_epochs", "convergence")
-    assert {path.stem for path in similarity.draw(selection)} == {
+    assert {path.stem for path in draw(Similarity(), selection)} == {
         *names, *(f"{name}-2" for name in names), "similarity_runs", "similarity_runs-2", "similarity_runs-3"
     }  # fmt: skip
 
@@ -331,12 +334,12 @@ def test_runs_of_two_settings_are_compared_by_name(two_versions, small_source):
     selection = two_versions.select(["*-al2-s0-*"])
     voice = Sentences()
     bench = Workbench(torch.device("cpu"))
-    summary = pipeline.svcca_step(selection, bench, voice, "fixed:5", all_pairs=True)
+    summary = derive(Similarity(keep="fixed:5"), selection, bench, voice)
     (row,) = [record for record in summary["svcca"] if record["relation"] == "pair: same seed"]
     assert {row["a"], row["b"]} == {run.name for run in selection.runs}
     assert comparison.ACROSS in voice.text
     assert "at the last common epoch" in voice.text
-    stems = [path.stem for path in similarity.draw(selection) if path.suffix == ".csv"]
+    stems = [path.stem for path in draw(Similarity(), selection) if path.suffix == ".csv"]
     assert stems.count("cca_between-3") == 1  # the pair, and each one's past
     assert {"cca_past", "cca_past-2"} <= set(stems)
 
@@ -344,8 +347,8 @@ def test_runs_of_two_settings_are_compared_by_name(two_versions, small_source):
 def test_ablation_figure_counts_a_run_once(store, small_source):
     """Bands are over seeds: the orders of one network are averaged before."""
     selection = store.select()
-    curves = ablate.ablate(selection, Workbench(torch.device("cpu")), orders=3, seed=0, epochs=[2])
-    ablation_figures.draw_ablation(selection)
+    curves = ablate.ablate(selection, Workbench(torch.device("cpu")), Ablation(orders=3, seed=0, epochs=(2,)))
+    draw(Ablation(), selection)
     data = pd.read_csv(selection.path / "figures" / "ablation.csv")
     assert len(data) == 8 * len(ablation.PROTOCOLS) * len(ablation.FRACTIONS)
     row = data.iloc[30]
@@ -355,7 +358,7 @@ def test_ablation_figure_counts_a_run_once(store, small_source):
 
 def test_the_command_s_epochs_go_before_the_kept_ones(store):
     for epochs in ((1,), (0, 2)):
-        summary = pipeline.table_step(store.select(), Sentences(), epochs=epochs)
+        summary = make_tables(store.select(), Sentences(), epochs=epochs)
         found = {row["epoch"] for row in summary["numbers"] if row["table"] == "table1"}
         assert found == set(epochs)
 
@@ -368,7 +371,7 @@ def test_tables_name_what_is_not_finished_or_missing(store, tmp_path):
     first_epochs(run, 2)
     shutil.rmtree(copied.select().runs[-1].path)
     voice = Sentences()
-    pipeline.table_step(copied.select(), voice)
+    make_tables(copied.select(), voice)
     count = voice.text.count("\n**")
     assert count >= 2
     assert voice.text.count(f"Not finished, included up to where they are: {run.name} (2 of 3 epochs).") == count
@@ -379,12 +382,14 @@ def test_a_study_before_its_first_epoch_to_tabulate_has_no_table(store, tmp_path
     selection = replace(store.select(), path=tmp_path)
     files.write_json(selection.path / "study.json", {"report": {"epochs": [99]}})
     voice = Sentences()
-    assert pipeline.table_step(selection, voice) == {"tables": [], "numbers": [], "left_out": []}
-    assert "no epoch to tabulate is trained yet" in voice.text
+    summary = make_tables(selection, voice)
+    assert (summary["tables"], summary["numbers"]) == ([], [])
+    assert "the table table1: no epoch of those to tabulate (99) is trained yet" in summary["left_out"]
+    assert "left out: the table table1: no epoch of those to tabulate (99) is trained yet." in voice.text
 
 
 def test_json_of_tables_holds_the_numbers(store, setting):
-    numbers = json.loads(json.dumps(pipeline.table_step(store.select(), Sentences())["numbers"], allow_nan=False))
+    numbers = json.loads(json.dumps(make_tables(store.select(), Sentences())["numbers"], allow_nan=False))
     values = tables.table1(setting, [0, 2]).values
     ours = [number for number in numbers if number["table"] == "table1"]
     assert [number["mean"] for number in ours] == values["mean"].tolist()

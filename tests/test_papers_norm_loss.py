@@ -10,10 +10,11 @@ import pytest
 from scipy.stats import ttest_rel
 
 from memstudy import presets
-from memstudy.papers.norm_loss import figures as norm_loss_figures
+from memstudy.papers.norm_loss import NormLossTables
 from memstudy.papers.norm_loss import tables as norm_loss
 from memstudy.papers.norm_loss.runs import errors, usual
 from memstudy.report import published
+from tests.kit.drawing import draw
 from tests.kit.runs import select, write_run
 
 ACCURACIES = (0.90, 0.92, 0.91)
@@ -53,7 +54,7 @@ def both(add, **options):
 
 
 def test_best_and_mean_are_of_the_last_epoch(add):
-    (sheet,) = norm_loss.sheets(select(*both(add)))
+    (sheet,) = norm_loss.tables(select(*both(add)))
     expected = 100 * (1 - np.array(ACCURACIES))
     for _, row in sheet.values.iterrows():
         assert row["n"] == 3
@@ -64,50 +65,50 @@ def test_best_and_mean_are_of_the_last_epoch(add):
 
 
 def test_one_seed_has_no_spread(add):
-    (sheet,) = norm_loss.sheets(select(add("normloss", accuracies=(0.9,))))
+    (sheet,) = norm_loss.tables(select(add("normloss", accuracies=(0.9,))))
     assert sheet.cells["best (mean), %"].tolist() == ["10.00 (10.00)"]
     assert math.isnan(sheet.values["sd"].item())
 
 
 def test_without_norm_loss_there_is_nothing(add):
     found = select(add("wd"), add("bare"))
-    assert norm_loss.sheets(found) == []
-    assert norm_loss_figures.draw(found) == []
+    assert norm_loss.tables(found) == []
+    assert draw(NormLossTables(), found) == []
 
 
 def test_other_settings_are_left_out(add):
     found = select(*both(add), add("bare", corrupt=0.75))
-    assert set(norm_loss.sheets(found)[0].cells["regularizers"]) == {"normloss", "wd"}
+    assert set(norm_loss.tables(found)[0].cells["regularizers"]) == {"normloss", "wd"}
 
 
 def test_methods_have_the_registry_s_order(add):
     regs = ("olm", "normloss", "wd+wn", "bare", "oni", "do+wd", "wd", "pbwn")
-    (sheet,) = norm_loss.sheets(select(*(add(reg, accuracies=(0.9,)) for reg in regs)))
+    (sheet,) = norm_loss.tables(select(*(add(reg, accuracies=(0.9,)) for reg in regs)))
     expected = ["bare", "do+wd", "wd", "normloss", "wd+wn", "pbwn", "oni", "olm"]
     assert sheet.cells["regularizers"].tolist() == expected
 
 
 def test_a_rate_of_corruption_is_a_setting_of_its_own(add):
-    (sheet,) = norm_loss.sheets(select(*both(add), *both(add, corrupt=0.75)))
+    (sheet,) = norm_loss.tables(select(*both(add), *both(add, corrupt=0.75)))
     assert len(sheet.cells) == 4
     assert sheet.cells["setting"].str.startswith("75 % symmetric corruption").sum() == 2
 
 
 def test_what_else_differs_is_named(add):
     usual_rate, other_rate = both(add), both(add, lr=0.5)
-    (sheet,) = norm_loss.sheets(select(*usual_rate, *other_rate))
+    (sheet,) = norm_loss.tables(select(*usual_rate, *other_rate))
     assert {text.split(", ")[1] for text in sheet.cells["setting"]} == {"learning rate 0.03", "learning rate 0.5"}
-    (plain,) = norm_loss.sheets(select(*usual_rate))
+    (plain,) = norm_loss.tables(select(*usual_rate))
     assert set(plain.cells["setting"]) == {"2 epochs, batch 64"}
 
 
 def test_versions_are_told_apart_in_words(add):
     found = select(add("normloss"), add("normloss", **of("normloss", decoupled=True)))
-    assert norm_loss.sheets(found)[0].cells["regularizers"].tolist() == ["normloss", "normloss (decoupled)"]
+    assert norm_loss.tables(found)[0].cells["regularizers"].tolist() == ["normloss", "normloss (decoupled)"]
 
 
 def test_unfinished_runs_are_left_out_and_counted(add):
-    (sheet,) = norm_loss.sheets(select(add("normloss"), add("wd", epochs=1)))
+    (sheet,) = norm_loss.tables(select(add("normloss"), add("wd", epochs=1)))
     assert sheet.cells["regularizers"].tolist() == ["normloss"]
     assert "left out: 3." in sheet.notes[-1]
 
@@ -122,7 +123,7 @@ def against(sheet):
 
 def test_methods_are_held_against_weight_decay(add):
     worse = (0.80, 0.83, 0.81)
-    (sheet,) = norm_loss.sheets(select(add("bare"), add("wd", worse), add("normloss"), add("wd+wn", worse)))
+    (sheet,) = norm_loss.tables(select(add("bare"), add("wd", worse), add("normloss"), add("wd+wn", worse)))
     assert against(sheet) == {"bare": "wd", "wd": "", "normloss": "wd", "wd+wn": "wd"}
     values = sheet.values.set_index("method")
     expected = ttest_rel(ACCURACIES, worse)
@@ -145,14 +146,14 @@ def test_methods_are_held_against_weight_decay(add):
     ],
 )
 def test_other_regularizers_are_on_both_sides(add, regs, expected):
-    (sheet,) = norm_loss.sheets(select(*(add(reg) for reg in regs)))
+    (sheet,) = norm_loss.tables(select(*(add(reg) for reg in regs)))
     assert against(sheet) == expected
     assert ("Stars" in sheet.markdown()) == bool(sheet.values["p"].notna().any())
 
 
 def test_of_several_weight_decays_none_is_the_reference(add):
     decays = [add("wd", **of("wd", decay=decay)) for decay in (0.001, 0.01)]
-    main, _ = norm_loss.sheets(select(add("normloss"), add("bare"), *decays))
+    main, _ = norm_loss.tables(select(add("normloss"), add("bare"), *decays))
     assert set(against(main).values()) == {""}
 
 
@@ -186,7 +187,7 @@ def test_published_numbers_stand_where_they_should(add, reg, options, expected):
     runs = add(reg, accuracies=(0.9,), **options)
     others = {name: value for name, value in options.items() if name != "options"}
     beside = add("al2+normloss", accuracies=(0.9,), **others)  # in no paper
-    (sheet,) = norm_loss.sheets(select(runs, beside))
+    (sheet,) = norm_loss.tables(select(runs, beside))
     assert ("published, %" in sheet.cells) == (expected is not None) == any("Context" in n for n in sheet.notes)
     if expected is not None:
         cells = dict(zip(sheet.cells["regularizers"], sheet.cells["published, %"], strict=True))
@@ -225,7 +226,7 @@ def swept(tmp_path_factory):
 
 
 def test_the_main_table_has_what_most_runs_have_and_not_the_best(swept):
-    main, by_lambda, by_batch = norm_loss.sheets(swept)
+    main, by_lambda, by_batch = norm_loss.tables(swept)
     assert main.cells["regularizers"].tolist() == ["wd (decay 0.01)", "normloss (weight 0.01)", "wn"]
     assert set(main.cells["setting"]) == {"2 epochs, batch 64"}
     assert "norm_loss_lambda and norm_loss_batch_size" in main.notes[1]
@@ -237,7 +238,7 @@ def test_the_main_table_has_what_most_runs_have_and_not_the_best(swept):
 
 def test_of_equals_all_are_shown(add):
     versions = [add("normloss", **of("normloss", weight=weight)) for weight in (0.001, 0.01)]
-    main, _ = norm_loss.sheets(select(*versions))
+    main, _ = norm_loss.tables(select(*versions))
     assert main.cells["regularizers"].tolist() == ["normloss (weight 0.001)", "normloss (weight 0.01)"]
 
 
@@ -247,7 +248,7 @@ def test_a_method_at_another_batch_size_alone_keeps_its_row(add):
 
 
 def test_sweeps_have_a_row_a_method_and_a_column_a_value(swept):
-    _, by_lambda, by_batch = norm_loss.sheets(swept)
+    _, by_lambda, by_batch = norm_loss.tables(swept)
     assert by_lambda.cells.columns.tolist()[-4:] == ["n", "0.001", "0.01", "0.1"]
     assert by_lambda.cells["swept"].tolist() == ["wd.decay", "normloss.weight"]
     assert by_lambda.cells["0.1"].tolist() == ["20.00 (25.00 ± 7.07)"] * 2
@@ -260,7 +261,7 @@ def test_sweeps_are_held_against_weight_decay_at_the_same_value(add):
     better = (0.95, 0.98, 0.99)
     runs = [add("normloss", batch_size=size) for size in (32, 64)]
     runs += [add("wd", better if size == 64 else ACCURACIES, batch_size=size) for size in (32, 64)]
-    _, sheet = norm_loss.sheets(select(*runs))
+    _, sheet = norm_loss.tables(select(*runs))
     values = sheet.values.set_index(["series", "value"])
     assert values["difference"]["normloss"].tolist() == pytest.approx([0, 100 * (np.mean(better) - 0.91)])
     assert values["against"].fillna("").tolist() == ["", "", "wd", "wd"]
@@ -273,7 +274,7 @@ def test_sweeps_are_held_against_weight_decay_at_the_same_value(add):
 @pytest.fixture(scope="module")
 def drawn(swept):
     """The data of every figure by name."""
-    return {p.stem: pd.read_csv(p) for p in norm_loss_figures.draw(swept) if p.suffix == ".csv"}
+    return {p.stem: pd.read_csv(p) for p in draw(NormLossTables(), swept) if p.suffix == ".csv"}
 
 
 def test_figures_hold_the_runs_that_differ_in_nothing_else(drawn):
@@ -299,8 +300,8 @@ def test_curves_hold_both_losses_of_the_main_table_s_runs(drawn):
 
 
 def test_every_format_a_figure_for_each_setting_and_none_that_is_stale(add, capsys):
-    from memstudy.cli.pipeline import figure_step, table_step
     from memstudy.cli.progress import Voice
+    from memstudy.study.deriving import make_tables
 
     made = select(*both(add, accuracies=(0.9,), **PAPER), *both(add, accuracies=(0.9,)))
     tables, figures = made.path / "tables", made.path / "figures"
@@ -308,13 +309,12 @@ def test_every_format_a_figure_for_each_setting_and_none_that_is_stale(add, caps
     for name in ("norm_loss_lambda.png", "norm_loss_cross_entropy-3.csv", "losses.png"):
         (figures / name).write_bytes(b"of an earlier selection")
     (made.path / "study.json").write_text('{"report": {"tables": ["norm_loss"], "analyses": []}}')
-    table_step(made, Voice())
+    make_tables(made, Voice())
     assert "**Norm Loss: test error**" in capsys.readouterr().out
     assert {path.name for path in tables.iterdir()} == {f"norm_loss.{ending}" for ending in ("md", "tex", "csv")}
     assert r"wd\_reproduced 6.32 (6.57)" in (tables / "norm_loss.tex").read_text()
-    figure_step(made, Voice(), ["norm_loss"])
     endings = ("svg", "pdf", "png", "csv")
     ours = {f"norm_loss_cross_entropy{suffix}.{ending}" for suffix in ("", "-2") for ending in endings}
     assert {path.name for path in figures.iterdir()} == {"losses.png", *ours}
-    assert norm_loss_figures.draw(select(add("wd"))) == []
+    assert draw(NormLossTables(), select(add("wd"))) == []
     assert [path.name for path in figures.iterdir()] == ["losses.png"]

@@ -58,7 +58,7 @@ BOTH = [
 
 
 def test_flatness_and_noise_with_and_without(make):
-    robust, _ = pilcro.sheets(looked_at(make(*BOTH)))
+    robust, _ = pilcro.tables(looked_at(make(*BOTH)))
     assert robust.name == "pilcro"
     cells: Any = robust.cells.set_index("regularizers")
     assert list(cells.index) == ["bare", "pilcro"]  # without goes before with; AL2 has no pair, and no place
@@ -73,7 +73,7 @@ def test_flatness_and_noise_with_and_without(make):
 
 
 def test_speed_counts_epochs_and_those_that_never_arrive(make):
-    (speed,) = pilcro.sheets(make(*BOTH))  # no landscapes are needed for it
+    (speed,) = pilcro.tables(make(*BOTH))  # no landscapes are needed for it
     assert speed.name == "pilcro_speed"
     cells: Any = speed.cells.set_index("regularizers")
     assert list(cells.columns) == ["n", *(f"epochs to {target} %" for target in (60, 70, 80, 90))]
@@ -92,7 +92,7 @@ def test_each_is_held_against_the_same_without_pilcro(make):
         for reg, share in regs
         for seed in range(3)
     ]
-    robust, _ = pilcro.sheets(looked_at(make(*runs)))
+    robust, _ = pilcro.tables(looked_at(make(*runs)))
     values: Any = robust.values.set_index(["label", "quantity"])
     against = values["against"].xs("test accuracy, %", level="quantity")
     assert against.fillna("").to_dict() == {
@@ -108,10 +108,10 @@ def test_each_is_held_against_the_same_without_pilcro(make):
 
 def test_a_value_that_some_never_reach_is_not_tested(make):
     late = (0.1, 0.3, 0.62, 0.9)
-    (speed,) = pilcro.sheets(make(*BOTH[:2], ("pilcro", 0.1, 2, late), *BOTH[2:4], ("bare", None, 2, FAST)))
+    (speed,) = pilcro.tables(make(*BOTH[:2], ("pilcro", 0.1, 2, late), *BOTH[2:4], ("bare", None, 2, FAST)))
     values: Any = speed.values.set_index(["label", "accuracy"])
     assert set(values.loc["pilcro", "test"]) == {"a value that is not finite"}
-    (all_do,) = pilcro.sheets(make(*[(reg, share, seed, accuracies) for reg, share, runs in (
+    (all_do,) = pilcro.tables(make(*[(reg, share, seed, accuracies) for reg, share, runs in (
         ("pilcro", 0.1, (FAST, FAST, FAST)), ("bare", None, (late, late, FAST)),
     ) for seed, accuracies in enumerate(runs)], lr=0.5))  # fmt: skip
     row: Any = all_do.values.set_index(["label", "accuracy"]).loc[("pilcro", 60)]
@@ -119,12 +119,12 @@ def test_a_value_that_some_never_reach_is_not_tested(make):
 
 
 def test_an_accuracy_that_is_lost_again_was_reached(make):
-    (speed,) = pilcro.sheets(make(("pilcro", 0.1, 0, (0.3, 0.97, 0.2)), ("bare", None, 0, (0.1, 0.2, 0.3))))
+    (speed,) = pilcro.tables(make(("pilcro", 0.1, 0, (0.3, 0.97, 0.2)), ("bare", None, 0, (0.1, 0.2, 0.3))))
     assert speed.values.set_index(["label", "accuracy"]).loc[("pilcro", 97), "mean"] == 2
 
 
 def test_runs_that_reach_nothing_have_a_table(make):
-    (speed,) = pilcro.sheets(make(("pilcro", 0.1, 0, (0.01, 0.02)), ("bare", None, 0, (0.01, 0.02))))
+    (speed,) = pilcro.tables(make(("pilcro", 0.1, 0, (0.01, 0.02)), ("bare", None, 0, (0.01, 0.02))))
     assert speed.cells["epochs to 10 %"].tolist() == ["never (0 of 1)"] * 2
 
 
@@ -132,7 +132,7 @@ def test_each_pair_and_each_share_has_its_row(make):
     runs = [(reg, share, 0, SLOW) for reg, share in [
         ("pilcro", 0.1), ("bn+pilcro", 0.1), ("bare", None), ("bn", None), ("pilcro", 0.02),
     ]]  # fmt: skip
-    (speed,) = pilcro.sheets(make(*runs))
+    (speed,) = pilcro.tables(make(*runs))
     assert speed.cells["regularizers"].tolist() == [
         "bare", "pilcro (share 0.1)", "pilcro (share 0.02)", "bn", "bn+pilcro (share 0.1)",
     ]  # fmt: skip
@@ -142,17 +142,17 @@ def test_other_settings_have_their_own_tables(make):
     one = make(*BOTH)
     other = make(*BOTH[:3], lr=0.5)
     both = looked_at(select(one.runs, other.runs))
-    sheets = pilcro.sheets(both)
+    sheets = pilcro.tables(both)
     assert [sheet.name for sheet in sheets] == ["pilcro", "pilcro_speed", "pilcro-2", "pilcro_speed-2"]
     assert "lr 0.5" in sheets[2].title
 
 
 def test_without_pilcro_there_is_no_table(make):
-    assert pilcro.sheets(looked_at(make(("bare", None, 0, SLOW), ("al2", None, 0, SLOW)))) == []
+    assert pilcro.tables(looked_at(make(("bare", None, 0, SLOW), ("al2", None, 0, SLOW)))) == []
 
 
 def test_every_table_says_that_it_is_our_reconstruction_in_every_format(make):
-    for sheet in pilcro.sheets(looked_at(make(*BOTH))):
+    for sheet in pilcro.tables(looked_at(make(*BOTH))):
         assert "our reconstruction" in sheet.title
         assert "our reconstruction" in sheet.notes[0]
         assert sheet.markdown().count("our reconstruction") >= 2
@@ -161,12 +161,12 @@ def test_every_table_says_that_it_is_our_reconstruction_in_every_format(make):
 
 
 def test_a_study_can_have_these_tables_alone(make, capsys):
-    from memstudy.cli.pipeline import table_step
     from memstudy.cli.progress import Voice
+    from memstudy.study.deriving import make_tables
 
     selection = looked_at(make(*BOTH))
     (selection.path / "study.json").write_text('{"report": {"tables": ["pilcro"]}}')
-    summary = table_step(selection, Voice())
+    summary = make_tables(selection, Voice())
     assert {path.stem for path in (selection.path / "tables").iterdir()} == {"pilcro", "pilcro_speed"}
     assert {row["table"] for row in summary["numbers"]} == {"pilcro", "pilcro_speed"}
     assert capsys.readouterr().out.count("our reconstruction") >= 4

@@ -22,8 +22,10 @@ from memstudy.analysis.probe import C, probe
 from memstudy.data import artifact
 from memstudy.data.images import ImageSet
 from memstudy.derived.layers import output_of
+from memstudy.derived.probe import Probe
 from memstudy.derived.probe import measure as study
 from memstudy.derived.probe import tables as report
+from memstudy.derived.probe.figures import RAW
 from memstudy.derived.training_set import training_set
 from memstudy.derived.workbench import Workbench
 from memstudy.models import build
@@ -31,6 +33,7 @@ from memstudy.randomness import torch_generator
 from memstudy.store import RunDirectory, Store
 from memstudy.store.store import Selection
 from memstudy.training import TrainingState
+from tests.kit.drawing import draw
 from tests.kit.sentences import refused
 
 Sides = tuple[Tensor, Tensor, Tensor, Tensor]
@@ -241,7 +244,7 @@ def test_the_table_and_the_figure_hold_the_means(selection: Selection) -> None:
     rows += [rows[0] | {"layer": "pixels", "accuracy": 0.8}]
     selection.path.mkdir(parents=True, exist_ok=True)
     pd.DataFrame(rows).to_csv(selection.path / study.PROBES, index=False)
-    (sheet,) = report.sheets(selection)
+    (sheet,) = report.tables(selection)
     first = sheet.cells.iloc[0].to_dict()
     assert first == {
         "regularizers": "al2", "layer": "trunk", "n": "1", "probe, untrained": "50.0",
@@ -253,10 +256,10 @@ def test_the_table_and_the_figure_hold_the_means(selection: Selection) -> None:
     assert set(held["label"]) == {"al2"}
     assert held["difference"].to_numpy() == pytest.approx(held["of"].map({"probe": -1, "own": 0}).to_numpy())
     assert "Stars" not in sheet.markdown()  # one seed
-    report.draw(selection)
+    draw(Probe(), selection)
     drawn = pd.read_csv(selection.path / "figures" / "probe.csv")
     assert len(drawn) == 2 * 3 * 3 + 3  # probe, own and untrained, and raw pixels of the first run
-    assert set(drawn.loc[drawn["line"] == report.RAW, "accuracy"]) == {80.0}
+    assert set(drawn.loc[drawn["line"] == RAW, "accuracy"]) == {80.0}
 
 
 @pytest.mark.parametrize(
@@ -265,7 +268,7 @@ def test_the_table_and_the_figure_hold_the_means(selection: Selection) -> None:
         (("--samples", "9"), "--samples must be at least 10, one of each class of 'mnist5k', not 9"),
         (("--layer", "trunk.9"), "did you mean trunk"),
         (("--layer", "pixels"), "raw pixels are probed anyway"),
-        (("--epochs", "last"), "--epochs takes epochs"),
+        (("--epochs", "last"), "'--epochs': it must be a list of whole numbers of at least 0, not 'last'"),
     ],
 )
 def test_a_mistake_is_one_sentence(

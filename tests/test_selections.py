@@ -10,10 +10,12 @@ import pytest
 from click.testing import CliRunner
 
 from memstudy import files
-from memstudy.cli import main, pipeline
+from memstudy.cli import main
+from memstudy.papers import TABLES
 from memstudy.regularizers import label
 from memstudy.store import records
-from memstudy.study.grid import TABLES
+from memstudy.study import deriving
+from memstudy.study.deriving import make_figures, make_tables
 from tests.kit import stores
 from tests.kit.sentences import Sentences, refused
 
@@ -49,14 +51,14 @@ def memstudy(command, small_source):
 )
 def test_a_table_that_was_asked_for_and_does_not_apply_says_why(store, tmp_path, wanted, why):
     """Two methods of the study, and of its tables each one alone; all tables are looked at."""
-    assert wanted in TABLES
+    assert wanted in TABLES.names()
     whole = store.select()
     runs = tuple(run for run in whole.runs if label(run.recipe.regularizers) in ("bare", "do"))
     selection = replace(whole, runs=runs, path=tmp_path)
     epochs = [99] if "99" in why else [0, 2]
     files.write_json(selection.path / "study.json", {"report": {"tables": [wanted], "epochs": epochs}})
     voice = Sentences()
-    summary = pipeline.table_step(selection, voice)
+    summary = make_tables(selection, voice)
     assert summary["tables"] == []
     assert summary["left_out"] == [f"the table {wanted}: {why}"]
     assert f"left out: the table {wanted}: {why}." in voice.text
@@ -64,20 +66,20 @@ def test_a_table_that_was_asked_for_and_does_not_apply_says_why(store, tmp_path,
 
 def test_every_table_has_a_case_above():
     (marked,) = test_a_table_that_was_asked_for_and_does_not_apply_says_why.pytestmark
-    assert {wanted for wanted, _ in marked.args[1]} == set(TABLES)
+    assert {wanted for wanted, _ in marked.args[1]} == set(TABLES.names())
 
 
 def test_tables_of_an_earlier_selection_go(store, tmp_path):
     selection = replace(store.select(), path=tmp_path)
     report = selection.path / "study.json"
     files.write_json(report, {"report": {"tables": ["table1", "ranking"]}})
-    pipeline.table_step(selection, Sentences())
+    make_tables(selection, Sentences())
     folder = selection.path / "tables"
     assert {path.stem for path in folder.iterdir()} == {"table1", "ranking", "ranking_75_symmetric"}
     for own in ("notes.md", "probe.md"):  # another's, and another command's
         (folder / own).write_text("kept")
     files.write_json(report, {"report": {"tables": ["memorization"]}})
-    summary = pipeline.table_step(selection, Sentences())
+    summary = make_tables(selection, Sentences())
     assert {path.name for path in folder.iterdir()} == {
         "memorization.md", "memorization.tex", "memorization.csv", "notes.md", "probe.md",
     }  # fmt: skip
@@ -90,11 +92,11 @@ def test_figures_of_a_table_that_is_no_longer_asked_for_go(store, tmp_path):
     selection = replace(store.select(), path=tmp_path)
     report = selection.path / "study.json"
     files.write_json(report, {"report": {"analyses": [], "tables": ["ranking"]}})
-    pipeline.figure_step(selection, Sentences())
+    make_figures(selection, Sentences())
     folder = selection.path / "figures"
     assert list(folder.glob("ranking_*"))
     files.write_json(report, {"report": {"analyses": [], "tables": ["table1"]}})
-    pipeline.figure_step(selection, Sentences())
+    make_figures(selection, Sentences())
     assert not list(folder.glob("ranking_*"))
     assert (folder / "accuracy.png").is_file()
 
@@ -110,7 +112,7 @@ def test_a_damaged_run_is_damaged_for_tables_too(store, tmp_path):
     selection, voice = copied.select(study="tiny"), Sentences()
     assert selection.damaged == listed["broken"]
     assert run.name not in selection.missing
-    summary = pipeline.table_step(selection, voice)
+    summary = make_tables(selection, voice)
     assert summary["left_out"] == [listed["broken"][run.name].rstrip(".")]
     assert f"Damaged, left out: {run.name}." in voice.text
     refused(lambda: copied.select([run.name]), "metrics.csv is damaged")
@@ -142,7 +144,7 @@ def test_a_study_says_what_does_not_apply_and_keeps_nothing_of_an_earlier_one(me
     assert {"table1.md", "dynamics.md"} <= {path.name for path in (folder / "tables").iterdir()}
     by_hand = folder / "figures" / "probe.png"
     by_hand.write_bytes(b"of these runs")
-    pipeline._remove_earlier(store_copy.select(study="again"), [])
+    deriving._remove_earlier(store_copy.select(study="again"), [])
     assert by_hand.is_file()  # runs and report are the same
     (tmp_path / "s.toml").write_text(study + 'analyses = []\ntables = ["ranking"]\n')
     done = memstudy("study", "s.toml", "--json")

@@ -3,16 +3,18 @@
 import json
 import sys
 import textwrap
+from dataclasses import replace
 
 import pytest
 import torch
 
 from memstudy import foreign, presets, recipe
-from memstudy.analysis.keep import parse_keep
+from memstudy.derived.ablation import Ablation
 from memstudy.derived.ablation.measure import ablate
 from memstudy.derived.export import cleanlab
 from memstudy.derived.landscape.measure import landscapes
 from memstudy.derived.probe.measure import probes
+from memstudy.derived.similarity import Similarity
 from memstudy.derived.similarity.measure import compare
 from memstudy.derived.workbench import Workbench
 from memstudy.errors import MemstudyError
@@ -291,14 +293,14 @@ def test_a_run_from_before_there_was_a_record_is_taken_at_its_word(folder, store
     edit(folder / "ourtest_net.py", "\ndef", "# why\ndef")
     assert carry_out(store.open(made()), CPU).finished
     assert "code" not in run.state()  # it is written where something is trained
-    assert ablate(store.select(), bench(), orders=1, seed=0)["run"].unique().tolist() == [run.name]
+    assert ablate(store.select(), bench(), Ablation(orders=1, seed=0))["run"].unique().tolist() == [run.name]
 
 
 def test_and_where_its_network_is_another_that_is_one_sentence(folder, store):
     run = carry_out(store.open(made()), CPU)
     without_record(run)
     edit(folder / "ourtest_layers.py", "4", "5")
-    refused(lambda: ablate(store.select(), bench(), orders=1, seed=0), run.name, "this network's")
+    refused(lambda: ablate(store.select(), bench(), Ablation(orders=1, seed=0)), run.name, "this network's")
 
 
 # Analyses leave such a run out
@@ -306,9 +308,9 @@ def test_and_where_its_network_is_another_that_is_one_sentence(folder, store):
 
 ANALYSES = {
     "svcca.csv": lambda runs, left: compare(
-        runs, bench(), keep=parse_keep("variance:0.99"), all_pairs=True, on_left_out=left
+        replace(runs, named=True), bench(), Similarity(keep="variance:0.99"), on_left_out=left
     ),
-    "ablation_curves.csv": lambda runs, left: ablate(runs, bench(), orders=1, seed=0, on_left_out=left),
+    "ablation_curves.csv": lambda runs, left: ablate(runs, bench(), Ablation(orders=1, seed=0), on_left_out=left),
     "probe.csv": lambda runs, left: probes(runs, bench(), samples=100, on_left_out=left),
     "landscape.csv": lambda runs, left: landscapes(runs, bench(), images=10, on_left_out=left),
 }

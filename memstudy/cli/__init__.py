@@ -9,21 +9,17 @@ from typing import IO, Any
 import click
 
 from memstudy import __version__
-from memstudy.cli.ablate import ablate
+from memstudy.cli import analyses
 from memstudy.cli.completion import completion
 from memstudy.cli.data import data
-from memstudy.cli.dynamics import dynamics
 from memstudy.cli.export import export
 from memstudy.cli.figures import figures
-from memstudy.cli.filters import filters
-from memstudy.cli.landscape import landscape
 from memstudy.cli.pack import pack
-from memstudy.cli.probe import probe
 from memstudy.cli.run import run
 from memstudy.cli.runs import runs
 from memstudy.cli.study import study
-from memstudy.cli.svcca import svcca
 from memstudy.cli.table import table
+from memstudy.derived import ANALYSES
 from memstudy.errors import Interrupted, MemstudyError, unknown
 
 
@@ -87,8 +83,28 @@ class Commands(click.Group):
         return super().resolve_command(ctx, args)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """In the order of use."""
-        return list(self.commands)
+        """In the order of use: analyses, of other packages too, before the tables."""
+        ours = list(self.commands)
+        place = ours.index("table")
+        return [*ours[:place], *(name for name in ANALYSES.names() if name not in ours), *ours[place:]]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Ours, or an analysis'; one that cannot be loaded says so in --help, and when it is called."""
+        if cmd_name in self.commands or cmd_name not in ANALYSES.names():
+            return super().get_command(ctx, cmd_name)
+        try:
+            return analyses.command(cmd_name)
+        except MemstudyError as error:
+            return _refusing(cmd_name, error)
+
+
+def _refusing(name: str, error: MemstudyError) -> click.Command:
+    def refuse(words: tuple[str, ...]) -> None:
+        raise error
+
+    rest = click.Argument(["words"], nargs=-1, type=click.UNPROCESSED)
+    settings = {"ignore_unknown_options": True}
+    return click.Command(name, context_settings=settings, callback=refuse, params=[rest], help=str(error))
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -106,7 +122,6 @@ def main() -> None:
 
 
 for _command in (
-    data, run, runs, study, svcca, ablate, probe, filters, landscape, dynamics, table, figures, export, pack,
-    completion,
+    data, run, runs, study, table, figures, export, pack, completion,
 ):  # fmt: skip
     main.add_command(_command)

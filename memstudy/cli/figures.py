@@ -15,11 +15,11 @@ from memstudy.cli import options
 @options.as_json
 def figures(runs: tuple[str, ...], study: str | None, runs_dir: Path, as_json: bool) -> None:
     """Draw accuracy, losses, memorization, CCA and ablation, each as SVG, PDF, PNG and CSV."""
-    from memstudy.cli.pipeline import figure_step
     from memstudy.cli.progress import Voice
     from memstudy.store import Store
+    from memstudy.study.deriving import make_figures
 
     voice = Voice(quiet=as_json)
-    summary = figure_step(Store(runs_dir).select(runs, study), voice)
+    summary = make_figures(Store(runs_dir).select(runs, study), voice)
     if as_json:
         voice.print_json(summary)

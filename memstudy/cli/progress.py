@@ -21,7 +21,6 @@ from memstudy.store import records
 from memstudy.study.watcher import Watcher
 
 if TYPE_CHECKING:
-    import pandas as pd
     import torch
 
     from memstudy.data.dataset import CorruptedDataset
@@ -46,9 +45,11 @@ class Voice:
         """Print one line or block of plain text."""
         self.console.print(text, markup=False)
 
-    def frame(self, rows: pd.DataFrame, digits: int) -> None:
-        """Print a data frame as plain aligned columns."""
-        self.say(rows.to_string(index=False, float_format=lambda value: f"{value:.{digits}f}"))
+    @contextlib.contextmanager
+    def counted(self, what: str) -> Iterator[Callable[[int, int], None]]:
+        """A bar for reports of (done, total)."""
+        with Bar(self.console) as bar:
+            yield lambda done, total: bar.update(done, total, what)
 
     def print_json(self, value: Any) -> None:
         """Print a summary on standard output, whatever else goes to standard error.
@@ -255,10 +256,3 @@ class StudyProgress(Voice):
             text = joined(_measured(run.metrics().iloc[-1].to_dict()))
         left = [] if self.bar.shown else self._clock.left(self._done(), self._epochs)
         self.say(joined([f"[{self._ended}/{len(self._runs)}] {run.name}: {text}", *left]))
-
-
-@contextlib.contextmanager
-def counted(voice: Voice, what: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar for `(done, total)` reports."""
-    with Bar(voice.console) as bar:
-        yield lambda done, total: bar.update(done, total, what)

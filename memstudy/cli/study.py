@@ -124,14 +124,15 @@ class _Work:
 
     def carry_out(self, study: Study) -> tuple[dict[str, Any], list[MemstudyError], list[MemstudyError]]:
         """Train, and derive if every run has ended. The summary, and the errors of runs and of analyses."""
-        from memstudy.cli.pipeline import derive_all
         from memstudy.cli.progress import StudyProgress
+        from memstudy.derived.workbench import Workbench
+        from memstudy.study.deriving import derive_all
         from memstudy.study.executor import carry_out_all, default_fleet, default_jobs
         from memstudy.training import numerics, resolve_device
 
         where = resolve_device(self.execution.device)
         execution = replace(self.execution, label_files=study.label_files)
-        if execution.dynamics is None and "dynamics" in study.report.get("analyses", ()):
+        if execution.dynamics is None and study.needs_records:
             execution = replace(execution, dynamics=True)  # its report needs them
         images = _check_data(study, execution)
         directories = [self.store.open(recipe) for recipe in study.recipes]
@@ -162,9 +163,8 @@ class _Work:
         errors: list[MemstudyError] = []
         if any(outcome.error is None for outcome in outcomes) and not (self.train_only or stopped):
             with numerics(threads):
-                derived, errors = derive_all(
-                    self.store.select(study=study.name), where, execution.data_dir, progress
-                )
+                bench = Workbench(where, execution.data_dir)
+                derived, errors = derive_all(self.store.select(study=study.name), bench, progress)
             summary |= derived
             if not errors:
                 self.store.record_derived(study.name)

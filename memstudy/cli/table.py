@@ -1,4 +1,4 @@
-"""`memstudy table`: AL2's tables, published numbers beside ours where the recipe is the paper's."""
+"""`memstudy table`: the papers' tables, published numbers beside ours where the recipe is the paper's."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from memstudy.cli import options
+from memstudy.cli.types import EpochList
 
 
 @click.command()
@@ -18,21 +19,30 @@ from memstudy.cli import options
     default="markdown",
     show_default=True,
 )
-@click.option("--epochs", help="Epochs of AL2's tables (0,100,200). [default: the study's, or all that were kept]")
+@click.option(
+    "--epochs",
+    type=EpochList(),
+    help="Epochs of AL2's tables (0,100,200). [default: the study's, or all that were kept]",
+)
 @options.runs_dir
 @options.as_json
 def table(
-    runs: tuple[str, ...], study: str | None, style: str, epochs: str | None, runs_dir: Path, as_json: bool
+    runs: tuple[str, ...],
+    study: str | None,
+    style: str,
+    epochs: tuple[int, ...] | None,
+    runs_dir: Path,
+    as_json: bool,
 ) -> None:
     """Print AL2's Table 1 and its ablation areas from our runs; write them as Markdown, LaTeX and CSV.
 
     Runs that are not finished are in the tables up to where they are, and named beneath.
     """
-    from memstudy.cli.pipeline import table_step
     from memstudy.cli.progress import Voice
     from memstudy.store import Store
+    from memstudy.study.deriving import make_tables
 
-    voice, chosen = Voice(quiet=as_json), options.epochs("--epochs", epochs)
-    summary = table_step(Store(runs_dir).select(runs, study), voice, style, chosen)
+    voice = Voice(quiet=as_json)
+    summary = make_tables(Store(runs_dir).select(runs, study), voice, style, epochs)
     if as_json:
         voice.print_json(summary)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import io
-import re
-from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import matplotlib as mpl
@@ -19,13 +18,29 @@ from matplotlib.ticker import AutoLocator, MaxNLocator
 
 from memstudy import files
 from memstudy.report.lettering import settle
-from memstudy.store.store import Selection
 
 HEIGHT = 2.6  # inches, of one panel
-Drawn = tuple[str, pd.DataFrame, sns.FacetGrid, str]
-"""A figure to be written: a file name without ending, the data, what is drawn, and the title."""
 FORMATS = ("svg", "pdf", "png")
 _UNDATED = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {"Software": None}}
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A figure that is drawn and not yet written: its file name without ending, and its data."""
+
+    name: str
+    figure: Figure
+    data: pd.DataFrame
+
+    def write(self, folder: Path) -> list[Path]:
+        """Write it as SVG, PDF and PNG, its data as CSV beside them, and close it."""
+        return save(folder, self.name, self.figure, self.data)
+
+
+def titled(name: str, grid: sns.FacetGrid, data: pd.DataFrame, title: str) -> Drawing:
+    """A grid of panels as a drawing, under a title."""
+    grid.figure.suptitle(title, y=1.02, va="bottom", fontsize="medium")
+    return Drawing(name, grid.figure, data)
 
 
 def save(
@@ -48,21 +63,6 @@ def save(
     plt.close(figure)
     files.write(folder / f"{name}.csv", data.to_csv(index=False, lineterminator="\n"), how)
     return [folder / f"{name}.{ending}" for ending in (*FORMATS, "csv")]
-
-
-def written(selection: Selection, drawn: Iterable[Drawn], names: Sequence[str]) -> list[Path]:
-    """Write figures. Others of these names were drawn from numbers that are gone, and go too."""
-    folder = selection.path / "figures"
-    written = [path for figure in drawn for path in _save(folder, *figure)]
-    for path in set(folder.glob("*")) - set(written):
-        if re.sub(r"-\d+$", "", path.stem) in names:
-            files.remove([path])
-    return written
-
-
-def _save(folder: Path, name: str, data: pd.DataFrame, grid: sns.FacetGrid, title: str) -> list[Path]:
-    grid.figure.suptitle(title, y=1.02, va="bottom", fontsize="medium")
-    return save(folder, name, grid.figure, data)
 
 
 def _count_epochs(figure: Figure) -> None:

@@ -132,6 +132,11 @@ def records(values: pd.DataFrame) -> list[dict[str, Any]]:
     return [{str(name): value for name, value in row.items()} for row in plain.to_dict("records")]
 
 
+def plain(rows: pd.DataFrame, digits: int) -> str:
+    """A data frame as aligned columns, for a terminal."""
+    return rows.to_string(index=False, float_format=lambda value: f"{value:.{digits}f}")
+
+
 def markdown_row(cells: Iterable[str]) -> str:
     """A row of a Markdown table."""
     return "| " + " | ".join(markdown(cell).replace("|", "\\|") for cell in cells) + " |"

@@ -10,7 +10,7 @@ import contextlib
 import fnmatch
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,7 @@ class Selection:
     """Some runs of a store, and the directory that what is derived from them goes to.
 
     `missing` names the study's members that are not in the store, or have no kept network yet; `damaged` says of
-    those that cannot be trusted, and are left out, why.
+    those that cannot be trusted, and are left out, why; `named` is whether somebody named the runs.
     """
 
     name: str
@@ -38,6 +38,7 @@ class Selection:
     path: Path
     missing: tuple[str, ...] = ()
     damaged: Mapping[str, str] = field(default_factory=dict)
+    named: bool = False
 
     def settings(self) -> dict[str, object]:
         """The study's `[report]` settings; empty for a selection that is no study."""
@@ -143,7 +144,7 @@ class Store:
             # Named by its members: another selection's derived files are not this one's.
             chosen = [name for name in members if name in available]
             name = f"selection-{files.digest(chr(10).join(chosen).encode())[:8]}"
-            return self._selection(name, members, available, damaged)
+            return replace(self._selection(name, members, available, damaged), named=True)
         if study is None:
             study = next(iter(self.studies()), WHOLE_STORE)
         if study == WHOLE_STORE:

@@ -23,10 +23,12 @@ advance = 5
 
 [report]
 epochs = [4, 9, 24]          # rows of the tables; the checkpoints if left out
-analyses = ["svcca"]         # of ANALYSES, after training; svcca and ablate if left out
-tables = ["table1"]          # of TABLES; all that there are numbers for if left out
-orders = 5                   # how many random orders or masks are ablated
+analyses = ["svcca"]         # after training, by the names of their commands; svcca and ablate if left out
+tables = ["table1"]          # by name (`papers.TABLES`); all that there are numbers for if left out
+orders = 5                   # what analyses share: how many random orders or masks are ablated,
 images = 1000                # how many test images landscapes are measured on
+[report.probe]               # any option of an analysis, as its command has it
+layer = ["trunk.2"]
 
 [scale.lite]                 # memstudy study FILE --scale lite: another size of the study, named quick_lite
 seeds = 1                    # any of the keys above but name: each stands instead of the study's own
@@ -46,7 +48,10 @@ from typing import Any
 from memstudy import presets, regularizers
 from memstudy.data import RULES
 from memstudy.data.label_files import LabelSource
+from memstudy.derived import ANALYSES, USUAL, analysis
+from memstudy.derived.analysis import Needs, configured
 from memstudy.errors import MemstudyError, quoted, reason, unknown
+from memstudy.papers import TABLES
 from memstudy.recipe import OPTIONS, Recipe, read_toml
 from memstudy.store.store import WHOLE_STORE
 from memstudy.study.given_labels import GivenLabels
@@ -57,12 +62,9 @@ GRID = (*(key for key in OPTIONS if key not in ("seed", "matrix")), "reg", "pair
 """Keys of [grid]: a study's seeds are a key of its own, and a matrix is a file."""
 MOST = 10_000
 """Runs of one study. Whoever has more has mistyped a list, or shares them out among several files."""
-COUNTS = ("orders", "images")
-REPORT = ("epochs", "analyses", "tables", *COUNTS)
-ANALYSES = ("svcca", "ablate", "probe", "filters", "landscape", "dynamics")
-USUAL_ANALYSES = ("svcca", "ablate")
+REPORT = ("epochs", "analyses", "tables")
+"""Keys of [report] beside those that analyses share, and a table of options for each, [report.NAME]."""
 WORD = "[A-Za-z0-9_-]+"
-TABLES = ("table1", "memorization", "ablation_area", "loco_reg", "norm_loss", "pilcro", "ranking")
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,11 @@ class Study:
     report: dict[str, Any] = field(default_factory=dict)
     label_files: tuple[LabelSource, ...] = ()
     notes: tuple[str, ...] = ()  # how files of labels were read, where that is not plain
+
+    @property
+    def needs_records(self) -> bool:
+        """Whether one of its analyses looks at records of each training sample."""
+        return any(analysis(name).needs is Needs.RECORDS for name in self.report.get("analyses", USUAL))
 
     def data_recipes(self) -> list[Recipe]:
         """One recipe for each way in which the study's recipes make their data, seeds aside."""
@@ -100,7 +107,6 @@ def read(
     _known(f"key of the study {path}", data, TOP)
     name, data = _name(path, data), data | _scale(path, data, scale)
     options, report = (_table(path, data, name) for name in ("options", "report"))
-    _known(f"key of [report] in {path}", report, REPORT)
     if seeds is None:
         seeds = _seeds(path, data.get("seeds", [0]))
     grids, given = _grids(path, data), GivenLabels(path.parent, folder, download)
@@ -237,23 +243,29 @@ def _check_options(path: Path, names: Sequence[str], recipes: Sequence[Recipe]) 
 
 def _check_report(path: Path, report: dict[str, Any], recipes: Sequence[Recipe]) -> None:
     """Before hours of training, not after: an epoch to tabulate must be one that every run trains."""
-    shortest = min(recipe.training.epochs for recipe in recipes)
-    for key, known in (("tables", TABLES), ("analyses", ANALYSES)):
+    named = {"tables": TABLES, "analyses": ANALYSES}
+    kinds = {name: analysis(name, registry) for registry in named.values() for name in registry.names()}
+    _known(
+        f"key of [report] in {path}",
+        report,
+        [*REPORT, *(key for kind in kinds.values() for key in kind.report_keys())],
+    )
+    for key, registry in named.items():
         wanted = report.get(key, [])
-        if not (isinstance(wanted, list) and all(word in known for word in wanted)):
-            raise MemstudyError(f"{key} in [report] of {path} must be a list of some of {', '.join(known)}.")
-    for key in COUNTS:
-        count = report.get(key, 1)
-        if type(count) is not int or count < 1:
-            raise MemstudyError(
-                f"{key} in [report] of {path} must be a whole number of at least 1, not {quoted(count)}."
-            )
+        if not (isinstance(wanted, list) and all(isinstance(name, str) for name in wanted)):
+            raise MemstudyError(f"{key} in [report] of {path} must be a list of names, not {quoted(wanted)}.")
+        for name in wanted:
+            if name not in registry.names():
+                raise unknown(f"name among {key} in [report] of {path}", name, registry.names())
+    shortest = min(recipe.training.epochs for recipe in recipes)
     epochs = report.get("epochs", [0])
     if not (isinstance(epochs, list) and epochs and all(type(e) is int and 0 <= e < shortest for e in epochs)):
         raise MemstudyError(
             f"epochs in [report] of {path} must be a list of whole numbers from 0 to {shortest - 1}, the shortest "
             f"run's last epoch, not {quoted(epochs)}; leave it out to tabulate every checkpoint."
         )
+    for kind in kinds.values():
+        configured(kind, report, where=str(path))
 
 
 def _table(path: Path, data: dict[str, Any], name: str) -> dict[str, Any]:

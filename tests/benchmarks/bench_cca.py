@@ -32,9 +32,9 @@ from memstudy import analysis, presets
 from memstudy.analysis.factorization import Pair, Stack, factorize
 from memstudy.analysis.keep import KeepRule
 from memstudy.analysis.similarity import all_coefficients, coefficients, pwcca, svcca
-from memstudy.derived.similarity import bundles, streams
+from memstudy.derived.similarity import Similarity, bundles, streams
 from memstudy.derived.similarity.measure import compare
-from memstudy.derived.similarity.plan import What, plan
+from memstudy.derived.similarity.plan import plan
 from memstudy.derived.workbench import Workbench
 from memstudy.models import Network
 from memstudy.randomness import numpy_generator, torch_generator
@@ -130,18 +130,18 @@ def study_growth(folder: Path, positions: str) -> int:
     """What `memstudy svcca` compares of the runs in a folder, the images in memory not counted."""
     bench, selection = Workbench(torch.device("cpu"), folder), Store(folder / "runs").select()
     bench.test_set(selection.runs[0])
-    return grown(lambda: compare(selection, bench, keep=KeepRule(), what=What(positions=positions)))
+    return grown(lambda: compare(selection, bench, Similarity(positions=positions)))
 
 
 def streamed_growth(folder: Path, budgets: Sequence[float]) -> list[int]:
     """The same of the pairs alone, not measured, for some budgets of memory in turn (bytes)."""
     bench, runs = Workbench(torch.device("cpu"), folder), Store(folder / "runs").select().runs
     todo = plan(runs, all_pairs=False)
-    sizes = {run: streams.size(bench, run, What()) for run in runs}
+    sizes = {run: streams.size(bench, run, Similarity()) for run in runs}
 
     def work() -> None:
         for bundle in bundles.bundles(todo, sizes, 250):
-            for _ in streams.pairs(bundle, bundle.comparisons, bench, What(), {}):
+            for _ in streams.pairs(bundle, bundle.comparisons, bench, Similarity(), {}):
                 pass
 
     found = []

@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pandas as pd
 import seaborn as sns
 
-from memstudy.derived.ablation.measure import USUAL, Ablation
+from memstudy.derived.ablation import Ablation
 from memstudy.derived.columns import read
 from memstudy.report.frames import is_last
-from memstudy.report.saving import Drawn, written
+from memstudy.report.saving import Drawing, titled
 from memstudy.report.twins import each_setting, lines
 from memstudy.store.store import Selection
 
 
-def draw_ablation(selection: Selection, what: Ablation = USUAL) -> list[Path]:
+def figures(selection: Selection, ablation: Ablation) -> Iterator[Drawing]:
     """Accuracy against the ablated share, at the last kept epoch, for both protocols."""
-    return written(selection, _ablations(selection, what), (f"ablation{what.suffix}",))
-
-
-def _ablations(selection: Selection, what: Ablation) -> Iterator[Drawn]:
-    curves = read(selection.path / what.curves)
+    curves = read(selection.path / ablation.curves)
     if curves.empty:
         return
     for setting, suffix in each_setting(selection):
@@ -32,11 +27,13 @@ def _ablations(selection: Selection, what: Ablation) -> Iterator[Drawn]:
             # The orders of one network are no independent repetitions of it: a run counts once.
             by = ["run", "seed", "baseline", "al2", "epoch", "protocol", "fraction"]
             data = data.groupby(by, sort=False)["accuracy"].mean().reset_index()
-            title = f"{setting.title}; after the last kept epoch" + (f"\n{what.title}" if what.title else "")
-            yield f"ablation{what.suffix}{suffix}", data, _ablation(data, what), title
+            title = f"{setting.title}; after the last kept epoch" + (
+                f"\n{ablation.title}" if ablation.title else ""
+            )
+            yield titled(f"ablation{ablation.suffix}{suffix}", _curves(data, ablation), data, title)
 
 
-def _ablation(data: pd.DataFrame, what: Ablation) -> sns.FacetGrid:
+def _curves(data: pd.DataFrame, ablation: Ablation) -> sns.FacetGrid:
     protocols = {"bernoulli": "Bernoulli masks", "units": "fixed orders"}
     data = data.assign(
         percent=100 * data["fraction"], accuracy=100 * data["accuracy"], masks=data["protocol"].map(protocols)
@@ -45,5 +42,5 @@ def _ablation(data: pd.DataFrame, what: Ablation) -> sns.FacetGrid:
     if grid.legend is not None:
         for text in grid.legend.texts:
             text.set_text({"al2": "", "masks": ""}.get(text.get_text(), text.get_text()))
-    units = "channels" if what.unit == "channel" else "activations"
-    return grid.set_axis_labels(f"ablated {units}, %", f"accuracy on {what.labels} labels, %")
+    units = "channels" if ablation.unit == "channel" else "activations"
+    return grid.set_axis_labels(f"ablated {units}, %", f"accuracy on {ablation.labels} labels, %")

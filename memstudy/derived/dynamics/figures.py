@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -17,12 +16,11 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from memstudy import files
 from memstudy.analysis.dynamics import SCORES
 from memstudy.derived.dynamics.measure import AUCS, CLEAN, CORRUPTED, COUNTS, LOSSES, MIXTURE
 from memstudy.derived.dynamics.tables import NAME, each_group
 from memstudy.report.lettering import style
-from memstudy.report.saving import save
+from memstudy.report.saving import Drawing
 from memstudy.store.store import Selection
 
 AS_NOISY, AS_TRUE = "corrupted, noisy label", "corrupted, true label"
@@ -36,10 +34,8 @@ ACROSS = 4  # panels
 COLORS = (0, 1, 2, 3, 4, 5, 7, 9)  # of the palette, for the scores: without the palest
 
 
-def draw(selection: Selection) -> list[Path]:
-    """Three figures of every group of comparable runs; earlier ones go."""
-    folder = selection.path / "figures"
-    written: list[Path] = []
+def figures(selection: Selection) -> Iterator[Drawing]:
+    """Three figures of every group of comparable runs."""
     for table, name, make in (
         (AUCS, f"{NAME}_auc", _aucs),
         (COUNTS, f"{NAME}_learned", _learned),
@@ -50,9 +46,7 @@ def draw(selection: Selection) -> list[Path]:
                 figure, data, what = drawn
                 words = textwrap.fill(f"{what}; {setting.title}", max(48, int(11 * figure.get_size_inches()[0])))
                 figure.suptitle(words, y=1.01, va="bottom", fontsize="medium")
-                written += save(folder, f"{name}{suffix}", figure, data)
-    files.remove(set(folder.glob(f"{NAME}_*")) - set(written))
-    return written
+                yield Drawing(f"{name}{suffix}", figure, data)
 
 
 def _aucs(rows: pd.DataFrame) -> tuple[Figure, pd.DataFrame, str] | None:

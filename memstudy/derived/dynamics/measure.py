@@ -178,11 +178,16 @@ def per_sample(run: RunDirectory) -> pd.DataFrame:
     )
 
 
-def write_samples(selection: Selection) -> list[Path]:
+def write_samples(selection: Selection) -> None:
     """Write `per_sample` of every recorded run to samples/<run>.csv."""
-    written = []
-    for run in selection.runs:
-        if run.recorded:
-            written.append(selection.path / "samples" / f"{run.name}.csv")
-            files.write(written[-1], per_sample(run).to_csv(index=False, lineterminator="\n"))
-    return written
+    for run, path in zip(_recorded(selection), samples_paths(selection), strict=True):
+        files.write(path, per_sample(run).to_csv(index=False, lineterminator="\n"))
+
+
+def samples_paths(selection: Selection) -> list[Path]:
+    """Where they are written."""
+    return [selection.path / "samples" / f"{run.name}.csv" for run in _recorded(selection)]
+
+
+def _recorded(selection: Selection) -> list[RunDirectory]:
+    return [run for run in selection.runs if run.recorded]

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Hashable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from memstudy import files
 from memstudy.analysis.dynamics import SCORES
 from memstudy.derived.columns import read
 from memstudy.derived.dynamics.measure import AUCS, CLEAN, CORRUPTED, COUNTS
@@ -34,15 +32,7 @@ QUANTITIES = {
 """Headings and decimals of what is tabulated of a group of samples."""
 
 
-def write(selection: Selection, found: Sequence[Table]) -> list[Path]:
-    """Write tables as Markdown, LaTeX and CSV; those of an earlier selection go."""
-    folder = selection.path / "tables"
-    written = [path for sheet in found for path in sheet.write(folder)]
-    files.remove(set(folder.glob(f"{NAME}*")) - set(written))
-    return written
-
-
-def sheets(selection: Selection) -> list[Table]:
+def tables(selection: Selection) -> list[Table]:
     """Both tables of every group of comparable runs; none without records."""
     found = []
     for setting, rows, suffix in each_group(selection, AUCS):

@@ -1,19 +1,15 @@
-"""Tables and figures of filter statistics: ours pooled over seeds, the paper's own beside them as context."""
+"""Tables of filter statistics: ours pooled over seeds, the paper's own beside them as context."""
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import fields
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import seaborn as sns
 
-from memstudy import files
-from memstudy.analysis.filters import BINS_PER_DECADE, COMPARISONS, Tally
+from memstudy.analysis.filters import COMPARISONS, Tally
 from memstudy.analysis.significance import holm, stars
 from memstudy.derived.columns import read
 from memstudy.derived.filters import measure as filters
@@ -22,16 +18,11 @@ from memstudy.report import published
 from memstudy.report.cells import amount, frame, mean, number, p_value
 from memstudy.report.differences import differences, meaning
 from memstudy.report.frames import after_epochs, groups, is_last, suffixed
-from memstudy.report.lettering import style
-from memstudy.report.saving import save
 from memstudy.report.table import Table
 from memstudy.store.store import Selection
 
 PUBLISHED = {"inception_v3": "InceptionV3", "vgg16": "VGG16", "resnet50": "ResNet50"}
-NAMED = ("center", "left-middle", "left-upper")
-EVERYWHERE = "all positions"
 FARTHEST = 2.83  # the corner of a 5×5 kernel: a table's columns end there
-HIDDEN = 0.002  # the share of weights that may lie left of a figure: log |w| has a long tail there
 WORDS = ("network", "kernels", "layers")
 WHAT = {
     "named": "The neighbor is the weight left of the center, the corner the left-upper one (inferred).",
@@ -40,28 +31,19 @@ WHAT = {
 }
 
 
-def write(selection: Selection, found: Sequence[Table]) -> list[Path]:
-    """Write tables as Markdown, LaTeX and CSV, and draw the figures; those of an earlier selection go."""
-    folder = selection.path / "tables"
-    written = [path for sheet in found for path in sheet.write(folder)]
-    written += draw(selection)
-    files.remove({*folder.glob("filters*"), *(selection.path / "figures").glob("filters*")} - set(written))
-    return written
-
-
-def sheets(selection: Selection) -> list[Table]:
+def tables(selection: Selection) -> list[Table]:
     """The tables of every group of comparable networks, after their last kept epoch."""
     makers = {filters.FRACTIONS: _fractions, filters.RINGS: _rings, filters.SIZES: _sizes}
-    tables = {name: read(selection.path / name) for name in makers}
+    found = {name: read(selection.path / name) for name in makers}
     return [
         makers[name](title, rows, suffix)
-        for name, table in tables.items()
+        for name, table in found.items()
         if len(table)
-        for title, rows, suffix in _groups(selection, table[is_last(table, "network")])
+        for title, rows, suffix in grouped(selection, table[is_last(table, "network")])
     ]
 
 
-def _groups(selection: Selection, table: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame, str]]:
+def grouped(selection: Selection, table: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame, str]]:
     """Title, rows with `label`, `seeds` and `against`, file names' suffix: each setting's, then all files'."""
     if table.empty:
         return
@@ -219,63 +201,3 @@ def _sizes(title: str, rows: pd.DataFrame, suffix: str) -> Table:
     ordered = [*(name for name in names if name not in [*rings, "n"]), *rings, "n"]
     title = f"LOCO-Reg's penalty by kernel size: {title}"
     return Table(f"filters_sizes{suffix}", title, notes, table[ordered], values, words=WORDS[:2])
-
-
-def draw(selection: Selection) -> list[Path]:
-    """The distribution of log |w| at three positions of 3×3 kernels (stated), by distance in others (ours)."""
-    table = read(selection.path / filters.LOG_WEIGHTS)
-    written: list[Path] = []
-    for title, rows, suffix in _groups(selection, table):
-        for size, part in rows.groupby("size"):
-            zero = np.isneginf(part["low"])
-            zeros = int(part.loc[zero & part["place"].str.startswith("distance"), "count"].sum())
-            if zero.all():
-                continue
-            data = _densities(part[~zero])
-            grid = _panels(data)
-            what = f"{size}×{size} kernels: |w| by position; n: weights at the center"
-            if zeros:
-                what += f"; {zeros:,} weights that are 0 left out"
-            grid.figure.suptitle(f"{what}\n{title}", y=1.02, va="bottom", fontsize="medium")
-            written += save(selection.path / "figures", f"filters_{size}x{size}{suffix}", grid.figure, data)
-    return written
-
-
-def _densities(rows: pd.DataFrame) -> pd.DataFrame:
-    """Tidy: label, place, low (log10 |w|, a bin's left edge), count, density per decade, n of the place."""
-    distances = rows[rows["place"].str.startswith("distance")]
-    named = rows[rows["place"].isin(NAMED)]
-    shown = pd.concat([distances if named.empty else named, distances.assign(place=EVERYWHERE)])
-    shown = shown.assign(bin=(shown["low"] * BINS_PER_DECADE).round().astype(int))
-    bins = pd.RangeIndex(shown["bin"].min() - 1, shown["bin"].max() + 2, name="bin")
-    wide = shown.pivot_table(index="bin", columns=["label", "place"], values="count", aggfunc="sum", sort=False)
-    counts = wide.reindex(bins).fillna(0).melt(ignore_index=False, value_name="count").reset_index()
-    n = counts.groupby(["label", "place"])["count"].transform("sum").astype(int)
-    low, density = counts.pop("bin") / BINS_PER_DECADE, counts["count"] / n * BINS_PER_DECADE
-    return counts.astype({"count": int}).assign(low=low, density=density, n=n)
-
-
-def _panels(data: pd.DataFrame) -> sns.FacetGrid:
-    """One panel a label, one line a place; the middle of each bin on a logarithmic axis."""
-    places = [place for place in data["place"].unique() if place != EVERYWHERE]
-    named = places[0] in NAMED
-    colors = sns.color_palette("colorblind") if named else sns.color_palette("viridis", len(places) + 1)
-    palette = dict(zip(places, colors, strict=False)) | {EVERYWHERE: "0.85"}
-    data = data.assign(magnitude=10 ** (data["low"] + 0.5 / BINS_PER_DECADE))
-    labels = data["label"].unique()
-    with style("ticks"):
-        grid = sns.relplot(
-            data=data, kind="line", x="magnitude", y="density", hue="place", hue_order=[EVERYWHERE, *places],
-            palette=palette, size="place", sizes={EVERYWHERE: 4.0} | dict.fromkeys(places, 1.2), errorbar=None,
-            col="label", col_wrap=min(4, len(labels)), height=2.6, aspect=1.15,
-        )  # fmt: skip
-    everywhere = data[data["place"] == EVERYWHERE].sort_values("magnitude")
-    tail = everywhere["count"].cumsum() / everywhere["count"].sum()
-    left = everywhere.loc[tail > HIDDEN, "magnitude"].iloc[0]
-    grid.set(xscale="log", xlim=(left, data["magnitude"].max()), ylim=(0, None))
-    for label, axis in grid.axes_dict.items():
-        center = data[(data["label"] == label) & data["place"].isin(places[:1])]
-        text = f"{label}, n = {center['n'].iloc[0]:,}"
-        axis.set_title(textwrap.fill(text, 36), fontsize="medium" if len(text) <= 28 else "small")
-    grid.legend.set_title(None)
-    return grid.set_axis_labels("|w|", "share of weights per decade")

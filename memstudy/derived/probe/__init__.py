@@ -1,1 +1,60 @@
-"""Linear probes."""
+"""Linear probes: what a linear classifier reads off a network's layers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from memstudy.derived.analysis import Analysis, Needs, Watch, kept_epochs
+from memstudy.options import option
+
+if TYPE_CHECKING:
+    from memstudy.derived.workbench import Workbench
+    from memstudy.report.saving import Drawing
+    from memstudy.report.table import Table
+    from memstudy.store.store import Selection
+
+
+@dataclass(frozen=True)
+class Probe(Analysis):
+    """Train a linear classifier with true labels on frozen layers: what they know, whatever the head memorized.
+
+    Beside the network's own test accuracy; controls are the untrained network and raw pixels. Without arguments:
+    the newest study.
+    """
+
+    name: ClassVar = "probe"
+    needs: ClassVar = Needs.NETWORKS
+    doing: ClassVar = "probing"
+    source: ClassVar = "probe.csv"
+    holds: ClassVar = "every probed epoch, and each single network"
+    tabulates: ClassVar = ("probe",)
+    draws: ClassVar = ("probe",)
+
+    layers: tuple[str, ...] = option(
+        "A module by its name: trunk.2, head.1, …; may be repeated.", ("trunk",), key="layer"
+    )
+    epochs: tuple[int, ...] | None = kept_epochs("probe")
+    samples: int = option("Training images to learn from.", 2000, least=1)
+
+    def measure(self, selection: Selection, bench: Workbench, watch: Watch) -> None:
+        """See `memstudy.derived.probe.measure`."""
+        from memstudy.derived.probe.measure import probes
+
+        probes(
+            selection, bench, layers=self.layers, samples=self.samples, epochs=self.epochs,
+            on_network=watch.progress, on_left_out=watch.left_out,
+        )  # fmt: skip
+
+    def tables(self, selection: Selection) -> list[Table]:
+        """One table for each group of comparable runs."""
+        from memstudy.derived.probe.tables import tables
+
+        return tables(selection)
+
+    def figures(self, selection: Selection) -> Iterator[Drawing]:
+        """Accuracy over epochs."""
+        from memstudy.derived.probe.figures import figures
+
+        return figures(selection)

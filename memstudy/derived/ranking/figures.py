@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import textwrap
-from pathlib import Path
+from collections.abc import Iterator
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -12,11 +12,11 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from memstudy import files
 from memstudy.derived.ranking.methods import MEASURES, NAME, Group, groups
 from memstudy.regularizers import BARE
+from memstudy.report.frames import suffixed
 from memstudy.report.lettering import style
-from memstudy.report.saving import save
+from memstudy.report.saving import Drawing
 from memstudy.store.store import Selection
 
 ALONE, TOGETHER = "alone", "together"
@@ -25,17 +25,13 @@ TITLES = {"pairs": "test accuracy, %, of pairs, and of each method alone on the 
 CELL, ROW = 0.62, 0.24  # inches: a cell's width, and a row's height
 
 
-def draw(selection: Selection) -> list[Path]:
-    """Heat maps by rate, a matrix of pairs, and gains with their intervals, of every group; earlier figures go."""
-    folder = selection.path / "figures"
-    written: list[Path] = []
-    for index, group in enumerate(groups(selection)):
+def figures(selection: Selection) -> Iterator[Drawing]:
+    """Heat maps by rate, a matrix of pairs, and gains with their intervals, of every group."""
+    for group, suffix in suffixed(groups(selection)):
         for name, (figure, data) in _figures(group).items():
             words = textwrap.fill(group.title, max(48, int(11 * figure.get_size_inches()[0])))
             figure.suptitle(TITLES.get(name, "") + words, y=1.01, va="bottom", fontsize="medium")
-            written += save(folder, f"{NAME}_{name}{f'-{index + 1}' if index else ''}", figure, data)
-    files.remove(set(folder.glob(f"{NAME}_*")) - set(written))
-    return written
+            yield Drawing(f"{NAME}_{name}{suffix}", figure, data)
 
 
 def _figures(group: Group) -> dict[str, tuple[Figure, pd.DataFrame]]:

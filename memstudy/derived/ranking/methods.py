@@ -23,6 +23,7 @@ from functools import cached_property
 import pandas as pd
 
 from memstudy.analysis.significance import bootstrap_interval
+from memstudy.derived.ablation import Ablation
 from memstudy.derived.ablation import measure as ablate
 from memstudy.derived.columns import read
 from memstudy.derived.landscape import measure as landscape
@@ -213,7 +214,7 @@ def _measured(metrics: pd.DataFrame) -> dict[str, float]:
 
 def _areas(selection: Selection) -> Derived:
     """Ablation areas after each run's last ablated epoch, of Bernoulli masks if both protocols are there."""
-    curves = read(selection.path / ablate.CURVES)
+    curves = read(selection.path / Ablation().curves)
     if len(curves):
         curves = curves[is_last(curves)]
         masks = curves["protocol"] == "bernoulli"

@@ -17,10 +17,8 @@ from memstudy.report.frames import suffixed
 from memstudy.report.table import Table
 from memstudy.store.store import Selection
 
-__all__ = ["NAME", "sheets"]
 
-
-def sheets(selection: Selection) -> list[Table]:
+def tables(selection: Selection) -> list[Table]:
     """Of every group the ranking, then what was measured at each rate, methods in the ranking's order."""
     found = []
     for group, suffix in suffixed(groups(selection)):

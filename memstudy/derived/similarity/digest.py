@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import pandas as pd
 
+from memstudy.derived.columns import read
+from memstudy.derived.similarity import Similarity
 from memstudy.derived.similarity.plan import (
     CONTROL,
     GRID,
@@ -24,7 +27,9 @@ from memstudy.derived.similarity.plan import (
 from memstudy.recipe import Recipe
 from memstudy.regularizers import label
 from memstudy.report.frames import is_last, settings
+from memstudy.report.table import plain, records
 from memstudy.store import RunDirectory
+from memstudy.store.store import Selection
 
 APART = f"{TWIN}: {OTHER_SEED}"
 BEGAN_SAME = ", which began with the same weights, at the last common epoch"
@@ -119,3 +124,28 @@ def digest(table: pd.DataFrame, runs: Sequence[RunDirectory]) -> pd.DataFrame:
     means[["rank_a", "rank_b"]] = means[["rank_a", "rank_b"]].round(1)
     n = grouped["cca"].count()
     return means.assign(n=n, collapsed=grouped.size() - n).reset_index()
+
+
+def summary(selection: Selection, what: Similarity) -> tuple[str, dict[str, Any]]:
+    """The digest of each setting in words, and as `svcca` for JSON."""
+    parts = [
+        (title, part) for title, part in by_setting(read(selection.path / what.pairs), selection.runs) if len(part)
+    ]
+    lines = [f"representations of {selection.name}, {what.title} on test images, means over n pairs of runs:"]
+    found = []
+    for title, part in parts:
+        own = digest(part, selection.runs)
+        lines += [f"\n{title}:"] * (len(parts) > 1) + _told(own, what.keep)
+        found += records(own.assign(setting=title))
+    return "\n".join(lines), {"svcca": found}
+
+
+def _told(found: pd.DataFrame, keep: str) -> list[str]:
+    """A digest in words; the column `collapsed` only where a network has."""
+    shown = found if found["collapsed"].any() else found.drop(columns="collapsed")
+    lines = []
+    for relation, rows in shown.groupby("relation", sort=False):
+        ranks = {side: rows[side].map("{:g}".format) for side in ("rank_a", "rank_b")}
+        lines.append(f"\n{meaning(str(relation))} (SVCCA keeps {keep})")
+        lines.append(plain(rows.drop(columns="relation").assign(**ranks), 3))
+    return lines

@@ -12,7 +12,6 @@ from __future__ import annotations
 import itertools
 import textwrap
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,6 +19,7 @@ import pandas as pd
 import seaborn as sns
 
 from memstudy.derived.columns import read
+from memstudy.derived.similarity import MEASURES, Similarity
 from memstudy.derived.similarity import digest as comparison
 from memstudy.derived.similarity.plan import (
     CONTROL,
@@ -31,45 +31,28 @@ from memstudy.derived.similarity.plan import (
     SAME_SEED,
     SEED,
     TWIN,
-    USUAL,
-    What,
     began,
     kind,
 )
-from memstudy.errors import unknown
 from memstudy.report.frames import is_last, suffixed
 from memstudy.report.lettering import style
-from memstudy.report.saving import HEIGHT, Drawn, written
+from memstudy.report.saving import HEIGHT, Drawing, titled
 from memstudy.store.store import Selection
 
-MEASURES = {
-    "cca": "mean CCA coefficient",
-    "svcca": "SVCCA",
-    "pwcca": "PWCCA",
-    "cka": "linear CKA",
-    "cka_unbiased": "linear CKA, unbiased",
-    "procrustes": "Procrustes similarity",
-}
 WEIGHTS = {SAME_SEED: " (same initial weights)", OTHER_SEED: " (other initial weights)"}
+Panels = tuple[str, pd.DataFrame, sns.FacetGrid, str]
+"""A file name without ending, the data, what is drawn, and the title."""
 LEAST_NAMES = 3  # of fewer a map would say less than the table
 MANY = 14  # rows of a heat map from which on its numbers are left out
 
 
-def draw(selection: Selection, what: What = USUAL, measure: str = "svcca") -> list[Path]:
-    """Draw everything, the maps for one measure. Raises a MemstudyError for a measure that there is none of."""
-    check(measure)
-    names = ("cca_between", "cca_past", "similarity_epochs", "similarity_runs", "convergence")
-    drawn = itertools.chain(_coefficients(selection, what), _maps(selection, what, measure))
-    return written(selection, drawn, [name + what.suffix for name in names])
+def figures(selection: Selection, what: Similarity) -> Iterator[Drawing]:
+    """Whole sequences of coefficients, and the maps of one measure."""
+    for name, data, grid, title in itertools.chain(_coefficients(selection, what), _maps(selection, what)):
+        yield titled(name, grid, data, title)
 
 
-def check(measure: str) -> None:
-    """Raise a MemstudyError for a measure that there is none of."""
-    if measure not in MEASURES:
-        raise unknown("measure of similarity", measure, MEASURES)
-
-
-def _coefficients(selection: Selection, what: What) -> Iterator[Drawn]:
+def _coefficients(selection: Selection, what: Similarity) -> Iterator[Panels]:
     rows = read(selection.path / what.coefficients)
     for (title, sequences), suffix in suffixed(comparison.by_setting(rows, selection.runs)):
         past = sequences[sequences["relation"] == PAST]  # of every two epochs, those with the last
@@ -85,8 +68,8 @@ def _coefficients(selection: Selection, what: What) -> Iterator[Drawn]:
                 yield name + what.suffix + suffix, data, grid, words
 
 
-def _maps(selection: Selection, what: What, measure: str) -> Iterator[Drawn]:
-    pairs = read(selection.path / what.pairs)
+def _maps(selection: Selection, what: Similarity) -> Iterator[Panels]:
+    pairs, measure = read(selection.path / what.pairs), what.measured
     for (title, rows), suffix in suffixed(comparison.by_setting(pairs, selection.runs)):
         ending = what.suffix + suffix
         words = f"{MEASURES[measure]}, {what.title} on test images\n{title}"

@@ -13,13 +13,13 @@ import pandas as pd
 
 from memstudy import files
 from memstudy.analysis import similarity
-from memstudy.analysis.factorization import Pair, check_constant
-from memstudy.analysis.keep import KeepRule
+from memstudy.analysis.factorization import Pair
+from memstudy.analysis.keep import KeepRule, parse_keep
 from memstudy.derived.columns import read
 from memstudy.derived.rows import Rows
-from memstudy.derived.similarity import streams
+from memstudy.derived.similarity import Similarity, streams
 from memstudy.derived.similarity.bundles import Bundle, Size, bundles, grouped
-from memstudy.derived.similarity.plan import UNIFORM, USUAL, Comparison, Side, What, couples, named, plan
+from memstudy.derived.similarity.plan import UNIFORM, Comparison, Side, couples, named, plan
 from memstudy.derived.workbench import Workbench
 from memstudy.errors import MemstudyError
 from memstudy.store import RunDirectory, code
@@ -27,6 +27,7 @@ from memstudy.store.store import Selection
 from memstudy.training.evaluation import batch_size
 from memstudy.training.memory import returning_freed
 
+USUAL = Similarity()
 TOGETHER = "together"
 KEY = ("relation", "run_a", "epoch_a", "checkpoint_a", "run_b", "epoch_b", "checkpoint_b", "keep")
 VERSION = ("checkpoint_a", "checkpoint_b", "keep")
@@ -35,12 +36,8 @@ VERSION = ("checkpoint_a", "checkpoint_b", "keep")
 def compare(
     selection: Selection,
     bench: Workbench,
+    what: Similarity = USUAL,
     *,
-    keep: KeepRule,
-    what: What = USUAL,
-    all_pairs: bool = False,
-    epochs: Sequence[int] | None = None,
-    constant: str = "drop",
     on_pair: Callable[[int, int], None] = lambda done, total: None,
     on_left_out: Callable[[str], None] = lambda what: None,
 ) -> pd.DataFrame:
@@ -54,6 +51,8 @@ def compare(
     svcca, kept_a and kept_b directions, pwcca (weighted by a) and pwcca_back (by b), cka, cka_unbiased,
     procrustes. A network all of whose units are constant has rank 0, and no similarity.
 
+    Where runs were chosen by name, every two of them are compared at all epochs.
+
     Constant units, such as dead ReLUs, are dropped; `constant="refuse"` raises a MemstudyError that names run,
     epoch and layer. So do a layer that a run does not have, and at least as many units as samples. A network that
     is not finite, one whose code is not what it was trained with, and two that give different numbers of samples,
@@ -62,13 +61,13 @@ def compare(
     What is stored is kept if it was computed together with what it would be now, as the last digits depend on it:
     one selection has the same bytes in whatever order it came about.
     """
+    keep, all_pairs, constant = parse_keep(what.keep), selection.named, what.constant
     selection = code.usable(selection, on_left_out)
     _check_images(selection, all_pairs, on_left_out)
-    check_constant(constant)
     for _, a, b in couples(selection.runs, all_pairs):
         if not set(a.checkpoints()) & set(b.checkpoints()):
             on_left_out(f"{a.name} with {b.name}: they kept no common epoch")
-    todo = plan(selection.runs, all_pairs, epochs)
+    todo = plan(selection.runs, all_pairs, what.epochs)
     gone: dict[Side, str] = {}
     company = _company(todo, keep)
     recorded = (selection.path / what.together).is_file()  # not by earlier versions, which must be trusted
@@ -161,7 +160,7 @@ def _company(todo: Sequence[Comparison], keep: KeepRule) -> dict[Comparison, str
 
 
 def _bundles(
-    todo: Sequence[Comparison], bench: Workbench, what: What, on_left_out: Callable[[str], None]
+    todo: Sequence[Comparison], bench: Workbench, what: Similarity, on_left_out: Callable[[str], None]
 ) -> list[Bundle]:
     """What can be compared, in bundles. Raises a MemstudyError if a run does not have the layer, or too many units
     for its samples.
@@ -174,7 +173,7 @@ def _bundles(
     return bundles(_alike(todo, sizes, what, on_left_out), sizes, most)
 
 
-def _check_samples(side: Side, sizes: Mapping[RunDirectory, Size], what: What) -> None:
+def _check_samples(side: Side, sizes: Mapping[RunDirectory, Size], what: Similarity) -> None:
     run, _ = side
     if run is not None:
         try:
@@ -184,7 +183,10 @@ def _check_samples(side: Side, sizes: Mapping[RunDirectory, Size], what: What) -
 
 
 def _alike(
-    todo: Sequence[Comparison], sizes: Mapping[RunDirectory, Size], what: What, on_left_out: Callable[[str], None]
+    todo: Sequence[Comparison],
+    sizes: Mapping[RunDirectory, Size],
+    what: Similarity,
+    on_left_out: Callable[[str], None],
 ) -> list[Comparison]:
     """Comparisons of networks that give equally many samples; of every two that do not, `on_left_out` is told."""
     alike: list[Comparison] = []
@@ -204,7 +206,7 @@ def _alike(
     return alike
 
 
-def _collapsed(rows: pd.DataFrame, what: What) -> list[str]:
+def _collapsed(rows: pd.DataFrame, what: Similarity) -> list[str]:
     """What is to be said of each run whose network answers the same to every image, and so is like nothing."""
     if rows.empty:
         return []

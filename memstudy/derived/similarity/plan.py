@@ -20,10 +20,8 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from memstudy.analysis.factorization import POSITIONS
 from memstudy.derived.kept import kept
-from memstudy.derived.layers import TRUNK
-from memstudy.errors import unknown
+from memstudy.derived.similarity import Similarity
 from memstudy.recipe import Recipe
 from memstudy.report.frames import AL2
 from memstudy.store import RunDirectory
@@ -37,47 +35,6 @@ Side = tuple[RunDirectory | None, int]  # None is the uniform-random control
 
 
 @dataclass(frozen=True)
-class What:
-    """Which activations are compared: a layer's, and whether positions are samples or units (`flattened`)."""
-
-    layer: str = TRUNK
-    positions: str = "samples"
-
-    def __post_init__(self) -> None:
-        if self.positions not in POSITIONS:
-            raise unknown("way to treat positions", self.positions, POSITIONS)
-
-    @property
-    def suffix(self) -> str:
-        """What names of files end in; nothing for the usual choice."""
-        parts = [self.layer] * (self.layer != TRUNK) + [self.positions] * (self.positions != "samples")
-        return "".join(f"-{part}" for part in parts)
-
-    @property
-    def title(self) -> str:
-        """A few words: `trunk`, `head.1`, `trunk, positions flattened`."""
-        return self.layer + (f", positions {self.positions}" if self.positions != "samples" else "")
-
-    @property
-    def pairs(self) -> str:
-        """The file of comparisons, one row each."""
-        return f"svcca{self.suffix}.csv"
-
-    @property
-    def coefficients(self) -> str:
-        """The file of whole sequences of canonical coefficients."""
-        return f"svcca_coefficients{self.suffix}.csv"
-
-    @property
-    def together(self) -> str:
-        """The file that says of each comparison what it was computed together with."""
-        return f"svcca_together{self.suffix}.csv"
-
-
-USUAL = What()
-
-
-@dataclass(frozen=True)
 class Comparison:
     """Two representations and why they are compared."""
 
@@ -86,7 +43,7 @@ class Comparison:
     b: Side
 
 
-def named(side: Side, what: What) -> str:
+def named(side: Side, what: Similarity) -> str:
     """Whose representation, when, and of which layer."""
     run, epoch = side
     return f"{UNIFORM if run is None else run.name}, epoch {epoch}, layer {what.title}"

@@ -10,8 +10,9 @@ from torch import Tensor
 
 from memstudy.analysis.factorization import Pair, Spectrum, Stack, first_few, in_rows
 from memstudy.derived.layers import output_of
+from memstudy.derived.similarity import Similarity
 from memstudy.derived.similarity.bundles import Bundle, Size
-from memstudy.derived.similarity.plan import Comparison, Side, What, named
+from memstudy.derived.similarity.plan import Comparison, Side, named
 from memstudy.derived.workbench import NotFinite, Workbench
 from memstudy.errors import MemstudyError
 from memstudy.randomness import torch_generator
@@ -19,7 +20,7 @@ from memstudy.store import RunDirectory
 from memstudy.training.state import build_network
 
 
-def size(bench: Workbench, run: RunDirectory, what: What) -> Size:
+def size(bench: Workbench, run: RunDirectory, what: Similarity) -> Size:
     """What a run's networks take, by one image through the one before training.
 
     Raises a MemstudyError that names the run if it does not have the layer.
@@ -38,7 +39,7 @@ def pairs(
     bundle: Bundle,
     wanted: Collection[Comparison],
     bench: Workbench,
-    what: What,
+    what: Similarity,
     gone: dict[Side, str],
     refuse_constant: bool = False,
 ) -> Iterator[tuple[Comparison, Pair]]:
@@ -74,7 +75,7 @@ class Source:
 
 
 def _sources(
-    comparisons: Sequence[Comparison], bench: Workbench, what: What, gone: dict[Side, str]
+    comparisons: Sequence[Comparison], bench: Workbench, what: Similarity, gone: dict[Side, str]
 ) -> dict[Side, Source]:
     """Each side's, but those of networks with weights that are not finite."""
     sources: dict[Side, Source] = {}
@@ -91,7 +92,7 @@ def _sources(
     return sources
 
 
-def _activations(bench: Workbench, run: RunDirectory, epoch: int, what: What) -> Source:
+def _activations(bench: Workbench, run: RunDirectory, epoch: int, what: Similarity) -> Source:
     """A kept network's, on the images that it is tested on. Raises NotFinite if its weights are not."""
     images, output = bench.test_set(run).images, output_of(bench.network(run, epoch), what.layer)
 
@@ -128,11 +129,11 @@ def _stream(stack: Stack, sources: Sequence[Source], step: int) -> set[int]:
     return bad
 
 
-def _not_finite(side: Side, what: What) -> str:
+def _not_finite(side: Side, what: Similarity) -> str:
     return f"{named(side, what)}: its representation is not finite"
 
 
-def _check_units(side: Side, spectrum: Spectrum, what: What) -> None:
+def _check_units(side: Side, spectrum: Spectrum, what: Similarity) -> None:
     """Raise a MemstudyError if some units are constant."""
     if count := len(spectrum.constant):
         raise MemstudyError(

@@ -6,13 +6,12 @@ Lines are means over seeds; bands are ± one standard deviation.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pandas as pd
 import seaborn as sns
 
 from memstudy.report.frames import Setting
-from memstudy.report.saving import Drawn, written
+from memstudy.report.saving import Drawing, titled
 from memstudy.report.twins import SIDES, each_setting, lines
 from memstudy.store.store import Selection
 
@@ -23,17 +22,13 @@ SHARES = {
 }
 
 
-def draw_training(selection: Selection) -> list[Path]:
+def figures(selection: Selection) -> Iterator[Drawing]:
     """Accuracy, losses with the floor, memorized / recovered / other, and activation loss, over epochs."""
-    return written(selection, _training(selection), ("accuracy", "losses", "memorization", "activation_loss"))
-
-
-def _training(selection: Selection) -> Iterator[Drawn]:
     for setting, suffix in each_setting(selection):
         for draw in (_accuracy, _losses, _memorization, _activation):
             if (drawn := draw(setting)) is not None:
                 name, data, grid = drawn
-                yield name + suffix, data, grid, setting.title
+                yield titled(name + suffix, grid, data, setting.title)
 
 
 def _accuracy(setting: Setting) -> tuple[str, pd.DataFrame, sns.FacetGrid]:

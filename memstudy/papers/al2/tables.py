@@ -10,8 +10,8 @@ without corruption, none has a memorized share.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
@@ -22,8 +22,9 @@ from memstudy.report.cells import noted, number, span, starred
 from memstudy.report.differences import compared, meaning
 from memstudy.report.frames import BASELINES, WITH, WITHOUT, Setting, differences_from_paper
 from memstudy.report.table import Table
-from memstudy.report.twins import baseline_order
+from memstudy.report.twins import baseline_order, each_setting
 from memstudy.store import Status
+from memstudy.store.store import Selection
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,18 @@ MEMORIZATION = {
     "memorized": Column("corrupted: memorized, %", 100, 1),
     "recovered": Column("corrupted: recovered, %", 100, 1),
 }
+
+
+def of_each_setting(selection: Selection, make: Callable[[Setting], Table | None]) -> Iterator[Table]:
+    """What `make` makes of each setting, with notes on runs that are not there; of none that is empty."""
+    notes = tuple(
+        f"{words}: {', '.join(names)}."
+        for words, names in {"Missing": selection.missing, "Damaged, left out": selection.damaged}.items()
+        if names
+    )
+    for setting, suffix in each_setting(selection):
+        if (table := make(setting)) is not None and len(table.values):
+            yield replace(table, name=table.name + suffix, notes=table.notes + notes)
 
 
 def table1(setting: Setting, epochs: Sequence[int] | None = None) -> Table:

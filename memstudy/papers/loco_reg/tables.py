@@ -32,7 +32,7 @@ FAMILIES = {"vgg": "vgg", "resnet": "resnet", "mobilenet": "mobilenet"}
 """The paper's names of networks, by how ours begin."""
 
 
-def sheets(selection: Selection) -> list[Table]:
+def tables(selection: Selection) -> list[Table]:
     """The table of all runs with LOCO-Reg; none if their η and λ never differ, and there is nothing to compare."""
     rows = pd.DataFrame([_row(run) for run in selection.runs if run.recipe.options(METHOD) is not None])
     if rows.empty or len(rows[["eta", "lambda"]].drop_duplicates()) < 2:

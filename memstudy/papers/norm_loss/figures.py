@@ -8,18 +8,16 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import matplotlib.ticker
 import pandas as pd
 import seaborn as sns
 
-from memstudy import files
 from memstudy.papers.norm_loss.runs import METHOD, NAME, by_batch_size, by_strength, errors, usual
 from memstudy.report.frames import suffixed
 from memstudy.report.lettering import style
-from memstudy.report.saving import save
+from memstudy.report.saving import Drawing, titled
 from memstudy.store import RunDirectory
 from memstudy.store.store import Selection
 
@@ -28,36 +26,26 @@ AXES = {"wd.decay": "weight decay", f"{METHOD}.weight": "λ"}
 HEIGHT = 2.6  # inches, of one panel
 DECADE = 10.0  # values that differ by more than this factor are drawn on a logarithmic axis
 
-Figure = tuple[str, pd.DataFrame, sns.FacetGrid, str]
-"""A file name without ending, the data, what is drawn, and the title."""
 
-
-def draw(selection: Selection) -> list[Path]:
-    """Every figure that there are runs for; none without Norm Loss. Those of an earlier selection go."""
-    folder = selection.path / "figures"
-    written: list[Path] = []
-    for name, data, grid, title in _figures(selection):
-        width = max(48, int(12 * grid.figure.get_figwidth()))
-        grid.figure.suptitle(textwrap.fill(title, width), y=1.02, va="bottom", fontsize="medium")
-        written += save(folder, name, grid.figure, data)
-    files.remove(set(folder.glob(f"{NAME}_*")) - set(written))
-    return written
-
-
-def _figures(selection: Selection) -> Iterator[Figure]:
+def figures(selection: Selection) -> Iterator[Drawing]:
+    """Every figure that there are runs for; none without Norm Loss."""
     rows = errors(selection)
     if rows.empty:
         return
     runs = {run.name: run for run in selection.runs}
     for (title, part), suffix in suffixed(_by_setting(by_strength(rows), ["batch_size"])):
         data = _data(part)
-        yield f"{NAME}_lambda{suffix}", data, _robustness(data, None), title
+        yield _titled(f"{NAME}_lambda{suffix}", _robustness(data, None), data, title)
     for (title, part), suffix in suffixed(_by_setting(by_batch_size(rows), [])):
         data = _data(part)
-        yield f"{NAME}_batch_size{suffix}", data, _robustness(data, "batch size"), title
+        yield _titled(f"{NAME}_batch_size{suffix}", _robustness(data, "batch size"), data, title)
     for (title, part), suffix in suffixed(_by_setting(usual(rows), ["batch_size"])):
         data = _losses(part, runs)
-        yield f"{NAME}_cross_entropy{suffix}", data, _curves(data), title
+        yield _titled(f"{NAME}_cross_entropy{suffix}", _curves(data), data, title)
+
+
+def _titled(name: str, grid: sns.FacetGrid, data: pd.DataFrame, title: str) -> Drawing:
+    return titled(name, grid, data, textwrap.fill(title, max(48, int(12 * grid.figure.get_figwidth()))))
 
 
 def _by_setting(rows: pd.DataFrame, by: list[str]) -> Iterator[tuple[str, pd.DataFrame]]:

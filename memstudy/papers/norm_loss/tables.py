@@ -46,8 +46,6 @@ from memstudy.report.differences import differences, meaning
 from memstudy.report.table import Table
 from memstudy.store.store import Selection
 
-__all__ = ["NAME", "sheets"]
-
 TITLE = "Norm Loss: test error"
 WORDS = ("data set", "network", "setting", "regularizers")
 WHAT = "Test error in % after the last epoch: the best of n seeds and (their mean ± standard deviation)."
@@ -60,7 +58,7 @@ CONTEXT = (
 )
 
 
-def sheets(selection: Selection) -> list[Table]:
+def tables(selection: Selection) -> list[Table]:
     """The main table, and one for each of λ and batch size that was swept; none without Norm Loss."""
     rows = errors(selection)
     if rows.empty:

@@ -33,7 +33,7 @@ WITHOUT = "the same without PILCRO"
 OURS = "PILCRO here is our reconstruction: nothing in this table confirms or refutes the paper."
 
 
-def sheets(selection: Selection) -> list[Table]:
+def tables(selection: Selection) -> list[Table]:
     """Both tables of every group of runs with PILCRO among them; the first one once there are landscapes."""
     flat, noise = read(selection.path / FLATNESS), read(selection.path / NOISE)
     found = []

@@ -1,0 +1,170 @@
+"""The contract for an analysis: all that makes one, declared in one place.
+
+An analysis is a frozen dataclass derived from `Analysis`. Its fields are its options, its docstring is the help of
+its command, and its methods say the rest:
+
+    measure   writes what is measured of runs to CSV files, which are their own cache
+    tables    makes tables of what was measured
+    figures   draws figures of it
+
+Everything else follows (`deriving`): the command `memstudy NAME` with its options and `--json`, the analysis' keys
+in a study's [report], what is said and left out, and which files are written and which of an earlier time go.
+An analysis that measures nothing makes its tables and figures of metrics, or of what another one measured.
+
+Ours are listed in `memstudy.derived.ANALYSES`; another package adds its own by an entry point in the group
+`memstudy.analyses`. The declaration is imported whenever a command line is read: it imports what is heavy only
+within its methods.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from enum import Enum, auto
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from memstudy import options
+from memstudy.errors import MemstudyError, quoted, unknown
+from memstudy.options import option
+
+if TYPE_CHECKING:
+    from memstudy.derived.workbench import Workbench
+    from memstudy.report.saving import Drawing
+    from memstudy.report.table import Table
+    from memstudy.store import Store
+    from memstudy.store.store import Selection
+
+
+class Needs(Enum):
+    """What an analysis looks at: what its command must be given, and what a study must record for it."""
+
+    NETWORKS = auto()  # kept networks and the images they were trained on: a device and a data directory
+    WEIGHTS = auto()  # the tensors of kept networks alone
+    RECORDS = auto()  # records of each training sample, which a study then makes
+    METRICS = auto()  # metrics.csv, or what another analysis measured
+
+
+def kept_epochs(verb: str) -> Any:
+    """The option `epochs`: which kept epochs an analysis looks at; the nearest are taken."""
+    return option(
+        f"Kept epochs to {verb} (0,12,24; the nearest are taken).", None, least=0, usual="the study's, or all"
+    )
+
+
+@dataclass(frozen=True)
+class Watch:
+    """Whom an analysis tells how far it is, as (done, total), and in a clause what it leaves out and why."""
+
+    progress: Callable[[int, int], None] = lambda done, total: None
+    left_out: Callable[[str], None] = lambda clause: None
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """Base class of analyses: derive a frozen dataclass, with `option`s for fields.
+
+    name: of the command and in a study's [report]. doing: what its progress bar says. source: the file that tables
+    and figures are made of, and `holds`, what is in it. tabulates, draws: names of its tables and of its figures,
+    patterns such as `ranking_*`, without what follows for other groups of runs (-2, -3 …) or other options
+    (`suffix`). shared: keys of options that may stand in [report] itself, for every analysis that shares them.
+    """
+
+    name: ClassVar[str]
+    needs: ClassVar[Needs] = Needs.NETWORKS
+    doing: ClassVar[str] = "measuring"
+    source: ClassVar[str] = ""
+    holds: ClassVar[str] = "all that was measured"
+    tabulates: ClassVar[tuple[str, ...]] = ()
+    draws: ClassVar[tuple[str, ...]] = ()
+    shared: ClassVar[tuple[str, ...]] = ("epochs",)
+
+    def __post_init__(self) -> None:
+        if loose := [each.name for each in fields(self) if "help" not in each.metadata]:
+            raise MemstudyError(
+                f"the field {quoted(loose[0])} of the analysis {quoted(self.name)} is no option; its author must "
+                "declare it with option(help, default)."
+            )
+        options.check(self)
+
+    @classmethod
+    def report_keys(cls) -> list[str]:
+        """Its keys in a study's [report]: those that it shares, and its table's name."""
+        return [*cls.shared, cls.name] if options.options(cls) else []
+
+    @property
+    def suffix(self) -> str:
+        """What names of files end in for options that measure something else; nothing for the usual ones."""
+        return ""
+
+    def select(self, store: Store, patterns: Sequence[str], study: str | None) -> Selection:
+        """The runs that a command is about."""
+        return store.select(patterns, study)
+
+    def measure(self, selection: Selection, bench: Workbench, watch: Watch) -> None:
+        """Write what is measured, and keep what was measured before; nothing by default."""
+
+    def tables(self, selection: Selection) -> Iterable[Table]:
+        """The tables of what was measured; none by default."""
+        return ()
+
+    def figures(self, selection: Selection) -> Iterable[Drawing]:
+        """The figures of what was measured, each drawn when it is asked for; none by default."""
+        return ()
+
+    def summary(self, selection: Selection, tables: Sequence[Table]) -> tuple[str, dict[str, Any]]:
+        """What a command prints, and what its --json has: by default its tables, by name."""
+        return "\n\n".join(table.markdown() for table in tables), {table.name: table.records() for table in tables}
+
+    def why_none(self, selection: Selection) -> str:
+        """Why there is no table, a clause, where a study asks for one."""
+        return f"{self.source or self.name} has nothing of these runs; 'memstudy {self.name}' makes it"
+
+    @property
+    def path(self) -> str:
+        """The name of the file that tables and figures are made of."""
+        stem, dot, ending = self.source.rpartition(".")
+        return f"{stem}{self.suffix}{dot}{ending}"
+
+    def owns(self, path: Path) -> bool:
+        """Whether a file in `tables` or `figures` is one that these options write."""
+        plain = re.sub(r"-\d+$", "", path.stem)
+        return any(fnmatchcase(plain, pattern + self.suffix) for pattern in self.written_to(path.parent.name))
+
+    @classmethod
+    def could_own(cls, path: Path) -> bool:
+        """Whether any options write it."""
+        patterns = cls.written_to(path.parent.name)
+        return any(fnmatchcase(path.stem, pattern + end) for pattern in patterns for end in ("", "-*"))
+
+    @classmethod
+    def written_to(cls, folder: str) -> tuple[str, ...]:
+        """The names of what goes to `tables`, or to `figures`."""
+        return {"tables": cls.tabulates, "figures": cls.draws}.get(folder, ())
+
+
+def configured(
+    kind: type[Analysis], report: Mapping[str, Any], given: Mapping[str, Any] | None = None, where: str = ""
+) -> Analysis:
+    """An analysis with its options: those `given`, by field, else a study's [report], else its own defaults.
+
+    Raises a MemstudyError for a key of [report.NAME] that is none of its options, and for a value that an option
+    cannot have; `where` is the file, in these sentences.
+    """
+    by_key = {one.key: (name, one) for name, one in options.options(kind).items()}
+    table, place = report.get(kind.name, {}), f" in {where}" if where else ""
+    if not isinstance(table, Mapping):
+        raise MemstudyError(f"[report.{kind.name}]{place} must be a table, not {quoted(table)}.")
+    chosen: dict[str, Any] = {}
+    for key in kind.shared:
+        if key in report and key in by_key:
+            name, one = by_key[key]
+            chosen[name] = one.checked(report[key], f"{key} in [report]{place}")
+    for key, value in table.items():
+        if key not in by_key:
+            raise unknown(f"key of [report.{kind.name}]{place}", key, by_key)
+        name, one = by_key[key]
+        chosen[name] = one.checked(value, f"{key} in [report.{kind.name}]{place}")
+    return kind(**(chosen | dict(given or {})))

@@ -1,0 +1,93 @@
+"""Carry out an analysis: measure, say, write its tables, draw its figures, and remove what an earlier time left.
+
+What a command or a study does with an analysis is here once, whatever the analysis.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any, Protocol
+
+from memstudy import files
+from memstudy.derived.analysis import Analysis, Watch
+from memstudy.derived.workbench import Workbench
+from memstudy.errors import MemstudyError, quoted
+from memstudy.report.saving import Drawing
+from memstudy.report.table import Table
+from memstudy.store.store import Selection
+
+FOLDERS = ("tables", "figures")
+
+
+class Voice(Protocol):
+    """Where it is said what is done."""
+
+    def say(self, text: str) -> None:
+        """Print one line or block of plain text."""
+
+    def counted(self, what: str) -> AbstractContextManager[Callable[[int, int], None]]:
+        """A progress bar for reports of (done, total)."""
+
+
+def derive(analysis: Analysis, selection: Selection, bench: Workbench, voice: Voice) -> dict[str, Any]:
+    """Measure, and make tables and figures. The summary for --json: the analysis' own, `left_out`, a list of
+    clauses, `written`, paths of all tables and figures, and `figures`, of these alone.
+    """
+    left_out = damaged(selection)
+    with voice.counted(analysis.doing) as progress:
+        analysis.measure(selection, bench, Watch(progress, left_out.append))
+    tables = list(analysis.tables(selection))
+    text, summary = analysis.summary(selection, tables)
+    if text:
+        voice.say(f"\n{text}")
+    say_left_out(voice, left_out)
+    written = write_tables(analysis, selection, tables)
+    figures = write_figures(analysis, selection)
+    for folder, paths in zip(FOLDERS, (written, figures), strict=True):
+        if paths:
+            voice.say(f"{folder}: {selection.path / folder}")
+    if analysis.source and (path := selection.path / analysis.path).is_file():
+        voice.say(f"{analysis.holds}: {path}")
+    return summary | {"left_out": left_out, "written": [*written, *figures], "figures": figures}
+
+
+def write_tables(analysis: Analysis, selection: Selection, tables: Iterable[Table]) -> list[str]:
+    """Write tables as Markdown, LaTeX and CSV; those of an earlier time go."""
+    return _write(analysis, selection, "tables", tables)
+
+
+def write_figures(analysis: Analysis, selection: Selection) -> list[str]:
+    """Draw and write figures, one after the other; those of an earlier time go."""
+    return _write(analysis, selection, "figures", analysis.figures(selection))
+
+
+def _write(
+    analysis: Analysis, selection: Selection, folder: str, made: Iterable[Table] | Iterable[Drawing]
+) -> list[str]:
+    path = selection.path / folder
+    written: list[Path] = []
+    for one in made:
+        if not analysis.owns(path / f"{one.name}.csv"):
+            names = ", ".join(analysis.written_to(folder)) or "none"
+            raise MemstudyError(
+                f"the analysis {quoted(analysis.name)} makes {quoted(one.name)}, which is none of its {folder} "
+                f"({names}); its author must name it there."
+            )
+        written += one.write(path)
+    files.remove({old for old in path.glob("*") if analysis.owns(old)} - set(written))
+    return list(map(str, written))
+
+
+def damaged(selection: Selection) -> list[str]:
+    """Clauses on the runs that cannot be trusted."""
+    return [sentence.rstrip(".") for sentence in selection.damaged.values()]
+
+
+def say_left_out(voice: Voice, left_out: Sequence[str]) -> None:
+    """Say it, a line each."""
+    if left_out:
+        voice.say("")
+    for clause in left_out:
+        voice.say(f"left out: {clause}.")

@@ -1,0 +1,75 @@
+"""Figure of linear probes: what layers know, beside what the network's own head makes of it."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator
+from typing import Any
+
+import pandas as pd
+import seaborn as sns
+from matplotlib.figure import Figure
+
+from memstudy.derived.landscape.measure import INITIAL
+from memstudy.derived.probe.measure import PIXELS
+from memstudy.derived.probe.tables import NAME, grouped
+from memstudy.report.frames import Setting, suffixed
+from memstudy.report.lettering import style
+from memstudy.report.saving import Drawing
+from memstudy.store.store import Selection
+
+OWN, RAW = "network's own head", "probe, raw pixels"
+HEIGHT = 2.9  # inches, of one panel
+
+
+def figures(selection: Selection) -> Iterator[Drawing]:
+    """Accuracy over epochs, a panel for each combination of regularizers."""
+    for (setting, rows), suffix in suffixed(grouped(selection)):
+        if len(rows) and (rows["epoch"] != INITIAL).any():
+            data = _lines(rows)
+            yield Drawing(f"{NAME}{suffix}", _figure(data, setting), data)
+
+
+def _lines(rows: pd.DataFrame) -> pd.DataFrame:
+    """Tidy: run, seed, label, epoch, line, accuracy; the controls at every epoch of their runs."""
+    columns = ["run", "seed", "label", "epoch", "line", "accuracy"]
+    after = rows[rows["epoch"] != INITIAL]
+    own = after.drop_duplicates(["run", "epoch"])
+    own = own.assign(line=OWN, accuracy=own["head_accuracy"])
+    before = rows[rows["epoch"] == INITIAL].drop(columns="epoch").merge(own[["run", "epoch"]], on="run")
+    names = ("probe, " + before["layer"] + ", untrained").where(before["layer"] != PIXELS, RAW)
+    probes = after.assign(line="probe, " + after["layer"])
+    return pd.concat([probes, own, before.assign(line=names)], ignore_index=True)[columns]
+
+
+def _figure(data: pd.DataFrame, setting: Setting) -> Figure:
+    """Probes solid, controls dotted in the same color, the network's own head dashed."""
+    colors, layers = sns.color_palette("colorblind"), [line for line in data["line"].unique() if _is_layer(line)]
+    palette: dict[str, Any] = {}
+    dashes: dict[str, Any] = {}
+    for index, line in enumerate(layers):
+        palette |= {line: colors[index % len(colors)], f"{line}, untrained": colors[index % len(colors)]}
+        dashes |= {line: "", f"{line}, untrained": (1, 1.5)}
+    palette |= {OWN: "0.15", RAW: "0.55"}
+    dashes |= {OWN: (4, 1.5), RAW: (1, 1.5)}
+    order = [line for line in palette if line in set(data["line"])]
+    labels = list(dict.fromkeys(data["label"]))
+    with style("ticks"):
+        grid = sns.relplot(
+            data=data, kind="line", x="epoch", y="accuracy", hue="line", hue_order=order, palette=palette,
+            style="line", style_order=order, dashes=dashes, errorbar="sd", col="label", col_order=labels,
+            col_wrap=min(4, len(labels)), height=HEIGHT, aspect=1.05,
+            markers=dict.fromkeys(order, "o") if data["epoch"].nunique() == 1 else None,  # no line is seen there
+        )  # fmt: skip
+    for label, axis in grid.axes_dict.items():
+        axis.set_title(textwrap.fill(str(label), 32))
+    if grid.legend is not None:
+        grid.legend.set_title(None)
+    grid.set_axis_labels("epoch", "test accuracy, %")
+    width = max(48, 34 * min(4, len(labels)))
+    grid.figure.suptitle(textwrap.fill(setting.title, width), y=1.02, va="bottom", fontsize="medium")
+    return grid.figure
+
+
+def _is_layer(line: str) -> bool:
+    return line not in (OWN, RAW) and not line.endswith(", untrained")
