@@ -19,6 +19,7 @@ from memstudy.data import RULES, SOURCES
 from memstudy.regularizers import REGULARIZERS
 from memstudy.store.metrics import MEASURED
 from tests.kit.commands import commands
+from tests.test_imports import RANK
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "memstudy"
@@ -248,9 +249,29 @@ def test_every_option_of_a_regularizer_is_told(name):
     assert {field.name for field in fields(REGULARIZERS.get(name))} <= told
 
 
+def test_the_map_has_every_part_in_the_order_of_the_layers():
+    text = PAGES["CONTRIBUTING.md"].partition("## The map")[2].partition("\n## ")[0]
+    parts = [
+        part.removesuffix("/").removesuffix(".py") for part in re.findall(r"^\| `([^`]+)` \|", text, flags=re.M)
+    ]
+    ranks = [RANK[part] for part in parts]
+    assert {*parts} == {*RANK} - {"__main__"}
+    assert ranks == sorted(ranks, reverse=True)
+
+
 def test_rules_are_counted():
     """All but `file`, which is no rule of ours but another's labels."""
     assert f"{len(RULES.names()) - 1} corruption rules" in PAGES["README.md"]
+
+
+def test_names_of_code_are_there():
+    """Classes, functions and lists that the recipes speak of; a name that is changed is changed there, too."""
+    code = [file.read_text(encoding="utf-8") for top in (PACKAGE, ROOT / "tests") for file in top.rglob("*.py")]
+    known = {word for text in code for word in re.findall(r"\w+", text)}
+    names = {span.partition("(")[0] for span in SPANS["CONTRIBUTING.md"]}
+    told = {name for name in names if name.isidentifier() and re.search("[A-Z_]", name)}
+    assert len(told) > 20
+    assert told <= known
 
 
 # Numbers
