@@ -10,11 +10,11 @@ import torch
 
 from memstudy.derived.ablation import Ablation
 from memstudy.derived.ablation import measure as ablate
-from memstudy.derived.columns import read
 from memstudy.derived.dynamics import measure as dynamics
 from memstudy.derived.filters import measure as filters
 from memstudy.derived.landscape import measure as landscape
 from memstudy.derived.probe import measure as probe
+from memstudy.derived.reading import read
 from memstudy.derived.similarity import Similarity
 from memstudy.derived.similarity import measure as compare
 from memstudy.derived.workbench import Workbench

@@ -23,7 +23,8 @@ import torch
 
 from memstudy import recipe as recipes
 from memstudy.analysis import filter_sizes, filters
-from memstudy.derived import columns as derived
+from memstudy.derived import ANALYSES, analysis
+from memstudy.derived.reading import declared, read
 from memstudy.derived.workbench import NotFinite, Workbench
 from memstudy.errors import MemstudyError
 from memstudy.regularizers.loco import LocoReg
@@ -381,20 +382,24 @@ def test_study_files(tmp_path):
     assert len(only_sentences(TRIES, attempt)) == 2
 
 
+TABLES = [table for name in ANALYSES.names() for table in analysis(name).columns]
+"""Of every analysis."""
+
+
 def derived_table(name: str) -> pd.DataFrame:
     """Two rows of a derived table, of the right kinds."""
-    kind = derived.TABLES[name]
+    kind = declared(name)[1]
     columns = dict.fromkeys(kind.text.split(), "a") | dict.fromkeys(f"{kind.whole} {kind.gaps}".split(), 1)
     row = columns | dict.fromkeys(kind.numbers.split(), 0.5)
     return pd.DataFrame([row, row | {next(iter(row)): "b"}])
 
 
-@pytest.mark.parametrize("name", derived.TABLES)
+@pytest.mark.parametrize("name", TABLES)
 def test_derived_tables(tmp_path, name):
     """Without a column, or with a value of another kind, the file is named and the command that makes it anew."""
     path, right = tmp_path / f"{name}.csv", derived_table(name)
     right.to_csv(path, index=False)
-    assert derived.read(path).equals(right)
+    assert read(path).equals(right)
     for column in right.columns:
         wrong = [right.drop(columns=column)]
         values: list[Any] = [None] if isinstance(right[column][0], str) else ["abc", "True", "1;2"]
@@ -402,16 +407,16 @@ def test_derived_tables(tmp_path, name):
         for table in wrong:
             table.to_csv(path, index=False)
             with pytest.raises(MemstudyError, match=rf"{name}.csv is damaged .*'memstudy \w+' makes it anew"):
-                derived.read(path)
+                read(path)
 
-    if derived.TABLES[name].key:
+    if declared(name)[1].key:
         pd.concat([right, right[:1]]).to_csv(path, index=False)
         with pytest.raises(MemstudyError, match="it has rows twice"):
-            derived.read(path)
+            read(path)
 
     def attempt(rng):
         path.write_bytes(changed_bytes(rng, right.to_csv(index=False).encode()))
-        return derived.read(path)
+        return read(path)
 
     only_sentences(50, attempt)
 
@@ -421,7 +426,7 @@ def test_numbers_that_no_table_has(tmp_path):
     path = tmp_path / "filters_log_weights.csv"
     derived_table("filters_log_weights").assign(low=[-math.inf, 1e23]).to_csv(path, index=False)
     with pytest.raises(MemstudyError, match=r"filters_log_weights.csv is damaged .*its column low has values"):
-        derived.read(path)
+        read(path)
 
 
 def test_kernels_of_which_a_comparison_is_missing(tmp_path):
@@ -429,22 +434,22 @@ def test_kernels_of_which_a_comparison_is_missing(tmp_path):
     path, one = tmp_path / "filters.csv", derived_table("filters")
     whole = pd.concat([one, one.assign(comparison="b")])
     whole.to_csv(path, index=False)
-    assert len(derived.read(path)) == 4
+    assert len(read(path)) == 4
     whole[1:].to_csv(path, index=False)
     with pytest.raises(
         MemstudyError, match=r"filters.csv is damaged .*rows are missing.*'memstudy filters' makes"
     ):
-        derived.read(path)
+        read(path)
 
 
 def test_the_committed_tables_are_of_their_kinds():
     found = [
         path
         for path in (STUDIES / "results" / "store" / "studies").glob("*/*.csv")
-        if path.stem.partition("-")[0] in derived.TABLES
+        if path.stem.partition("-")[0] in TABLES
     ]
     assert found
-    assert all(len(derived.read(path)) for path in found)
+    assert all(len(read(path)) for path in found)
 
 
 def test_a_huge_grid_is_refused_by_its_size(tmp_path):

@@ -15,7 +15,7 @@ import torch
 
 from memstudy import presets
 from memstudy.data import sources
-from memstudy.derived.columns import read
+from memstudy.derived.reading import read
 from memstudy.derived.similarity import digest as comparison
 from memstudy.derived.similarity import figures as similarity
 from memstudy.derived.similarity.plan import began, is_twin, kind, plan, relation, start

@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from memstudy import options
+from memstudy.derived.columns import Columns
 from memstudy.errors import MemstudyError, quoted, unknown
 from memstudy.options import option
 
@@ -66,16 +67,23 @@ class Watch:
 class Analysis:
     """Base class of analyses: derive a frozen dataclass, with `option`s for fields.
 
-    name: of the command and in a study's [report]. doing: what its progress bar says. source: the file that tables
-    and figures are made of, and `holds`, what is in it. tabulates, draws: names of its tables and of its figures,
-    patterns such as `ranking_*`, without what follows for other groups of runs (-2, -3 …) or other options
-    (`suffix`). shared: keys of options that may stand in [report] itself, for every analysis that shares them.
+    Attributes:
+        name: of the command, and in a study's [report].
+        doing: what the progress bar says.
+        columns: of the tables that `measure` writes, by name without ending and `suffix`; a file whose
+            columns are not as declared is refused when it is read.
+        source: the file that tables and figures are made of; `holds`: what is in it, in words.
+        tabulates, draws: names of tables and of figures, patterns such as `ranking_*`, without what follows for
+            other groups of runs (-2, -3 …) or other options (`suffix`).
+        shared: keys of options that may stand in [report] itself, for every analysis that shares them.
+
     """
 
     name: ClassVar[str]
     needs: ClassVar[Needs] = Needs.NETWORKS
     doing: ClassVar[str] = "measuring"
     source: ClassVar[str] = ""
+    columns: ClassVar[Mapping[str, Columns]] = {}
     holds: ClassVar[str] = "all that was measured"
     tabulates: ClassVar[tuple[str, ...]] = ()
     draws: ClassVar[tuple[str, ...]] = ()

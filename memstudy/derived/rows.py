@@ -16,7 +16,7 @@ from typing import Self
 import pandas as pd
 
 from memstudy import files
-from memstudy.derived import columns as derived
+from memstudy.derived.reading import read
 from memstudy.errors import MemstudyError
 
 
@@ -39,7 +39,7 @@ class Rows:
 
     def __enter__(self) -> Self:
         with contextlib.suppress(OSError, ValueError, MemstudyError):  # missing or damaged: it is made anew
-            derived.read(self.path)
+            read(self.path)
             whole, _, _ = self.path.read_text(encoding="utf-8").rpartition("\n")  # without a line cut short
             found = pd.read_csv(io.StringIO(whole), dtype=str, keep_default_na=False)
             if set(self.key) <= set(found.columns):

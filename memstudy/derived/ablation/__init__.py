@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from memstudy.derived.analysis import Analysis, Needs, Watch, kept_epochs
+from memstudy.derived.columns import Columns
 from memstudy.errors import MemstudyError
 from memstudy.options import option
 
@@ -29,6 +30,12 @@ class Ablation(Analysis):
     needs: ClassVar = Needs.NETWORKS
     doing: ClassVar = "ablating"
     source: ClassVar = "ablation_areas.csv"
+    columns: ClassVar = {
+        "ablation_curves": Columns(
+            "run protocol", "epoch orders seed order", "fraction accuracy", key="epoch order fraction"
+        ),
+        "ablation_areas": Columns("run protocol", "epoch", "area half_width"),
+    }
     holds: ClassVar = "all areas"
     draws: ClassVar = ("ablation",)
     shared: ClassVar = ("epochs", "orders")
@@ -95,7 +102,7 @@ class Ablation(Analysis):
 
     def summary(self, selection: Selection, tables: Sequence[Table]) -> tuple[str, dict[str, Any]]:
         """The areas at the last epoch; `ablation` in --json."""
-        from memstudy.derived.columns import read
+        from memstudy.derived.reading import read
         from memstudy.report.frames import is_last
         from memstudy.report.table import plain, records
 

@@ -8,7 +8,7 @@ import pandas as pd
 import seaborn as sns
 
 from memstudy.derived.ablation import Ablation
-from memstudy.derived.columns import read
+from memstudy.derived.reading import read
 from memstudy.report.frames import is_last
 from memstudy.report.saving import Drawing, titled
 from memstudy.report.twins import each_setting, lines

@@ -11,9 +11,9 @@ from torch import Tensor
 from memstudy import files
 from memstudy.analysis.ablation import FRACTIONS, PROTOCOLS, area, curve, interval
 from memstudy.derived.ablation import Ablation
-from memstudy.derived.columns import read
 from memstudy.derived.kept import kept
 from memstudy.derived.layers import behind, output_of
+from memstudy.derived.reading import read
 from memstudy.derived.rows import Rows
 from memstudy.derived.training_set import training_set
 from memstudy.derived.workbench import NotFinite, Workbench

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from memstudy.derived.analysis import Analysis, Needs, Watch
+from memstudy.derived.columns import Columns
 from memstudy.options import option
 
 if TYPE_CHECKING:
@@ -29,6 +30,11 @@ class Dynamics(Analysis):
     needs: ClassVar = Needs.RECORDS
     doing: ClassVar = "reading records"
     source: ClassVar = "dynamics.csv"
+    columns: ClassVar = {
+        "dynamics": Columns("run score", "epoch", "auc accuracy"),
+        "dynamics_counts": Columns("run quantity group", "value count epochs", key="value", low=0, high=10**8),
+        "dynamics_losses": Columns("run part", "epoch", "loss density", key=""),
+    }
     holds: ClassVar = "every score at every epoch, of each single run"
     tabulates: ClassVar = ("dynamics", "dynamics_learned")
     draws: ClassVar = ("dynamics_auc", "dynamics_learned", "dynamics_losses")

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from memstudy.analysis.dynamics import SCORES
-from memstudy.derived.columns import read
 from memstudy.derived.dynamics.measure import AUCS, CLEAN, CORRUPTED, COUNTS
+from memstudy.derived.reading import read
 from memstudy.regularizers import BARE
 from memstudy.report.cells import DASH, frame, noted, number, starred
 from memstudy.report.differences import compared, meaning

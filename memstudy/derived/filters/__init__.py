@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from memstudy.derived.analysis import Analysis, Needs, Watch
+from memstudy.derived.columns import Columns
 from memstudy.options import option
 
 if TYPE_CHECKING:
@@ -30,6 +31,33 @@ class Filters(Analysis):
     needs: ClassVar = Needs.WEIGHTS
     doing: ClassVar = "reading kernels"
     source: ClassVar = "filters.csv"
+    columns: ClassVar = {
+        "filters": Columns(
+            "network choice weights part comparison",
+            "size draw larger smaller ties kernels filters layers",
+            "squares fraction p_kernels p_filters",
+            "epoch",
+            key="epoch size draw",
+            every="comparison",
+        ),
+        "filters_rings": Columns(
+            "network part",
+            "size positions count zeros",
+            "distance mean_abs relative",
+            "epoch",
+            key="epoch size distance",
+        ),
+        "filters_log_weights": Columns(
+            "network place", "size count", "low", "epoch", key="epoch size low", size=400
+        ),
+        "filters_sizes": Columns(
+            "network kernel",
+            "layers filters weights",
+            "distance ratio squares rms penalty share",
+            "epoch",
+            key="epoch distance",
+        ),
+    }
     holds: ClassVar = "every kept epoch, and each single network"
     tabulates: ClassVar = ("filters", "filters_rings", "filters_sizes")
     draws: ClassVar = ("filters_[0-9]*x[0-9]*",)

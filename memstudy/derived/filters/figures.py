@@ -10,9 +10,9 @@ import pandas as pd
 import seaborn as sns
 
 from memstudy.analysis.filters import BINS_PER_DECADE
-from memstudy.derived.columns import read
 from memstudy.derived.filters import measure as filters
 from memstudy.derived.filters.tables import grouped
+from memstudy.derived.reading import read
 from memstudy.report.lettering import style
 from memstudy.report.saving import Drawing, titled
 from memstudy.store.store import Selection

@@ -11,8 +11,8 @@ import pandas as pd
 
 from memstudy.analysis.filters import COMPARISONS, Tally
 from memstudy.analysis.significance import holm, stars
-from memstudy.derived.columns import read
 from memstudy.derived.filters import measure as filters
+from memstudy.derived.reading import read
 from memstudy.regularizers import BARE
 from memstudy.report import published
 from memstudy.report.cells import amount, frame, mean, number, p_value

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from memstudy.derived.analysis import Analysis, Needs, Watch, kept_epochs
+from memstudy.derived.columns import Columns
 from memstudy.options import option
 
 if TYPE_CHECKING:
@@ -28,6 +29,11 @@ class Landscape(Analysis):
     needs: ClassVar = Needs.NETWORKS
     doing: ClassVar = "looking at pixels"
     source: ClassVar = "landscape_flatness.csv"
+    columns: ClassVar = {
+        "landscape": Columns("run kind", "epoch images row column", "value", key="epoch row column"),
+        "landscape_flatness": Columns("run kind", "epoch images", "cv max_over_min correlation"),
+        "landscape_noise": Columns("run noise", "epoch images", "strength accuracy", key="epoch strength"),
+    }
     holds: ClassVar = "every epoch that was looked at, and each single network"
     tabulates: ClassVar = ("landscape_flatness", "landscape_noise")
     draws: ClassVar = ("landscape", "landscape_flatness", "landscape_noise")

@@ -16,9 +16,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from memstudy.derived.columns import read
 from memstudy.derived.landscape.measure import FLATNESS, INITIAL, MEASURED, NOISE, PIXELS, PREDICTED
 from memstudy.derived.landscape.tables import NAME, PANELS, panels, percent
+from memstudy.derived.reading import read
 from memstudy.regularizers import BARE
 from memstudy.report.cells import number
 from memstudy.report.differences import summary

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from memstudy.derived.analysis import Analysis, Needs, Watch, kept_epochs
+from memstudy.derived.columns import Columns
 from memstudy.options import option
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ class Probe(Analysis):
     needs: ClassVar = Needs.NETWORKS
     doing: ClassVar = "probing"
     source: ClassVar = "probe.csv"
+    columns: ClassVar = {"probe": Columns("run layer", "epoch samples", "accuracy head_accuracy")}
     holds: ClassVar = "every probed epoch, and each single network"
     tabulates: ClassVar = ("probe",)
     draws: ClassVar = ("probe",)

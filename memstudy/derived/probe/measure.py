@@ -10,10 +10,10 @@ from torch import Tensor
 
 from memstudy.analysis.probe import probe
 from memstudy.data import artifact
-from memstudy.derived.columns import read
 from memstudy.derived.kept import kept
 from memstudy.derived.landscape.measure import INITIAL, UNTRAINED
 from memstudy.derived.layers import TRUNK, output_of
+from memstudy.derived.reading import read
 from memstudy.derived.rows import Rows
 from memstudy.derived.training_set import training_set
 from memstudy.derived.workbench import NotFinite, Workbench

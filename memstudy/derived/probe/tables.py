@@ -7,9 +7,9 @@ from typing import Any
 
 import pandas as pd
 
-from memstudy.derived.columns import read
 from memstudy.derived.landscape.measure import INITIAL
 from memstudy.derived.probe.measure import PIXELS, PROBES
+from memstudy.derived.reading import read
 from memstudy.regularizers import BARE
 from memstudy.report.cells import DASH, frame, noted, starred
 from memstudy.report.differences import compared, meaning

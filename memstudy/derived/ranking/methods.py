@@ -25,8 +25,8 @@ import pandas as pd
 from memstudy.analysis.significance import bootstrap_interval
 from memstudy.derived.ablation import Ablation
 from memstudy.derived.ablation import measure as ablate
-from memstudy.derived.columns import read
 from memstudy.derived.landscape import measure as landscape
+from memstudy.derived.reading import read
 from memstudy.recipe import Corruption, Recipe, Regularizer
 from memstudy.regularizers import BARE, label
 from memstudy.report.differences import COLUMNS, differences

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from memstudy.derived.analysis import Analysis, Needs, Watch
+from memstudy.derived.columns import Columns
 from memstudy.options import option
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from memstudy.report.table import Table
     from memstudy.store.store import Selection
 
+_SIDES, _EPOCHS = "relation run_a run_b keep", "epoch_a epoch_b"
 MEASURES = {
     "cca": "mean CCA coefficient",
     "svcca": "SVCCA",
@@ -48,6 +50,15 @@ class Similarity(Analysis):
     needs: ClassVar = Needs.NETWORKS
     doing: ClassVar = "comparing"
     source: ClassVar = "svcca.csv"
+    columns: ClassVar = {
+        "svcca": Columns(
+            _SIDES,
+            f"{_EPOCHS} n p_a p_b rank_a rank_b kept_a kept_b",
+            "cca svcca pwcca pwcca_back cka cka_unbiased procrustes",
+            key=_EPOCHS,
+        ),
+        "svcca_coefficients": Columns(_SIDES, f"{_EPOCHS} index", "coefficient", key=f"{_EPOCHS} index"),
+    }
     holds: ClassVar = "all comparisons"
     draws: ClassVar = ("cca_between", "cca_past", "similarity_epochs", "similarity_runs", "convergence")
     shared: ClassVar = ()

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from memstudy.derived.columns import read
+from memstudy.derived.reading import read
 from memstudy.derived.similarity import Similarity
 from memstudy.derived.similarity.plan import (
     CONTROL,

@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 
-from memstudy.derived.columns import read
+from memstudy.derived.reading import read
 from memstudy.derived.similarity import MEASURES, Similarity
 from memstudy.derived.similarity import digest as comparison
 from memstudy.derived.similarity.plan import (

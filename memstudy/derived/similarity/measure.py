@@ -15,7 +15,7 @@ from memstudy import files
 from memstudy.analysis import similarity
 from memstudy.analysis.factorization import Pair
 from memstudy.analysis.keep import KeepRule, parse_keep
-from memstudy.derived.columns import read
+from memstudy.derived.reading import read
 from memstudy.derived.rows import Rows
 from memstudy.derived.similarity import Similarity, streams
 from memstudy.derived.similarity.bundles import Bundle, Size, bundles, grouped

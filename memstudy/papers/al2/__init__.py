@@ -85,7 +85,7 @@ class AblationArea(Analysis):
         """One for each setting."""
         from memstudy.derived.ablation import Ablation
         from memstudy.derived.ablation.measure import areas
-        from memstudy.derived.columns import read
+        from memstudy.derived.reading import read
         from memstudy.papers.al2.tables import ablation_area, of_each_setting
 
         found = areas(read(selection.path / Ablation().curves))

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from memstudy.derived.columns import read
 from memstudy.derived.landscape.measure import FLATNESS, NOISE
 from memstudy.derived.landscape.tables import AFTER, BEFORE, epochs, panels
+from memstudy.derived.reading import read
 from memstudy.recipe import Regularizer
 from memstudy.report.cells import frame, noted, starred
 from memstudy.report.differences import COLUMNS, compared, differences, meaning

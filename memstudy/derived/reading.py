@@ -1,0 +1,77 @@
+"""Derived tables are read only here, and what they hold is checked against what their analysis declares."""
+
+from __future__ import annotations
+
+import contextlib
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from memstudy import files
+from memstudy.derived import ANALYSES, analysis
+from memstudy.derived.columns import UNKNOWN, Columns
+from memstudy.errors import MemstudyError
+
+
+def read(path: Path) -> pd.DataFrame:
+    """A derived table with its types; empty if it has not been made.
+
+    A MemstudyError if a column is missing, a value in it is of another kind, or a row is there twice.
+    """
+    command, kind = declared(path.stem.partition("-")[0])
+    cure = f"remove it; 'memstudy {command}' makes it anew"
+    if not path.is_file():
+        return pd.DataFrame()
+    try:
+        table = pd.read_csv(path, dtype=dict.fromkeys(kind.text.split(), str), low_memory=False)
+    except (OSError, ValueError, OverflowError) as error:
+        raise files.damaged(path, error, cure) from error
+    for column in f"{kind.text} {kind.whole} {kind.numbers} {kind.gaps}".split():
+        if column not in table:
+            raise files.damaged(path, f"it has no column {column}", cure)
+        if not _fits(table[column], kind):
+            raise files.damaged(path, f"its column {column} has values that it cannot have", cure)
+    if kind.key and (why := _odd(table, kind)):
+        raise files.damaged(path, why, cure)
+    return table
+
+
+@cache
+def declared(name: str) -> tuple[str, Columns]:
+    """The command that writes a table of this name, and its columns; other packages' analyses come last."""
+    for command in ANALYSES.names():
+        with contextlib.suppress(MemstudyError):  # one that cannot be loaded has no say
+            columns = analysis(command).columns.get(name)
+            if columns is not None:
+                return command, columns
+    return "study", UNKNOWN
+
+
+def _odd(table: pd.DataFrame, kind: Columns) -> str | None:
+    """What is wrong with the rows, each of which may be right; None if nothing is."""
+    key = [*kind.text.split(), *kind.key.split()]
+    if table.duplicated(key).any():
+        return "it has rows twice"
+    if kind.every:
+        values = table.groupby([name for name in key if name != kind.every], dropna=False)[kind.every].nunique()
+        if (values < table[kind.every].nunique()).any():
+            return "rows are missing"
+    return None
+
+
+def _fits(column: pd.Series, kind: Columns) -> bool:
+    name = str(column.name)
+    if name in kind.text.split():
+        return bool(column.notna().all())
+    if name in kind.numbers.split():
+        return _is_numeric(column) and bool((column.abs() <= kind.size)[np.isfinite(column)].all())
+    there = column.dropna() if name in kind.gaps.split() else column
+    if not _is_numeric(there):
+        return name in kind.gaps.split() and bool(column.isna().all())
+    return bool(((there % 1 == 0) & there.between(kind.low, kind.high)).all())
+
+
+def _is_numeric(column: pd.Series) -> bool:
+    return pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
