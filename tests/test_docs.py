@@ -175,13 +175,13 @@ def broken(page: str, text: str) -> list[str]:
 def missing(span: str) -> bool:
     """Whether it names a file of the repository, from its root or the package's, that is not there.
 
-    What stands for any name is in capitals or a star: `memstudy/models/NAME.py` must be there for some.
+    NAME or a star stands for any: `memstudy/models/NAME.py` must be there for some.
     """
     top = span.split("/")[0]
     if not re.fullmatch(r"[\w.*-]+(/[\w.*-]*)+", span) or top in (".", "runs"):
         return False
     homes = [home for home in (ROOT, PACKAGE) if (home / top).is_dir()]
-    pattern = re.sub(r"\b[A-Z]{2,}\b", "*", span)
+    pattern = span.replace("NAME", "*")
     return bool(homes) and not any(list(home.glob(pattern)) for home in homes)
 
 
