@@ -17,6 +17,7 @@ from memstudy.analysis.factorization import Pair, as_samples, factorize
 from memstudy.analysis.keep import parse_keep
 from memstudy.derived.ablation import Ablation
 from memstudy.derived.ablation import measure as ablate
+from memstudy.derived.analysis import Watch
 from memstudy.derived.rows import Rows
 from memstudy.derived.similarity import Similarity
 from memstudy.derived.similarity import measure as compare
@@ -131,13 +132,13 @@ def test_ablation_continues_after_an_interruption(store, bench, monkeypatch):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):  # also a finished file survives an interrupted look at it
-        ablate.ablate(selection, bench, Ablation(orders=2, seed=0), on_network=stop)
+        ablate.ablate(selection, bench, Ablation(orders=2, seed=0), Watch(progress=stop))
     calls = counting(monkeypatch, ablate, "curve")
     pd.testing.assert_frame_equal(ablate.ablate(selection, bench, Ablation(orders=2, seed=0)), whole)
     assert not calls
     (selection.path / Ablation().curves).unlink()
     with pytest.raises(KeyboardInterrupt):
-        ablate.ablate(selection, bench, Ablation(orders=2, seed=0), on_network=stop)
+        ablate.ablate(selection, bench, Ablation(orders=2, seed=0), Watch(progress=stop))
     calls.clear()
     pd.testing.assert_frame_equal(ablate.ablate(selection, bench, Ablation(orders=2, seed=0)), whole)
     assert len(calls) == 2 * (8 * 3 - 5)
@@ -165,7 +166,7 @@ def test_an_interrupted_change_of_orders_leaves_one_version_of_each_network(stor
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        ablate.ablate(selection, bench, Ablation(orders=3, seed=0, epochs=(2,)), on_network=stop)
+        ablate.ablate(selection, bench, Ablation(orders=3, seed=0, epochs=(2,)), Watch(progress=stop))
     curves = pd.read_csv(selection.path / Ablation().curves)
     versions = curves.groupby(["run", "epoch"])["orders"].unique().map(list)
     assert sorted(versions) == [[2]] * 5 + [[3]] * 3  # the rest of the file stays
@@ -184,12 +185,12 @@ def test_a_diverged_network_is_left_out_by_name(store, bench):
     diverge(diverged, 2)
     left_out: list[str] = []
     pairs = compare.compare(
-        replace(selection, named=True), bench, Similarity(keep=str(VARIANCE)), on_left_out=left_out.append
+        replace(selection, named=True), bench, Similarity(keep=str(VARIANCE)), Watch(left_out=left_out.append)
     )
     assert left_out == [f"{diverged.name}, epoch 2, layer trunk: its representation is not finite"]
     assert set(pairs.loc[pairs["relation"].map(comparisons.kind) == "pair", "epoch_a"]) == {0, 1}
     left_out.clear()
-    curves = ablate.ablate(selection, bench, Ablation(orders=1, seed=0), on_left_out=left_out.append)
+    curves = ablate.ablate(selection, bench, Ablation(orders=1, seed=0), Watch(left_out=left_out.append))
     assert len(left_out) == 1
     assert len(curves.groupby(["run", "epoch"])) == 2 * 3 - 1
     for run in selection.runs:
@@ -219,7 +220,7 @@ def test_runs_without_a_common_epoch_are_named(store, bench):
     left_out: list[str] = []
     selection = store.select([short.name, other.name])
     pairs = compare.compare(
-        replace(selection, named=True), bench, Similarity(keep=str(VARIANCE)), on_left_out=left_out.append
+        replace(selection, named=True), bench, Similarity(keep=str(VARIANCE)), Watch(left_out=left_out.append)
     )
     assert len(left_out) == 1
     assert "no common epoch" in left_out[0]
@@ -307,7 +308,7 @@ def test_runs_of_two_data_sets_are_not_compared(store, bench):
         compare.compare(replace(store.select(["*"]), named=True), bench, Similarity(keep=str(VARIANCE)))
     left_out: list[str] = []
     pairs = compare.compare(
-        store.select(study="all"), bench, Similarity(keep=str(VARIANCE)), on_left_out=left_out.append
+        store.select(study="all"), bench, Similarity(keep=str(VARIANCE)), Watch(left_out=left_out.append)
     )
     assert left_out == ["runs of mnist, mnist5k with each other: they have other test images"]
     sides = [pairs[side].str.startswith("mnist-") for side in ("run_a", "run_b")]

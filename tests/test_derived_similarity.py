@@ -18,6 +18,7 @@ from torch import nn
 from memstudy import presets
 from memstudy.analysis import similarity as measures
 from memstudy.analysis.factorization import Pair, as_samples, factorize
+from memstudy.derived.analysis import Watch
 from memstudy.derived.kept import kept, nearest
 from memstudy.derived.layers import output_of
 from memstudy.derived.similarity import Similarity, bundles, streams
@@ -236,7 +237,7 @@ def compared(selection, all_pairs=False, **choices):
     left_out: list[str] = []
     bench = Workbench(torch.device("cpu"))
     selection = replace(selection, named=all_pairs or selection.named)
-    rows = compare.compare(selection, bench, Similarity(**choices), on_left_out=left_out.append)
+    rows = compare.compare(selection, bench, Similarity(**choices), Watch(left_out=left_out.append))
     return rows, left_out
 
 

@@ -36,6 +36,7 @@ from memstudy.analysis.records import LARGEST, record
 from memstudy.cli import main
 from memstudy.data import artifact, dataset
 from memstudy.derived import dynamics as derived
+from memstudy.derived.analysis import Watch
 from memstudy.derived.dynamics import measure as study
 from memstudy.derived.dynamics import tables as report
 from memstudy.derived.workbench import Workbench
@@ -364,7 +365,7 @@ def test_one_changed_byte_of_a_finished_run_is_noticed(selection):
 
 def test_derived_numbers_against_the_records(selection):
     left_out: list[str] = []
-    study.measure(selection, on_left_out=left_out.append)
+    study.measure(selection, Watch(left_out=left_out.append))
     assert left_out == []
     found = pd.read_csv(selection.path / study.AUCS)
     assert list(found.columns) == ["run", "records", "epoch", "score", "auc", "accuracy"]

@@ -18,6 +18,7 @@ from scipy.stats import binomtest, kstest
 from memstudy.analysis import filters
 from memstudy.analysis.filters import CHOICES, COMPARISONS, Tally, tallies
 from memstudy.cli import main
+from memstudy.derived.analysis import Watch
 from memstudy.derived.filters import Filters
 from memstudy.derived.filters import measure as study
 from memstudy.derived.filters import tables as report
@@ -467,7 +468,7 @@ def test_a_diverged_last_epoch_leaves_the_one_before_it(store_copy, monkeypatch)
 
     monkeypatch.setattr(type(run), "load_checkpoint", diverged)
     selection = store_copy.select([run.name])
-    study.measure(selection, on_left_out=left_out.append)
+    study.measure(selection, watch=Watch(left_out=left_out.append))
     assert left_out == [f"{run.name}, epoch 2 has weights that are not finite, as a network that diverged"]
     assert "After the last kept epoch (1, counted from 0)" in report.tables(selection)[0].markdown()
     assert draw(Filters(), selection)

@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from memstudy.derived.ablation import Ablation
-from memstudy.derived.ablation import measure as ablate
-from memstudy.derived.dynamics import measure as dynamics
-from memstudy.derived.filters import measure as filters
-from memstudy.derived.landscape import measure as landscape
-from memstudy.derived.probe import measure as probe
+from memstudy.derived.analysis import Watch
+from memstudy.derived.dynamics import Dynamics
+from memstudy.derived.filters import Filters
+from memstudy.derived.landscape import Landscape
+from memstudy.derived.probe import Probe
 from memstudy.derived.reading import read
 from memstudy.derived.similarity import Similarity
 from memstudy.derived.similarity import measure as compare
@@ -22,18 +22,12 @@ from memstudy.store import Store
 from tests.kit import stores
 
 ANALYSES = {
-    "svcca": lambda runs, bench, tell: compare.compare(runs, bench, Similarity(epochs=(1,)), on_pair=tell),
-    "ablate": lambda runs, bench, tell: ablate.ablate(
-        runs, bench, Ablation(orders=1, seed=0, epochs=(2,)), on_network=tell
-    ),
-    "probe": lambda runs, bench, tell: probe.probes(
-        runs, bench, layers=("trunk", "head.1"), samples=50, epochs=[2], on_network=tell
-    ),
-    "filters": lambda runs, bench, tell: filters.measure(runs, choice="random", on_network=tell),
-    "landscape": lambda runs, bench, tell: landscape.landscapes(
-        runs, bench, images=10, epochs=[2], on_network=tell
-    ),
-    "dynamics": lambda runs, bench, tell: dynamics.measure(runs, on_run=tell),
+    "svcca": Similarity(epochs=(1,)),
+    "ablate": Ablation(orders=1, epochs=(2,)),
+    "probe": Probe(layers=("trunk", "head.1"), samples=50, epochs=(2,)),
+    "filters": Filters(compare="random"),
+    "landscape": Landscape(images=10, epochs=(2,)),
+    "dynamics": Dynamics(),
 }
 CHOSEN = ("*-bare-s0-*", "*-al2-s0-*", "*-bare-s1-*", "*-al2-s1-*")
 STUDY = "history"
@@ -60,7 +54,7 @@ def derived(root, name, members, tell=quiet):
     runs = [run for pattern in CHOSEN for run in store.select([pattern]).runs]
     store.record_study(STUDY, [runs[place] for place in members], {})
     selection = store.select(study=STUDY)
-    ANALYSES[name](selection, Workbench(torch.device("cpu")), tell)
+    ANALYSES[name].measure(selection, Workbench(torch.device("cpu")), Watch(tell))
     return {path.name: path.read_bytes() for path in selection.path.glob("*.csv")}
 
 

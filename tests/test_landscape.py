@@ -17,6 +17,7 @@ from torch.nn.utils import parametrize
 from memstudy import models, presets
 from memstudy.analysis import landscape, perturbation
 from memstudy.analysis.landscape import correlation, max_over_min, measured, predicted, variation
+from memstudy.derived.analysis import Watch
 from memstudy.derived.landscape import Landscape, figures
 from memstudy.derived.landscape import measure as study
 from memstudy.derived.landscape import tables as report
@@ -477,13 +478,23 @@ def test_a_second_time_computes_nothing_and_changes_nothing(looked_at, monkeypat
     study.landscapes(
         selection,
         Workbench(CPU),
-        images=40,
-        on_network=lambda done, total: told.append((done, total)),
+        Landscape(images=40),
+        Watch(progress=lambda done, total: told.append((done, total))),
     )
     assert told[-1] == (32, 32)
     assert {name: (selection.path / name).read_bytes() for name in before} == before
     with pytest.raises(TypeError):  # other images are another landscape
-        study.landscapes(selection, Workbench(CPU), images=50, epochs=[0, 2])
+        study.landscapes(
+            selection,
+            Workbench(CPU),
+            Landscape(
+                images=50,
+                epochs=(
+                    0,
+                    2,
+                ),
+            ),
+        )
     assert {name: (selection.path / name).read_bytes() for name in before} == before
 
 
@@ -497,7 +508,7 @@ def test_a_diverged_network_is_left_out_and_named(store_copy, monkeypatch):
         return {name: value / (0 if epoch == 2 else 1) for name, value in load(self, epoch).items()}
 
     monkeypatch.setattr(type(run), "load_checkpoint", diverged)
-    study.landscapes(selection, Workbench(CPU), images=20, on_left_out=told.append)
+    study.landscapes(selection, Workbench(CPU), Landscape(images=20), Watch(left_out=told.append))
     assert told == [f"{run.name}, epoch 2: its representation is not finite"]
     flat = pd.read_csv(selection.path / study.FLATNESS)
     assert set(flat["epoch"]) == {study.INITIAL, 0, 1}
@@ -515,7 +526,7 @@ def test_what_cannot_be_predicted_is_measured_and_named(store_copy, monkeypatch)
         raise MemstudyError("no.")
 
     monkeypatch.setattr(landscape, "predicted", refuse)
-    study.landscapes(selection, Workbench(CPU), images=20, epochs=[2], on_left_out=told.append)
+    study.landscapes(selection, Workbench(CPU), Landscape(images=20, epochs=(2,)), Watch(left_out=told.append))
     assert told == [f"{selection.runs[0].name}, epoch {epoch}, its prediction: no" for epoch in (-1, 2)]
     assert set(pd.read_csv(selection.path / study.FLATNESS)["kind"]) == {study.MEASURED}
     assert report.tables(selection)[0].cells["cv after training"].item() != "–"

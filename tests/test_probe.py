@@ -197,7 +197,7 @@ def test_an_untrained_network_has_the_images_statistics(bench: Workbench, small:
 
 
 def test_each_row_is_a_probe_of_what_it_says(selection: Selection, bench: Workbench) -> None:
-    table = study.probes(selection, bench, layers=["head.1"], samples=100, epochs=[0])
+    table = study.probes(selection, bench, Probe(layers=("head.1",), samples=100, epochs=(0,)))
     assert len(table) == 2 * (2 + 2)  # raw pixels, before training, after epochs 0 and 2
     assert set(table["samples"]) == {100}
     run = selection.runs[0]

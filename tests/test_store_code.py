@@ -11,11 +11,11 @@ import torch
 from memstudy import foreign, presets, recipe
 from memstudy.derived.ablation import Ablation
 from memstudy.derived.ablation.measure import ablate
+from memstudy.derived.analysis import Watch
 from memstudy.derived.export import cleanlab
-from memstudy.derived.landscape.measure import landscapes
-from memstudy.derived.probe.measure import probes
+from memstudy.derived.landscape import Landscape
+from memstudy.derived.probe import Probe
 from memstudy.derived.similarity import Similarity
-from memstudy.derived.similarity.measure import compare
 from memstudy.derived.workbench import Workbench
 from memstudy.errors import MemstudyError
 from memstudy.store import Store, code
@@ -307,12 +307,10 @@ def test_and_where_its_network_is_another_that_is_one_sentence(folder, store):
 
 
 ANALYSES = {
-    "svcca.csv": lambda runs, left: compare(
-        replace(runs, named=True), bench(), Similarity(keep="variance:0.99"), on_left_out=left
-    ),
-    "ablation_curves.csv": lambda runs, left: ablate(runs, bench(), Ablation(orders=1, seed=0), on_left_out=left),
-    "probe.csv": lambda runs, left: probes(runs, bench(), samples=100, on_left_out=left),
-    "landscape.csv": lambda runs, left: landscapes(runs, bench(), images=10, on_left_out=left),
+    "svcca.csv": Similarity(),
+    "ablation_curves.csv": Ablation(orders=1),
+    "probe.csv": Probe(samples=100),
+    "landscape.csv": Landscape(images=10),
 }
 
 
@@ -325,12 +323,12 @@ def test_an_analysis_leaves_out_a_run_whose_code_is_another(folder, store, file)
     """And does so whether or not it has that run's numbers from before: same selection, same bytes."""
     runs = [carry_out(store.open(made(seed=seed)), CPU) for seed in (0, 1)]
     plain = carry_out(store.open(made("smallnet")), CPU)
-    selection = store.select()
+    selection = replace(store.select(), named=True)
     left: list[str] = []
-    ANALYSES[file](selection, left.append)
+    ANALYSES[file].measure(selection, bench(), Watch(left_out=left.append))
     assert left == []
     edit(folder / "ourtest_layers.py", "4", "5")
-    ANALYSES[file](selection, left.append)
+    ANALYSES[file].measure(selection, bench(), Watch(left_out=left.append))
     assert len(left) == 2
     assert all(
         one.startswith(f"{run.name} was trained with other code of") for run, one in zip(runs, left, strict=True)
@@ -339,7 +337,7 @@ def test_an_analysis_leaves_out_a_run_whose_code_is_another(folder, store, file)
     assert plain.name in text
     assert not any(run.name in text for run in runs)
     (selection.path / file).unlink()
-    ANALYSES[file](selection, lambda what: None)
+    ANALYSES[file].measure(selection, bench(), Watch())
     assert (selection.path / file).read_text() == text
 
 
@@ -348,7 +346,7 @@ def test_an_analysis_of_such_runs_alone_is_refused(folder, store, file):
     carry_out(store.open(made()), CPU)
     (folder / "ourtest_net.py").unlink()
     new_process(*MODULES)
-    refused(lambda: ANALYSES[file](store.select(), lambda what: None), "cannot import 'ourtest_net'")
+    refused(lambda: ANALYSES[file].measure(store.select(), bench(), Watch()), "cannot import 'ourtest_net'")
 
 
 def test_no_other_way_leads_to_its_network(folder, store):

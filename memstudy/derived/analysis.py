@@ -63,6 +63,9 @@ class Watch:
     left_out: Callable[[str], None] = lambda clause: None
 
 
+UNWATCHED = Watch()
+
+
 @dataclass(frozen=True)
 class Analysis:
     """Base class of analyses: derive a frozen dataclass, with `option`s for fields.

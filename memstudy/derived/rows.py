@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -16,7 +17,9 @@ from typing import Self
 import pandas as pd
 
 from memstudy import files
+from memstudy.derived.analysis import Watch
 from memstudy.derived.reading import read
+from memstudy.derived.workbench import NotFinite
 from memstudy.errors import MemstudyError
 
 
@@ -81,3 +84,44 @@ class Rows:
 
     def _identified(self, key: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(key[index] for index in self._identity)
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is measured at once: one network, say.
+
+    Attributes:
+        key: what the rows of all tables are found by.
+        tables: the names of the tables that get rows.
+        measure: computes them, by the name of the table. May raise NotFinite.
+        count: how many rows each table gets, where that is known.
+
+    """
+
+    key: Sequence[Hashable]
+    tables: Sequence[str]
+    measure: Callable[[], Mapping[str, pd.DataFrame]]
+    count: int | None = None
+
+    def is_there(self, tables: Mapping[str, Rows]) -> bool:
+        """Whether it was measured before."""
+        found = [len(tables[name].find(*self.key)) for name in self.tables]
+        return all(found) and self.count in (None, *found)
+
+
+def fill(tables: Mapping[str, Rows], tasks: Sequence[Task], watch: Watch) -> None:
+    """Keep what is there of each task, and measure the rest; a network that diverged is left out, and said so."""
+    with contextlib.ExitStack() as stack:
+        for rows in tables.values():
+            stack.enter_context(rows)
+        for done, task in enumerate(tasks):
+            if task.is_there(tables):
+                for name in task.tables:
+                    tables[name].keep(*task.key)
+            else:
+                try:
+                    for name, found in task.measure().items():
+                        tables[name].add(found, task.key)
+                except NotFinite as error:
+                    watch.left_out(str(error))
+            watch.progress(done + 1, len(tasks))

@@ -92,7 +92,7 @@ class Ablation(Analysis):
         """See `memstudy.derived.ablation.measure`."""
         from memstudy.derived.ablation.measure import ablate
 
-        ablate(selection, bench, self, on_network=watch.progress, on_left_out=watch.left_out)
+        ablate(selection, bench, self, watch)
 
     def figures(self, selection: Selection) -> Iterator[Drawing]:
         """Accuracy against the ablated share."""

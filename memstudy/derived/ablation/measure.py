@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from functools import partial
 
 import pandas as pd
 import torch
@@ -11,10 +11,11 @@ from torch import Tensor
 from memstudy import files
 from memstudy.analysis.ablation import FRACTIONS, PROTOCOLS, area, curve, interval
 from memstudy.derived.ablation import Ablation
+from memstudy.derived.analysis import UNWATCHED, Watch
 from memstudy.derived.kept import kept
 from memstudy.derived.layers import behind, output_of
 from memstudy.derived.reading import read
-from memstudy.derived.rows import Rows
+from memstudy.derived.rows import Rows, Task, fill
 from memstudy.derived.training_set import training_set
 from memstudy.derived.workbench import NotFinite, Workbench
 from memstudy.store import RunDirectory, code
@@ -29,37 +30,34 @@ def ablate(
     selection: Selection,
     bench: Workbench,
     ablation: Ablation,
-    *,
-    on_network: Callable[[int, int], None] = lambda done, total: None,
-    on_left_out: Callable[[str], None] = lambda what: None,
+    watch: Watch = UNWATCHED,
 ) -> pd.DataFrame:
     """Ablation curves of every kept network (or those nearest to its epochs), by both protocols.
 
     Returns and writes one row per (run, epoch, protocol, order, fraction) with the `accuracy` on its labels; the
-    areas under the curves go to a file of their own.
-    `on_left_out` is told which networks have no curve, as they diverged, or their code is another.
+    areas under the curves go to a file of their own. The watch is told which networks have no curve, as they
+    diverged, or their code is another.
     """
-    selection = code.usable(selection, on_left_out)
-    wanted = [(run, epoch) for run in selection.runs for epoch in kept(run, ablation.epochs)]
-    complete = len(PROTOCOLS) * ablation.orders * len(FRACTIONS)
-    with Rows(selection.path / ablation.curves, KEY, VERSION) as rows:
-        for done, (run, epoch) in enumerate(wanted):
-            key = (run.name, epoch, run.checkpoint_digest(epoch)[:12], ablation.orders, ablation.seed)
-            if len(rows.find(*key)) == complete:
-                rows.keep(*key)
-            else:
-                try:
-                    rows.add(_curves(run, epoch, bench, ablation), key)
-                except NotFinite as error:
-                    on_left_out(str(error))
-            on_network(done + 1, len(wanted))
+    selection = code.usable(selection, watch.left_out)
+    rows = Rows(selection.path / ablation.curves, KEY, VERSION)
+    tasks = [
+        Task(
+            (run.name, epoch, run.checkpoint_digest(epoch)[:12], ablation.orders, ablation.seed),
+            [ablation.curves],
+            partial(_curves, run, epoch, bench, ablation),
+            count=len(PROTOCOLS) * ablation.orders * len(FRACTIONS),
+        )
+        for run in selection.runs
+        for epoch in kept(run, ablation.epochs)
+    ]
+    fill({ablation.curves: rows}, tasks, watch)
     found = read(selection.path / ablation.curves)
     files.write(selection.path / ablation.areas, areas(found).to_csv(index=False, lineterminator="\n"))
     return found
 
 
 @torch.no_grad()
-def _curves(run: RunDirectory, epoch: int, bench: Workbench, ablation: Ablation) -> pd.DataFrame:
+def _curves(run: RunDirectory, epoch: int, bench: Workbench, ablation: Ablation) -> dict[str, pd.DataFrame]:
     network, (images, labels) = bench.network(run, epoch), _evaluated(run, bench, ablation)
     output, (head, needs_images) = output_of(network, ablation.layer), behind(network, ablation.layer)
     features = torch.cat([output(chunk) for chunk in images.split(batch_size(images))])
@@ -82,7 +80,7 @@ def _curves(run: RunDirectory, epoch: int, bench: Workbench, ablation: Ablation)
         table = pd.DataFrame(curves.tolist(), columns=list(FRACTIONS)).rename_axis("order")
         long = table.reset_index().melt(id_vars="order", var_name="fraction", value_name="accuracy")
         found.append(long.assign(protocol=protocol))
-    return pd.concat(found, ignore_index=True)
+    return {ablation.curves: pd.concat(found, ignore_index=True)}
 
 
 def _evaluated(run: RunDirectory, bench: Workbench, ablation: Ablation) -> tuple[Tensor, Tensor]:

@@ -45,7 +45,7 @@ class Dynamics(Analysis):
         """See `memstudy.derived.dynamics.measure`."""
         from memstudy.derived.dynamics.measure import measure, write_samples
 
-        measure(selection, on_run=watch.progress, on_left_out=watch.left_out)
+        measure(selection, watch)
         if self.samples:
             write_samples(selection)
 

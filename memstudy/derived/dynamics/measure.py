@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ from memstudy import files
 from memstudy.analysis import dynamics
 from memstudy.data import artifact
 from memstudy.data.artifact import Artifact
-from memstudy.derived.rows import Rows
+from memstudy.derived.analysis import UNWATCHED, Watch
+from memstudy.derived.rows import Rows, Task, fill
 from memstudy.recipe import spread
 from memstudy.store import RunDirectory, Status
 from memstudy.store.records import HOW, Dynamics
@@ -32,11 +34,9 @@ SHOWN, BINS = 4, 40
 
 def measure(
     selection: Selection,
-    *,
-    on_run: Callable[[int, int], None] = lambda done, total: None,
-    on_left_out: Callable[[str], None] = lambda what: None,
+    watch: Watch = UNWATCHED,
 ) -> None:
-    """Write three CSV files on the runs whose samples were recorded; `on_left_out` is told of others, and why.
+    """Write three CSV files on the runs whose samples were recorded; the watch is told of others, and why.
 
     dynamics.csv: `auc` of each of SCORES per (run, epoch, score), NaN where none or all are corrupted; of the
         mixture also the `accuracy` at a posterior of .5.
@@ -49,22 +49,22 @@ def measure(
     A file of records that is damaged raises a MemstudyError that names it.
     """
     tables = {name: Rows(selection.path / name, KEY, VERSION) for name in (AUCS, COUNTS, LOSSES)}
-    with tables[AUCS], tables[COUNTS], tables[LOSSES]:
-        for done, run in enumerate(selection.runs):
-            key = (run.name, _version(run))
-            if not run.recorded:
-                on_left_out(f"{run.name}, of whose samples there are no records; {HOW}")
-            elif not run.epochs_done:
-                on_left_out(f"{run.name}, of which no epoch is finished")
-            elif all(len(table.find(*key)) for table in tables.values()):
-                for table in tables.values():
-                    table.keep(*key)
-            else:
-                made = artifact.read(run.labels())
-                found = run.dynamics(len(made.noisy))
-                for name, rows in {AUCS: _aucs, COUNTS: _counts, LOSSES: _losses}.items():
-                    tables[name].add(rows(found, made), key)
-            on_run(done + 1, len(selection.runs))
+    recorded = []
+    for run in selection.runs:
+        if not run.recorded:
+            watch.left_out(f"{run.name}, of whose samples there are no records; {HOW}")
+        elif not run.epochs_done:
+            watch.left_out(f"{run.name}, of which no epoch is finished")
+        else:
+            recorded.append(run)
+    fill(tables, [Task((run.name, _version(run)), list(tables), partial(_rows, run)) for run in recorded], watch)
+
+
+def _rows(run: RunDirectory) -> dict[str, pd.DataFrame]:
+    """Of one run, by file."""
+    made = artifact.read(run.labels())
+    found = run.dynamics(len(made.noisy))
+    return {AUCS: _aucs(found, made), COUNTS: _counts(found, made), LOSSES: _losses(found, made)}
 
 
 def _version(run: RunDirectory) -> str:

@@ -89,7 +89,7 @@ class Filters(Analysis):
 
         measure(
             selection, self.files, choice=self.compare, seed=self.seed,
-            on_network=watch.progress, on_left_out=watch.left_out,
+            watch=watch,
         )  # fmt: skip
 
     def tables(self, selection: Selection) -> list[Table]:

@@ -18,6 +18,7 @@ from torch import Tensor
 from memstudy import files
 from memstudy.analysis import filter_sizes, filters
 from memstudy.analysis.filters import Tally
+from memstudy.derived.analysis import UNWATCHED, Watch
 from memstudy.errors import MemstudyError, reason
 from memstudy.randomness import torch_generator
 from memstudy.recipe import Recipe
@@ -79,8 +80,7 @@ def measure(
     *,
     choice: str = "named",
     seed: int = 0,
-    on_network: Callable[[int, int], None] = lambda done, total: None,
-    on_left_out: Callable[[str], None] = lambda what: None,
+    watch: Watch = UNWATCHED,
 ) -> None:
     """Write the CSV files of a selection, of every kept network and every file.
 
@@ -93,7 +93,7 @@ def measure(
     filters_sizes.csv, if a run uses LOCO-Reg: what its penalty is made of, one row per (network, epoch, kernel,
         distance), see `analysis.filter_sizes.Ring`; `share` is that of the network's whole penalty.
 
-    `on_left_out` is told which networks have no such kernels, or not in their files, or diverged. A
+    The watch is told which networks have no such kernels, or not in their files, or diverged. A
     MemstudyError if those are all.
     """
     rows, wanted, left_out = _Table(), list(_wanted(selection, weights)), []
@@ -103,12 +103,12 @@ def measure(
         layers, others = filters.kernels(tensors)
         if problem := _problem(tensors, layers, others):
             left_out.append(f"{network} {problem}")
-            on_left_out(left_out[-1])
+            watch.left_out(left_out[-1])
         else:
             _measure(rows, network, layers, choice, seed, last=network.name not in seen)
             rows.sizes += _sizes(network, tensors)
             seen.add(network.name)
-        on_network(done + 1, len(wanted))
+        watch.progress(done + 1, len(wanted))
     if not rows.fractions:
         raise MemstudyError(f"there are no kernels to look at: {'; '.join(left_out)}.")
     tables = {FRACTIONS: rows.fractions, RINGS: rows.rings, LOG_WEIGHTS: rows.log_weights, SIZES: rows.sizes}

@@ -46,10 +46,7 @@ class Landscape(Analysis):
         """See `memstudy.derived.landscape.measure`."""
         from memstudy.derived.landscape.measure import landscapes
 
-        landscapes(
-            selection, bench, images=self.images, epochs=self.epochs,
-            on_network=watch.progress, on_left_out=watch.left_out,
-        )  # fmt: skip
+        landscapes(selection, bench, self, watch)
 
     def tables(self, selection: Selection) -> list[Table]:
         """Flatness, and accuracy under noise."""

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import pandas as pd
 import torch
 from torch import Tensor
 
-from memstudy.analysis import landscape, perturbation
+from memstudy.analysis import landscape as importance
+from memstudy.analysis import perturbation
 from memstudy.data.dataset import stratified
 from memstudy.data.images import ImageSet
+from memstudy.derived.analysis import UNWATCHED, Watch
 from memstudy.derived.kept import kept
-from memstudy.derived.rows import Rows
+from memstudy.derived.landscape import Landscape
+from memstudy.derived.rows import Rows, Task, fill
 from memstudy.derived.workbench import NotFinite, Workbench
 from memstudy.errors import MemstudyError, quoted
 from memstudy.models import Network
@@ -26,7 +30,6 @@ PIXELS, FLATNESS, NOISE = "landscape.csv", "landscape_flatness.csv", "landscape_
 MEASURED, PREDICTED = "measured", "predicted"
 INITIAL, UNTRAINED = -1, "initial"
 """The epoch of a network that is not trained yet, and what is written for its checkpoint."""
-DEFAULT_IMAGES = 1000
 KEY = ("run", "epoch", "checkpoint", "images")
 VERSION = ("checkpoint", "images")
 
@@ -34,13 +37,10 @@ VERSION = ("checkpoint", "images")
 def landscapes(
     selection: Selection,
     bench: Workbench,
-    *,
-    images: int = DEFAULT_IMAGES,
-    epochs: Sequence[int] | None = None,
-    on_network: Callable[[int, int], None] = lambda done, total: None,
-    on_left_out: Callable[[str], None] = lambda what: None,
+    landscape: Landscape,
+    watch: Watch = UNWATCHED,
 ) -> None:
-    """Write three CSV files: of every run at initialization and every kept epoch (or those nearest to `epochs`).
+    """Write three CSV files: of every run at initialization and every kept epoch (or those nearest to its epochs).
 
     landscape.csv: one `value` of Ĩ, to six decimals, per (run, epoch, kind, row, column); `kind` is measured or
         predicted.
@@ -48,28 +48,20 @@ def landscapes(
         `correlation` of the measured with the predicted one.
     landscape_noise.csv: after the last kept epoch, `accuracy` (a fraction) per (run, noise, strength).
 
-    All on the same test images with their true labels, a stratified part of at most `images`. `on_left_out` is
+    All on the same test images with their true labels, a stratified part of at most so many. The watch is
     told which networks diverged or have other code now, and which no theory predicts. A
-    MemstudyError for fewer `images` than classes.
+    MemstudyError for fewer images than classes.
     """
-    selection = code.usable(selection, on_left_out)
-    wanted = [(run, epoch) for run in selection.runs for epoch in (INITIAL, *kept(run, epochs))]
+    selection = code.usable(selection, watch.left_out)
     tables = {name: Rows(selection.path / name, KEY, VERSION) for name in (PIXELS, FLATNESS, NOISE)}
-    with tables[PIXELS], tables[FLATNESS], tables[NOISE]:
-        for done, (run, epoch) in enumerate(wanted):
+    tasks = []
+    for run in selection.runs:
+        for epoch in (INITIAL, *kept(run, landscape.epochs)):
             digest = UNTRAINED if epoch == INITIAL else run.checkpoint_digest(epoch)[:12]
-            key = (run.name, epoch, digest, images)
             names = [PIXELS, FLATNESS, *([NOISE] if epoch == run.checkpoints()[-1] else [])]
-            if all(len(tables[name].find(*key)) for name in names):
-                for name in names:
-                    tables[name].keep(*key)
-            else:
-                try:
-                    for name, rows in _rows(run, epoch, bench, images, names, on_left_out).items():
-                        tables[name].add(rows, key)
-                except NotFinite as error:
-                    on_left_out(str(error))
-            on_network(done + 1, len(wanted))
+            measure = partial(_rows, run, epoch, bench, landscape.images, names, watch.left_out)
+            tasks.append(Task((run.name, epoch, digest, landscape.images), names, measure))
+    fill(tables, tasks, watch)
 
 
 def _rows(
@@ -85,11 +77,11 @@ def _rows(
     whole = bench.test_set(run)
     pixels, labels = whole.images[positions], whole.labels[positions]
     network = bench.untrained(run, pixels) if epoch == INITIAL else bench.network(run, epoch)
-    maps = {MEASURED: landscape.measured(network, pixels, labels)}
+    maps = {MEASURED: importance.measured(network, pixels, labels)}
     if not maps[MEASURED].isfinite().all():
         raise NotFinite(run, epoch)
     try:
-        maps[PREDICTED] = landscape.predicted(network, pixels.shape[1:])
+        maps[PREDICTED] = importance.predicted(network, pixels.shape[1:])
     except MemstudyError as error:
         on_left_out(f"{run.name}, epoch {epoch}, its prediction: {str(error).rstrip('.')}")
     found = {
@@ -123,9 +115,9 @@ def _flatness(kind: str, maps: Mapping[str, Tensor]) -> dict[str, object]:
     both = len(maps) == 2
     return {
         "kind": kind,
-        "cv": landscape.variation(maps[kind]),
-        "max_over_min": landscape.max_over_min(maps[kind]),
-        "correlation": landscape.correlation(maps[MEASURED], maps[PREDICTED]) if both else float("nan"),
+        "cv": importance.variation(maps[kind]),
+        "max_over_min": importance.max_over_min(maps[kind]),
+        "correlation": importance.correlation(maps[MEASURED], maps[PREDICTED]) if both else float("nan"),
     }
 
 

@@ -44,10 +44,7 @@ class Probe(Analysis):
         """See `memstudy.derived.probe.measure`."""
         from memstudy.derived.probe.measure import probes
 
-        probes(
-            selection, bench, layers=self.layers, samples=self.samples, epochs=self.epochs,
-            on_network=watch.progress, on_left_out=watch.left_out,
-        )  # fmt: skip
+        probes(selection, bench, self, watch)
 
     def tables(self, selection: Selection) -> list[Table]:
         """One table for each group of comparable runs."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import pandas as pd
 import torch
@@ -10,9 +10,11 @@ from torch import Tensor
 
 from memstudy.analysis.probe import probe
 from memstudy.data import artifact
+from memstudy.derived.analysis import UNWATCHED, Watch
 from memstudy.derived.kept import kept
 from memstudy.derived.landscape.measure import INITIAL, UNTRAINED
-from memstudy.derived.layers import TRUNK, output_of
+from memstudy.derived.layers import output_of
+from memstudy.derived.probe import Probe
 from memstudy.derived.reading import read
 from memstudy.derived.rows import Rows
 from memstudy.derived.training_set import training_set
@@ -26,7 +28,6 @@ from memstudy.training.evaluation import batch_size
 PROBES = "probe.csv"
 PIXELS = "pixels"
 """What stands for a layer where the images themselves are probed."""
-DEFAULT_SAMPLES = 2000
 KEY = ("run", "epoch", "checkpoint", "layer", "samples")
 VERSION = ("checkpoint", "samples")
 
@@ -34,40 +35,36 @@ VERSION = ("checkpoint", "samples")
 def probes(
     selection: Selection,
     bench: Workbench,
-    *,
-    layers: Sequence[str] = (TRUNK,),
-    samples: int = DEFAULT_SAMPLES,
-    epochs: Sequence[int] | None = None,
-    on_network: Callable[[int, int], None] = lambda done, total: None,
-    on_left_out: Callable[[str], None] = lambda what: None,
+    chosen: Probe,
+    watch: Watch = UNWATCHED,
 ) -> pd.DataFrame:
-    """Probe the layers of every kept network (or those nearest to `epochs`), of the untrained one, and raw pixels.
+    """Probe the layers of every kept network (or those nearest to its epochs), of the untrained one; and pixels.
 
     Returns and writes one row per (run, epoch, layer), epoch -1 before training: `samples`, the training images
     with their true labels that the probe learns from, a stratified part of at most so many; its `accuracy` on all
     test images; `head_accuracy`, the network's own then (none before training). Fractions. Rows not asked for
-    leave the file. `on_left_out` is told which networks diverged, or have other code now. A
+    leave the file. The watch is told which networks diverged, or have other code now. A
     MemstudyError for fewer samples than classes, and for a layer that a network does not have.
     """
-    if PIXELS in layers:
+    if PIXELS in chosen.layers:
         raise MemstudyError("raw pixels are probed anyway, as a control; name layers, such as trunk.")
-    selection = code.usable(selection, on_left_out)
-    wanted = [(run, epoch) for run in selection.runs for epoch in (INITIAL, *kept(run, epochs))]
-    sizes = {run.name: _size(run, samples) for run in selection.runs}
+    selection = code.usable(selection, watch.left_out)
+    wanted = [(run, epoch) for run in selection.runs for epoch in (INITIAL, *kept(run, chosen.epochs))]
+    sizes = {run.name: _size(run, chosen.samples) for run in selection.runs}
     with Rows(selection.path / PROBES, KEY, VERSION) as rows:
         for done, (run, epoch) in enumerate(wanted):
             digest = UNTRAINED if epoch == INITIAL else run.checkpoint_digest(epoch)[:12]
-            names = dict.fromkeys([PIXELS, *layers] if epoch == INITIAL else layers)
+            names = dict.fromkeys([PIXELS, *chosen.layers] if epoch == INITIAL else chosen.layers)
             keys = {layer: (run.name, epoch, digest, layer, sizes[run.name]) for layer in names}
             for key in keys.values():
                 (rows.keep if len(rows.find(*key)) else rows.expect)(*key)
             missing = [layer for layer, key in keys.items() if not len(rows.find(*key))]
             try:
-                for layer, row in _rows(run, epoch, bench, missing, samples).items():
+                for layer, row in _rows(run, epoch, bench, missing, chosen.samples).items():
                     rows.add(row, keys[layer])
             except NotFinite as error:
-                on_left_out(str(error))
-            on_network(done + 1, len(wanted))
+                watch.left_out(str(error))
+            watch.progress(done + 1, len(wanted))
     return read(selection.path / PROBES)
 
 

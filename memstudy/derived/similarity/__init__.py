@@ -114,7 +114,7 @@ class Similarity(Analysis):
         """See `memstudy.derived.similarity.measure`."""
         from memstudy.derived.similarity.measure import compare
 
-        compare(selection, bench, self, on_pair=watch.progress, on_left_out=watch.left_out)
+        compare(selection, bench, self, watch)
 
     def figures(self, selection: Selection) -> Iterator[Drawing]:
         """Whole sequences of coefficients, heat maps, and the way to the last representation."""

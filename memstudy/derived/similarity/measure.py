@@ -15,6 +15,7 @@ from memstudy import files
 from memstudy.analysis import similarity
 from memstudy.analysis.factorization import Pair
 from memstudy.analysis.keep import KeepRule, parse_keep
+from memstudy.derived.analysis import UNWATCHED, Watch
 from memstudy.derived.reading import read
 from memstudy.derived.rows import Rows
 from memstudy.derived.similarity import Similarity, streams
@@ -37,12 +38,10 @@ def compare(
     selection: Selection,
     bench: Workbench,
     what: Similarity = USUAL,
-    *,
-    on_pair: Callable[[int, int], None] = lambda done, total: None,
-    on_left_out: Callable[[str], None] = lambda what: None,
+    watch: Watch = UNWATCHED,
 ) -> pd.DataFrame:
     """Carry out the plan. Returns and writes one row a comparison; the whole coefficient sequences go to a file of
-    their own. `on_left_out` is told what cannot be compared, and why.
+    their own. The watch is told what cannot be compared, and why.
 
     `relation` says why two are compared, and of two runs how they began (see `comparisons`): rows of different
     relations are not to be averaged.
@@ -62,11 +61,11 @@ def compare(
     one selection has the same bytes in whatever order it came about.
     """
     keep, all_pairs, constant = parse_keep(what.keep), selection.named, what.constant
-    selection = code.usable(selection, on_left_out)
-    _check_images(selection, all_pairs, on_left_out)
+    selection = code.usable(selection, watch.left_out)
+    _check_images(selection, all_pairs, watch.left_out)
     for _, a, b in couples(selection.runs, all_pairs):
         if not set(a.checkpoints()) & set(b.checkpoints()):
-            on_left_out(f"{a.name} with {b.name}: they kept no common epoch")
+            watch.left_out(f"{a.name} with {b.name}: they kept no common epoch")
     todo = plan(selection.runs, all_pairs, what.epochs)
     gone: dict[Side, str] = {}
     company = _company(todo, keep)
@@ -91,10 +90,10 @@ def compare(
                 together.add(pd.DataFrame({TOGETHER: [company[comparison]]}), key)
             else:
                 left.add(comparison)
-        chosen = _bundles(todo, bench, what, on_left_out) if left else []
+        chosen = _bundles(todo, bench, what, watch.left_out) if left else []
         left.intersection_update(c for bundle in chosen for c in bundle.comparisons)
         done = len(todo) - len(left)
-        on_pair(done, len(todo))
+        watch.progress(done, len(todo))
         for bundle in chosen:
             missing = left.intersection(bundle.comparisons)
             if not missing:
@@ -109,10 +108,10 @@ def compare(
                     pairs.add(row, key)
                     together.add(pd.DataFrame({TOGETHER: [others]}), key)
             done += len(missing)
-            on_pair(done, len(todo))
+            watch.progress(done, len(todo))
     rows = read(selection.path / what.pairs)
     for reason in [*gone.values(), *_collapsed(rows, what)]:
-        on_left_out(reason)
+        watch.left_out(reason)
     return rows
 
 
