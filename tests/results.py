@@ -1,4 +1,4 @@
-"""The committed results, made again from their stored runs: all tables, and the figures that are kept.
+"""The committed results, made again from their stored runs: tables, and the figures that are kept.
 
     make results                              # or, of some studies: python -m tests.results quick calibration
 
@@ -17,7 +17,6 @@ import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from importlib.metadata import version
 from pathlib import Path
 
@@ -25,8 +24,10 @@ import click
 
 from memstudy import files
 from memstudy.cli import main as memstudy
-from memstudy.derived import analysis
-from memstudy.derived.deriving import write_tables
+from memstudy.derived import ANALYSES, analysis
+from memstudy.derived.analysis import Analysis
+from memstudy.derived.deriving import write_figures, write_tables
+from memstudy.papers import TABLES
 from memstudy.store import Store
 
 RESULTS = Path(__file__).parents[1] / "studies" / "results"
@@ -37,24 +38,21 @@ STORE = "store"
 class Kept:
     """What is kept of a study beside the tables of `memstudy table`.
 
-    figures: which of those that `memstudy figures` draws, as a pattern of names; none if empty. as_drawn: further
-    ones, of a file that is too large for the store: as the study drew them. analyses: whose tables are kept.
+    only: the analyses, or papers' tables, whose tables and figures are kept; None for all that `memstudy figures`
+    draws. as_drawn: further figures, of a file that is too large for the store: as the study drew them.
     """
 
-    figures: str = "*"
+    only: tuple[str, ...] | None = None
     as_drawn: tuple[str, ...] = ()
-    analyses: tuple[str, ...] = ()
 
 
 KEPT = {
     "quick": Kept(as_drawn=("cca_between", "cca_past")),  # of svcca_coefficients.csv
     "calibration": Kept(as_drawn=("cca_between", "cca_past")),
-    "loco_reg_lite": Kept(figures=""),
-    "norm_loss_lite": Kept(figures="norm_loss_*"),
-    "pilcro_lite": Kept(
-        figures="landscape_*", as_drawn=("landscape",), analyses=("landscape",)
-    ),  # of landscape.csv
-    "noise_grid_lite": Kept(figures="ranking_*"),
+    "loco_reg_lite": Kept(only=()),
+    "norm_loss_lite": Kept(only=("norm_loss",)),
+    "pilcro_lite": Kept(only=("landscape",), as_drawn=("landscape",)),  # of landscape.csv
+    "noise_grid_lite": Kept(only=("ranking",)),
     "al2_epoch100": Kept(),
 }
 DRAWN_WITH = {"matplotlib": "3.11.2", "seaborn": "0.13.2", "pillow": "13.0.0"}
@@ -71,19 +69,20 @@ def tables(store: Path, study: str) -> dict[str, bytes]:
     """Every table of a study, in three formats, by file name."""
     _derive("table", store, study)
     selection = Store(store).select((), study)
-    for name in KEPT[study].analyses:
-        one = analysis(name)()
-        write_tables(one, selection, one.tables(selection))
+    for one in _only(study):
+        if one.name not in TABLES.names():
+            write_tables(one, selection, one.tables(selection))
     return {path.name: path.read_bytes() for path in (selection.path / "tables").iterdir()}
 
 
 def figures(store: Path, study: str) -> dict[str, bytes]:
     """The figures of a study that are kept, by file name."""
-    if not (wanted := KEPT[study].figures):
-        return {}
-    _derive("figures", store, study)
-    drawn = (Store(store).folder(study) / "figures").glob("*.png")
-    return {path.name: path.read_bytes() for path in drawn if fnmatchcase(path.stem, wanted)}
+    selection = Store(store).select((), study)
+    if KEPT[study].only is None:
+        _derive("figures", store, study)
+    for one in _only(study):
+        write_figures(one, selection)
+    return {path.name: path.read_bytes() for path in (selection.path / "figures").glob("*.png")}
 
 
 def as_drawn(study: str) -> set[str]:
@@ -124,6 +123,11 @@ def main(arguments: Sequence[str] | None = None, results: Path = RESULTS) -> Non
             made = tables(store, study) | figures(store, study)
             changes = write(results / study, made, as_drawn(study))
             print(f"{study}: {len(made)} files, {', '.join(changes) or 'all as they were'}", flush=True)
+
+
+def _only(study: str) -> list[Analysis]:
+    names = KEPT[study].only or ()
+    return [analysis(name, TABLES if name in TABLES.names() else ANALYSES)() for name in names]
 
 
 def _derive(command: str, store: Path, study: str) -> None:
