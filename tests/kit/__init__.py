@@ -5,7 +5,9 @@
 - `sources`: small image sets in the place of whole ones, files that torchvision takes for the real ones
 - `contents`: what files hold, as numpy and torch write them
 - `others_code`: a user's network and a package that registers regularizers, loaded as by a new process
-- `figures`: rendered once, not in three formats
+- `commands`: all commands by name, those of analyses among them
+- `drawing`: figures of an analysis, drawn as commands do
+- `figures`: they are rendered once, not in three formats
 - `sentences`: what a refusal is, and what would be printed
 - `stopping`: Ctrl-C after a chosen epoch
 - `recorded`: CUDA graphs without CUDA
