@@ -26,7 +26,7 @@ from memstudy import files
 from memstudy.cli import main as memstudy
 from memstudy.derived import ANALYSES, analysis
 from memstudy.derived.analysis import Analysis
-from memstudy.derived.deriving import write_figures, write_tables
+from memstudy.derived.deriving import tables_of, write_figures, write_tables
 from memstudy.papers import TABLES
 from memstudy.store import Store
 
@@ -71,7 +71,7 @@ def tables(store: Path, study: str) -> dict[str, bytes]:
     selection = Store(store).select((), study)
     for one in _only(study):
         if one.name not in TABLES.names():
-            write_tables(one, selection, one.tables(selection))
+            write_tables(one, selection, tables_of(one, selection))
     return {path.name: path.read_bytes() for path in (selection.path / "tables").iterdir()}
 
 

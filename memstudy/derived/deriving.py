@@ -7,8 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
+
+import pandas as pd
 
 from memstudy import files
 from memstudy.derived.analysis import Analysis, Watch
@@ -35,10 +38,12 @@ def derive(analysis: Analysis, selection: Selection, bench: Workbench, voice: Vo
     """Measure, and make tables and figures. The summary for --json: the analysis' own, `left_out`, a list of
     clauses, `written`, paths of all tables and figures, and `figures`, of these alone.
     """
-    left_out = damaged(selection)
+    not_measured: list[str] = []
     with voice.counted(analysis.doing) as progress:
-        analysis.measure(selection, bench, Watch(progress, left_out.append))
-    tables = list(analysis.tables(selection))
+        analysis.measure(selection, bench, Watch(progress, not_measured.append))
+    _record(analysis, selection, not_measured)
+    left_out = [*damaged(selection), *not_measured]
+    tables = tables_of(analysis, selection)
     text, summary = analysis.summary(selection, tables)
     if text:
         voice.say(f"\n{text}")
@@ -51,6 +56,27 @@ def derive(analysis: Analysis, selection: Selection, bench: Workbench, voice: Vo
     if analysis.source and (path := selection.path / analysis.path).is_file():
         voice.say(f"{analysis.holds}: {path}")
     return summary | {"left_out": left_out, "written": [*written, *figures], "figures": figures}
+
+
+def tables_of(analysis: Analysis, selection: Selection) -> list[Table]:
+    """The tables of what was measured, with a note on what could not be."""
+    path = _left_out(analysis, selection)
+    clauses = pd.read_csv(path)["left_out"] if path.is_file() else ()
+    note = (f"Left out: {'; '.join(map(str, clauses))}.",) if len(clauses) else ()
+    return [replace(table, notes=(*table.notes, *note)) for table in analysis.tables(selection)]
+
+
+def _record(analysis: Analysis, selection: Selection, clauses: Sequence[str]) -> None:
+    """Keep a row for each thing that was not measured, such as a network that diverged, as no number says so."""
+    path = _left_out(analysis, selection)
+    if clauses:
+        files.write(path, pd.DataFrame({"left_out": clauses}).to_csv(index=False, lineterminator="\n"))
+    else:
+        files.remove([path])
+
+
+def _left_out(analysis: Analysis, selection: Selection) -> Path:
+    return selection.path / f"{analysis.name}_left_out{analysis.suffix}.csv"
 
 
 def write_tables(analysis: Analysis, selection: Selection, tables: Iterable[Table]) -> list[str]:
