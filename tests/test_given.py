@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 import torch
 
-from memstudy.data import artifact, dataset, given, human, sources
+from memstudy.data import artifact, dataset, given, human, label_fit, sources
 from memstudy.data.given import Given
 from memstudy.data.images import ImageSet
 from memstudy.data.label_files import LabelSource, digest, read
@@ -350,13 +350,15 @@ def test_the_artifact_keeps_the_votes(tmp_path, small):
     votes = np.stack([np.roll(clean, 40), clean, clean], axis=1)
     path = csv(tmp_path, **{f"annotator{number}": votes[:, number] for number in range(3)})
     wanted = Corruption("file", None, labels=given.of(read(path), small, lambda: None).identity(path))
-    labels = given.find(wanted.labels, [path], small, np.arange(400))
+    labels = label_fit.find(wanted.labels, [path], small, np.arange(400))
     data = dataset.corrupt(small, wanted, labels)
     made = artifact.read(write(tmp_path, "made.npz", artifact.content(data)))
     assert made.distribution is not None
     assert "of the classes for each sample" in noise.describe(made)["shares"]
     assert np.allclose(made.distribution, (votes[..., None] == np.arange(10)).mean(axis=1))
-    again = given.find(labels.identity(path, soft=True), [tmp_path / "made.npz"], small, np.arange(400), soft=True)
+    again = label_fit.find(
+        labels.identity(path, soft=True), [tmp_path / "made.npz"], small, np.arange(400), soft=True
+    )
     assert equal(again.distribution, labels.distribution)
 
 
@@ -486,7 +488,7 @@ def test_a_label_beyond_the_classes_is_named_by_its_row_in_the_file(tmp_path):
 def check(folder, labels, images, positions=None, anyway=False):
     path = write(folder, "a.npy", npy(np.asarray(labels)))
     where = np.arange(len(images.train_labels)) if positions is None else positions
-    return given.find(digest(np.asarray(labels)), [LabelSource(path, anyway=anyway)], images, where)
+    return label_fit.find(digest(np.asarray(labels)), [LabelSource(path, anyway=anyway)], images, where)
 
 
 @pytest.mark.parametrize(
@@ -518,11 +520,11 @@ def test_true_labels_beside_prove_the_order_whatever_the_noise(tmp_path, small):
     data = dataset.corrupt(small, Corruption(rate=0.9))
     clean, noisy = small.train_labels.numpy(), data.noisy_labels.numpy()
     path = csv(tmp_path, clean_label=clean, noisy_label=noisy)
-    assert equal(given.find(digest(noisy), [path], small, np.arange(400)).labels, noisy)
+    assert equal(label_fit.find(digest(noisy), [path], small, np.arange(400)).labels, noisy)
     ours = write(tmp_path, "ours.npz", artifact.content(data))
-    assert equal(given.find(digest(noisy), [ours], small, np.arange(400)).labels, noisy)
+    assert equal(label_fit.find(digest(noisy), [ours], small, np.arange(400)).labels, noisy)
     alone = csv(tmp_path, noisy_label=noisy)
-    refused(lambda: given.find(digest(noisy), [alone], small, np.arange(400)), "no better than by chance")
+    refused(lambda: label_fit.find(digest(noisy), [alone], small, np.arange(400)), "no better than by chance")
 
 
 def test_other_true_labels_beside_are_counted(tmp_path, small):
@@ -530,8 +532,8 @@ def test_other_true_labels_beside_are_counted(tmp_path, small):
     clean[:7] = (clean[:7] + 1) % 10
     path = csv(tmp_path, label=clean, noisy_label=small.train_labels.numpy())
     wanted = digest(small.train_labels.numpy())
-    refused(lambda: given.find(wanted, [path], small, np.arange(400)), "'label'", "7 of 400", "--anyway")
-    assert len(given.find(wanted, [LabelSource(path, anyway=True)], small, np.arange(400))) == 400
+    refused(lambda: label_fit.find(wanted, [path], small, np.arange(400)), "'label'", "7 of 400", "--anyway")
+    assert len(label_fit.find(wanted, [LabelSource(path, anyway=True)], small, np.arange(400))) == 400
 
 
 def test_labels_of_a_part_are_compared_with_that_part(tmp_path, small):
@@ -545,8 +547,8 @@ def test_a_file_for_another_set_does_not_stand_in_the_way(tmp_path, small):
     other = write(tmp_path, "other.json", json.dumps(["circle", "star"]))
     right = write(tmp_path, "right.npy", npy(small.train_labels.numpy()))
     wanted = digest(small.train_labels.numpy())
-    assert len(given.find(wanted, [other, right], small, np.arange(400))) == 400
-    refused(lambda: given.find("ab" * 32, [other, right], small, np.arange(400)), "'circle'")
+    assert len(label_fit.find(wanted, [other, right], small, np.arange(400))) == 400
+    refused(lambda: label_fit.find("ab" * 32, [other, right], small, np.arange(400)), "'circle'")
 
 
 def test_a_part_of_given_labels_is_a_part_of_all_that_is_given():

@@ -20,8 +20,8 @@ from hypothesis import strategies as st
 
 from memstudy import files
 from memstudy.data import artifact, label_files
-from memstudy.data.given import find
 from memstudy.data.label_files import digest, read
+from memstudy.data.label_fit import find
 from memstudy.data.label_tables import READERS
 from memstudy.errors import MemstudyError
 from tests.kit.contents import Trap, header, npy, npz, pt, write

@@ -1,9 +1,9 @@
-"""Whether labels agree with the true ones better than labels in a random order would.
+"""Whether labels agree with the true ones better than the same labels in a random order would.
 
 Labels of other images, or in another order than the images, agree with the truth by chance alone: as often as the
-shares of the classes on both sides say. The test is against just that, every order of the same labels being as
-likely (Hoeffding 1951, "A combinatorial central limit theorem"): the agreement's mean and variance over all orders
-are exact, its distribution is taken as normal.
+shares of the classes on both sides say. This is a test against that: its null hypothesis is that every order of
+the same labels is equally likely (Hoeffding 1951, "A combinatorial central limit theorem"). Mean and variance of
+the agreement over all orders are exact, its distribution is taken as normal.
 """
 
 from __future__ import annotations
@@ -12,15 +12,14 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import chdtrc, ndtr
 
-Labels = NDArray[np.int64]
-Matrix = NDArray[np.float64]
+from memstudy.data.transitions import Labels, Matrix
 
 LEVEL = 0.01
-"""Labels in a random order pass for better with this probability. Asking once too often costs a word."""
+"""The test's level: with this probability, labels in a random order pass it."""
 DEPENDENT = 1e-6
+"""Labels depend on the true ones if they would be as far from independent with less than this probability."""
 
 
 @dataclass(frozen=True)
@@ -29,11 +28,11 @@ class Agreement:
 
     Attributes:
         samples: N.
-        agreeing: how many agree; of soft labels the sum of what they give the true classes.
-        by_chance: the mean of that over all orders of the same labels.
-        probability: that a random order agrees as well or better.
-        testable: whether even the true labels could be told from a random order of them: not if they are few.
-        dependent: whether the labels depend on the true ones, in whatever way: 0 → 1, 1 → 2, ...
+        agreeing: how many labels agree; for soft labels, the sum of their shares of the true classes.
+        by_chance: the mean of `agreeing` over all orders of the same labels.
+        probability: that labels in a random order agree as well or better.
+        testable: whether the true labels themselves would pass the test; not if there are too few.
+        dependent: whether the labels depend on the true ones in any way, for example 0 → 1, 1 → 2, …
 
     """
 
@@ -59,7 +58,7 @@ def of_labels(labels: Labels, truth: Labels, classes: int) -> Agreement:
 
 
 def of_distribution(distribution: Matrix, truth: Labels) -> Agreement:
-    """The same of soft labels (N, K)."""
+    """The agreement of soft labels (N, K), whose rows add up to 1, with true ones (N,)."""
     agreeing = float(distribution[np.arange(len(truth)), truth].sum())
     table = np.stack([distribution[truth == label].sum(axis=0) for label in range(distribution.shape[1])], axis=1)
     return _agreement(distribution, np.ones(len(truth)), agreeing, truth, _dependent(table), 0.0)
@@ -68,7 +67,10 @@ def of_distribution(distribution: Matrix, truth: Labels) -> Agreement:
 def _agreement(
     rows: Matrix, weights: Matrix, agreeing: float, truth: Labels, dependent: bool, continuity: float
 ) -> Agreement:
-    """Of labels given as distinct rows (M, K) and how often each of them occurs (M,)."""
+    """The agreement of soft labels given by M rows (M, K), each of which occurs `weights` (M,) times.
+
+    `continuity` is the correction for taking whole numbers of agreeing labels as normally distributed: .5, or 0.
+    """
     counts = np.bincount(truth, minlength=rows.shape[1]).astype(np.float64)
     mean, deviation = _over_orders(rows, weights, counts)
     perfect, spread = _over_orders(np.eye(len(counts)), counts, counts)
@@ -83,10 +85,11 @@ def _agreement(
 
 
 def _over_orders(rows: Matrix, weights: Matrix, counts: Matrix) -> tuple[float, float]:
-    """Mean and standard deviation, over all orders, of the sum over samples of what a row gives the true class.
+    """Mean and standard deviation of the agreement over all orders of the labels.
 
-    With c[j, i] what row j gives the class of sample i, and d = c less its row and column means plus its mean:
-    mean N·c.., variance Σ d² / (N - 1).
+    `rows` (M, K) and `weights` (M,) as in `_agreement`, `counts` (K,) samples of each true class. With c[j, i] the
+    share that label j gives the true class of sample i, and d[j, i] = c[j, i] - c[j, ·] - c[·, i] + c[·, ·] (a dot
+    is a mean over that index): mean N c[·, ·], variance Σ d² / (N - 1).
     """
     total = counts.sum()
     shares = counts / total
@@ -98,14 +101,14 @@ def _over_orders(rows: Matrix, weights: Matrix, counts: Matrix) -> tuple[float, 
 
 
 def _above(value: float, mean: float, deviation: float) -> float:
-    """P(as much or more), of a normal distribution."""
+    """P(X ≥ value) of a normal distribution; 1 if it has no spread."""
     if deviation < 1e-9 * max(1.0, mean):
         return 1.0
     return float(ndtr(-(value - mean) / deviation))
 
 
 def _dependent(table: Matrix) -> bool:
-    """Pearson's χ² test of a table of counts (labels, truth)."""
+    """Pearson's χ² test of independence, for a table (K, K) of counts: rows are labels, columns true ones."""
     table = table[table.sum(axis=1) > 0][:, table.sum(axis=0) > 0]
     expected = table.sum(axis=1, keepdims=True) * table.sum(axis=0) / table.sum()
     freedom = (table.shape[0] - 1) * (table.shape[1] - 1)

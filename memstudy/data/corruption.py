@@ -16,8 +16,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
-from memstudy.data import given as given_labels
-from memstudy.data import human, sources, transitions
+from memstudy.data import human, label_fit, sources, transitions
 from memstudy.data.given import Given
 from memstudy.data.images import ImageSet
 from memstudy.data.label_files import LabelSource
@@ -287,14 +286,14 @@ HUMAN_FINE, HUMAN_COARSE = _human("fine"), _human("coarse")
 HUMAN_RANDOM1, HUMAN_RANDOM2, HUMAN_RANDOM3 = (_human(f"random{annotator}") for annotator in (1, 2, 3))
 
 
-def from_file(source: ImageSet, corruption: Corruption, places: Places) -> Given:
+def from_file(images: ImageSet, corruption: Corruption, places: Places) -> Given:
     """The labels that a corruption names, from one of the files of labels."""
-    return given_labels.find(
+    return label_fit.find(
         corruption.labels,
         places.label_files,
-        source,
+        images,
         places.positions,
-        lambda: sources.files(source.name, places.folder),
+        lambda: sources.files(images.name, places.folder),
         corruption.seed,
         soft=corruption.rule == "soft",
     )

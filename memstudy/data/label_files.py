@@ -1,6 +1,6 @@
 """Noisy labels in files: memstudy's own, and the forms in which others keep theirs.
 
-`label_tables` reads a file's columns, `label_columns` chooses among them, and here what they hold is checked. What
+`label_tables` reads a file's columns, `label_columns` chooses among them, and here their values are checked. What
 class names, file names and votes mean depends on the set that the labels are for: see `given`.
 """
 
@@ -18,15 +18,14 @@ from numpy.typing import NDArray
 from memstudy.data import label_columns, transitions
 from memstudy.data.label_columns import Choice
 from memstudy.data.label_tables import NAMELESS, NUMBER, READERS, Columns
+from memstudy.data.transitions import Labels, Matrix
 from memstudy.errors import MemstudyError, quoted, reason
 
-Labels = NDArray[np.int64]
-Matrix = NDArray[np.float64]
 Text = NDArray[np.object_]
 
 OURS = frozenset({"clean", "noisy", "mask", "dataset", "positions", "source_sha256", "version"})
 """Arrays that a file of memstudy's has (see `artifact`)."""
-MOST = 2**31
+HIGHEST_CLASS = 2**31
 """No class has a higher number."""
 
 
@@ -53,21 +52,22 @@ class LabelSource:
 
 @dataclass(frozen=True)
 class LabelFile:
-    """Labels read from a file, as far as that can be done without the set that they are for.
+    """Labels read from a file, as far as that can be done without knowing their set.
 
     Attributes:
         path: the file.
-        entries: in the order of its rows, (N,) int64 classes or text (names of classes), or (N, A) int64: the
-            labels of A annotators (-1: none), or how many of them chose each of A classes; None if it has none.
-        names: of the columns that these are from.
-        distribution: (N, K) float64, rows that add up to 1: soft labels, in the order of its rows; or None.
-        classes: names of the columns of the distribution; empty if they have none.
-        truth: (N,) int64 or text, the true labels that stand beside; None if there are none.
-        truth_name: of the column that these are from.
+        entries: one label a row, (N,), or those of A annotators, (N, A), in the order of the rows: int64 classes,
+            or text that names classes. -1 and empty text: an annotator gave none. A single array (N, A) may also
+            count how many annotators chose each of A classes. None if the file has soft labels alone.
+        names: the names of the columns that the entries are from.
+        distribution: soft labels, (N, K) float64, in the order of the rows, each of which adds up to 1; or None.
+        classes: the names of the columns of the distribution; empty if it is a single array.
+        truth: the true labels that stand beside, (N,) int64 or text; None if there are none.
+        truth_name: the name of their column.
         order: (N,) int64, the row of each sample; None if the rows are in the set's order, or named by files.
-        index_name: of the column that says so.
-        files: (N,) text, each row's image file; None if it has no such column.
-        arrays: everything else in it, by name.
+        index_name: the name of the column that the order is from.
+        files: (N,) text, each row's image file; None if there is no such column.
+        arrays: everything but the labels, by name.
 
     """
 
@@ -85,16 +85,16 @@ class LabelFile:
 
     @property
     def ours(self) -> bool:
-        """Whether memstudy wrote it, so that it says which images it belongs to."""
+        """Whether memstudy wrote it; then it says which images it belongs to."""
         return {"noisy", *self.arrays} >= OURS
 
     def text(self, name: str) -> str:
-        """One of its scalars as text."""
+        """One of its arrays, a single value, as text."""
         return str(self.arrays[name])
 
     @property
     def noisy(self) -> Labels:
-        """Its labels (N,), in the set's order; a MemstudyError if only the set can tell what they are."""
+        """The labels (N,), in the set's order; a MemstudyError if it takes the set to say what they are."""
         entries = self.entries
         if entries is None or entries.ndim != 1 or entries.dtype.kind != "i" or self.files is not None:
             raise MemstudyError(
@@ -140,12 +140,12 @@ def read(source: LabelSource | Path) -> LabelFile:
 
 
 def _chosen(path: Path, columns: Columns, choice: Choice) -> LabelFile:
-    """What the columns that were chosen hold."""
-    taken = _taken(path, columns, choice)
-    soft = _soft(columns, choice.soft)
-    if taken is None and soft is not None and _is_one_hot(soft):
-        taken = soft.argmax(axis=1)
-    count = len(taken if taken is not None else soft if soft is not None else ())
+    """The chosen columns, each read as what it was chosen for."""
+    labels = _labels(path, columns, choice.labels)
+    soft = _distribution(columns, choice.soft)
+    if labels is None and soft is not None and _is_one_hot(soft):
+        labels = soft.argmax(axis=1)
+    count = len(labels if labels is not None else soft if soft is not None else ())
     truth = None
     if choice.truth is not None and len(columns[choice.truth]) == count:
         truth = _read_truth(path, choice.truth, columns[choice.truth])
@@ -155,7 +155,7 @@ def _chosen(path: Path, columns: Columns, choice: Choice) -> LabelFile:
         raise MemstudyError(f"{path} has {count:,} labels, but {len(files):,} of {choice.file}; give one each.")
     return LabelFile(
         path,
-        taken,
+        labels,
         choice.labels,
         soft,
         choice.soft if len(choice.soft) > 1 else (),
@@ -168,27 +168,28 @@ def _chosen(path: Path, columns: Columns, choice: Choice) -> LabelFile:
     )
 
 
-def _taken(path: Path, columns: Columns, choice: Choice) -> Labels | Text | None:
-    if not choice.labels:
-        return None
-    if len(choice.labels) == 1:
-        return entries(path, choice.labels[0], columns[choice.labels[0]])
-    lengths = {len(columns[name]) for name in choice.labels}
-    if len(lengths) > 1:
-        raise MemstudyError(f"the annotators' columns of {path} are of different lengths; give one label each.")
-    return _votes(path, choice.labels, columns)
-
-
-def _soft(columns: Columns, names: tuple[str, ...]) -> Matrix | None:
-    """A distribution (N, K) whose rows add up to 1 as exactly as numbers can."""
+def _labels(path: Path, columns: Columns, names: tuple[str, ...]) -> Labels | Text | None:
+    """One column of labels, (N,), or several annotators' columns side by side, (N, A); None without a column."""
     if not names:
         return None
-    found = columns[names[0]] if len(names) == 1 else label_columns.together(columns, names)
-    assert found is not None
-    return transitions.stochastic(found.astype(np.float64))
+    if len(names) == 1:
+        return entries(path, names[0], columns[names[0]])
+    if len({len(columns[name]) for name in names}) > 1:
+        raise MemstudyError(f"the annotators' columns of {path} are of different lengths; give one label each.")
+    return _side_by_side(path, columns, names)
+
+
+def _distribution(columns: Columns, names: tuple[str, ...]) -> Matrix | None:
+    """Soft labels (N, K) whose rows add up to 1 as exactly as numbers can; None without such columns."""
+    if not names:
+        return None
+    shares = columns[names[0]] if len(names) == 1 else label_columns.together(columns, names)
+    assert shares is not None
+    return transitions.stochastic(shares.astype(np.float64))
 
 
 def _is_one_hot(rows: NDArray[Any]) -> bool:
+    """Whether each row (of N, K) is 1 for one class and 0 for all others."""
     return bool(((rows == 1).sum(axis=1) == 1).all() and ((rows != 0).sum(axis=1) == 1).all())
 
 
@@ -196,69 +197,81 @@ def _is_one_hot(rows: NDArray[Any]) -> bool:
 
 
 def _where(name: str) -> str:
+    """Of the column of this name, to be put behind that of a file; empty for a nameless one."""
     return f" in the column {quoted(name)}" if name != NAMELESS else ""
 
 
-def entries(path: Path, name: str, found: NDArray[Any]) -> Labels | Text:
-    """Labels as int64, (N,) or (N, A), or as text; a MemstudyError that names the first entry that is none."""
-    if found.ndim == 2 and found.shape[1] == 1:
-        found = found[:, 0]
-    if found.ndim not in (1, 2) or found.size == 0:
+def entries(path: Path, name: str, values: NDArray[Any]) -> Labels | Text:
+    """The values of a column as labels: int64, (N,) or (N, A), or text, (N,).
+
+    Raises a MemstudyError that shows the first value that is no label.
+    """
+    if values.ndim == 2 and values.shape[1] == 1:
+        values = values[:, 0]
+    if values.ndim not in (1, 2) or values.size == 0:
         raise MemstudyError(
             f"labels must be one a sample, (N,) or (N, 1), or soft ones, (N, K); in {path}{_where(name)} their "
-            f"shape is {found.shape}."
+            f"shape is {values.shape}."
         )
-    if found.ndim == 2 and found.dtype.kind in "iuf" and _is_one_hot(found):
-        return found.argmax(axis=1).astype(np.int64)
-    if found.dtype.kind == "f" and found.ndim == 2 and (found != np.floor(found)).any():
-        raise _no_distribution(path, name, found)
-    if found.dtype.kind in "iuf":
-        return _numbers(path, name, found)
-    if found.dtype.kind in "USO" and found.ndim == 1:
-        return _words(path, name, found)
+    if values.ndim == 2 and values.dtype.kind in "iuf" and _is_one_hot(values):
+        return values.argmax(axis=1).astype(np.int64)
+    if values.dtype.kind == "f" and values.ndim == 2 and (values != np.floor(values)).any():
+        raise _bad_shares(path, name, values)
+    if values.dtype.kind in "iuf":
+        return _numbers(path, name, values)
+    if values.dtype.kind in "USO" and values.ndim == 1:
+        return _words(path, name, values)
     raise MemstudyError(
         f"labels must be whole numbers, the classes counted from 0, or names of classes; in {path}{_where(name)} "
-        f"they are {found.dtype}, the first {quoted(found.tolist()[0])}."
+        f"they are {values.dtype}, the first {quoted(values.tolist()[0])}."
     )
 
 
-def _numbers(path: Path, name: str, found: NDArray[Any]) -> Labels:
-    if found.dtype.kind == "f":
-        found = found.astype(np.float64)
+def _numbers(path: Path, name: str, values: NDArray[Any]) -> Labels:
+    if values.dtype.kind == "f":
+        values = values.astype(np.float64)
     with np.errstate(invalid="ignore"):
-        whole = np.isfinite(found) & (found == np.floor(found))
-    all_good(path, name, found, whole, "must be whole numbers, the classes counted from 0")
-    good = (found >= 0) & (found <= MOST)
-    all_good(path, name, found, good, "must be classes counted from 0")
-    return found.astype(np.int64)
+        whole = np.isfinite(values) & (values == np.floor(values))
+    require(path, name, values, whole, "must be whole numbers, the classes counted from 0")
+    good = (values >= 0) & (values <= HIGHEST_CLASS)
+    require(path, name, values, good, "must be classes counted from 0")
+    return values.astype(np.int64)
 
 
-def all_good(path: Path, name: str, found: NDArray[Any], good: NDArray[np.bool_], must: str) -> None:
-    """Raise a MemstudyError that names the first entry that is not good, and says how many there are."""
+def require(path: Path, name: str, values: NDArray[Any], good: NDArray[np.bool_], must: str) -> None:
+    """Raise a MemstudyError that shows the first row that is not good, and says how many there are.
+
+    `name` is that of the column, `must` says what labels must be; `values` and `good` are (N,) or (N, A).
+    """
     bad = np.flatnonzero(~good if good.ndim == 1 else ~good.all(axis=1))
     if not len(bad):
         return
-    value = found[bad[0]].tolist() if isinstance(found[bad[0]], np.ndarray | np.generic) else found[bad[0]]
+    first = values[bad[0]]
+    value = first.tolist() if isinstance(first, np.ndarray | np.generic) else first
     many = "it alone" if len(bad) == 1 else f"the first of {len(bad):,}"
     raise MemstudyError(
         f"labels {must}; in {path}{_where(name)} row {bad[0]:,} (the first is 0) is {quoted(value)}, {many} of "
-        f"{len(found):,}."
+        f"{len(values):,}."
     )
 
 
-def _words(path: Path, name: str, found: NDArray[Any]) -> Labels | Text:
-    """Text that is numbers as numbers, else as text without the space around it."""
-    texts = [value.decode("utf-8", "replace") if isinstance(value, bytes) else value for value in found.tolist()]
+def _words(path: Path, name: str, values: NDArray[Any]) -> Labels | Text:
+    """Text that is numbers as numbers, other text without the space around it.
+
+    The more frequent of the two says what the column is of, and so what is wrong in it.
+    """
+    texts = [value.decode("utf-8", "replace") if isinstance(value, bytes) else value for value in values.tolist()]
     number = np.array([_is_number(value) for value in texts])
     word = np.array([isinstance(value, str) and bool(value.strip()) for value in texts]) & ~number
     if number.sum() >= word.sum():
-        all_good(path, name, found, number, "must be whole numbers, the classes counted from 0")
+        require(path, name, values, number, "must be whole numbers, the classes counted from 0")
         return _numbers(path, name, np.array([float(value) for value in texts]))
-    all_good(path, name, found, number | word, "must be names of classes, or their numbers from 0 on")
+    require(path, name, values, number | word, "must be names of classes, or their numbers from 0 on")
     return np.array([str(value).strip() for value in texts], dtype=object)
 
 
 def _is_number(value: object) -> bool:
+    """Whether a value is a number, or text that is one, short enough to be converted."""
     if isinstance(value, str):
         return len(value) < 40 and NUMBER.fullmatch(value) is not None
     if isinstance(value, bool) or not isinstance(value, int | float):
@@ -266,71 +279,71 @@ def _is_number(value: object) -> bool:
     return not isinstance(value, int) or value.bit_length() < 63
 
 
-def _votes(path: Path, names: tuple[str, ...], columns: Columns) -> Labels | Text:
-    """Annotators' labels (N, A): classes, -1 where one gave none; or names, empty where one gave none."""
-    read = [_vote(path, name, columns[name]) for name in names]
-    text = any(own.dtype.kind == "O" for own in read)
-    votes = [own if not text or own.dtype.kind == "O" else _as_text(own) for own in read]
-    together: Labels | Text = np.stack(votes, axis=1)  # type: ignore[assignment]
-    given = (together != ("" if text else -1)).any(axis=1)
-    all_good(path, " + ".join(names), together, np.asarray(given), "must be given by somebody")
-    return together
+def _side_by_side(path: Path, columns: Columns, names: tuple[str, ...]) -> Labels | Text:
+    """Annotators' labels (N, A): numbers, -1 where one gave none, or, if any gave names, text, empty for none."""
+    answers = [_answers(path, name, columns[name]) for name in names]
+    if text := any(labels.dtype.kind == "O" for labels in answers):
+        answers = [labels if labels.dtype.kind == "O" else _as_text(labels) for labels in answers]
+    table: Labels | Text = np.stack(answers, axis=1)  # type: ignore[assignment]
+    answered = (table != ("" if text else -1)).any(axis=1)
+    require(path, " + ".join(names), table, np.asarray(answered), "must be given by somebody")
+    return table
 
 
-def _vote(path: Path, name: str, found: NDArray[Any]) -> Labels | Text:
-    """One annotator's labels (N,); an empty entry, -1 or NaN is none."""
-    values = found.astype(object)
-    given = np.array([not _is_missing(value) for value in values.tolist()])
-    if not given.any():
-        return np.full(len(found), -1, np.int64)
-    filled = values.copy()
-    filled[~given] = values[given][0]
-    own = entries(path, name, filled).copy()
-    own[~given] = -1 if own.dtype.kind == "i" else ""
-    return own
+def _answers(path: Path, name: str, column: NDArray[Any]) -> Labels | Text:
+    """One annotator's labels (N,), -1 or empty text where there is none."""
+    values = column.astype(object)
+    answered = np.array([not _is_missing(value) for value in values.tolist()])
+    if not answered.any():
+        return np.full(len(column), -1, np.int64)
+    values[~answered] = values[answered][0]  # something that is read as the others are
+    labels = entries(path, name, values).copy()
+    labels[~answered] = -1 if labels.dtype.kind == "i" else ""
+    return labels
 
 
-def _as_text(votes: NDArray[Any]) -> Text:
-    return np.array([str(vote) if vote >= 0 else "" for vote in votes], dtype=object)
+def _as_text(numbers: NDArray[Any]) -> Text:
+    return np.array([str(number) if number >= 0 else "" for number in numbers], dtype=object)
 
 
 def _is_missing(value: object) -> bool:
+    """Whether an annotator gave no label: empty text, None, -1, NaN or NA."""
     if isinstance(value, str):
         return not value.strip() or re.fullmatch(r"\s*(-1(\.0*)?|nan|NaN|NA)\s*", value) is not None
     return value is None or value != value or value == -1
 
 
-def _read_truth(path: Path, name: str, found: NDArray[Any]) -> Labels | Text | None:
+def _read_truth(path: Path, name: str, values: NDArray[Any]) -> Labels | Text | None:
     """The true labels beside noisy ones; None if they are not in a form that could be compared."""
     try:
-        truth = entries(path, name, found)
+        truth = entries(path, name, values)
     except MemstudyError:
         return None
     return truth if truth.ndim == 1 else None
 
 
-def _no_distribution(path: Path, name: str, found: NDArray[Any]) -> MemstudyError:
-    good = (found >= 0).all(axis=1) & (np.abs(found.sum(axis=1) - 1) < 1e-3)
+def _bad_shares(path: Path, name: str, values: NDArray[Any]) -> MemstudyError:
+    good = (values >= 0).all(axis=1) & (np.abs(values.sum(axis=1) - 1) < 1e-3)
     row = int(np.flatnonzero(~good)[0]) if not good.all() else 0
     return MemstudyError(
         f"the rows of soft labels must be fractions that add up to 1; in {path}{_where(name)} row {row:,} (the "
-        f"first is 0) is {quoted(found[row].tolist())}, one of {int((~good).sum()):,} such of {len(found):,}."
+        f"first is 0) is {quoted(values[row].tolist())}, one of {int((~good).sum()):,} such of {len(values):,}."
     )
 
 
 # The order of the rows
 
 
-def _order(path: Path, name: str, found: NDArray[Any], count: int) -> Labels | None:
-    """The row of each sample, from the column that says where each row's sample is; None for rows in order.
+def _order(path: Path, name: str, column: NDArray[Any], count: int) -> Labels | None:
+    """The row of each sample, (N,), from the column that samples each row's sample; None for rows in order.
 
-    Samples are counted from 0, or from 1. A MemstudyError if some are left out or given twice.
+    Samples are counted from 0 or from 1. Raises a MemstudyError if some are left out or given twice.
     """
-    if len(found) != count:
-        raise MemstudyError(f"{path} has {count:,} labels, but {len(found):,} of {quoted(name)}; give one each.")
-    numbers = np.array([float(value) for value in found])
-    order = np.argsort(numbers, kind="stable")
-    ordered = numbers[order]
+    if len(column) != count:
+        raise MemstudyError(f"{path} has {count:,} labels, but {len(column):,} of {quoted(name)}; give one each.")
+    samples = np.array([float(value) for value in column])
+    order = np.argsort(samples, kind="stable")
+    ordered = samples[order]
     if twice := np.flatnonzero(np.diff(ordered) == 0).tolist():
         raise MemstudyError(
             f"{path} has more than one label for sample {ordered[twice[0]]:g} by its column {quoted(name)} "
@@ -340,6 +353,6 @@ def _order(path: Path, name: str, found: NDArray[Any], count: int) -> Labels | N
         raise MemstudyError(
             f"the {count:,} rows of {path} go from sample {ordered[0]:g} to {ordered[-1]:g} by its column "
             f"{quoted(name)}, so they are a part of a set; give every sample from 0 to {count - 1:,} a label, or "
-            "remove the column if it is none of samples' numbers."
+            "remove the column if it is none of samples' samples."
         )
     return None if np.array_equal(order, np.arange(count)) else order
