@@ -448,7 +448,8 @@ def test_networks_with_nothing_in_them_are_left_out(memstudy, weights, tmp_path)
     words = [("--weights", tmp_path / f"{name}.safetensors") for name in ("small", "nan", "wn", "zero", "mine")]
     done = memstudy(*itertools.chain(*words), "--json")
     assert done.exit_code == 0, done.output
-    wn, nan, small = json.loads(done.stdout)["left_out"]
+    zero, wn, nan, small = json.loads(done.stdout)["left_out"]
+    assert "has collapsed" in zero
     assert "no convolution" in small
     assert "1×1 (1)" in small
     assert "not finite" in nan

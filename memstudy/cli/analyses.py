@@ -36,11 +36,11 @@ def command(name: str) -> click.Command:
 
 def _option(one: Option) -> Any:
     """As click has it; of several texts each is given by an option of its own, of several numbers all by one."""
-    flag, many_texts = f"--{one.key.replace('_', '-')}", one.many and one.kind is str
-    usual = one.usual or (", ".join(one.default) if many_texts else one.default)
-    is_told = usual not in ("", None) and one.kind is not bool
+    word, many_texts = one.key.replace("_", "-"), one.many and one.kind is str
+    usual = one.usual or (", ".join(map(str, one.default)) if one.many and one.default else one.default)
+    is_told = usual not in ("", None, ()) and one.kind is not bool
     return click.option(
-        flag,
+        f"--{word}/--no-{word}" if one.kind is bool else f"--{word}",
         one.name,
         type=_type(one),
         is_flag=one.kind is bool,
@@ -70,17 +70,18 @@ def _carry_out(
     **chosen: Any,
 ) -> None:
     """Options that are not given are the study's, else as declared."""
-    given = {name: value for name, value in chosen.items() if name in options.given(context)}
-    asked = kind(**given)  # before torch is imported: a mistake is told at once
-    from memstudy.cli.progress import Voice
-    from memstudy.derived.deriving import derive
-    from memstudy.derived.workbench import Workbench
     from memstudy.store import Store
     from memstudy.store.store import STUDY
+
+    given = {name: value for name, value in chosen.items() if name in options.given(context)}
+    selection = kind.select(Store(runs_dir), runs, study, given)
+    one = configured(kind, selection.settings(), given, str(selection.path / STUDY))
+    from memstudy.cli.progress import Voice  # only now, as they import torch: a mistake is told at once
+    from memstudy.derived.deriving import derive
+    from memstudy.derived.workbench import Workbench
     from memstudy.training import numerics, resolve_device
 
-    voice, selection = Voice(quiet=as_json), asked.select(Store(runs_dir), runs, study)
-    one = configured(kind, selection.settings(), given, str(selection.path / STUDY))
+    voice = Voice(quiet=as_json)
     with numerics(threads):
         summary = derive(one, selection, Workbench(resolve_device(device), data_dir), voice)
     if as_json:

@@ -1,5 +1,7 @@
 """What is derived from runs: analyses, a folder each, and what they share."""
 
+from contextlib import suppress
+
 from memstudy.derived.analysis import Analysis
 from memstudy.errors import MemstudyError, quoted
 from memstudy.registry import Registry
@@ -31,4 +33,15 @@ def analysis(name: str, registry: Registry = ANALYSES) -> type[Analysis]:
         raise MemstudyError(
             f"{registry.kind} {quoted(name)} must have this name, not {quoted(getattr(found, 'name', None))}."
         )
+    if problem := found.problem():
+        raise MemstudyError(f"{registry.kind} {quoted(name)} {problem}; its author must mend that.")
+    return found
+
+
+def loadable(registry: Registry = ANALYSES) -> dict[str, type[Analysis]]:
+    """All that can be loaded, by name; of one that cannot be, who asks for it is told why."""
+    found = {}
+    for name in registry.names():
+        with suppress(MemstudyError):
+            found[name] = analysis(name, registry)
     return found

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from enum import Enum, auto
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -28,8 +28,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from memstudy import options
 from memstudy.derived.columns import Columns
-from memstudy.errors import MemstudyError, quoted, unknown
+from memstudy.errors import MemstudyError, quoted, reason, unknown
 from memstudy.options import option
+from memstudy.report.folders import ENDINGS, FIGURES, TABLES
 
 if TYPE_CHECKING:
     from memstudy.derived.workbench import Workbench
@@ -37,6 +38,10 @@ if TYPE_CHECKING:
     from memstudy.report.table import Table
     from memstudy.store import Store
     from memstudy.store.store import Selection
+
+
+OTHERS = ("runs", "study", "runs_dir", "json", "as_json", "device", "threads", "data_dir", "help")
+"""What commands of analyses take beside the options of the analysis, none of which has such a name."""
 
 
 class Needs(Enum):
@@ -93,12 +98,23 @@ class Analysis:
     shared: ClassVar[tuple[str, ...]] = ("epochs",)
 
     def __post_init__(self) -> None:
-        if loose := [each.name for each in fields(self) if "help" not in each.metadata]:
-            raise MemstudyError(
-                f"the field {quoted(loose[0])} of the analysis {quoted(self.name)} is no option; its author must "
-                "declare it with option(help, default)."
-            )
         options.check(self)
+
+    @classmethod
+    def problem(cls) -> str:
+        """What its author must mend, a clause; nothing if it can be used."""
+        if "__dataclass_params__" not in vars(cls) or not vars(cls)["__dataclass_params__"].frozen:
+            return "must be a frozen dataclass"
+        try:
+            declared = options.options(cls)
+        except Exception as error:  # an annotation of anything
+            return f"must annotate its options with their types ({reason(error)})"
+        for each in fields(cls):
+            if each.name not in declared or each.default is MISSING:
+                return f"must declare its field {quoted(each.name)} with option(help, default)"
+            if not {each.name, declared[each.name].key}.isdisjoint(OTHERS):
+                return f"must name its option {quoted(each.name)} otherwise, as every command has one of that name"
+        return ""
 
     @classmethod
     def report_keys(cls) -> list[str]:
@@ -110,8 +126,11 @@ class Analysis:
         """What names of files end in for options that measure something else; nothing for the usual ones."""
         return ""
 
-    def select(self, store: Store, patterns: Sequence[str], study: str | None) -> Selection:
-        """The runs that a command is about."""
+    @classmethod
+    def select(
+        cls, store: Store, patterns: Sequence[str], study: str | None, given: Mapping[str, Any]
+    ) -> Selection:
+        """The runs that a command is about, which was given these options, by field."""
         return store.select(patterns, study)
 
     def measure(self, selection: Selection, bench: Workbench, watch: Watch) -> None:
@@ -142,18 +161,23 @@ class Analysis:
     def owns(self, path: Path) -> bool:
         """Whether a file in `tables` or `figures` is one that these options write."""
         plain = re.sub(r"-\d+$", "", path.stem)
-        return any(fnmatchcase(plain, pattern + self.suffix) for pattern in self.written_to(path.parent.name))
+        return any(fnmatchcase(plain, pattern + self.suffix) for pattern in self._names(path))
 
     @classmethod
     def could_own(cls, path: Path) -> bool:
-        """Whether any options write it."""
-        patterns = cls.written_to(path.parent.name)
-        return any(fnmatchcase(path.stem, pattern + end) for pattern in patterns for end in ("", "-*"))
+        """Whether any options write it: a name of its own, or one with more behind a dash."""
+        return any(fnmatchcase(path.stem, pattern + end) for pattern in cls._names(path) for end in ("", "-*"))
+
+    @classmethod
+    def _names(cls, path: Path) -> tuple[str, ...]:
+        """The names of what goes to a file's folder, if it has an ending of what is written there."""
+        folder = path.parent.name
+        return cls.written_to(folder) if path.suffix[1:] in ENDINGS.get(folder, ()) else ()
 
     @classmethod
     def written_to(cls, folder: str) -> tuple[str, ...]:
         """The names of what goes to `tables`, or to `figures`."""
-        return {"tables": cls.tabulates, "figures": cls.draws}.get(folder, ())
+        return {TABLES: cls.tabulates, FIGURES: cls.draws}.get(folder, ())
 
 
 def configured(
@@ -178,4 +202,7 @@ def configured(
             raise unknown(f"key of [report.{kind.name}]{place}", key, by_key)
         name, one = by_key[key]
         chosen[name] = one.checked(value, f"{key} in [report.{kind.name}]{place}")
-    return kind(**(chosen | dict(given or {})))
+    try:
+        return kind(**(chosen | dict(given or {})))
+    except MemstudyError as error:  # options that do not go together
+        raise MemstudyError(f"[report.{kind.name}]{place}: {error}" if table else str(error)) from error

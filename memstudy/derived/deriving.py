@@ -17,11 +17,12 @@ from memstudy import files
 from memstudy.derived.analysis import Analysis, Watch
 from memstudy.derived.workbench import Workbench
 from memstudy.errors import MemstudyError, quoted
+from memstudy.report.folders import FIGURES, TABLES
 from memstudy.report.saving import Drawing
 from memstudy.report.table import Table
 from memstudy.store.store import Selection
 
-FOLDERS = ("tables", "figures")
+FOLDERS = (TABLES, FIGURES)
 
 
 class Voice(Protocol):

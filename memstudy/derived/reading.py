@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from functools import cache
 from pathlib import Path
 
@@ -10,9 +9,8 @@ import numpy as np
 import pandas as pd
 
 from memstudy import files
-from memstudy.derived import ANALYSES, analysis
+from memstudy.derived import loadable
 from memstudy.derived.columns import UNKNOWN, Columns
-from memstudy.errors import MemstudyError
 
 
 def read(path: Path) -> pd.DataFrame:
@@ -41,11 +39,9 @@ def read(path: Path) -> pd.DataFrame:
 @cache
 def declared(name: str) -> tuple[str, Columns]:
     """The command that writes a table of this name, and its columns; other packages' analyses come last."""
-    for command in ANALYSES.names():
-        with contextlib.suppress(MemstudyError):  # one that cannot be loaded has no say
-            columns = analysis(command).columns.get(name)
-            if columns is not None:
-                return command, columns
+    for command, kind in loadable().items():
+        if name in kind.columns:
+            return command, kind.columns[name]
     return "study", UNKNOWN
 
 

@@ -17,10 +17,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import AutoLocator, MaxNLocator
 
 from memstudy import files
+from memstudy.report.folders import ENDINGS, FIGURES
 from memstudy.report.lettering import settle
 
 HEIGHT = 2.6  # inches, of one panel
-FORMATS = ("svg", "pdf", "png")
 _UNDATED = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {"Software": None}}
 
 
@@ -56,13 +56,13 @@ def save(
         figure.text(*place, note, va="top", fontsize="x-small", color="0.3", parse_math=False)
         bounds = figure.get_tightbbox().padded(0.1)
     with mpl.rc_context({"svg.hashsalt": name}):
-        for ending in FORMATS:
+        for ending in _UNDATED:
             image = io.BytesIO()
             figure.savefig(image, format=ending, dpi=150, bbox_inches=bounds, metadata=_UNDATED[ending])
             files.write(folder / f"{name}.{ending}", image.getvalue(), how)
     plt.close(figure)
     files.write(folder / f"{name}.csv", data.to_csv(index=False, lineterminator="\n"), how)
-    return [folder / f"{name}.{ending}" for ending in (*FORMATS, "csv")]
+    return [folder / f"{name}.{ending}" for ending in ENDINGS[FIGURES]]
 
 
 def _count_epochs(figure: Figure) -> None:

@@ -13,6 +13,7 @@ import pandas as pd
 
 from memstudy import files
 from memstudy.errors import quoted
+from memstudy.report.folders import ENDINGS, TABLES
 
 MATH = {
     "±": r"\pm", "×": r"\times", "·": r"\cdot", "²": "^2", "√": r"\surd", "≤": r"\le", "≥": r"\ge", "−": "-",
@@ -78,10 +79,9 @@ class Table:
 
     def write(self, folder: Path) -> list[Path]:
         """Write it as Markdown, LaTeX and CSV."""
-        written = []
-        for ending, text in {"md": self.markdown(), "tex": self.latex(), "csv": self.csv()}.items():
-            written.append(folder / f"{self.name}.{ending}")
-            files.write(written[-1], text)
+        written = [folder / f"{self.name}.{ending}" for ending in ENDINGS[TABLES]]
+        for path, text in zip(written, (self.markdown(), self.latex(), self.csv()), strict=True):
+            files.write(path, text)
         return written
 
     def records(self) -> list[dict[str, Any]]:

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
-from memstudy import files
-from memstudy.derived import ANALYSES, USUAL, analysis
+from memstudy import files, foreign
+from memstudy.derived import ANALYSES, USUAL, analysis, loadable
 from memstudy.derived.analysis import Analysis, configured
 from memstudy.derived.deriving import FOLDERS, Voice, damaged, derive, say_left_out, write_figures, write_tables
 from memstudy.derived.workbench import Workbench
@@ -33,7 +34,8 @@ def derive_all(selection: Selection, bench: Workbench, voice: Voice) -> tuple[di
     errors: list[MemstudyError] = []
     for name in chosen(selection, "analyses", USUAL):
         try:
-            found = derive(_configured(ANALYSES, name, selection), selection, bench, voice)
+            with foreign.blamed():
+                found = derive(_configured(ANALYSES, name, selection), selection, bench, voice)
         except Interrupted:
             raise
         except MemstudyError as error:
@@ -62,12 +64,12 @@ def make_tables(
 
     AL2's tables are of these epochs, by default of the study's choice, else of all that were kept.
     """
-    wanted = chosen(selection, "tables", TABLES.names())
+    wanted = chosen(selection, "tables", loadable(TABLES))
     given = {} if epochs is None else {"epochs": tuple(epochs)}
     left_out, reasons = damaged(selection), []
     tables: list[Table] = []
     written: dict[str, list[str]] = {folder: [] for folder in FOLDERS}
-    for name in TABLES.names():
+    for name in dict.fromkeys([*loadable(TABLES), *wanted]):
         kind = analysis(name, TABLES)
         one = _configured(TABLES, name, selection, {key: given[key] for key in given if hasattr(kind, key)})
         made = list(one.tables(selection)) if name in wanted else []
@@ -84,22 +86,23 @@ def make_tables(
     if tables:
         voice.say(f"tables: {selection.path / 'tables'}")
     numbers = [{"table": table.name} | record for table in tables for record in table.records()]
-    return {"numbers": numbers, "left_out": left_out} | written
+    return {"numbers": numbers, "left_out": left_out, "written": [*chain(*written.values())]} | written
 
 
 def make_figures(selection: Selection, voice: Voice) -> dict[str, Any]:
     """Draw what there are numbers for: of training, the study's analyses and its tables. Say what is missing."""
-    written = write_figures(Curves(), selection)
+    left_out, written = damaged(selection), write_figures(Curves(), selection)
     for name in chosen(selection, "analyses", USUAL):
         one = _configured(ANALYSES, name, selection)
         written += (drawn := write_figures(one, selection))
         if not drawn:
-            voice.say(f"nothing to draw from {one.path} yet; 'memstudy {name}' makes it.")
-    wanted = chosen(selection, "tables", TABLES.names())
-    for name in TABLES.names():
+            left_out.append(f"nothing to draw from {one.path} yet; 'memstudy {name}' makes it")
+    wanted = chosen(selection, "tables", loadable(TABLES))
+    for name in dict.fromkeys([*loadable(TABLES), *wanted]):
         written += _figures(_configured(TABLES, name, selection), selection, name in wanted)
+    say_left_out(voice, left_out)
     voice.say(f"figures: {selection.path / 'figures'}")
-    return {"figures": written}
+    return {"left_out": left_out, "written": written, "figures": written}
 
 
 def _figures(one: Analysis, selection: Selection, wanted: bool) -> list[str]:
@@ -130,8 +133,7 @@ def _remove_earlier(selection: Selection, written: Sequence[str]) -> None:
     now = {"runs": [run.name for run in selection.runs], "report": selection.settings()}
     with contextlib.suppress(MemstudyError):  # none, or damaged: it is written anew
         if files.read_json(path) != now:
-            named = [analysis(name, registry) for registry in (ANALYSES, TABLES) for name in registry.names()]
-            kinds: list[type[Analysis]] = [Curves, *named]
+            kinds: list[type[Analysis]] = [Curves, *loadable(ANALYSES).values(), *loadable(TABLES).values()]
             found = {one for folder in FOLDERS for one in (selection.path / folder).glob("*")}
             stale = {one for one in found if any(kind.could_own(one) for kind in kinds)}
             files.remove(one for one in stale if str(one) not in written)

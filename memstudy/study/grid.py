@@ -48,7 +48,7 @@ from typing import Any
 from memstudy import presets, regularizers
 from memstudy.data import RULES
 from memstudy.data.label_files import LabelSource
-from memstudy.derived import ANALYSES, USUAL, analysis
+from memstudy.derived import ANALYSES, USUAL, analysis, loadable
 from memstudy.derived.analysis import Needs, configured
 from memstudy.errors import MemstudyError, quoted, reason, unknown
 from memstudy.papers import TABLES
@@ -244,7 +244,10 @@ def _check_options(path: Path, names: Sequence[str], recipes: Sequence[Recipe]) 
 def _check_report(path: Path, report: dict[str, Any], recipes: Sequence[Recipe]) -> None:
     """Before hours of training, not after: an epoch to tabulate must be one that every run trains."""
     named = {"tables": TABLES, "analyses": ANALYSES}
-    kinds = {name: analysis(name, registry) for registry in named.values() for name in registry.names()}
+    kinds = {name: kind for registry in named.values() for name, kind in loadable(registry).items()}
+    for registry in named.values():
+        for name in set(report) & set(registry.names()) - set(kinds):
+            analysis(name, registry)  # says why it cannot be loaded
     _known(
         f"key of [report] in {path}",
         report,
@@ -257,6 +260,7 @@ def _check_report(path: Path, report: dict[str, Any], recipes: Sequence[Recipe])
         for name in wanted:
             if name not in registry.names():
                 raise unknown(f"name among {key} in [report] of {path}", name, registry.names())
+            analysis(name, registry)
     shortest = min(recipe.training.epochs for recipe in recipes)
     epochs = report.get("epochs", [0])
     if not (isinstance(epochs, list) and epochs and all(type(e) is int and 0 <= e < shortest for e in epochs)):

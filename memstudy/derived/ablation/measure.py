@@ -36,7 +36,7 @@ def ablate(
 
     Returns and writes one row per (run, epoch, protocol, order, fraction) with the `accuracy` on its labels; the
     areas under the curves go to a file of their own. The watch is told which networks have no curve, as they
-    diverged, or their code is another.
+    diverged, or their code is another, and which have collapsed.
     """
     selection = code.usable(selection, watch.left_out)
     rows = Rows(selection.path / ablation.curves, KEY, VERSION)
@@ -53,7 +53,20 @@ def ablate(
     fill({ablation.curves: rows}, tasks, watch)
     found = read(selection.path / ablation.curves)
     files.write(selection.path / ablation.areas, areas(found).to_csv(index=False, lineterminator="\n"))
+    for run, epoch in _unmoved(found):
+        watch.left_out(
+            f"{run}, epoch {epoch}: it has collapsed, as its accuracy is the same whatever is ablated; its area "
+            "is in the means all the same"
+        )
     return found
+
+
+def _unmoved(curves: pd.DataFrame) -> list[tuple[str, int]]:
+    """The run and the epoch of each network that has one accuracy, whatever is ablated."""
+    if curves.empty:
+        return []
+    found = curves.groupby(["run", "epoch"], sort=False)["accuracy"].nunique()
+    return list(found.index[found == 1])
 
 
 @torch.no_grad()

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from memstudy.derived.analysis import Analysis, Needs, Watch
 from memstudy.derived.columns import Columns
@@ -77,11 +77,14 @@ class Filters(Analysis):
         """The files of weights."""
         return tuple(map(Path, self.weights))
 
-    def select(self, store: Store, patterns: Sequence[str], study: str | None) -> Selection:
+    @classmethod
+    def select(
+        cls, store: Store, patterns: Sequence[str], study: str | None, given: Mapping[str, Any]
+    ) -> Selection:
         """The store's selection; files of weights alone are one of their own, without runs."""
         from memstudy.derived.filters.measure import select
 
-        return select(store, patterns, study, self.files)
+        return select(store, patterns, study, tuple(map(Path, given.get("weights", ()))))
 
     def measure(self, selection: Selection, bench: Workbench, watch: Watch) -> None:
         """See `memstudy.derived.filters.measure`."""

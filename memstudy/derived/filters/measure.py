@@ -93,7 +93,7 @@ def measure(
     filters_sizes.csv, if a run uses LOCO-Reg: what its penalty is made of, one row per (network, epoch, kernel,
         distance), see `analysis.filter_sizes.Ring`; `share` is that of the network's whole penalty.
 
-    The watch is told which networks have no such kernels, or not in their files, or diverged. A
+    The watch is told which networks have no such kernels, or not in their files, diverged or collapsed. A
     MemstudyError if those are all.
     """
     rows, wanted, left_out = _Table(), list(_wanted(selection, weights)), []
@@ -108,6 +108,8 @@ def measure(
             _measure(rows, network, layers, choice, seed, last=network.name not in seen)
             rows.sizes += _sizes(network, tensors)
             seen.add(network.name)
+            if not any(weight.any() for weight in layers.values()):
+                watch.left_out(f"{network} has collapsed, as its kernels are 0; its rows have no fraction")
         watch.progress(done + 1, len(wanted))
     if not rows.fractions:
         raise MemstudyError(f"there are no kernels to look at: {'; '.join(left_out)}.")

@@ -62,7 +62,9 @@ def grouped(selection: Selection, table: pd.DataFrame) -> Iterator[tuple[str, pd
 
 def _fractions(title: str, rows: pd.DataFrame, suffix: str) -> Table:
     by = ["label", "size", "part"]
-    keys, trained = [*by, "comparison", "weights"], rows["weights"] == filters.TRAINED
+    keys = [*by, "comparison", "weights"]
+    rows = _counted(rows, keys, "fraction")
+    trained = rows["weights"] == filters.TRAINED
     values = pd.DataFrame(
         dict(zip(keys, key, strict=True)) | _pooled(group) for key, group in rows.groupby(keys, sort=False)
     )
@@ -94,6 +96,12 @@ def _fractions(title: str, rows: pd.DataFrame, suffix: str) -> Table:
     )
     title = f"Where kernels are large: {title}"
     return Table(f"filters{suffix}", title, notes, frame(cells, absent=""), values, words=WORDS)
+
+
+def _counted(rows: pd.DataFrame, keys: list[str], value: str) -> pd.DataFrame:
+    """Without those of collapsed networks, which have no such value, beside others' that have one."""
+    there = rows[value].notna()
+    return rows[there | ~there.groupby([rows[key] for key in keys]).transform("any")]
 
 
 def _pooled(rows: pd.DataFrame) -> dict[str, float]:
@@ -139,6 +147,7 @@ def _rings(title: str, rows: pd.DataFrame, suffix: str) -> Table:
     """Mean |w| by distance, relative to the mean over all positions of the same kernels."""
     by = ["label", "size", "part"]
     keys = [*by, "distance"]
+    rows = _counted(rows, keys, "relative")
     values = rows.groupby(keys, sort=False).agg(
         positions=("positions", "first"), weights=("count", "sum"), zeros=("zeros", "sum"),
         mean_abs=("mean_abs", "mean"), relative=("relative", "mean"), sd=("relative", "std"),

@@ -16,6 +16,7 @@ from memstudy.data.images import ImageSet
 from memstudy.derived.analysis import UNWATCHED, Watch
 from memstudy.derived.kept import kept
 from memstudy.derived.landscape import Landscape
+from memstudy.derived.reading import read
 from memstudy.derived.rows import Rows, Task, fill
 from memstudy.derived.workbench import NotFinite, Workbench
 from memstudy.errors import MemstudyError, quoted
@@ -49,7 +50,7 @@ def landscapes(
     landscape_noise.csv: after the last kept epoch, `accuracy` (a fraction) per (run, noise, strength).
 
     All on the same test images with their true labels, a stratified part of at most so many. The watch is
-    told which networks diverged or have other code now, and which no theory predicts. A
+    told which networks diverged or have other code now, which have collapsed, and which no theory predicts. A
     MemstudyError for fewer images than classes.
     """
     selection = code.usable(selection, watch.left_out)
@@ -62,6 +63,12 @@ def landscapes(
             measure = partial(_rows, run, epoch, bench, landscape.images, names, watch.left_out)
             tasks.append(Task((run.name, epoch, digest, landscape.images), names, measure))
     fill(tables, tasks, watch)
+    flatness = read(selection.path / FLATNESS)
+    for row in flatness[(flatness["kind"] == MEASURED) & flatness["cv"].isna()].to_dict("records"):
+        watch.left_out(
+            f"{row['run']}, epoch {row['epoch']}: it has collapsed, as no pixel changes its loss; its landscape "
+            "is 0, and its flatness in no mean"
+        )
 
 
 def _rows(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from memstudy.derived.analysis import Analysis, Needs, Watch
 from memstudy.derived.columns import Columns
+from memstudy.errors import MemstudyError
 from memstudy.options import option
 
 if TYPE_CHECKING:
@@ -31,7 +32,10 @@ def _keep(where: str, rule: object) -> str:
     """A rule of how many directions to keep, as it is written."""
     from memstudy.analysis.keep import parse_keep
 
-    return str(parse_keep(str(rule)))
+    try:
+        return str(parse_keep(str(rule)))
+    except MemstudyError as error:
+        raise MemstudyError(f"{where}: {error}") from error
 
 
 @dataclass(frozen=True)
