@@ -15,6 +15,7 @@ import pandas as pd
 
 from memstudy import files
 from memstudy.derived.analysis import Analysis, Watch
+from memstudy.derived.reading import read
 from memstudy.derived.workbench import Workbench
 from memstudy.errors import MemstudyError, quoted
 from memstudy.report.folders import FIGURES, TABLES
@@ -61,8 +62,7 @@ def derive(analysis: Analysis, selection: Selection, bench: Workbench, voice: Vo
 
 def tables_of(analysis: Analysis, selection: Selection) -> list[Table]:
     """The tables of what was measured, with a note on what could not be."""
-    path = _left_out(analysis, selection)
-    clauses = pd.read_csv(path)["left_out"] if path.is_file() else ()
+    clauses = read(_left_out(analysis, selection)).get("left_out", ())
     note = (f"Left out: {'; '.join(map(str, clauses))}.",) if len(clauses) else ()
     return [replace(table, notes=(*table.notes, *note)) for table in analysis.tables(selection)]
 
