@@ -18,6 +18,7 @@ from memstudy import models, presets
 from memstudy.analysis import landscape, perturbation
 from memstudy.analysis.landscape import correlation, max_over_min, measured, predicted, variation
 from memstudy.derived.analysis import Watch
+from memstudy.derived.kept import INITIAL
 from memstudy.derived.landscape import Landscape, figures
 from memstudy.derived.landscape import measure as study
 from memstudy.derived.landscape import tables as report
@@ -409,9 +410,9 @@ def test_every_run_before_training_and_at_every_kept_epoch(looked_at):
     selection, _ = looked_at
     flat = pd.read_csv(selection.path / study.FLATNESS)
     assert len(flat) == len(selection.runs) * 4 * 2
-    assert set(flat["epoch"]) == {study.INITIAL, 0, 1, 2}
+    assert set(flat["epoch"]) == {INITIAL, 0, 1, 2}
     assert set(flat["kind"]) == {study.MEASURED, study.PREDICTED}
-    assert set(flat.loc[flat["epoch"] == study.INITIAL, "checkpoint"]) == {study.UNTRAINED}
+    assert set(flat.loc[flat["epoch"] == INITIAL, "checkpoint"]) == {"initial"}
     assert flat["correlation"].between(0.5, 1).sum() > 0
     pixels = pd.read_csv(selection.path / study.PIXELS)
     assert len(pixels) == len(flat) * 28 * 28
@@ -511,7 +512,7 @@ def test_a_diverged_network_is_left_out_and_named(store_copy, monkeypatch):
     study.landscapes(selection, Workbench(CPU), Landscape(images=20), Watch(left_out=told.append))
     assert told == [f"{run.name}, epoch 2: its representation is not finite"]
     flat = pd.read_csv(selection.path / study.FLATNESS)
-    assert set(flat["epoch"]) == {study.INITIAL, 0, 1}
+    assert set(flat["epoch"]) == {INITIAL, 0, 1}
     assert not (selection.path / study.NOISE).exists()
     assert [sheet.name for sheet in report.tables(selection)] == ["landscape_flatness"]
     assert "(1, counted from 0)" in report.tables(selection)[0].markdown()
@@ -562,7 +563,7 @@ def test_some_epochs_are_chosen_and_the_last_is_always_among_them(command, store
     done = command("landscape", name, "--images", "10", "--epochs", "0")
     assert done.exit_code == 0, done.output
     flat = pd.read_csv(store_copy.select([name]).path / study.FLATNESS)
-    assert set(flat["epoch"]) == {study.INITIAL, 0, 2}
+    assert set(flat["epoch"]) == {INITIAL, 0, 2}
     done = command("landscape", name, "--epochs", "first")
     assert done.exit_code == 2
     assert "'--epochs': it must be a list of whole numbers of at least 0, not 'first'" in done.stderr
@@ -571,7 +572,7 @@ def test_some_epochs_are_chosen_and_the_last_is_always_among_them(command, store
 # The figure of flatness over training
 
 
-def flatness(labels, epochs=(study.INITIAL, 0, 4), seeds=2):
+def flatness(labels, epochs=(INITIAL, 0, 4), seeds=2):
     """Numbers made up: cv grows with epoch and seed, max/min is 10 to the power of cv, predicted is cv 0.5."""
     rows = itertools.product(enumerate(labels), epochs, range(seeds), [study.MEASURED, study.PREDICTED])
     cv = [1 + epoch / 10 + seed if kind == study.MEASURED else 0.5 for _, epoch, seed, kind in rows]

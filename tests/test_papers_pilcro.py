@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from memstudy import presets
+from memstudy.derived.kept import INITIAL
 from memstudy.derived.landscape import measure as study
 from memstudy.papers.pilcro import tables as pilcro
 from tests.kit.runs import select, write_run
@@ -37,7 +38,7 @@ def looked_at(selection):
     flat, noise = [], []
     for run in selection.runs:
         less = 0.5 if run.recipe.options("pilcro") else 0
-        for epoch, cv in ((study.INITIAL, 2.0), (1, 7.0), (3, 1 + run.recipe.seed - less)):
+        for epoch, cv in ((INITIAL, 2.0), (1, 7.0), (3, 1 + run.recipe.seed - less)):
             flat.append({"run": run.name, "epoch": epoch, "kind": study.MEASURED, "cv": cv})
         for kind, strengths in {"gaussian": (0.0, 0.2, 0.4), "salt-and-pepper": (0.0, 0.1)}.items():
             noise += [

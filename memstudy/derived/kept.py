@@ -1,10 +1,13 @@
-"""Which kept epochs of a run are looked at: all, or those nearest to some."""
+"""Which networks of a run are looked at: before training, after every kept epoch, or the nearest to some."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from memstudy.store import RunDirectory
+
+INITIAL = -1
+"""The epoch of a network before training."""
 
 
 def kept(run: RunDirectory, epochs: Sequence[int] | None) -> list[int]:
@@ -15,3 +18,8 @@ def kept(run: RunDirectory, epochs: Sequence[int] | None) -> list[int]:
 def nearest(kept: Sequence[int], epochs: Sequence[int]) -> list[int]:
     """Of ascending kept epochs the nearest to each epoch, the earlier of two as near, and always the last."""
     return sorted({min(kept, key=lambda one: abs(one - epoch)) for epoch in epochs if kept} | {*kept[-1:]})
+
+
+def checkpoint(run: RunDirectory, epoch: int) -> str:
+    """What tells a kept network from others: 12 digits of its digest, or `initial` before training."""
+    return "initial" if epoch == INITIAL else run.checkpoint_digest(epoch)[:12]

@@ -12,7 +12,7 @@ from memstudy import files
 from memstudy.analysis.ablation import FRACTIONS, PROTOCOLS, area, curve, interval
 from memstudy.derived.ablation import Ablation
 from memstudy.derived.analysis import UNWATCHED, Watch
-from memstudy.derived.kept import kept
+from memstudy.derived.kept import checkpoint, kept
 from memstudy.derived.layers import behind, output_of
 from memstudy.derived.reading import read
 from memstudy.derived.rows import Rows, Task, fill
@@ -42,7 +42,7 @@ def ablate(
     rows = Rows(selection.path / ablation.curves, KEY, VERSION)
     tasks = [
         Task(
-            (run.name, epoch, run.checkpoint_digest(epoch)[:12], ablation.orders, ablation.seed),
+            (run.name, epoch, checkpoint(run, epoch), ablation.orders, ablation.seed),
             [ablation.curves],
             partial(_curves, run, epoch, bench, ablation),
             count=len(PROTOCOLS) * ablation.orders * len(FRACTIONS),

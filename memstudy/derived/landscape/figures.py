@@ -16,7 +16,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from memstudy.derived.landscape.measure import FLATNESS, INITIAL, MEASURED, NOISE, PIXELS, PREDICTED
+from memstudy.derived.kept import INITIAL
+from memstudy.derived.landscape.measure import FLATNESS, MEASURED, NOISE, PIXELS, PREDICTED
 from memstudy.derived.landscape.tables import NAME, PANELS, panels, percent
 from memstudy.derived.reading import read
 from memstudy.regularizers import BARE

@@ -14,7 +14,7 @@ from memstudy.analysis import perturbation
 from memstudy.data.dataset import stratified
 from memstudy.data.images import ImageSet
 from memstudy.derived.analysis import UNWATCHED, Watch
-from memstudy.derived.kept import kept
+from memstudy.derived.kept import INITIAL, checkpoint, kept
 from memstudy.derived.landscape import Landscape
 from memstudy.derived.reading import read
 from memstudy.derived.rows import Rows, Task, fill
@@ -29,8 +29,6 @@ from memstudy.training.placement import Placement
 
 PIXELS, FLATNESS, NOISE = "landscape.csv", "landscape_flatness.csv", "landscape_noise.csv"
 MEASURED, PREDICTED = "measured", "predicted"
-INITIAL, UNTRAINED = -1, "initial"
-"""The epoch of a network that is not trained yet, and what is written for its checkpoint."""
 KEY = ("run", "epoch", "checkpoint", "images")
 VERSION = ("checkpoint", "images")
 
@@ -58,10 +56,9 @@ def landscapes(
     tasks = []
     for run in selection.runs:
         for epoch in (INITIAL, *kept(run, landscape.epochs)):
-            digest = UNTRAINED if epoch == INITIAL else run.checkpoint_digest(epoch)[:12]
             names = [PIXELS, FLATNESS, *([NOISE] if epoch == run.checkpoints()[-1] else [])]
             measure = partial(_rows, run, epoch, bench, landscape.images, names, watch.left_out)
-            tasks.append(Task((run.name, epoch, digest, landscape.images), names, measure))
+            tasks.append(Task((run.name, epoch, checkpoint(run, epoch), landscape.images), names, measure))
     fill(tables, tasks, watch)
     flatness = read(selection.path / FLATNESS)
     for row in flatness[(flatness["kind"] == MEASURED) & flatness["cv"].isna()].to_dict("records"):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from memstudy.derived.landscape.measure import FLATNESS, INITIAL, MEASURED, NOISE, PREDICTED
+from memstudy.derived.kept import INITIAL
+from memstudy.derived.landscape.measure import FLATNESS, MEASURED, NOISE, PREDICTED
 from memstudy.derived.reading import read
 from memstudy.regularizers import BARE
 from memstudy.report.cells import frame, starred

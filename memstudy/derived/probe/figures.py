@@ -10,7 +10,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from memstudy.derived.landscape.measure import INITIAL
+from memstudy.derived.kept import INITIAL
 from memstudy.derived.probe.measure import PIXELS
 from memstudy.derived.probe.tables import NAME, grouped
 from memstudy.report.frames import Setting, suffixed

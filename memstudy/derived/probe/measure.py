@@ -11,8 +11,7 @@ from torch import Tensor
 from memstudy.analysis.probe import probe
 from memstudy.data import artifact
 from memstudy.derived.analysis import UNWATCHED, Watch
-from memstudy.derived.kept import kept
-from memstudy.derived.landscape.measure import INITIAL, UNTRAINED
+from memstudy.derived.kept import INITIAL, checkpoint, kept
 from memstudy.derived.layers import output_of
 from memstudy.derived.probe import Probe
 from memstudy.derived.reading import read
@@ -53,9 +52,9 @@ def probes(
     sizes = {run.name: _size(run, chosen.samples) for run in selection.runs}
     with Rows(selection.path / PROBES, KEY, VERSION) as rows:
         for done, (run, epoch) in enumerate(wanted):
-            digest = UNTRAINED if epoch == INITIAL else run.checkpoint_digest(epoch)[:12]
+            version = checkpoint(run, epoch)
             names = dict.fromkeys([PIXELS, *chosen.layers] if epoch == INITIAL else chosen.layers)
-            keys = {layer: (run.name, epoch, digest, layer, sizes[run.name]) for layer in names}
+            keys = {layer: (run.name, epoch, version, layer, sizes[run.name]) for layer in names}
             for key in keys.values():
                 (rows.keep if len(rows.find(*key)) else rows.expect)(*key)
             missing = [layer for layer, key in keys.items() if not len(rows.find(*key))]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from memstudy.derived.landscape.measure import INITIAL
+from memstudy.derived.kept import INITIAL
 from memstudy.derived.probe.measure import PIXELS, PROBES
 from memstudy.derived.reading import read
 from memstudy.regularizers import BARE

@@ -16,6 +16,7 @@ from memstudy.analysis import similarity
 from memstudy.analysis.factorization import Pair
 from memstudy.analysis.keep import KeepRule, parse_keep
 from memstudy.derived.analysis import UNWATCHED, Watch
+from memstudy.derived.kept import checkpoint
 from memstudy.derived.reading import read
 from memstudy.derived.rows import Rows
 from memstudy.derived.similarity import Similarity, streams
@@ -144,7 +145,7 @@ def _key(comparison: Comparison, keep: KeepRule) -> tuple[str | int, ...]:
     def side(run: RunDirectory | None, epoch: int) -> tuple[str | int, ...]:
         if run is None:
             return UNIFORM, epoch, ""
-        return run.name, epoch, run.checkpoint_digest(epoch)[:12]
+        return run.name, epoch, checkpoint(run, epoch)
 
     return comparison.relation, *side(*comparison.a), *side(*comparison.b), str(keep)
 
