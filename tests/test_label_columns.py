@@ -11,8 +11,8 @@ import pytest
 
 from memstudy import files
 from memstudy.data import given, sources
-from memstudy.data.label_columns import Kind, kind
 from memstudy.data.label_files import LabelSource, read
+from memstudy.data.label_words import Kind, kind
 from tests.kit.sentences import refused
 
 CLEAN = np.arange(60) % 6

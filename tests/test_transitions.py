@@ -243,7 +243,7 @@ NOT_SQUARE = {
 
 @pytest.mark.parametrize("name", NOT_SQUARE)
 def test_what_is_no_square_table_of_numbers_is_refused(name):
-    refused(lambda: transitions.check(NOT_SQUARE[name], what="my matrix"), "my matrix must be")
+    refused(lambda: transitions.check(NOT_SQUARE[name], subject="my matrix"), "my matrix must be")
 
 
 @pytest.mark.parametrize("classes", [2, 4, 10])

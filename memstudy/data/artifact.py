@@ -47,9 +47,9 @@ KINDS = {
     "rule": ("U", 0), "seed": ("U", 0), "dataset": ("U", 0), "source_sha256": ("U", 0), "labels_sha256": ("U", 0),
     "rate_asked": ("f", 0), "rate_realized": ("f", 0), "train_size": ("i", 0), "version": ("i", 0),
 }  # fmt: skip
-"""numpy's kind of each array, and its dimensions."""
-MORE = {"given_sha256": ("U", 0), "distribution": ("f", 2)}
-"""The same of those that not every file has."""
+"""numpy's kind of each array that every file has, and the number of its dimensions."""
+OPTIONAL = {"given_sha256": ("U", 0), "distribution": ("f", 2)}
+"""The same of the arrays that not every file has."""
 
 
 def content(data: CorruptedDataset) -> bytes:
@@ -60,7 +60,7 @@ def content(data: CorruptedDataset) -> bytes:
 def _arrays(data: CorruptedDataset) -> dict[str, NDArray[Any]]:
     corruption, images, noisy = data.corruption, data.images, data.noisy_labels.numpy()
     whole = len(data.positions) == len(data.source.train_labels)
-    found = {
+    arrays = {
         "clean": images.train_labels.numpy(),
         "noisy": noisy,
         "mask": data.mask.numpy(),
@@ -78,11 +78,11 @@ def _arrays(data: CorruptedDataset) -> dict[str, NDArray[Any]]:
         "labels_sha256": np.array(label_files.digest(noisy)),
         "version": np.array(VERSION),
     }
-    if corruption.labels not in ("", str(found["labels_sha256"])):
-        found["given_sha256"] = np.array(corruption.labels)
+    if corruption.labels not in ("", str(arrays["labels_sha256"])):
+        arrays["given_sha256"] = np.array(corruption.labels)
     if data.distribution is not None:
-        found["distribution"] = data.distribution
-    return found
+        arrays["distribution"] = data.distribution
+    return arrays
 
 
 @dataclass(frozen=True)
@@ -110,44 +110,46 @@ class Artifact:
 
 
 def made_of(data: CorruptedDataset) -> Artifact:
-    """What `content` writes of a data set, unwritten."""
-    others = _arrays(data)
-    return of(LabelFile(Path("labels.npz"), others.pop("noisy"), ("noisy",), arrays=others))
+    """The artifact of a data set, as reading what `content` writes would give it."""
+    arrays = _arrays(data)
+    return of(LabelFile(Path("labels.npz"), arrays.pop("noisy"), ("noisy",), arrays=arrays))
 
 
-def of(found: LabelFile) -> Artifact:
+def of(label_file: LabelFile) -> Artifact:
     """The artifact in a file of labels that memstudy wrote.
 
     Raises a MemstudyError if it did not, if a later version did, or if the parts contradict each other.
     """
-    arrays: dict[str, Any] = found.arrays | {"noisy": found.noisy}
+    arrays: dict[str, Any] = label_file.arrays | {"noisy": label_file.noisy}
     if missing := [name for name in KINDS if name not in arrays]:
         raise MemstudyError(
-            f"{found.path} is not one of memstudy's files of labels (it has no {listed(missing)}); name the set "
-            "that it is for with --dataset to look at it, or train on it with 'memstudy run --labels'."
+            f"{label_file.path} is not one of memstudy's files of labels (it has no {listed(missing)}); name the "
+            "set that it is for with --dataset to look at it, or train on it with 'memstudy run --labels'."
         )
     version = _plain(arrays["version"])
     if isinstance(version, int) and version != VERSION:
         raise MemstudyError(
-            f"{found.path} has format {version}, and this memstudy knows format {VERSION}; use the version that "
-            "made it, or a newer one."
+            f"{label_file.path} has format {version}, and this memstudy knows format {VERSION}; use the version "
+            "that made it, or a newer one."
         )
-    kinds = KINDS | {name: kind for name, kind in MORE.items() if name in arrays}
-    strange = [name for name, kind in kinds.items() if (arrays[name].dtype.kind, arrays[name].ndim) != kind]
-    if strange or not str(arrays["seed"]).isdecimal():
-        raise files.damaged(found.path, f"its {(strange or ['seed'])[0]} is of another kind", "get it again")
+    kinds = KINDS | {name: kind for name, kind in OPTIONAL.items() if name in arrays}
+    wrong = [name for name, kind in kinds.items() if (arrays[name].dtype.kind, arrays[name].ndim) != kind]
+    if wrong or not str(arrays["seed"]).isdecimal():
+        raise files.damaged(label_file.path, f"its {(wrong or ['seed'])[0]} is of another kind", "get it again")
     values = {name: _plain(arrays[name]) for name in kinds}
     values |= {"seed": int(values["seed"]), "class_names": tuple(values["class_names"].tolist())}
     artifact = Artifact(**values)
-    _check(found, artifact)
+    _check(label_file, artifact)
     return artifact
 
 
 def _plain(array: NDArray[Any]) -> Any:
+    """A single value as Python's own, any other array as it is."""
     return array.item() if array.ndim == 0 else array
 
 
-def _check(found: LabelFile, artifact: Artifact) -> None:
+def _check(label_file: LabelFile, artifact: Artifact) -> None:
+    """Raise a MemstudyError if the arrays contradict each other, or the labels their checksum."""
     count, classes = len(artifact.noisy), len(artifact.class_names)
     sound = (
         artifact.clean.shape == artifact.mask.shape == artifact.positions.shape == (count,)
@@ -157,12 +159,12 @@ def _check(found: LabelFile, artifact: Artifact) -> None:
         and max(artifact.clean.max(), artifact.noisy.max()) < classes
         and np.array_equal(artifact.transition, transitions.realized(artifact.clean, artifact.noisy, classes))
         and artifact.rate_realized == artifact.mask.mean()
-        and artifact.labels_sha256 == found.digest
+        and artifact.labels_sha256 == label_file.digest
         and (artifact.distribution is None or _is_distribution(artifact.distribution, (count, classes)))
         and (artifact.rule != "soft" or _are_drawn(artifact.noisy, artifact.distribution))
     )
     if not sound:
-        raise files.damaged(found.path, "its labels, mask and checksum do not agree", "get it again")
+        raise files.damaged(label_file.path, "its labels, mask and checksum do not agree", "get it again")
 
 
 def _is_distribution(rows: Matrix, shape: tuple[int, int]) -> bool:
@@ -170,6 +172,7 @@ def _is_distribution(rows: Matrix, shape: tuple[int, int]) -> bool:
 
 
 def _are_drawn(labels: Labels, rows: Matrix | None) -> bool:
+    """Whether each label (N,) could be drawn from its row of soft labels (N, K)."""
     return rows is not None and bool((rows[np.arange(len(labels)), labels] > 0).all())
 
 

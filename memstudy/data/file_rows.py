@@ -17,21 +17,23 @@ Parts = Mapping[str, Sequence[str]]
 LISTED = "'memstudy data show DATASET --files'"
 
 SHARED = -1
-"""Stands for the owner of a suffix that several paths have."""
+"""Stands for the one file that a suffix belongs to, where it belongs to several."""
+NONE = -2
+"""Stands for the file that a name belongs to, where it belongs to none."""
 
 
 def rows_of_files(path: Path, names: NDArray[Any], parts: Parts, notes: list[str]) -> NDArray[np.int64]:
-    """The row of each training file, (N,), for a file of labels at `path` whose rows have these names.
+    """The row of each training file, (N,), in a file of labels at `path` whose rows are named `names`.
 
-    A name may be any suffix of a path that only one training file has, and may begin with folders of another
-    machine. Rows of test files are left out, which is added to the notes. Raises a MemstudyError for a row that
-    names no file or several, and for a training file with no row or two.
+    A name may be any suffix of a path (`cat/0.png` of `train/cat/0.png`) that only one training file has, and may
+    begin with folders of another machine. Rows of test files are left out, which a note says. Raises a
+    MemstudyError for a row that names no file or several, and for a training file with no row or two.
     """
     train, test = _suffixes(parts["train"]), _suffixes(parts["test"])
     rows = np.full(len(parts["train"]), -1, np.int64)
     left_out = 0
     for row, name in enumerate(names):
-        place = _owner(str(name), train, test)
+        place = _place(str(name), train, test)
         if place is None:
             left_out += 1
         elif place == SHARED:
@@ -39,7 +41,7 @@ def rows_of_files(path: Path, names: NDArray[Any], parts: Parts, notes: list[str
                 f"row {row:,} (the first is 0) of {path} names {quoted(name)}, which more than one file of the "
                 f"set is called; write more of its path, as {LISTED} does."
             )
-        elif place == len(rows):
+        elif place == NONE:
             raise MemstudyError(
                 f"row {row:,} (the first is 0) of {path} names {quoted(name)}, which no file of the set is called "
                 f"(the first is {parts['train'][0]}); {LISTED} lists them."
@@ -62,26 +64,26 @@ def rows_of_files(path: Path, names: NDArray[Any], parts: Parts, notes: list[str
 
 
 def _suffixes(paths: Sequence[str]) -> dict[str, int]:
-    """Each suffix of a path → the place of the path; SHARED for one that several paths have."""
-    owners: dict[str, int] = {}
-    for owner, path in enumerate(paths):
-        folders = path.split("/")
-        for start in range(len(folders)):
-            suffix = "/".join(folders[start:])
-            owners[suffix] = owner if suffix not in owners else SHARED
-    return owners
+    """The place in `paths` of the path with each suffix; SHARED for a suffix that several paths have."""
+    places: dict[str, int] = {}
+    for place, path in enumerate(paths):
+        parts = path.split("/")
+        for start in range(len(parts)):
+            suffix = "/".join(parts[start:])
+            places[suffix] = place if suffix not in places else SHARED
+    return places
 
 
-def _owner(name: str, train: Mapping[str, int], test: Mapping[str, int]) -> int | None:
-    """The place of the training file with the longest suffix of a name; None for a test file.
+def _place(name: str, train: Mapping[str, int], test: Mapping[str, int]) -> int | None:
+    """The place of the training file that has the longest suffix of a name; None if a test file has it.
 
-    SHARED if several training files have it; one more than the last place if no file has any.
+    SHARED if several training files have it, NONE if no file has any.
     """
-    folders = [folder for folder in re.split(r"[/\\]", name.strip()) if folder not in ("", ".")]
-    for start in range(len(folders)):
-        suffix = "/".join(folders[start:])
+    parts = [part for part in re.split(r"[/\\]", name.strip()) if part not in ("", ".")]
+    for start in range(len(parts)):
+        suffix = "/".join(parts[start:])
         if suffix in train:
             return train[suffix]
         if suffix in test:
             return None
-    return max(train.values()) + 1
+    return NONE

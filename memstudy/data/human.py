@@ -2,8 +2,8 @@
 
 Wei et al. 2022, "Learning with Noisy Labels Revisited: A Study Using Real-World Human Annotations", ICLR.
 
-The files were written by torch.save, and are read without running them (see `pickled`). Since 2023, CIFAR-100's
-holds its coarse labels as lists.
+The files were written by torch.save; `pickled` reads them and runs nothing. Since 2023, CIFAR-100's file holds its
+coarse labels as lists.
 """
 
 from __future__ import annotations
@@ -12,12 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from memstudy.data import pickled
+from memstudy.data.transitions import Labels
 from memstudy.errors import MemstudyError, quoted, unknown
-
-Labels = NDArray[np.int64]
 
 FILES = {
     "cifar10": "CIFAR-10_human.pt", "cifar100": "CIFAR-100_human.pt", "cifar100-coarse": "CIFAR-100_human.pt",
@@ -34,16 +32,17 @@ COLUMNS = {
     "cifar100": {"fine": "noisy_label"},
     "cifar100-coarse": {"coarse": "noisy_coarse_label"},
 }
-"""Our names of the human labels of a set, and the file's."""
-
+"""The human labels of each set: our name of them, and the file's."""
 CLEAN = {"cifar10": "clean_label", "cifar100": "clean_label", "cifar100-coarse": "clean_coarse_label"}
+"""The file's names of the true labels."""
 PLACES = ("cifar-n", "", "data")
+"""Folders of the data directory that a file may be in."""
 
 SITE = "the authors' site, github.com/UCSC-REAL/cifar-10-100n (CC BY-NC 4.0)"
 
 
 def path(folder: Path, dataset: str) -> Path | None:
-    """Where the file of a set is in a data directory, the first place that has it; None if there is none."""
+    """The file of a set in a data directory; None if there is none, or no human labels of the set."""
     if dataset not in FILES:
         return None
     places = (folder / place / FILES[dataset] for place in PLACES)
@@ -53,7 +52,7 @@ def path(folder: Path, dataset: str) -> Path | None:
 def read(folder: Path, dataset: str, column: str, clean: Labels) -> Labels:
     """The human labels (N,) int64 of a set's training images, in torchvision's order.
 
-    `clean` are the true labels (N,) of the set at hand: a file whose own differ belongs to other images. Raises a
+    `clean` are the set's true labels (N,): a file with other true labels belongs to other images. Raises a
     MemstudyError for that, for a set or column that has no human labels, and for a missing or unusable file.
     """
     if dataset not in COLUMNS:
@@ -61,69 +60,69 @@ def read(folder: Path, dataset: str, column: str, clean: Labels) -> Labels:
             f"there are no human labels for {quoted(dataset)}, only for {', '.join(COLUMNS)}; choose one of "
             "these sets, or another corruption."
         )
-    if column not in COLUMNS[dataset] and (theirs := [name for name in COLUMNS if column in COLUMNS[name]]):
+    if column not in COLUMNS[dataset] and (others := [name for name in COLUMNS if column in COLUMNS[name]]):
         raise MemstudyError(
-            f"the human labels {quoted(column)} are of {theirs[0]}, not of {dataset}, which has "
-            f"{', '.join(COLUMNS[dataset])}; choose of these, or --dataset {theirs[0]}."
+            f"the human labels {quoted(column)} are of {others[0]}, not of {dataset}, which has "
+            f"{', '.join(COLUMNS[dataset])}; choose of these, or --dataset {others[0]}."
         )
     if column not in COLUMNS[dataset]:
         raise unknown(f"human labels of {dataset}", column, COLUMNS[dataset])
-    found = path(folder, dataset)
-    if found is None:
+    file = path(folder, dataset)
+    if file is None:
         looked = ", ".join(str(folder / place / FILES[dataset]) for place in PLACES)
         raise MemstudyError(
             f"the human labels of {dataset} are in none of {looked}; get {FILES[dataset]} from {SITE} and put it "
             "there, or choose another folder with --data-dir or MEMSTUDY_DATA."
         )
-    table = _table(found)
+    table = _table(file)
     columns = CLEAN[dataset], COLUMNS[dataset][column]
-    own, labels = (_labels(found, table, name, CLASSES[dataset]) for name in columns)
-    if not np.array_equal(own, clean):
+    truth, labels = (_labels(file, table, name, CLASSES[dataset]) for name in columns)
+    if not np.array_equal(truth, clean):
         raise MemstudyError(
-            f"{found} is a human file for another set, or in another order: its true labels are not those of the "
+            f"{file} is a human file for another set, or in another order: its true labels are not those of the "
             f"{len(clean):,} training images of {dataset} here; get both as torchvision and {SITE} have them."
         )
-    if len(labels) != len(own):
-        raise _foreign(found, f"{len(labels):,} human labels for {len(own):,} images")
+    if len(labels) != len(truth):
+        raise _foreign(file, f"{len(labels):,} human labels for {len(truth):,} images")
     return labels
 
 
-def _foreign(found: Path, why: object) -> MemstudyError:
-    """The answer to a file that is not the authors'."""
+def _foreign(file: Path, why: object) -> MemstudyError:
+    """The error about a file that is not the authors'."""
     reason = " ".join(str(why).split())[:200]
     return MemstudyError(
-        f"{found} is truncated, or not the authors' file ({reason}); get {found.name} again from {SITE}."
+        f"{file} is truncated, or not the authors' file ({reason}); get {file.name} again from {SITE}."
     )
 
 
-def _labels(found: Path, table: dict[str, Any], name: str, classes: int) -> Labels:
+def _labels(file: Path, table: dict[str, Any], name: str, classes: int) -> Labels:
     """A column of a file, (N,) int64, checked to be classes."""
     if name not in table:
-        raise _foreign(found, f"it has no {name}")
+        raise _foreign(file, f"it has no {name}")
     labels = table[name]
     if isinstance(labels, list) and all(type(label) is int for label in labels):
         labels = np.array(labels)
     if not isinstance(labels, np.ndarray) or labels.dtype.kind not in "iu" or labels.ndim != 1:
-        raise _foreign(found, f"{name} is not whole numbers in one dimension")
+        raise _foreign(file, f"{name} is not whole numbers in one dimension")
     if len(labels) == 0 or labels.min() < 0 or labels.max() >= classes:
-        raise _foreign(found, f"{name} is not classes from 0 to {classes - 1}")
+        raise _foreign(file, f"{name} is not classes from 0 to {classes - 1}")
     return labels.astype(np.int64)
 
 
-def _table(found: Path) -> dict[str, Any]:
+def _table(file: Path) -> dict[str, Any]:
     """What a file holds, by name. Raises a MemstudyError if it is damaged or asks for anything else."""
     try:
-        if found.stat().st_size > pickled.LIMIT:
-            raise _foreign(found, "far too large")
-        content = found.read_bytes()
+        if file.stat().st_size > pickled.LIMIT:
+            raise _foreign(file, "far too large")
+        content = file.read_bytes()
     except OSError as error:
         raise MemstudyError(
-            f"cannot read {found}: {error.strerror}; make it readable, or choose another folder with --data-dir."
+            f"cannot read {file}: {error.strerror}; make it readable, or choose another folder with --data-dir."
         ) from error
     try:
         table = pickled.read(content)
     except ValueError as error:
-        raise _foreign(found, error) from error
+        raise _foreign(file, error) from error
     if not isinstance(table, dict):
-        raise _foreign(found, "no table of labels")
+        raise _foreign(file, "no table of labels")
     return table

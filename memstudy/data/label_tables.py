@@ -1,4 +1,4 @@
-"""What a file of labels holds: arrays by name, whatever its form. Nothing in it is ever run.
+"""Files of labels as arrays by name, whatever their form. Nothing in a file is ever run.
 
 .npz        arrays by name
 .npy        one array
@@ -29,6 +29,7 @@ Columns = dict[str, NDArray[Any]]
 NAMELESS = ""
 """The name of the one array in a file that names none."""
 NUMBER = re.compile(r"\s*[+-]?[0-9]+(\.[0-9]*)?([eE][+-]?[0-9]+)?\s*")
+"""Text that is a number."""
 MARKS = (
     (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16's, with which it begins
     (codecs.BOM_UTF32_BE, "utf-32"),
@@ -36,7 +37,7 @@ MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
     (codecs.BOM_UTF8, "utf-8-sig"),
 )
-"""Byte-order marks, and what they are the marks of."""
+"""Byte-order marks, and the encodings that they tell."""
 
 
 def decoded(content: bytes) -> str:
@@ -49,20 +50,19 @@ def decoded(content: bytes) -> str:
 
 
 def column(values: Sequence[Any]) -> NDArray[Any]:
-    """A list as an array: of numbers where all are such, in as many dimensions as they are in, else of objects."""
-    found: NDArray[Any]
+    """A list as an array: numbers as (N,), lists of equally many numbers as (N, A, …), else (N,) objects."""
     if all(type(value) in (int, float) for value in values):
-        found = np.asarray(values)
-        if found.dtype.kind in "if":
-            return found
+        numbers = np.asarray(values)
+        if numbers.dtype.kind in "if":
+            return numbers
     elif values and all(isinstance(value, list | tuple | np.ndarray) and len(value) for value in values):
         rows = [column(list(value)) for value in values]
         if len({row.shape for row in rows}) == 1 and all(row.dtype.kind in "if" for row in rows):
             return np.stack(rows)
-    found = np.empty(len(values), dtype=object)
-    for place, value in enumerate(values):
-        found[place] = value.tolist() if isinstance(value, np.ndarray) else value
-    return found
+    objects = np.empty(len(values), dtype=object)
+    for row, value in enumerate(values):
+        objects[row] = value.tolist() if isinstance(value, np.ndarray) else value
+    return objects
 
 
 def from_values(value: Any) -> Columns:
@@ -73,7 +73,7 @@ def from_values(value: Any) -> Columns:
     if isinstance(value, np.ndarray):
         return {NAMELESS: value}
     if isinstance(value, Mapping):
-        return _from_mapping({str(key): own for key, own in value.items()})
+        return _from_mapping({str(key): inner for key, inner in value.items()})
     if isinstance(value, list | tuple):
         return _from_list(list(value))
     raise ValueError(f"it holds {quoted(value)}, which is no list of labels")
@@ -88,10 +88,10 @@ def _from_list(values: list[Any]) -> Columns:
 
 
 def _are_pairs(values: Any) -> bool:
-    """Whether these are files, each with its label."""
+    """Whether these are pairs of a file's name and its label."""
     if not isinstance(values, list | tuple) or not values:
         return False
-    return all(isinstance(one, list | tuple) and len(one) == 2 and isinstance(one[0], str) for one in values)
+    return all(isinstance(pair, list | tuple) and len(pair) == 2 and isinstance(pair[0], str) for pair in values)
 
 
 def _from_records(records: Sequence[Mapping[str, Any]]) -> Columns:
@@ -113,32 +113,30 @@ def _from_mapping(values: dict[str, Any]) -> Columns:
         return from_values(inner[0])
     if len(arrays) == 1 and _are_pairs(*arrays.values()):  # {"labels": [["a.png", 3], ...]}
         return from_values(*arrays.values())
-    if arrays:  # whatever else is there says something of them all
+    if arrays:  # other values are about the whole file
         return {name: value if isinstance(value, np.ndarray) else column(value) for name, value in arrays.items()}
-    return {_key(list(values)): _numbered(list(values)), "label": column(list(values.values()))}
+    return _row_keys(list(values)) | {"label": column(list(values.values()))}
 
 
 def _from_table(values: dict[str, Any]) -> Columns:
-    """A dictionary of dictionaries with the same keys: columns by index, as pandas writes them; records by file.
+    """A dictionary of dictionaries with the same keys.
 
-    There are fewer columns than rows.
+    These are columns by index, as pandas writes them, or records by file. A table is taken to have fewer columns
+    than rows.
     """
-    inner = [str(name) for name in next(iter(values.values()))]
-    rows = [dict(zip(inner, value.values(), strict=True)) for value in values.values()]
-    if len(values) > len(inner):
-        return {_key(list(values)): _numbered(list(values))} | _from_records(rows)
-    return {_key(inner): _numbered(inner)} | {
-        name: column(list(row.values())) for name, row in zip(values, rows, strict=True)
-    }
+    inner_keys = [str(key) for key in next(iter(values.values()))]
+    inner = [dict(zip(inner_keys, value.values(), strict=True)) for value in values.values()]
+    if len(values) > len(inner_keys):
+        return _row_keys(list(values)) | _from_records(inner)
+    columns = {name: column(list(rows.values())) for name, rows in zip(values, inner, strict=True)}
+    return _row_keys(inner_keys) | columns
 
 
-def _key(names: Sequence[str]) -> str:
-    """What the keys of a dictionary are: where samples are, or their files."""
-    return "index" if all(name.isdecimal() for name in names) else "file"
-
-
-def _numbered(names: Sequence[str]) -> NDArray[Any]:
-    return column([int(name) for name in names] if _key(names) == "index" else names)
+def _row_keys(keys: Sequence[str]) -> Columns:
+    """The keys of a dictionary as the column `index` if all are numbers of samples, else as the column `file`."""
+    if all(key.isdecimal() for key in keys):
+        return {"index": column([int(key) for key in keys])}
+    return {"file": column(keys)}
 
 
 # The forms
@@ -167,8 +165,8 @@ def _json(content: bytes) -> Columns:
 
 def _table(content: bytes) -> Columns:
     text = decoded(content)
-    first = text.split("\n", 1)[0]
-    separator = next((mark for mark in ",\t;" if mark in first), ",")
+    first_line = text.split("\n", 1)[0]
+    separator = next((mark for mark in ",\t;" if mark in first_line), ",")
     rows = [row for row in csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True) if row]
     if not rows:
         raise ValueError("it is empty")
@@ -184,22 +182,21 @@ def _table(content: bytes) -> Columns:
 
 
 def _counts_classes(header: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
-    """Whether the names of columns are 0, 1, 2, ..., as those of soft labels may be."""
+    """Whether the names of columns are 0, 1, 2, …, over rows of fractions, as soft labels may have them."""
     return list(header) == [str(place) for place in range(len(header))] and any(
         "." in field for row in rows[:1] for field in row
     )
 
 
 def _distinct(names: Sequence[str]) -> list[str]:
-    """Names made distinct as pandas does: a second `label` is `label.1`; nameless ones are `Unnamed: 0`."""
-    found: list[str] = []
+    """Names made distinct as pandas does: a second `label` is `label.1`, an empty name `Unnamed: 0`."""
+    distinct: list[str] = []
     for place, name in enumerate(names):
-        own = name or f"Unnamed: {place}"
-        count = 0
-        while (made := f"{own}.{count}" if count else own) in found:
+        stem, count = name or f"Unnamed: {place}", 0
+        while (numbered := f"{stem}.{count}" if count else stem) in distinct:
             count += 1
-        found.append(made)
-    return found
+        distinct.append(numbered)
+    return distinct
 
 
 def _txt(content: bytes) -> Columns:

@@ -41,7 +41,7 @@ def along(targets: Sequence[int], rate: float) -> Matrix:
 
 
 def pair_targets(classes: int) -> list[int]:
-    """Each class's next one, the last one's the first."""
+    """The next class of each class; that of the last is the first."""
     return [(label + 1) % classes for label in range(classes)]
 
 
@@ -80,41 +80,43 @@ def asymmetric_targets(dataset: str) -> list[int]:
     return [names.index(becomes.get(name, name)) for name in names]
 
 
-def check(matrix: object, classes: int | None = None, what: str = "the transition matrix") -> Matrix:
-    """The matrix as float64, its rows scaled to add up to 1 exactly; a MemstudyError if it is none.
+def check(matrix: object, classes: int | None = None, subject: str = "the transition matrix") -> Matrix:
+    """The matrix as float64, its rows scaled to add up to 1 exactly.
 
-    It must be square ((K, K) if `classes` is given), finite, without negative entries, and each of its rows must
-    add up to 1 within 1e-6.
+    Raises a MemstudyError, about `subject`, if it is not square ((K, K) if `classes` is given), has an entry that
+    is not finite or below 0, or a row that does not add up to 1 within 1e-6.
     """
     try:
         if np.asarray(matrix).dtype.kind == "c":
             raise TypeError("its entries are complex")
-        found = np.asarray(matrix, dtype=np.float64)
+        rows = np.asarray(matrix, dtype=np.float64)
     except (TypeError, ValueError) as error:
-        raise MemstudyError(f"{what} must be a square table of numbers: {reason(error)}.") from error
-    shape = "×".join(map(str, found.shape))
-    if found.ndim != 2 or found.shape[0] != found.shape[1] or len(found) < 2:
-        raise MemstudyError(f"{what} must be square, one row and one column a class, not {shape or 'one number'}.")
-    if classes is not None and len(found) != classes:
-        raise MemstudyError(f"{what} is {shape}, but the data set has {classes} classes; give a row for each.")
-    if (wrong := ~((found >= 0) & (found <= 1 + TOLERANCE))).any():
+        raise MemstudyError(f"{subject} must be a square table of numbers: {reason(error)}.") from error
+    shape = "×".join(map(str, rows.shape))
+    if rows.ndim != 2 or rows.shape[0] != rows.shape[1] or len(rows) < 2:
+        raise MemstudyError(
+            f"{subject} must be square, one row and one column a class, not {shape or 'one number'}."
+        )
+    if classes is not None and len(rows) != classes:
+        raise MemstudyError(f"{subject} is {shape}, but the data set has {classes} classes; give a row for each.")
+    if (wrong := ~((rows >= 0) & (rows <= 1 + TOLERANCE))).any():
         row, column = np.argwhere(wrong)[0]
         raise MemstudyError(
-            f"{what} must hold probabilities, but row {row}, column {column} (from 0) is {found[row, column]:g}."
+            f"{subject} must hold probabilities, but row {row}, column {column} (from 0) is {rows[row, column]:g}."
         )
-    sums = np.cumsum(found, axis=1)[:, -1]  # from left to right, however the array lies in memory
+    sums = np.cumsum(rows, axis=1)[:, -1]  # from left to right, however the array lies in memory
     if (wrong := np.abs(sums - 1) > TOLERANCE).any():
         row = int(wrong.argmax())
-        hint = "; its columns do: transpose it" if np.allclose(found.sum(axis=0), 1, atol=TOLERANCE) else ""
+        hint = "; its columns do: transpose it" if np.allclose(rows.sum(axis=0), 1, atol=TOLERANCE) else ""
         raise MemstudyError(
-            f"{what} is no stochastic matrix: row {row} (from 0; rows are true classes) adds up to "
+            f"{subject} is no stochastic matrix: row {row} (from 0; rows are true classes) adds up to "
             f"{sums[row]:.6g}, not 1{hint}."
         )
-    return stochastic(found)
+    return stochastic(rows)
 
 
 def stochastic(rows: Matrix) -> Matrix:
-    """Rows (N, K) divided by their sums, the same bits on every machine, and again if done again."""
+    """Rows (N, K) divided by their sums: the same bits on every machine, and unchanged if divided again."""
     sums = np.cumsum(rows, axis=1)[:, -1]  # from left to right, however the array lies in memory
     near = np.abs(sums - 1) <= 1e-12  # as near as rounding allows
     return np.asarray(rows / np.where(near, 1.0, sums)[:, None])
@@ -125,10 +127,10 @@ def read(path: Path) -> Matrix:
     try:
         content = path.read_bytes()
         if path.suffix == ".npy":
-            found: Any = np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)
+            matrix: Any = np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)
         else:
             lines = (line.partition("#")[0].replace(",", " ").split() for line in content.decode().splitlines())
-            found = [[float(word) for word in line] for line in lines if line]
+            matrix = [[float(word) for word in line] for line in lines if line]
     except OSError as error:
         raise MemstudyError(f"cannot read the transition matrix {path}: {error.strerror}.") from error
     except Exception as error:  # a file can be wrong in more ways than numpy has errors for
@@ -136,7 +138,7 @@ def read(path: Path) -> Matrix:
             f"{path} is no transition matrix ({reason(error)}); write a text file with one line a "
             "true class, its K probabilities separated by commas or blanks, or a .npy file."
         ) from error
-    return check(found, what=f"the transition matrix in {path}")
+    return check(matrix, subject=f"the transition matrix in {path}")
 
 
 def realized(clean: Labels, noisy: Labels, classes: int) -> Matrix:
