@@ -20,7 +20,7 @@ from memstudy.analysis.ablation import FRACTIONS, PROTOCOLS, area, curve, falls,
 from memstudy.data import artifact
 from memstudy.data.images import ImageSet
 from memstudy.derived.ablation import Ablation
-from memstudy.derived.ablation import measure as ablate
+from memstudy.derived.ablation.measure import ablate
 from memstudy.derived.layers import behind, output_of
 from memstudy.derived.workbench import Workbench
 from memstudy.errors import MemstudyError
@@ -545,7 +545,7 @@ class TestRuns:
         chosen = Ablation(
             orders=1, epochs=(2,), layer="trunk.2", unit="channel", clamp="mean", images="train", labels=labels
         )
-        curves = ablate.ablate(selection, Workbench(torch.device("cpu")), chosen)
+        curves = ablate(selection, Workbench(torch.device("cpu")), chosen)
         (run,) = selection.runs
         mask = artifact.read(run.path / "labels.npz").mask.mean()
         metrics = run.metrics().iloc[2]

@@ -16,12 +16,12 @@ from memstudy.analysis import ablation, similarity
 from memstudy.analysis.factorization import Pair, as_samples, factorize
 from memstudy.analysis.keep import parse_keep
 from memstudy.derived.ablation import Ablation
-from memstudy.derived.ablation import measure as ablate
+from memstudy.derived.ablation.measure import ablate, areas
 from memstudy.derived.analysis import Watch
 from memstudy.derived.rows import Rows
 from memstudy.derived.similarity import Similarity
-from memstudy.derived.similarity import measure as compare
-from memstudy.derived.similarity import plan as comparisons
+from memstudy.derived.similarity.measure import compare
+from memstudy.derived.similarity.plan import is_twin, kind, plan
 from memstudy.derived.workbench import NotFinite, Workbench
 from memstudy.errors import MemstudyError
 from tests.kit.stores import small_recipes
@@ -55,7 +55,7 @@ def counting(monkeypatch, module, name):
 def test_twins_differ_by_al2_alone():
     recipes = small_recipes()
     for recipe in recipes:
-        twins = [other for other in recipes if comparisons.is_twin(recipe, other)]
+        twins = [other for other in recipes if is_twin(recipe, other)]
         if recipe.options("al2") is not None:
             assert twins == []
         else:
@@ -63,14 +63,14 @@ def test_twins_differ_by_al2_alone():
             assert twin.seed == recipe.seed
             assert [r for r in twin.regularizers if r.name != "al2"] == list(recipe.regularizers)
     other = presets.build(reg="al2", epochs=4)
-    assert not comparisons.is_twin(recipes[0], other)
+    assert not is_twin(recipes[0], other)
 
 
 def test_plan_has_twins_pasts_and_a_control(store):
     runs = store.select().runs
-    plan = comparisons.plan(runs, all_pairs=False)
+    planned = plan(runs, all_pairs=False)
     by = {
-        name: [c for c in plan if comparisons.kind(c.relation) == name]
+        name: [c for c in planned if kind(c.relation) == name]
         for name in ("twin", "seed", "past", "control", "grid")
     }
     assert len(by["twin"]) == 4 * 3  # four baselines with twins, three kept epochs
@@ -80,14 +80,14 @@ def test_plan_has_twins_pasts_and_a_control(store):
     assert len(by["grid"]) == 8 * 7 // 2  # after the last epoch
     assert all(c.a[1] == c.b[1] for c in by["twin"] + by["seed"] + by["grid"])
     assert {(c.a[0].recipe.seed, c.b[0].recipe.seed) for c in by["seed"] if c.a[0] and c.b[0]} == {(0, 1)}
-    everything = comparisons.plan(runs, all_pairs=True)
-    pairs = Counter(c.relation for c in everything if comparisons.kind(c.relation) == "pair")
+    everything = plan(runs, all_pairs=True)
+    pairs = Counter(c.relation for c in everything if kind(c.relation) == "pair")
     assert pairs == {"pair: same seed": 2 * (4 * 3 // 2) * 3, "pair: other seed": 4 * 4 * 3}
 
 
 def test_comparison_equals_the_analysis_done_by_hand(store, bench):
     selection = store.select(["*-bare-s0-*", "*-al2-s0-*"])
-    pairs = compare.compare(replace(selection, named=True), bench, Similarity(keep=str(VARIANCE)))
+    pairs = compare(replace(selection, named=True), bench, Similarity(keep=str(VARIANCE)))
     row = pairs[(pairs["relation"] == "pair: same seed") & (pairs["epoch_a"] == 2)].iloc[0]
     runs = {run.name: run for run in selection.runs}
     views = [factorize(as_samples(bench.features(runs[name], 2))) for name in (row["run_a"], row["run_b"])]
@@ -107,70 +107,70 @@ def test_comparison_equals_the_analysis_done_by_hand(store, bench):
 
 
 def test_control_is_far_below_every_real_comparison(store, bench):
-    pairs = compare.compare(store.select(), bench, Similarity(keep=str(VARIANCE)))
+    pairs = compare(store.select(), bench, Similarity(keep=str(VARIANCE)))
     control = pairs.loc[pairs["relation"] == "control", "cca"]
     assert control.max() < pairs.loc[pairs["relation"] != "control", "cca"].min()
 
 
 def test_what_is_computed_is_not_computed_again(store, bench, monkeypatch):
     selection = store.select()
-    first = compare.compare(selection, bench, Similarity(keep=str(VARIANCE)))
+    first = compare(selection, bench, Similarity(keep=str(VARIANCE)))
     calls = counting(monkeypatch, similarity, "coefficients")
-    again = compare.compare(selection, bench, Similarity(keep=str(VARIANCE)))
+    again = compare(selection, bench, Similarity(keep=str(VARIANCE)))
     pd.testing.assert_frame_equal(first, again)
     assert not calls
-    compare.compare(selection, bench, Similarity(keep="fixed:5"))  # another rule is another number
+    compare(selection, bench, Similarity(keep="fixed:5"))  # another rule is another number
     assert calls
 
 
 def test_ablation_continues_after_an_interruption(store, bench, monkeypatch):
     selection = store.select()
-    whole = ablate.ablate(selection, bench, Ablation(orders=2, seed=0))
+    whole = ablate(selection, bench, Ablation(orders=2, seed=0))
 
     def stop(done, total):
         if done == 5:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):  # also a finished file survives an interrupted look at it
-        ablate.ablate(selection, bench, Ablation(orders=2, seed=0), Watch(progress=stop))
+        ablate(selection, bench, Ablation(orders=2, seed=0), Watch(progress=stop))
     calls = counting(monkeypatch, ablate, "curve")
-    pd.testing.assert_frame_equal(ablate.ablate(selection, bench, Ablation(orders=2, seed=0)), whole)
+    pd.testing.assert_frame_equal(ablate(selection, bench, Ablation(orders=2, seed=0)), whole)
     assert not calls
     (selection.path / Ablation().curves).unlink()
     with pytest.raises(KeyboardInterrupt):
-        ablate.ablate(selection, bench, Ablation(orders=2, seed=0), Watch(progress=stop))
+        ablate(selection, bench, Ablation(orders=2, seed=0), Watch(progress=stop))
     calls.clear()
-    pd.testing.assert_frame_equal(ablate.ablate(selection, bench, Ablation(orders=2, seed=0)), whole)
+    pd.testing.assert_frame_equal(ablate(selection, bench, Ablation(orders=2, seed=0)), whole)
     assert len(calls) == 2 * (8 * 3 - 5)
 
 
 def test_ablation_starts_at_the_metrics_accuracy(store, bench):
     """Nothing ablated is the network itself: the same accuracy that training wrote."""
     selection = store.select()
-    curves = ablate.ablate(selection, bench, Ablation(orders=2, seed=0, epochs=(2,)))
+    curves = ablate(selection, bench, Ablation(orders=2, seed=0, epochs=(2,)))
     for run in selection.runs:
         whole = curves[(curves["run"] == run.name) & (curves["fraction"] == 0)]
         assert set(whole["epoch"]) == {2}
         assert np.allclose(whole["accuracy"], run.metrics()["test_accuracy"].iloc[2], atol=1e-12)
-    areas = ablate.areas(curves)
-    assert len(areas) == 8 * len(ablation.PROTOCOLS)
-    assert areas["area"].between(0, 100).all()
+    table = areas(curves)
+    assert len(table) == 8 * len(ablation.PROTOCOLS)
+    assert table["area"].between(0, 100).all()
 
 
 def test_an_interrupted_change_of_orders_leaves_one_version_of_each_network(store, bench):
     selection = store.select()
-    ablate.ablate(selection, bench, Ablation(orders=2, seed=0, epochs=(2,)))
+    ablate(selection, bench, Ablation(orders=2, seed=0, epochs=(2,)))
 
     def stop(done, total):
         if done == 3:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        ablate.ablate(selection, bench, Ablation(orders=3, seed=0, epochs=(2,)), Watch(progress=stop))
+        ablate(selection, bench, Ablation(orders=3, seed=0, epochs=(2,)), Watch(progress=stop))
     curves = pd.read_csv(selection.path / Ablation().curves)
     versions = curves.groupby(["run", "epoch"])["orders"].unique().map(list)
     assert sorted(versions) == [[2]] * 5 + [[3]] * 3  # the rest of the file stays
-    assert len(ablate.areas(curves)) == 8 * len(ablation.PROTOCOLS)
+    assert len(areas(curves)) == 8 * len(ablation.PROTOCOLS)
 
 
 def diverge(run, epoch, value=math.nan):
@@ -184,19 +184,19 @@ def test_a_diverged_network_is_left_out_by_name(store, bench):
     diverged = selection.runs[0]
     diverge(diverged, 2)
     left_out: list[str] = []
-    pairs = compare.compare(
+    pairs = compare(
         replace(selection, named=True), bench, Similarity(keep=str(VARIANCE)), Watch(left_out=left_out.append)
     )
     assert left_out == [f"{diverged.name}, epoch 2, layer trunk: its representation is not finite"]
-    assert set(pairs.loc[pairs["relation"].map(comparisons.kind) == "pair", "epoch_a"]) == {0, 1}
+    assert set(pairs.loc[pairs["relation"].map(kind) == "pair", "epoch_a"]) == {0, 1}
     left_out.clear()
-    curves = ablate.ablate(selection, bench, Ablation(orders=1, seed=0), Watch(left_out=left_out.append))
+    curves = ablate(selection, bench, Ablation(orders=1, seed=0), Watch(left_out=left_out.append))
     assert len(left_out) == 1
     assert len(curves.groupby(["run", "epoch"])) == 2 * 3 - 1
     for run in selection.runs:
         diverge(run, run.checkpoints()[-1])
-    nothing = ablate.ablate(selection, bench, Ablation(orders=1, seed=0, epochs=(2,)))
-    assert ablate.areas(nothing).empty
+    nothing = ablate(selection, bench, Ablation(orders=1, seed=0, epochs=(2,)))
+    assert areas(nothing).empty
 
 
 def test_features_that_overflow_are_not_finite(store, bench):
@@ -219,20 +219,20 @@ def test_runs_without_a_common_epoch_are_named(store, bench):
     other = store.select(["*-al2-s0-*"]).runs[0]
     left_out: list[str] = []
     selection = store.select([short.name, other.name])
-    pairs = compare.compare(
+    pairs = compare(
         replace(selection, named=True), bench, Similarity(keep=str(VARIANCE)), Watch(left_out=left_out.append)
     )
     assert len(left_out) == 1
     assert "no common epoch" in left_out[0]
     assert short.name in left_out[0]
-    assert "pair" not in set(pairs["relation"].map(comparisons.kind))
+    assert "pair" not in set(pairs["relation"].map(kind))
 
 
 @pytest.fixture
 def compared(store, bench):
     """A selection of two runs that were compared, and both files."""
     selection = store.select(["*-bare-s0-*", "*-al2-s0-*"])
-    compare.compare(replace(selection, named=True), bench, Similarity(keep=str(VARIANCE)))
+    compare(replace(selection, named=True), bench, Similarity(keep=str(VARIANCE)))
     paths = [selection.path / name for name in (Similarity().pairs, Similarity().coefficients)]
     return selection, {path: path.read_text() for path in paths}
 
@@ -248,7 +248,7 @@ def test_a_damaged_comparison_is_made_whole(compared, bench, monkeypatch, name, 
     else:
         path.write_text("".join(whole.splitlines(keepends=True)[:-3]) if harm == "lines lost" else whole[:-4])
     calls = counting(monkeypatch, compare, "_measure")
-    compare.compare(replace(selection, named=True), bench, Similarity(keep=str(VARIANCE)))
+    compare(replace(selection, named=True), bench, Similarity(keep=str(VARIANCE)))
     assert {path: path.read_text() for path in before} == before
     assert bool(calls)
     assert harm == "deleted" or len(calls) <= 3  # the others were whole
@@ -256,11 +256,11 @@ def test_a_damaged_comparison_is_made_whole(compared, bench, monkeypatch, name, 
 
 def test_truncated_ablation_curves_are_made_whole(store, bench):
     selection = store.select(["*-bare-s0-*"])
-    ablate.ablate(selection, bench, Ablation(orders=1, seed=0))
+    ablate(selection, bench, Ablation(orders=1, seed=0))
     path = selection.path / Ablation().curves
     whole = path.read_text()
     path.write_text(whole[: len(whole) // 2])
-    ablate.ablate(selection, bench, Ablation(orders=1, seed=0))
+    ablate(selection, bench, Ablation(orders=1, seed=0))
     assert path.read_text() == whole
 
 
@@ -268,10 +268,10 @@ def test_a_comparison_without_coefficients_is_cached_too(store, bench, monkeypat
     selection = store.select(["*-bare-s0-*"])
     for epoch in selection.runs[0].checkpoints():
         diverge(selection.runs[0], epoch, 0.0)  # a constant representation has rank 0
-    first = compare.compare(selection, bench, Similarity(keep=str(VARIANCE)))
+    first = compare(selection, bench, Similarity(keep=str(VARIANCE)))
     assert (first["rank_a"] == 0).all()
     calls = counting(monkeypatch, similarity, "coefficients")
-    pd.testing.assert_frame_equal(compare.compare(selection, bench, Similarity(keep=str(VARIANCE))), first)
+    pd.testing.assert_frame_equal(compare(selection, bench, Similarity(keep=str(VARIANCE))), first)
     assert not calls
 
 
@@ -305,9 +305,9 @@ def test_runs_of_two_data_sets_are_not_compared(store, bench):
 
     carry_out(store.open(presets.build(dataset="mnist", epochs=1)), Execution(device="cpu"))
     with pytest.raises(MemstudyError, match="same test images"):
-        compare.compare(replace(store.select(["*"]), named=True), bench, Similarity(keep=str(VARIANCE)))
+        compare(replace(store.select(["*"]), named=True), bench, Similarity(keep=str(VARIANCE)))
     left_out: list[str] = []
-    pairs = compare.compare(
+    pairs = compare(
         store.select(study="all"), bench, Similarity(keep=str(VARIANCE)), Watch(left_out=left_out.append)
     )
     assert left_out == ["runs of mnist, mnist5k with each other: they have other test images"]

@@ -16,16 +16,15 @@ from hypothesis import strategies as st
 from torch import nn
 
 from memstudy import presets
-from memstudy.analysis import similarity as measures
+from memstudy.analysis import similarity
 from memstudy.analysis.factorization import Pair, as_samples, factorize
 from memstudy.derived.analysis import Watch
 from memstudy.derived.kept import kept, nearest
 from memstudy.derived.layers import output_of
-from memstudy.derived.similarity import Similarity, bundles, streams
-from memstudy.derived.similarity import digest as comparison
-from memstudy.derived.similarity import measure as compare
-from memstudy.derived.similarity import plan as comparisons
+from memstudy.derived.similarity import Similarity, bundles, digest, streams
 from memstudy.derived.similarity.bundles import Size
+from memstudy.derived.similarity.measure import compare
+from memstudy.derived.similarity.plan import PAIR, kind, plan
 from memstudy.derived.workbench import Workbench
 from memstudy.errors import MemstudyError
 from memstudy.models import Network, build
@@ -102,14 +101,12 @@ def test_a_layer_that_answers_no_tensor_is_refused():
 
 def test_runs_go_through_the_images_in_bundles_of_bounded_size(store):
     runs = store.select().runs
-    plan = comparisons.plan(runs, all_pairs=True)
+    planned = plan(runs, all_pairs=True)
     sizes = dict.fromkeys(runs, Size(images=100, samples=16, units=50, weights=2_000_000))
-    found = [bundle.comparisons for bundle in bundles.bundles(plan, sizes, 250)]
-    assert sorted(map(id, plan)) == sorted(id(c) for bundle in found for c in bundle)
-    assert all(len({side for c in bundle for side in (c.a, c.b)}) <= 2 * bundles.TOGETHER for bundle in found)
-    epochs = [
-        {c.a[1] for c in bundle} for bundle in found if comparisons.kind(bundle[0].relation) == comparisons.PAIR
-    ]
+    found = [bundle.comparisons for bundle in bundles.bundles(planned, sizes, 250)]
+    assert sorted(map(id, planned)) == sorted(id(c) for bundle in found for c in bundle)
+    assert all(len({side for c in bundle for side in (c.a, c.b)}) <= 2 * bundles.MOST_NETWORKS for bundle in found)
+    epochs = [{c.a[1] for c in bundle} for bundle in found if kind(bundle[0].relation) == PAIR]
     assert all(len(each) == 1 for each in epochs)
 
 
@@ -121,11 +118,11 @@ def test_fifty_units_go_sixteen_a_side_and_wide_networks_fewer():
     """The former are AL2's figure: their number, and that of images at once, decide on the tables' last digits."""
     mnist = replace(CIFAR, samples=16, weights=1_725_000)
     for narrow in (CIFAR, mnist):
-        assert bundles.together(narrow) == 16
+        assert bundles.networks_at_once(narrow) == 16
         assert bundles.images_at_once(narrow, 16) >= 250
-    assert bundles.together(FLATTENED) == 3
+    assert bundles.networks_at_once(FLATTENED) == 3
     assert bundles.images_at_once(FLATTENED, 3) >= 250
-    assert bundles.together(replace(FLATTENED, weights=500_000_000)) == 1
+    assert bundles.networks_at_once(replace(FLATTENED, weights=500_000_000)) == 1
 
 
 @settings(max_examples=100, deadline=None)
@@ -133,13 +130,13 @@ def test_fifty_units_go_sixteen_a_side_and_wide_networks_fewer():
 def test_a_bundle_keeps_within_its_memory_where_two_networks_can(samples, units, weights):
     """Counted again, by hand, from what a stack of 2 k networks holds."""
     size = Size(10_000, samples, units, weights)
-    k = bundles.together(size)
+    k = bundles.networks_at_once(size)
     matrix = 8 * units**2
     held = matrix * (k * k + 2 * k) + 2 * k * weights  # products with the others and itself
     images = bundles.images_at_once(size, k)
     passing = images * samples * units * (2 * k + 1) * (4 + 8 + 8)
     if k > 1:
-        assert held + matrix * (2 * k + bundles.WORK) <= bundles.MEMORY  # spectra, and a pair
+        assert held + matrix * (2 * k + bundles.WORK_MATRICES) <= bundles.MEMORY  # spectra, and a pair
         if images > 1:
             assert held + matrix * (k + 1) + passing <= bundles.MEMORY  # a row of products, and what passes
 
@@ -172,15 +169,11 @@ def test_of_two_epochs_as_near_the_earlier_is_taken():
 
 def test_no_number_depends_on_the_size_of_a_bundle(store, monkeypatch):
     """Up to rounding: more networks at a time are multiplied together, nothing else."""
-    whole = compare.compare(
-        store.select(), Workbench(torch.device("cpu")), Similarity(keep="fixed:5", epochs=(2,))
-    )
+    whole = compare(store.select(), Workbench(torch.device("cpu")), Similarity(keep="fixed:5", epochs=(2,)))
     shutil.rmtree(store.root / "studies" / "tiny" / "figures", ignore_errors=True)
     (store.select().path / Similarity().pairs).unlink()
-    monkeypatch.setattr(bundles, "TOGETHER", 3)
-    again = compare.compare(
-        store.select(), Workbench(torch.device("cpu")), Similarity(keep="fixed:5", epochs=(2,))
-    )
+    monkeypatch.setattr(bundles, "MOST_NETWORKS", 3)
+    again = compare(store.select(), Workbench(torch.device("cpu")), Similarity(keep="fixed:5", epochs=(2,)))
     pd.testing.assert_frame_equal(whole, again, rtol=1e-6)
 
 
@@ -197,7 +190,7 @@ def test_a_layer_has_files_and_figures_of_its_own(store, command, small_source, 
     assert not (folder / "svcca.csv").exists()
     rows = pd.read_csv(folder / "svcca-trunk.1.csv")
     assert set(rows["epoch_a"]) == {0, 2}
-    pair = rows[(rows["relation"].map(comparisons.kind) == "pair") & (rows["epoch_a"] == 2)].iloc[0]
+    pair = rows[(rows["relation"].map(kind) == "pair") & (rows["epoch_a"] == 2)].iloc[0]
     bench = Workbench(torch.device("cpu"))
     runs = {run.name: run for run in store.runs()}
     sides = []
@@ -205,7 +198,7 @@ def test_a_layer_has_files_and_figures_of_its_own(store, command, small_source, 
         for name in (pair["run_a"], pair["run_b"]):
             output = output_of(bench.network(runs[name], 2), "trunk.1")
             sides.append(factorize(as_samples(output(bench.test_set(runs[name]).images))))
-    assert pair["cka"] == pytest.approx(measures.cka(Pair.of(*sides)), abs=1e-9)
+    assert pair["cka"] == pytest.approx(similarity.cka(Pair.of(*sides)), abs=1e-9)
     drawn = json.loads(done.stdout)["figures"]
     assert {path.rsplit("/", 1)[1] for path in drawn if path.endswith("png")} == {
         "cca_between-trunk.1.png", "cca_past-trunk.1.png"
@@ -237,7 +230,7 @@ def compared(selection, all_pairs=False, **choices):
     left_out: list[str] = []
     bench = Workbench(torch.device("cpu"))
     selection = replace(selection, named=all_pairs or selection.named)
-    rows = compare.compare(selection, bench, Similarity(**choices), Watch(left_out=left_out.append))
+    rows = compare(selection, bench, Similarity(**choices), Watch(left_out=left_out.append))
     return rows, left_out
 
 
@@ -278,13 +271,13 @@ def test_a_collapsed_network_is_a_result(store):
     own = rows[(rows["run_a"] == run.name) & (rows["epoch_a"] == 2)]
     assert (own["rank_a"] == 0).all()
     assert own[["cca", "svcca", "pwcca", "pwcca_back", "cka", "cka_unbiased", "procrustes"]].isna().all(axis=None)
-    ((_, part),) = [found for found in comparison.by_setting(rows, selection.runs) if len(found[1])]
-    digest = comparison.digest(part, selection.runs)
-    twins = digest[(digest["relation"] == "twin") & (digest["b"] == "al2")]
+    ((_, part),) = [found for found in digest.by_setting(rows, selection.runs) if len(found[1])]
+    means = digest.digest(part, selection.runs)
+    twins = means[(means["relation"] == "twin") & (means["b"] == "al2")]
     assert twins[["n", "collapsed", "rank_b"]].to_numpy().tolist() == [[1, 1, 50]]
     other = rows[(rows["relation"] == "twin") & rows["run_b"].str.contains("-al2-s1-")]
     assert twins["cca"].item() == pytest.approx(other["cca"].item())
-    own = digest[digest["a"] == "bare"].set_index("relation")["collapsed"]
+    own = means[means["a"] == "bare"].set_index("relation")["collapsed"]
     assert own[own > 0].to_dict() == {"twin": 1, "twin: other seed": 1}
 
 
@@ -364,7 +357,7 @@ def test_a_mistake_is_one_sentence(store, command, monkeypatch, words, says):
 
 def test_maps_hold_the_means_of_the_table(store):
     selection = store.select()
-    rows = compare.compare(selection, Workbench(torch.device("cpu")), Similarity(keep="fixed:5"))
+    rows = compare(selection, Workbench(torch.device("cpu")), Similarity(keep="fixed:5"))
     stems = {path.stem for path in draw(Similarity(measured="cka"), selection)}
     assert stems == {"cca_between", "cca_past", "similarity_epochs", "similarity_runs", "convergence"}
     names = {run.name: run for run in selection.runs}
@@ -375,7 +368,7 @@ def test_maps_hold_the_means_of_the_table(store):
     assert len(expected) == 2
     assert cell["cka"].item() == pytest.approx(expected.mean())
     grid = pd.read_csv(selection.path / "figures" / "similarity_runs.csv")
-    pairs = rows[rows["relation"].map(comparisons.kind) == "grid"]
+    pairs = rows[rows["relation"].map(kind) == "grid"]
     unlike = pairs[[names[a].recipe.seed != names[b].recipe.seed for a, b in pairs[["run_a", "run_b"]].to_numpy()]]
     own = unlike[unlike["run_a"].str.contains("-bare-") & unlike["run_b"].str.contains("-bare-")]
     assert grid.loc[(grid["a"] == "bare") & (grid["b"] == "bare"), "cka"].item() == pytest.approx(

@@ -15,8 +15,7 @@ from memstudy.derived.filters import Filters
 from memstudy.derived.landscape import Landscape
 from memstudy.derived.probe import Probe
 from memstudy.derived.reading import read
-from memstudy.derived.similarity import Similarity
-from memstudy.derived.similarity import measure as compare
+from memstudy.derived.similarity import Similarity, measure
 from memstudy.derived.workbench import Workbench
 from memstudy.store import Store
 from tests.kit import stores
@@ -127,13 +126,13 @@ def test_what_was_computed_with_others_is_computed_anew_and_nothing_else(stored,
     root = stored[0]
     shutil.rmtree(root / "studies", ignore_errors=True)
     made: list[str] = []
-    measure = compare._measure
+    uncounted = measure._measure
 
     def counted(pair, keep):
         made.append("")
-        return measure(pair, keep)
+        return uncounted(pair, keep)
 
-    monkeypatch.setattr(compare, "_measure", counted)
+    monkeypatch.setattr(measure, "_measure", counted)
     derived(root, "svcca", [0, 1])
     derived(root, "svcca", [0, 1])
     first = len(made)
@@ -148,5 +147,5 @@ def test_a_store_of_an_earlier_version_is_kept_as_it_is(stored, small_source, mo
     root = stored[0]
     before = derived(root, "svcca", range(4))
     (root / "studies" / STUDY / Similarity().together).unlink()
-    monkeypatch.setattr(compare, "_bundles", None)
+    monkeypatch.setattr(measure, "_bundles", None)
     assert derived(root, "svcca", range(4)) == before

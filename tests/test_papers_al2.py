@@ -18,11 +18,10 @@ from memstudy import files, presets
 from memstudy.analysis import ablation
 from memstudy.data import artifact, transitions
 from memstudy.derived.ablation import Ablation
-from memstudy.derived.ablation import measure as ablate
+from memstudy.derived.ablation.measure import ablate, areas
 from memstudy.derived.deriving import derive
-from memstudy.derived.similarity import Similarity
-from memstudy.derived.similarity import digest as comparison
-from memstudy.derived.similarity import measure as compare
+from memstudy.derived.similarity import Similarity, digest
+from memstudy.derived.similarity.measure import compare
 from memstudy.derived.workbench import Workbench
 from memstudy.papers.al2 import Curves, figures, tables
 from memstudy.recipe import Regularizer
@@ -176,12 +175,12 @@ def test_latex_is_booktabs_with_nothing_left_unescaped(setting):
 
 
 def test_ablation_table(store, setting, small_source):
-    curves = ablate.ablate(store.select(), Workbench(torch.device("cpu")), Ablation(orders=2, seed=0))
-    areas = ablate.areas(curves)
-    table = tables.ablation_area(setting, areas, [2])
+    curves = ablate(store.select(), Workbench(torch.device("cpu")), Ablation(orders=2, seed=0))
+    measured = areas(curves)
+    table = tables.ablation_area(setting, measured, [2])
     assert table is not None
-    chosen = areas[
-        (areas["epoch"] == 2) & (areas["protocol"] == "bernoulli") & areas["run"].str.contains("-bare-")
+    chosen = measured[
+        (measured["epoch"] == 2) & (measured["protocol"] == "bernoulli") & measured["run"].str.contains("-bare-")
     ]
     row = table.values[
         (table.values["baseline"] == "Bare")
@@ -288,8 +287,8 @@ def test_numbers_of_other_runs_are_not_drawn(store, small_source):
     """A folder may hold what was derived from runs that are no longer chosen."""
     bench = Workbench(torch.device("cpu"))
     chosen = store.select(["*-bare-s0-*", "*-al2-s0-*"])
-    compare.compare(chosen, bench, Similarity(keep="fixed:5"))
-    ablate.ablate(chosen, bench, Ablation(orders=1, seed=0, epochs=(2,)))
+    compare(chosen, bench, Similarity(keep="fixed:5"))
+    ablate(chosen, bench, Ablation(orders=1, seed=0, epochs=(2,)))
     assert len(draw(Similarity(), chosen)) == 4 * 4
     others = replace(chosen, runs=store.select(["*-do-s0-*"]).runs)
     voice = Sentences()
@@ -311,18 +310,18 @@ def two_versions(store, small, tmp_path_factory):
 def test_settings_are_compared_apart(two_versions, small_source):
     """Two versions of AL2 are no two seeds: nothing is averaged over them, and twins are found for both."""
     selection = two_versions.select(study="all")
-    pairs = compare.compare(selection, Workbench(torch.device("cpu")), Similarity(keep="fixed:5"))
-    parts = comparison.by_setting(pairs, selection.runs)
+    pairs = compare(selection, Workbench(torch.device("cpu")), Similarity(keep="fixed:5"))
+    parts = digest.by_setting(pairs, selection.runs)
     assert [title.rpartition(", ")[2] for title, _ in parts] == [
         "al2.initial 0.5",
         "al2.initial 1",
-        comparison.ACROSS,
+        digest.ACROSS,
     ]
     twins = []
     for _, part in parts:
-        digest = comparison.digest(part, selection.runs)
-        assert (digest["n"] == 1).all()
-        twins.append(set(digest.loc[digest["relation"] == "twin", "b"]))
+        means = digest.digest(part, selection.runs)
+        assert (means["n"] == 1).all()
+        twins.append(set(means.loc[means["relation"] == "twin", "b"]))
     assert twins == [{"al2"}, {"al2", "do+al2"}, set()]
     names = ("cca_between", "cca_past", "similarity_epochs", "convergence")
     assert {path.stem for path in draw(Similarity(), selection)} == {
@@ -337,7 +336,7 @@ def test_runs_of_two_settings_are_compared_by_name(two_versions, small_source):
     summary = derive(Similarity(keep="fixed:5"), selection, bench, voice)
     (row,) = [record for record in summary["svcca"] if record["relation"] == "pair: same seed"]
     assert {row["a"], row["b"]} == {run.name for run in selection.runs}
-    assert comparison.ACROSS in voice.text
+    assert digest.ACROSS in voice.text
     assert "at the last common epoch" in voice.text
     stems = [path.stem for path in draw(Similarity(), selection) if path.suffix == ".csv"]
     assert stems.count("cca_between-3") == 1  # the pair, and each one's past
@@ -347,7 +346,7 @@ def test_runs_of_two_settings_are_compared_by_name(two_versions, small_source):
 def test_ablation_figure_counts_a_run_once(store, small_source):
     """Bands are over seeds: the orders of one network are averaged before."""
     selection = store.select()
-    curves = ablate.ablate(selection, Workbench(torch.device("cpu")), Ablation(orders=3, seed=0, epochs=(2,)))
+    curves = ablate(selection, Workbench(torch.device("cpu")), Ablation(orders=3, seed=0, epochs=(2,)))
     draw(Ablation(), selection)
     data = pd.read_csv(selection.path / "figures" / "ablation.csv")
     assert len(data) == 8 * len(ablation.PROTOCOLS) * len(ablation.FRACTIONS)

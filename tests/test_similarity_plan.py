@@ -16,8 +16,7 @@ import torch
 from memstudy import presets
 from memstudy.data import sources
 from memstudy.derived.reading import read
-from memstudy.derived.similarity import digest as comparison
-from memstudy.derived.similarity import figures as similarity
+from memstudy.derived.similarity import digest, figures
 from memstudy.derived.similarity.plan import began, is_twin, kind, plan, relation, start
 from memstudy.training.state import build_network
 from tests.kit import stores
@@ -54,8 +53,8 @@ def test_pairs_are_told_apart_by_how_they_began(changes, expected):
     other = presets.build(**changes)
     assert relation("pair", one, other) == relation("pair", other, one) == expected
     assert (kind(expected), began(expected)) == ("pair", expected[6:])
-    assert comparison.meaning(expected).startswith("two runs of")
-    assert ("; their noisy labels differ" in comparison.meaning(expected)) == ("labels" in expected)
+    assert digest.relation_words(expected).startswith("two runs of")
+    assert ("; their noisy labels differ" in digest.relation_words(expected)) == ("labels" in expected)
 
 
 @pytest.mark.parametrize("network", ["smallnet", "resnet18", "mobilenet"])
@@ -97,8 +96,8 @@ def test_a_plan_never_pools_them(quick):
 def test_the_digest_holds_like_against_like(quick):
     """A baseline and its twin of the same seed are above two seeds of the baseline, of other seeds below."""
     rows = read(quick.path / "svcca.csv")
-    ((_, part),) = [found for found in comparison.by_setting(rows, quick.runs) if len(found[1])]
-    digest: Any = comparison.digest(part, quick.runs).set_index(["relation", "a", "b"]).sort_index()
+    ((_, part),) = [found for found in digest.by_setting(rows, quick.runs) if len(found[1])]
+    means: Any = digest.digest(part, quick.runs).set_index(["relation", "a", "b"]).sort_index()
     seeds = {run.name: run.recipe.seed for run in quick.runs}
     same = rows["run_a"].map(seeds) == rows["run_b"].map(seeds)
     for a, b in (("bare", "al2"), ("bn", "bn+al2"), ("wd", "wd+al2")):
@@ -106,12 +105,12 @@ def test_the_digest_holds_like_against_like(quick):
         sides = zip(grid["run_a"].map(regularizers), grid["run_b"].map(regularizers), strict=True)
         grid = grid[[set(names) == {a, b} for names in sides]]
         for name, words, chosen in (("twin", "same", same), ("twin: other seed", "other", ~same)):
-            (found,) = digest.loc[[(name, a, b)]].to_dict("records")
+            (found,) = means.loc[[(name, a, b)]].to_dict("records")
             assert found["n"] == 2, words
             assert found["svcca"] == pytest.approx(grid.loc[chosen[grid.index], "svcca"].mean())
             assert found["cka"] == pytest.approx(grid.loc[chosen[grid.index], "cka"].mean())
         pairs = (("seed", a, a), ("twin", a, b), ("twin: other seed", a, b))
-        equals, twin, apart = (float(digest["svcca"][pair].item()) for pair in pairs)
+        equals, twin, apart = (float(means["svcca"][pair].item()) for pair in pairs)
         assert twin > equals > apart
         assert twin > 1.4 * apart
 
@@ -123,8 +122,8 @@ def regularizers(name):
 
 def test_twins_of_other_seeds_have_the_baseline_as_their_first_side(quick):
     rows = read(quick.path / "svcca.csv")
-    ((_, part),) = [found for found in comparison.by_setting(rows, quick.runs) if len(found[1])]
-    found = comparison.twins_apart(part, quick.runs)
+    ((_, part),) = [found for found in digest.by_setting(rows, quick.runs) if len(found[1])]
+    found = digest.twins_apart(part, quick.runs)
     recipes = {run.name: run.recipe for run in quick.runs}
     assert len(found) == 4 * 2
     for row in found.to_dict("records"):
@@ -140,10 +139,8 @@ def test_twins_of_other_seeds_have_the_baseline_as_their_first_side(quick):
 
 def test_the_map_of_runs_has_a_panel_for_each(quick):
     """The committed figure's data: equal seeds look up to twice as alike."""
-    ((_, part),) = [
-        each for each in comparison.by_setting(read(quick.path / "svcca.csv"), quick.runs) if len(each[1])
-    ]
-    made = similarity._runs(part, "svcca")
+    ((_, part),) = [each for each in digest.by_setting(read(quick.path / "svcca.csv"), quick.runs) if len(each[1])]
+    made = figures._runs(part, "svcca")
     assert made is not None
     data, grid = made
     titles = [axis.get_title().split("\n")[0] for axis in grid.axes.flat]
@@ -163,9 +160,9 @@ def test_rows_of_an_earlier_version_are_pooled_no_more(quick):
     """They did not say how two runs began: no map of them, and no line."""
     rows = read(quick.path / "svcca.csv")
     rows["relation"] = rows["relation"].map(kind)
-    ((_, part),) = [found for found in comparison.by_setting(rows, quick.runs) if len(found[1])]
-    assert similarity._runs(part, "svcca") is None
-    assert set(comparison.digest(part, quick.runs)["relation"]) == {"twin", "seed", "past", "control"}
+    ((_, part),) = [found for found in digest.by_setting(rows, quick.runs) if len(found[1])]
+    assert figures._runs(part, "svcca") is None
+    assert set(digest.digest(part, quick.runs)["relation"]) == {"twin", "seed", "past", "control"}
 
 
 def test_named_runs_of_equal_and_other_seeds_are_two_blocks(command, store_copy, small_source):
@@ -173,7 +170,7 @@ def test_named_runs_of_equal_and_other_seeds_are_two_blocks(command, store_copy,
     words = ("svcca", "*-bare-s*", "*-do-s*", "--epochs", "2")
     done = command(*words, "--json")
     assert done.exit_code == 0, done.output
-    digest: Any = pd.DataFrame(json.loads(done.stdout)["svcca"]).set_index(["relation", "a", "b"]).sort_index()
+    means: Any = pd.DataFrame(json.loads(done.stdout)["svcca"]).set_index(["relation", "a", "b"]).sort_index()
     (folder,) = (store_copy.root / "studies").glob("selection-*")
     rows = pd.read_csv(folder / "svcca.csv")
     seeds = [rows[side].str.extract(r"-s(\d+)-")[0] for side in ("run_a", "run_b")]
@@ -183,7 +180,7 @@ def test_named_runs_of_equal_and_other_seeds_are_two_blocks(command, store_copy,
         own = between[alike[between.index]]
         assert set(own["relation"]) == {f"pair: {name}"}
         mixed = own[own["run_a"].map(regularizers) != own["run_b"].map(regularizers)]
-        block = digest.loc[f"pair: {name}"]
+        block = means.loc[f"pair: {name}"]
         both = block[block.index.get_level_values("a") != block.index.get_level_values("b")]
         assert (both["svcca"] * both["n"]).sum() / both["n"].sum() == pytest.approx(mixed["svcca"].mean())
     assert "two runs of the same seed, which began with the same weights" in done.stderr

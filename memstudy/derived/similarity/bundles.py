@@ -1,7 +1,7 @@
-"""Comparisons in bundles: networks that go through the test images together, within a budget of memory.
+"""Bundles of comparisons: their networks go through the test images together, within a budget of memory.
 
-What is multiplied at once decides on the last digits of the results, so a bundle follows from the comparisons and
-the sizes of their networks alone, never from what was computed before.
+Which networks are multiplied at once decides on the last digits of the results. So a bundle depends only on the
+comparisons and the sizes of their networks, never on what was computed before.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ from dataclasses import astuple, dataclass
 from memstudy.derived.similarity.plan import CONTROL, PAST, Comparison, Side
 from memstudy.store import RunDirectory
 
-TOGETHER = 16  # networks of one side at most: what they compute is multiplied at once
+MOST_NETWORKS = 16  # of each side, in one bundle: their activations are multiplied at once
 MEMORY = 400_000_000  # bytes that a bundle may take: products, spectra, weights, and the images' activations
-LEAST = 1 / 8  # the share of them that the activations get in any case
-WORK = 8  # units × units matrices that it takes to make a pair and to measure it
+LEAST_SHARE = 1 / 8  # of MEMORY, which the activations get in any case
+WORK_MATRICES = 8  # matrices (units, units) that it takes to make a pair and to measure it
 
 
 @dataclass(frozen=True)
 class Size:
-    """What a network takes: test images, samples that each of them gives, units, and the bytes of its weights."""
+    """How large a network is: test images, samples an image, units of the layer, and bytes of its weights."""
 
     images: int
     samples: int
@@ -35,8 +35,12 @@ class Size:
 
 @dataclass(frozen=True)
 class Bundle:
-    """Comparisons whose networks go through the images together, how many images at once, and the bytes of the
-    largest product of two of them.
+    """Comparisons whose networks go through the images together.
+
+    Attributes:
+        images: how many images go through at once.
+        product: bytes of the largest product of two representations.
+
     """
 
     comparisons: tuple[Comparison, ...]
@@ -47,82 +51,85 @@ class Bundle:
 def bundles(
     comparisons: Iterable[Comparison], sizes: Mapping[RunDirectory, Size], most_images: int
 ) -> list[Bundle]:
-    """A run's epochs, or runs at one epoch that give equally many samples an image, in parts of `TOGETHER` or
-    fewer a side.
+    """All comparisons in bundles of at most MOST_NETWORKS networks a side.
 
-    Sizes that leave no room for more go one by one a side, whatever they take, and through images in chunks that
-    fit, up to `most_images`.
+    A bundle has epochs of one run, or runs at one epoch with equally many samples. Networks too large for MEMORY
+    are compared one with one, whatever that takes. Images go through in chunks that fit, of `most_images` at most.
     """
-    groups: dict[object, list[Comparison]] = {}
+    alike: dict[object, list[Comparison]] = {}
     for comparison in comparisons:
         run, _ = comparison.a
         assert run is not None
         one_run = comparison.relation in (PAST, CONTROL)
-        groups.setdefault((_group(comparison), None if one_run else sizes[run].n), []).append(comparison)
-    return [bundle for group in groups.values() for bundle in _parts(group, sizes, most_images)]
+        alike.setdefault((_company(comparison), None if one_run else sizes[run].n), []).append(comparison)
+    return [
+        bundle for comparisons_alike in alike.values() for bundle in _parts(comparisons_alike, sizes, most_images)
+    ]
 
 
-def grouped(comparisons: Iterable[Comparison]) -> list[list[Comparison]]:
-    """The same without sizes: on nothing outside its group does it depend what a comparison is bundled with."""
-    groups: dict[object, list[Comparison]] = {}
+def companies(comparisons: Iterable[Comparison]) -> list[list[Comparison]]:
+    """Comparisons that may share a bundle, as far as is known without the sizes of networks."""
+    by_company: dict[object, list[Comparison]] = {}
     for comparison in comparisons:
-        groups.setdefault(_group(comparison), []).append(comparison)
-    return list(groups.values())
+        by_company.setdefault(_company(comparison), []).append(comparison)
+    return list(by_company.values())
 
 
-def _group(comparison: Comparison) -> object:
-    """A run of which epochs are compared, or the data set and the epoch at which runs are."""
+def _company(comparison: Comparison) -> object:
+    """What comparisons that may share a bundle have in common: a run, or a data set and an epoch."""
     run, epoch = comparison.a
     assert run is not None
     return run if comparison.relation in (PAST, CONTROL) else (run.recipe.dataset, epoch)
 
 
-def _parts(group: list[Comparison], sizes: Mapping[RunDirectory, Size], most_images: int) -> Iterator[Bundle]:
-    own = [sizes[run] for c in group for run, _ in (c.a, c.b) if run is not None]
-    largest = Size(*map(max, zip(*map(astuple, own), strict=True)))
-    count = together(largest)
+def _parts(
+    comparisons: list[Comparison], sizes: Mapping[RunDirectory, Size], most_images: int
+) -> Iterator[Bundle]:
+    member_sizes = [sizes[run] for c in comparisons for run, _ in (c.a, c.b) if run is not None]
+    largest = Size(*map(max, zip(*map(astuple, member_sizes), strict=True)))
+    count = networks_at_once(largest)
     places: dict[Side, int] = {}
-    found: dict[tuple[int, int], list[Comparison]] = {}
-    for comparison in group:
+    by_parts: dict[tuple[int, int], list[Comparison]] = {}
+    for comparison in comparisons:
         first, second = (places.setdefault(side, len(places)) // count for side in (comparison.a, comparison.b))
-        found.setdefault((first, second), []).append(comparison)
-    for part in found.values():
+        by_parts.setdefault((first, second), []).append(comparison)
+    for members in by_parts.values():
         images = min(most_images, images_at_once(largest, count))
-        yield Bundle(tuple(part), images, 8 * largest.units**2)
+        yield Bundle(tuple(members), images, 8 * largest.units**2)
 
 
-def together(size: Size) -> int:
-    """Networks of this size on each side that fit into MEMORY, on their way through the images and after it."""
+def networks_at_once(size: Size) -> int:
+    """How many networks of this size on each side fit into MEMORY, while images pass and after."""
     fitting = (
         count
-        for count in range(TOGETHER, 1, -1)
-        if _streaming(size, count) <= (1 - LEAST) * MEMORY and _measuring(size, count) <= MEMORY
+        for count in range(MOST_NETWORKS, 1, -1)
+        if _streaming(size, count) <= (1 - LEAST_SHARE) * MEMORY and _measuring(size, count) <= MEMORY
     )
     return next(fitting, 1)
 
 
 def images_at_once(size: Size, count: int) -> int:
-    """Images whose activations of `count` networks a side fit into what is left, from 1 on.
+    """How many images fit at once into the memory that is left, with `count` networks a side; at least 1.
 
-    An activation takes 20 bytes: float32 as it comes, float64 beside the others, and again where the networks
-    that it meets are no neighbors.
+    An activation takes 20 bytes: float32 as it comes, float64 beside the other networks', and float64 once more
+    where its partners do not lie side by side.
     """
     an_image = 20 * size.samples * size.units * (2 * count + 1)
-    return max(1, int(max(MEMORY - _streaming(size, count), LEAST * MEMORY) / an_image))
+    return max(1, int(max(MEMORY - _streaming(size, count), LEAST_SHARE * MEMORY) / an_image))
 
 
 def _streaming(size: Size, count: int) -> int:
-    """Bytes beside the activations: the products of one network are made at once and added to those held."""
+    """Bytes during the pass, without activations: all products, and room for those of one network in a chunk."""
     return _bytes(size, count, _products(count) + count + 1)
 
 
 def _measuring(size: Size, count: int) -> int:
-    """Bytes after the last image: of each network a spectrum, and one pair at a time."""
-    return _bytes(size, count, _products(count) + 2 * count + WORK)
+    """Bytes after the pass: all products, each network's spectrum, and what one pair takes."""
+    return _bytes(size, count, _products(count) + 2 * count + WORK_MATRICES)
 
 
 def _products(count: int) -> int:
-    """Of each network of one side with each of the other, and of each with itself."""
+    """The number of products: each network of one side with each of the other, and each with itself."""
     return count * count + 2 * count
 
 

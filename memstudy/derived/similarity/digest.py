@@ -1,4 +1,4 @@
-"""What `memstudy svcca` prints: means over seeds of what compared which networks at which epochs."""
+"""What `memstudy svcca` prints: mean similarities over seeds, by relation, sides and epochs."""
 
 from __future__ import annotations
 
@@ -47,49 +47,51 @@ MEANING = {
 ACROSS = "runs of different settings"
 
 
-def meaning(relation: str) -> str:
-    """What is compared, in words."""
+def relation_words(relation: str) -> str:
+    """A relation in words, for a heading."""
     known = relation.removesuffix(OTHER_LABELS)
     return MEANING[known] + ("; their noisy labels differ" if known != relation else "")
 
 
 def by_setting(rows: pd.DataFrame, runs: Sequence[RunDirectory]) -> list[tuple[str, pd.DataFrame]]:
-    """Comparisons (or their coefficients) of these runs: a title and rows for each of `settings(runs)`, then
-    those across settings; empty parts included.
+    """Title and rows of each of `settings(runs)`, then those across settings.
 
-    The sides, `a` and `b`, are named by their regularizers, so that what differs by the seed alone shares a
-    name; across settings by their runs, as there nothing may be averaged.
+    `rows` are comparisons or coefficients. Parts may be empty. The columns `a` and `b` name both sides: by their
+    regularizers within a setting, so that runs that differ by the seed share a name; by their runs across
+    settings, where nothing may be averaged.
     """
     if rows.empty:
         return []
-    found = []
+    parts = []
     across = rows
     for setting in settings(runs):
         part = _among(rows, {run.name: label(run.recipe.regularizers) for run in setting.runs})
-        found.append((setting.title, part))
+        parts.append((setting.title, part))
         across = across.drop(part.index, errors="ignore")
-    return [*found, (ACROSS, _among(across, {run.name: run.name for run in runs}))]
+    return [*parts, (ACROSS, _among(across, {run.name: run.name for run in runs}))]
 
 
 def _among(rows: pd.DataFrame, names: dict[str, str]) -> pd.DataFrame:
-    """The rows that compare two of these runs, or one with the control, with the names of both sides."""
+    """The rows that compare two of these runs, or one with the control; `a` and `b` name both sides."""
     sides = {side: rows[f"run_{side}"].map(names | {UNIFORM: UNIFORM}) for side in ("a", "b")}
     return rows.assign(**sides).dropna(subset=["a", "b"])
 
 
 def twins_apart(rows: pd.DataFrame, runs: Sequence[RunDirectory]) -> pd.DataFrame:
-    """Of a plan's rows of all with all (GRID) those of a baseline, side a, and an AL2 twin of another seed: what
-    two seeds of one recipe are to be held against. Their relation is APART.
+    """The rows of GRID that compare a baseline with an AL2 twin of another seed; their relation becomes APART.
+
+    The baseline is side a in all of them. They are to be held against two seeds of one recipe, as in both the two
+    networks began with different weights.
     """
     recipes = {run.name: run.recipe for run in runs}
-    found = []
+    turned = []
     for row in rows[rows["relation"] == f"{GRID}: {OTHER_SEED}"].to_dict("records"):
         a, b = recipes[row["run_a"]], recipes[row["run_b"]]
         if _but_for_seed(a, b):
-            found.append(row)
+            turned.append(row)
         elif _but_for_seed(b, a):
-            found.append({_TURNED.get(str(name), name): value for name, value in row.items()})
-    return pd.DataFrame(found, columns=rows.columns).assign(relation=APART)
+            turned.append({_TURNED.get(str(name), name): value for name, value in row.items()})
+    return pd.DataFrame(turned, columns=rows.columns).assign(relation=APART)
 
 
 _SIDES = {f"{name}_a": f"{name}_b" for name in ("run", "epoch", "checkpoint", "p", "rank", "kept")}
@@ -102,50 +104,54 @@ def _but_for_seed(baseline: Recipe, other: Recipe) -> bool:
 
 
 def digest(table: pd.DataFrame, runs: Sequence[RunDirectory]) -> pd.DataFrame:
-    """The comparisons worth a line: couples at their last common epoch, first against last, the control.
+    """The comparisons worth a line: couples at their last common epoch, first epochs with last ones, the control.
 
-    Means over the `n` of equal names and equal relation that have a similarity; `collapsed` are those that do not,
-    as one of the two networks has rank 0.
+    Means over comparisons of equal names and relation. `n` counts those with a similarity, `collapsed` those
+    without, as one of the two networks has rank 0.
     """
     apart = twins_apart(table, runs)
     table = table[table["relation"].str.removesuffix(OTHER_LABELS).isin(list(MEANING))]
     at_end = is_last(table, ["relation", "run_a", "run_b"], "epoch_a")
     pair = ["relation", "run_a"]
     at_start = table.groupby(pair)["epoch_a"].transform("min") == table["epoch_a"]
-    whole = at_start & is_last(table, pair, "epoch_b")
-    chosen = table[whole.where(table["relation"] == PAST, at_end)]
-    twins = chosen["relation"] == TWIN
-    parts = [part for part in (chosen[twins], apart, chosen[~twins]) if len(part)]
-    chosen = pd.concat(parts) if parts else chosen
-    ranks = chosen[["rank_a", "rank_b"]]
-    chosen = chosen.assign(**ranks.where(ranks.min(axis="columns") > 0))
-    grouped = chosen.groupby(["relation", "a", "b", "epoch_a", "epoch_b"], sort=False)
+    first_to_last = at_start & is_last(table, pair, "epoch_b")
+    shown = table[first_to_last.where(table["relation"] == PAST, at_end)]
+    twins = shown["relation"] == TWIN
+    parts = [part for part in (shown[twins], apart, shown[~twins]) if len(part)]
+    shown = pd.concat(parts) if parts else shown
+    ranks = shown[["rank_a", "rank_b"]]
+    shown = shown.assign(**ranks.where(ranks.min(axis="columns") > 0))
+    grouped = shown.groupby(["relation", "a", "b", "epoch_a", "epoch_b"], sort=False)
     means = grouped[["cca", "svcca", "pwcca", "cka", "procrustes", "rank_a", "rank_b"]].mean()
     means[["rank_a", "rank_b"]] = means[["rank_a", "rank_b"]].round(1)
     n = grouped["cca"].count()
     return means.assign(n=n, collapsed=grouped.size() - n).reset_index()
 
 
-def summary(selection: Selection, what: Similarity) -> tuple[str, dict[str, Any]]:
+def summary(selection: Selection, similarity: Similarity) -> tuple[str, dict[str, Any]]:
     """The digest of each setting in words, and as `svcca` for JSON."""
     parts = [
-        (title, part) for title, part in by_setting(read(selection.path / what.pairs), selection.runs) if len(part)
+        (title, part)
+        for title, part in by_setting(read(selection.path / similarity.pairs), selection.runs)
+        if len(part)
     ]
-    lines = [f"representations of {selection.name}, {what.title} on test images, means over n pairs of runs:"]
-    found = []
+    lines = [
+        f"representations of {selection.name}, {similarity.title} on test images, means over n pairs of runs:"
+    ]
+    all_records = []
     for title, part in parts:
-        own = digest(part, selection.runs)
-        lines += [f"\n{title}:"] * (len(parts) > 1) + _told(own, what.keep)
-        found += records(own.assign(setting=title))
-    return "\n".join(lines), {"svcca": found}
+        means = digest(part, selection.runs)
+        lines += [f"\n{title}:"] * (len(parts) > 1) + _told(means, similarity.keep)
+        all_records += records(means.assign(setting=title))
+    return "\n".join(lines), {"svcca": all_records}
 
 
-def _told(found: pd.DataFrame, keep: str) -> list[str]:
-    """A digest in words; the column `collapsed` only where a network has."""
-    shown = found if found["collapsed"].any() else found.drop(columns="collapsed")
+def _told(means: pd.DataFrame, keep: str) -> list[str]:
+    """A digest in words; the column `collapsed` is shown only if a network has collapsed."""
+    shown = means if means["collapsed"].any() else means.drop(columns="collapsed")
     lines = []
     for relation, rows in shown.groupby("relation", sort=False):
         ranks = {side: rows[side].map("{:g}".format) for side in ("rank_a", "rank_b")}
-        lines.append(f"\n{meaning(str(relation))} (SVCCA keeps {keep})")
+        lines.append(f"\n{relation_words(str(relation))} (SVCCA keeps {keep})")
         lines.append(plain(rows.drop(columns="relation").assign(**ranks), 3))
     return lines

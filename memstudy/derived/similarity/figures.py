@@ -1,10 +1,9 @@
-"""Figures of similar representations: whole sequences of canonical coefficients, heat maps epoch × epoch and
-run × run, and the way to the last representation.
+"""Figures of similarity: sequences of canonical coefficients, heat maps epoch × epoch and run × run, convergence.
 
-Each number is a mean over seeds, of pairs that began alike: those of the same seed share initial weights, and are
-never averaged with those of other seeds (see `study.comparisons`). What to hold a number against: a uniform-random
-control, which says how much is there for want of samples alone, and two seeds of one recipe, the most that can be
-asked of two networks that began with other weights.
+Each number is a mean over seeds. Pairs of the same seed share initial weights and are never averaged with pairs of
+other seeds (see `plan`). Two references help to read a number: the uniform-random control says how similar
+anything is with so few samples, and two seeds of one recipe say how similar two networks can be that began with
+different weights.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ import seaborn as sns
 
 from memstudy.derived.reading import read
 from memstudy.derived.similarity import MEASURES, Similarity
-from memstudy.derived.similarity import digest as comparison
+from memstudy.derived.similarity.digest import by_setting
 from memstudy.derived.similarity.plan import (
     CONTROL,
     GRID,
@@ -41,20 +40,22 @@ from memstudy.store.store import Selection
 
 WEIGHTS = {SAME_SEED: " (same initial weights)", OTHER_SEED: " (other initial weights)"}
 Panels = tuple[str, pd.DataFrame, sns.FacetGrid, str]
-"""A file name without ending, the data, what is drawn, and the title."""
-LEAST_NAMES = 3  # of fewer a map would say less than the table
-MANY = 14  # rows of a heat map from which on its numbers are left out
+"""File name without ending, data, grid of panels, title."""
+LEAST_NAMES = 3  # in a heat map: of fewer the table says it all
+MANY_ROWS = 14  # from which on a heat map has no numbers
 
 
-def figures(selection: Selection, what: Similarity) -> Iterator[Drawing]:
+def figures(selection: Selection, similarity: Similarity) -> Iterator[Drawing]:
     """Whole sequences of coefficients, and the maps of one measure."""
-    for name, data, grid, title in itertools.chain(_coefficients(selection, what), _maps(selection, what)):
+    for name, data, grid, title in itertools.chain(
+        _coefficients(selection, similarity), _maps(selection, similarity)
+    ):
         yield titled(name, grid, data, title)
 
 
-def _coefficients(selection: Selection, what: Similarity) -> Iterator[Panels]:
-    rows = read(selection.path / what.coefficients)
-    for (title, sequences), suffix in suffixed(comparison.by_setting(rows, selection.runs)):
+def _coefficients(selection: Selection, similarity: Similarity) -> Iterator[Panels]:
+    rows = read(selection.path / similarity.coefficients)
+    for (title, sequences), suffix in suffixed(by_setting(rows, selection.runs)):
         past = sequences[sequences["relation"] == PAST]  # of every two epochs, those with the last
         past = past[is_last(past, "run_a", "epoch_b")]
         between = sequences[sequences["relation"].map(kind).isin([TWIN, PAIR])]
@@ -64,15 +65,15 @@ def _coefficients(selection: Selection, what: Similarity) -> Iterator[Panels]:
         ):
             if len(chosen):
                 data, grid = _sequences(chosen, sequences[sequences["relation"] == CONTROL])
-                words = f"CCA coefficients of {which}, {what.title} on test images\n{title}"
-                yield name + what.suffix + suffix, data, grid, words
+                words = f"CCA coefficients of {which}, {similarity.title} on test images\n{title}"
+                yield name + similarity.suffix + suffix, data, grid, words
 
 
-def _maps(selection: Selection, what: Similarity) -> Iterator[Panels]:
-    pairs, measure = read(selection.path / what.pairs), what.measured
-    for (title, rows), suffix in suffixed(comparison.by_setting(pairs, selection.runs)):
-        ending = what.suffix + suffix
-        words = f"{MEASURES[measure]}, {what.title} on test images\n{title}"
+def _maps(selection: Selection, similarity: Similarity) -> Iterator[Panels]:
+    pairs, measure = read(selection.path / similarity.pairs), similarity.measured
+    for (title, rows), suffix in suffixed(by_setting(pairs, selection.runs)):
+        ending = similarity.suffix + suffix
+        words = f"{MEASURES[measure]}, {similarity.title} on test images\n{title}"
         if (made := _epochs(rows, measure)) is not None:
             gray = "; gray: a network that collapsed" if made[0][measure].isna().any() else ""
             yield f"similarity_epochs{ending}", *made, words + gray
@@ -112,7 +113,7 @@ def _sequences(chosen: pd.DataFrame, control: pd.DataFrame) -> tuple[pd.DataFram
 
 
 def _epochs(rows: pd.DataFrame, measure: str) -> tuple[pd.DataFrame, sns.FacetGrid] | None:
-    """Every two epochs of a run: one panel a label."""
+    """Heat maps of every two epochs of a run, one panel a label; None for fewer than three epochs."""
     past = rows[rows["relation"] == PAST]
     if past["epoch_b"].nunique() < 2:  # two epochs: a number, no map
         return None
@@ -120,16 +121,18 @@ def _epochs(rows: pd.DataFrame, measure: str) -> tuple[pd.DataFrame, sns.FacetGr
     with style("white"):
         grid = sns.FacetGrid(data, col="a", col_wrap=min(4, data["a"].nunique()), height=HEIGHT, aspect=1.1)
     for label, axis in grid.axes_dict.items():
-        own = data[data["a"] == label].rename(columns={"epoch_a": "row", "epoch_b": "column"})
+        cells = data[data["a"] == label].rename(columns={"epoch_a": "row", "epoch_b": "column"})
         axis.set_facecolor("0.85")
-        _heat_map(_symmetric(own, measure), axis)
+        _heat_map(_symmetric(cells, measure), axis)
         axis.set(title=label, xlabel="epoch", ylabel="epoch")
     return data.rename(columns={"a": "label"}), grid
 
 
 def _runs(rows: pd.DataFrame, measure: str) -> tuple[pd.DataFrame, sns.FacetGrid] | None:
-    """Every two labels (or runs, across settings) after their last common epoch: a panel for those that began
-    alike, as equal seeds make two methods look more alike than two runs of one.
+    """Heat maps of every two labels (or runs, across settings) at their last common epoch; None if too few.
+
+    There is one panel for each way in which pairs began: equal seeds make two methods look more similar than two
+    runs of one method with different seeds.
     """
     pairs = rows[rows["relation"].map(kind).isin([GRID, PAIR]) & rows["relation"].map(began).ne("")]
     pairs = pairs[is_last(pairs, ["run_a", "run_b"], "epoch_a")]
@@ -156,12 +159,12 @@ def _runs(rows: pd.DataFrame, measure: str) -> tuple[pd.DataFrame, sns.FacetGrid
         axis.set(xlabel="", ylabel="", title=f"{words}{meant}\nn = {fewest} or more pairs a cell")
         axis.tick_params(axis="x", rotation=90)
         axis.tick_params(axis="y", rotation=0)
-    found = pd.concat(data, ignore_index=True)
-    return found.rename(columns={"mean": measure, "count": "n"}), grid
+    means = pd.concat(data, ignore_index=True)
+    return means.rename(columns={"mean": measure, "count": "n"}), grid
 
 
 def _square(pairs: pd.DataFrame, measure: str) -> pd.DataFrame:
-    """Means by name and name; (x, y) and (y, x) are one cell."""
+    """Mean similarity by both names, a symmetric table: (x, y) and (y, x) are averaged."""
     names = list(dict.fromkeys([*pairs["a"], *pairs["b"]]))
     both = pd.concat([pairs, pairs.rename(columns={"a": "b", "b": "a"})])
     table = both.groupby(["a", "b"])[measure].mean().unstack("b").reindex(index=names, columns=names)
@@ -169,7 +172,7 @@ def _square(pairs: pd.DataFrame, measure: str) -> pd.DataFrame:
 
 
 def _convergence(rows: pd.DataFrame, measure: str) -> tuple[pd.DataFrame, sns.FacetGrid] | None:
-    """Each epoch with the run's last one, a line a label, between the two noise floors."""
+    """Similarity of each epoch to the run's last one, a line a label, with both references (see the module)."""
     past = rows[rows["relation"] == PAST]
     past = past[is_last(past, "run_a", "epoch_b")].dropna(subset=measure)
     if past["epoch_a"].nunique() < 2:
@@ -186,8 +189,8 @@ def _convergence(rows: pd.DataFrame, measure: str) -> tuple[pd.DataFrame, sns.Fa
     if grid.legend is not None:
         grid.legend.set_title(None)
     for relation, words, line in ((CONTROL, "uniform random", "--"), (SEED, "two seeds, last epoch", ":")):
-        found = rows[rows["relation"] == relation]
-        at_end = found[found["epoch_a"] == found["epoch_a"].max()]
+        floor_rows = rows[rows["relation"] == relation]
+        at_end = floor_rows[floor_rows["epoch_a"] == floor_rows["epoch_a"].max()]
         if len(at_end):
             level = float(at_end[measure].mean())
             grid.ax.axhline(level, color="0.4", linestyle=line, linewidth=1)
@@ -200,7 +203,7 @@ def _convergence(rows: pd.DataFrame, measure: str) -> tuple[pd.DataFrame, sns.Fa
 
 
 def _symmetric(cells: pd.DataFrame, measure: str) -> pd.DataFrame:
-    """A table of both halves, its diagonal 1: a representation is like itself, if it is like any."""
+    """A symmetric table, 1 on its diagonal; NaN for a network that collapsed, which is similar to nothing."""
     mirrored = cells.rename(columns={"row": "column", "column": "row"})
     table = pd.concat([cells, mirrored]).pivot(index="row", columns="column", values=measure)
     table = table.sort_index().sort_index(axis="columns")
@@ -211,6 +214,6 @@ def _symmetric(cells: pd.DataFrame, measure: str) -> pd.DataFrame:
 
 def _heat_map(table: pd.DataFrame, axis: Any) -> None:
     sns.heatmap(
-        table, ax=axis, vmin=0, vmax=1, cmap="viridis", square=True, annot=len(table) < MANY, fmt=".2f",
+        table, ax=axis, vmin=0, vmax=1, cmap="viridis", square=True, annot=len(table) < MANY_ROWS, fmt=".2f",
         annot_kws={"fontsize": 5 if len(table) > 8 else 6}, cbar_kws={"shrink": 0.7},
     )  # fmt: skip

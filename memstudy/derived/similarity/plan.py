@@ -43,10 +43,10 @@ class Comparison:
     b: Side
 
 
-def named(side: Side, what: Similarity) -> str:
-    """Whose representation, when, and of which layer."""
+def describe_side(side: Side, similarity: Similarity) -> str:
+    """A side in words: run (or control), epoch and layer."""
     run, epoch = side
-    return f"{UNIFORM if run is None else run.name}, epoch {epoch}, layer {what.title}"
+    return f"{UNIFORM if run is None else run.name}, epoch {epoch}, layer {similarity.title}"
 
 
 def is_twin(baseline: Recipe, other: Recipe) -> bool:
@@ -61,7 +61,7 @@ def are_seeds(one: Recipe, other: Recipe) -> bool:
 
 
 def start(one: Recipe, other: Recipe) -> str:
-    """How two runs on one data set began: SAME_SEED, OTHER_SEED or OTHER_NETWORK, see above."""
+    """How two runs on one data set began: SAME_SEED, OTHER_SEED or OTHER_NETWORK (see the module)."""
     if _network(one) != _network(other):
         return OTHER_NETWORK
     return SAME_SEED if one.seed == other.seed else OTHER_SEED
@@ -72,23 +72,25 @@ def _network(recipe: Recipe) -> tuple[str, bool]:
 
 
 def relation(why: str, one: Recipe, other: Recipe) -> str:
-    """PAIR or GRID, and what tells this pair of runs from others: `pair: other seed and other labels`."""
+    """PAIR or GRID with how the two runs began: `pair: other seed and other labels`."""
     return f"{why}: {start(one, other)}" + (OTHER_LABELS if one.corruption != other.corruption else "")
 
 
 def kind(relation: str) -> str:
-    """PAIR of `pair: other seed`; of TWIN, SEED, PAST and CONTROL they themselves."""
+    """The first part of a relation: PAIR of `pair: other seed`. TWIN, SEED, PAST and CONTROL are all of theirs."""
     return relation.partition(": ")[0]
 
 
 def began(relation: str) -> str:
-    """`other seed` of `pair: other seed`; nothing of TWIN, SEED, PAST and CONTROL."""
+    """The second part of a relation: `other seed` of `pair: other seed`; empty for those that have none."""
     return relation.partition(": ")[2]
 
 
 def couples(runs: Sequence[RunDirectory], all_pairs: bool) -> list[tuple[str, RunDirectory, RunDirectory]]:
-    """Each baseline with its AL2 twins, and what differs by the seed alone: how alike equals are that began with
-    other weights; or every two runs.
+    """The couples of runs to compare, each with its relation: every two of them, if `all_pairs`.
+
+    Else each baseline with its AL2 twins, and every two runs that differ by the seed alone. The latter say how
+    similar two networks of one recipe are that began with different weights.
     """
     if all_pairs:
         return [(relation(PAIR, a.recipe, b.recipe), a, b) for a, b in itertools.combinations(runs, 2)]
@@ -97,19 +99,23 @@ def couples(runs: Sequence[RunDirectory], all_pairs: bool) -> list[tuple[str, Ru
 
 
 def plan(runs: Sequence[RunDirectory], all_pairs: bool, epochs: Sequence[int] | None = None) -> list[Comparison]:
-    """Each run at every two of its epochs, and with a uniform-random control; its couples at equal epochs; and all
-    with all of one data set after their last common epoch.
+    """What is compared: couples at common epochs, every two epochs of a run, and each run with the control.
+
+    Besides, unless all pairs are couples anyway: every two runs of one data set, at their last common epoch
+    (GRID).
     """
-    found = []
+    comparisons = []
     for why, a, b in couples(runs, all_pairs):
         common = sorted(set(kept(a, epochs)) & set(kept(b, epochs)))
-        found += [Comparison(why, (a, epoch), (b, epoch)) for epoch in common]
+        comparisons += [Comparison(why, (a, epoch), (b, epoch)) for epoch in common]
     for a, b in [] if all_pairs else itertools.combinations(runs, 2):
         if a.recipe.dataset == b.recipe.dataset:
             last = [epoch for epoch in kept(a, epochs) if epoch in kept(b, epochs)][-1:]
-            found += [Comparison(relation(GRID, a.recipe, b.recipe), (a, epoch), (b, epoch)) for epoch in last]
+            comparisons += [
+                Comparison(relation(GRID, a.recipe, b.recipe), (a, epoch), (b, epoch)) for epoch in last
+            ]
     for run in runs:
-        own = kept(run, epochs)
-        found += [Comparison(PAST, (run, a), (run, b)) for a, b in itertools.combinations(own, 2)]
-        found.append(Comparison(CONTROL, (run, own[-1]), (None, own[-1])))
-    return found
+        epochs_kept = kept(run, epochs)
+        comparisons += [Comparison(PAST, (run, a), (run, b)) for a, b in itertools.combinations(epochs_kept, 2)]
+        comparisons.append(Comparison(CONTROL, (run, epochs_kept[-1]), (None, epochs_kept[-1])))
+    return comparisons
