@@ -1,4 +1,4 @@
-"""Decoded image sets, kept so that a set is decoded once. A cache and no source: without the originals, no set.
+"""Decoded image sets, kept so that a set is decoded once. Without its original files, a kept set is not used.
 
 One safetensors file a set and folder, memory-mapped when loaded, under `cache_directory()`/sets. It is used only
 if what it was decoded from (an `Origin`) is unchanged and its tensors still have the content they were written
@@ -27,9 +27,9 @@ from memstudy.data.images import ImageSet
 from memstudy.errors import MemstudyError
 
 FORMAT = 1
-"""To be raised when the same files are decoded to something else than before."""
+"""Raise this when the same files are decoded to something else than before."""
 
-PARTS = {
+TENSORS = {
     "train_images": torch.uint8,
     "train_labels": torch.int64,
     "test_images": torch.uint8,
@@ -37,6 +37,7 @@ PARTS = {
 }
 
 Entry = tuple[str, int, int]
+"""A file: path below the root, size in bytes, time of change (ns)."""
 
 
 @dataclass(frozen=True)
@@ -44,9 +45,9 @@ class Origin:
     """What a set is decoded from, as it is now.
 
     Attributes:
-        root: the folder the set was looked for in; with the set's name, what a cached file is the cache of.
+        root: the folder that the set was looked for in; this and the set's name say which cached file is its.
         place: the file or folder that holds it.
-        entries: path below `root`, size in bytes and time of change (ns) of every file in `place`, sorted.
+        entries: every file in `place`, sorted.
         packages: the packages that hold or decode it, each with its version.
 
     """
@@ -75,7 +76,7 @@ class Origin:
 
 
 def _entries(root: Path, place: Path) -> Iterator[Entry]:
-    """One entry for a file, all files below a folder; what is gone or cannot be looked at is left out."""
+    """The file at `place`, or all files below it; those that are gone or cannot be looked at are left out."""
     folders = (
         sorted(os.walk(place, followlinks=True)) if place.is_dir() else [(str(place.parent), [], [place.name])]
     )
@@ -83,8 +84,8 @@ def _entries(root: Path, place: Path) -> Iterator[Entry]:
         below = os.path.relpath(folder, root)
         for name in sorted(names):
             with contextlib.suppress(OSError):
-                found = os.stat(f"{folder}{os.sep}{name}")  # noqa: PTH116 (a folder may hold 100,000 files)
-                yield f"{below}{os.sep}{name}", found.st_size, found.st_mtime_ns
+                status = os.stat(f"{folder}{os.sep}{name}")  # noqa: PTH116 (a folder may hold 100,000 files)
+                yield f"{below}{os.sep}{name}", status.st_size, status.st_mtime_ns
 
 
 def cache_directory() -> Path:
@@ -98,11 +99,11 @@ def kept_at(name: str, origin: Origin) -> Path:
 
 
 def has(name: str, origin: Origin) -> bool:
-    """Whether a set is kept that was decoded from just this. Its images are not looked at."""
+    """Whether the set is kept as decoded from this origin. Its images are not looked at."""
     try:
         with safetensors.safe_open(kept_at(name, origin), framework="pt") as file:
             return bool(_facts(file)["fingerprint"] == origin.fingerprint)
-    except Exception:  # a damaged file is none
+    except Exception:  # a damaged file counts as none
         return False
 
 
@@ -116,7 +117,7 @@ def load(name: str, origin: Origin) -> ImageSet | None:
             facts = _facts(file)
             if facts["fingerprint"] != origin.fingerprint:
                 return None
-            tensors = {part: file.get_tensor(part) for part in PARTS}
+            tensors = {part: file.get_tensor(part) for part in TENSORS}
         images = ImageSet(
             name=name,
             class_names=tuple(facts["class_names"]),
@@ -125,7 +126,7 @@ def load(name: str, origin: Origin) -> ImageSet | None:
             note=facts["note"],
             **tensors,
         )
-        whole = images.content_hash() == facts["content"] and {p: t.dtype for p, t in tensors.items()} == PARTS
+        whole = images.content_hash() == facts["content"] and {p: t.dtype for p, t in tensors.items()} == TENSORS
         images.__dict__["statistics"] = tuple(map(tuple, facts["statistics"]))  # a cached_property, known already
     except Exception:  # whatever is wrong with the file, the originals are there
         return None
@@ -145,7 +146,7 @@ def save(images: ImageSet, origin: Origin) -> None:
             "statistics": images.statistics,
         }
     )
-    tensors = {part: getattr(images, part).contiguous() for part in PARTS}
+    tensors = {part: getattr(images, part).contiguous() for part in TENSORS}
     metadata = {"facts": f"{files.digest(facts.encode())} {facts}"}
     with contextlib.suppress(MemstudyError):
         files.write(kept_at(images.name, origin), safetensors.torch.save(tensors, metadata))

@@ -27,13 +27,13 @@ from memstudy.recipe import Corruption
 
 @dataclass(frozen=True)
 class Noise:
-    """What a rule made of a training set.
+    """The noisy labels that a rule made for a training set, and how likely they were.
 
     Attributes:
         labels: (N,) int64, noisy.
-        by_class: (K, K), P(noisy label | true class), for a rule that looks at nothing else.
-        by_sample: (N, K), P(noisy label | sample), for one that looks at the image, or knows each sample's.
-        images: the set with other images, where the rule replaces them; None where it does not.
+        by_class: (K, K), P(noisy label | true class), of a rule that looks at the true class alone.
+        by_sample: (N, K), P(noisy label | sample), of a rule that looks at the image, or at soft labels.
+        images: the set with other images, of a rule that replaces them; else None.
 
     """
 
@@ -45,7 +45,7 @@ class Noise:
 
 @dataclass(frozen=True)
 class Places:
-    """Where labels that are given are looked for, and for which samples of the whole set.
+    """Where labels from elsewhere are looked for, and for which samples of the whole set.
 
     Attributes:
         folder: the data directory.
@@ -67,7 +67,7 @@ class Rule:
     """A corruption rule.
 
     Attributes:
-        about: what it does, and whose it is.
+        about: what it does, and its source.
         draw: (true set, corruption, generator, given labels) → noise. Pure: nothing that it takes is changed.
         rate: what the rate is the rate of; empty for a rule that has none.
         given: (whole set, corruption, places) → labels that come from elsewhere, for a rule that takes such: one
@@ -84,7 +84,7 @@ class Rule:
 
     @property
     def is_known(self) -> bool:
-        """Whether it is known how the labels come about, so that what they tell of the images is."""
+        """Whether it is known how the labels are drawn: not so if they are taken from elsewhere as they are."""
         return self.draw is not take
 
 
@@ -106,7 +106,7 @@ def flip(labels: Labels, transition: Matrix, generator: np.random.Generator) -> 
         others = (label + 1 + np.arange(classes - 1)) % classes
         upto = np.cumsum(transition[label, others])
         if upto[-1] > 0:
-            upto[np.flatnonzero(transition[label, others])[-1] :] = np.inf  # however the sum was rounded
+            upto[np.flatnonzero(transition[label, others])[-1] :] = np.inf  # no rounding goes past the last
             noisy[mine] = others[np.searchsorted(upto, where[mine] * _total(transition[label, others]), "right")]
     return noisy
 
@@ -309,7 +309,7 @@ def soft(images: ImageSet, corruption: Corruption, generator: np.random.Generato
     rows = given.distribution
     upto = np.cumsum(rows, axis=1)
     where = generator.random(len(rows))[:, None] * upto[:, -1:]
-    last = rows.shape[1] - 1 - (rows[:, ::-1] > 0).argmax(axis=1)  # however the sum was rounded
+    last = rows.shape[1] - 1 - (rows[:, ::-1] > 0).argmax(axis=1)  # no rounding goes past it
     labels: Labels = np.minimum((upto <= where).sum(axis=1), last)
     return Noise(labels, by_sample=rows)
 
@@ -336,7 +336,7 @@ def _replaced(images: ImageSet, change: Callable[[torch.Tensor], torch.Tensor], 
 def shuffled_pixels(
     images: ImageSet, corruption: Corruption, generator: np.random.Generator, given: Given | None = None
 ) -> Noise:
-    """One random permutation of the positions for all images: nothing is lost but locality."""
+    """One random permutation of the pixels' positions for all images: they lose locality and nothing else."""
     order = torch.from_numpy(np.argsort(generator.random(images.size**2), kind="stable"))
     return _replaced(images, lambda pixels: pixels[:, :, order], np.eye(images.classes))
 
@@ -344,7 +344,7 @@ def shuffled_pixels(
 def random_pixels(
     images: ImageSet, corruption: Corruption, generator: np.random.Generator, given: Given | None = None
 ) -> Noise:
-    """Another permutation of the positions for each image; its channels stay together."""
+    """Another permutation of the pixels' positions for each image; the channels of a pixel stay together."""
 
     def change(pixels: torch.Tensor) -> torch.Tensor:
         return torch.cat([_permuted(chunk, generator) for chunk in pixels.split(1000)])
@@ -363,8 +363,7 @@ def gaussian(
 ) -> Noise:
     """Independent normal pixels of the training set's mean and variance by channel, rounded and cut to 0 … 255.
 
-    The images say nothing of the labels, so what a network can know without memorizing is how frequent each
-    class is.
+    The images say nothing of the labels: without memorizing, a network can know only how frequent each class is.
     """
     levels = [_levels(mean, std) for mean, std in zip(*images.statistics, strict=True)]
 

@@ -31,16 +31,16 @@ class CorruptedDataset:
     noisy_labels: (N,) int64, what the network is trained on.
     mask: (N,) bool, True where the noisy label differs from the true one.
     transition: (K, K) float64, realized frequencies P(noisy | true).
-    floor: the lowest training cross-entropy without memorization, in nats, on the labels drawn: no predictor that
-        knows of each sample what the rule looks at, and nothing else, goes lower on them.
-    expected_floor: the same expected over label draws. They differ by sampling (about .01 for 4,000 labels).
+    floor: the lowest training cross-entropy without memorization, in nats, on the labels drawn. It is reached by
+        knowing of each sample what the rule looks at, and nothing else.
+    expected_floor: the expectation of `floor` over label draws. They differ by about .01 for 4,000 labels.
     corruption: how the labels were made.
     expected: (K, K), the rule's own transition matrix; None for labels that were given, or depend on the image or
         on soft labels.
     source: the whole image set as it was loaded.
     positions: (N,) int64, where each sample is in the source's training part.
     distribution: (N, K) float64, the votes or soft labels that given labels come with; None without.
-    notes: what is to be said of how given labels were read, a sentence each.
+    notes: how given labels were read, a sentence each, where a user could be surprised by it.
     """
 
     images: ImageSet
@@ -161,7 +161,7 @@ def stratified(labels: Labels, size: int | None, seed: int) -> NDArray[np.int64]
 
 
 def _shares(counts: NDArray[np.int64], size: int) -> NDArray[np.int64]:
-    """`size` dealt out in proportion to counts, by the largest remainder, at least 1 to each that has any."""
+    """`size` shared out in proportion to counts (K,), by the largest remainder; at least 1 where one is not 0."""
     whole, remainder = np.divmod(counts * size, counts.sum())
     lifted = (whole == 0) & (counts > 0)
     whole[lifted], remainder[lifted] = 1, -1  # their one sample is more than their share already
@@ -199,4 +199,5 @@ def _floors(clean: Labels, noise: Noise, realized: Matrix) -> tuple[float, float
     if noise.by_class is None:
         return exact, exact
     expected = float(transitions.entropy(noise.by_class)[clean].mean())
-    return expected if noise.images is not None else exact, expected  # labels are kept there: no luck in them
+    # a rule that replaces images keeps the true labels: they are not drawn, so both floors are the same
+    return expected if noise.images is not None else exact, expected

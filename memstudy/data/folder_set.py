@@ -19,6 +19,7 @@ from memstudy.data.images import ImageSet
 from memstudy.errors import MemstudyError, reason
 
 Files = list[tuple[str, int]]
+"""Image files with their labels."""
 
 IMAGES = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
 """Endings of image files, torchvision's; others are ignored."""
@@ -51,18 +52,18 @@ def _parts(folder: Path) -> tuple[list[str], Files, Files]:
 
 
 def listing(folder: Path) -> tuple[list[str], dict[str, Files]]:
-    """The classes, and each part's files with their labels in the order of its samples, from `folder` on."""
+    """The classes, and by part the files, as paths below `folder`, with their labels, in the samples' order."""
     classes, train, test = _parts(folder)
     parts = {"train": train, "test": test}
     return classes, {
-        part: [(Path(file).relative_to(folder).as_posix(), label) for file, label in own]
-        for part, own in parts.items()
+        part: [(Path(file).relative_to(folder).as_posix(), label) for file, label in labeled]
+        for part, labeled in parts.items()
     }
 
 
 def files(folder: Path) -> dict[str, list[str]]:
-    """The image files of each part, `train` and `test`, in the order of its samples: paths from `folder` on."""
-    return {part: [file for file, _ in own] for part, own in listing(folder)[1].items()}
+    """The image files of each part, `train` and `test`, as paths below `folder`, in the samples' order."""
+    return {part: [file for file, _ in labeled] for part, labeled in listing(folder)[1].items()}
 
 
 def _labels(files: Files) -> NDArray[np.int64]:
@@ -96,7 +97,7 @@ def _is_left_behind(name: str) -> bool:
 
 
 def _images(folder: Path) -> list[str]:
-    """The image files of a class, at any depth, sorted by folder, then by name. A folder is entered once."""
+    """The image files of a class at any depth, sorted by folder, then by name; no folder is entered twice."""
 
     def refuse(error: OSError) -> None:
         raise error
@@ -116,7 +117,7 @@ def _images(folder: Path) -> list[str]:
 
 def _decoded(files: Sequence[str]) -> NDArray[np.uint8]:
     """All images, (N, H, W) if every one is gray, else (N, H, W, 3)."""
-    images = [_one(file) for file in files]
+    images = [_pixels(file) for file in files]
     size = images[0].shape[:2]
     for file, image in zip(files, images, strict=True):
         if image.shape[:2] != size:
@@ -135,7 +136,7 @@ def _size(shape: tuple[int, ...]) -> str:
     return f"{shape[1]}×{shape[0]}"
 
 
-def _one(file: str) -> NDArray[np.uint8]:
+def _pixels(file: str) -> NDArray[np.uint8]:
     """An image file's pixels, (H, W) if it is gray, else (H, W, 3)."""
     from PIL import Image
 

@@ -22,6 +22,7 @@ KEYS = ("train_images", "train_labels", "test_images", "test_labels")
 LAYOUT = "(N, H, W) or (N, H, W, C), square and uint8"
 
 Header = tuple[tuple[int, ...], np.dtype[Any]]
+"""An array's shape and type."""
 
 
 def is_one(path: Path) -> bool:
@@ -60,28 +61,28 @@ def _word(name: str | bytes) -> str:
 
 
 def _headers(path: Path) -> dict[str, Header]:
-    """Shape and type of each array that is wanted, checked; their content is not read."""
+    """Shape and type of the four arrays and, if it is there, of class_names, checked; no values are read."""
     try:
         with zipfile.ZipFile(path) as archive:
-            there = {*archive.namelist()}
-            found = {key: _header(archive, key) for key in (*KEYS, "class_names") if f"{key}.npy" in there}
+            entries = {*archive.namelist()}
+            headers = {key: _header(archive, key) for key in (*KEYS, "class_names") if f"{key}.npy" in entries}
     except Exception as error:  # zipfile, zlib and numpy each raise their own
         raise _unreadable(path, error) from error
-    if missing := [key for key in KEYS if key not in found]:
+    if missing := [key for key in KEYS if key not in headers]:
         raise MemstudyError(
             f"{path} has no {' and no '.join(missing)}; an image set has the arrays {', '.join(KEYS)} and may "
             "have class_names."
         )
-    for key, (shape, kind) in found.items():
+    for key, (shape, kind) in headers.items():
         _check_header(path, key, shape, kind)
     for part in PARTS:
-        _check_lengths(path, part, *(_length(found[f"{part}_{kind}"]) for kind in ("images", "labels")))
-    first, second = (found[f"{part}_images"][0][1:] for part in PARTS)
-    if first != second:
+        _check_lengths(path, part, *(_length(headers[f"{part}_{kind}"]) for kind in ("images", "labels")))
+    train, test = (headers[f"{part}_images"][0][1:] for part in PARTS)
+    if train != test:
         raise MemstudyError(
-            f"the training images in {path} are {first}, but the test images {second}; all must be of one shape."
+            f"the training images in {path} are {train}, but the test images {test}; all must be of one shape."
         )
-    return found
+    return headers
 
 
 def _length(header: Header) -> int:

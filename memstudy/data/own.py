@@ -26,15 +26,16 @@ def data_directory(chosen: Path | None = None) -> Path:
 
 
 def names(folder: Path) -> list[str]:
-    """What could be an own set in the data directory, sorted; nothing if there is no such directory."""
+    """The names of the own sets in the data directory, sorted; none if there is no such directory."""
     try:
-        found = {path.stem if path.suffix == ".npz" else path.name for path in folder.iterdir() if _is_set(path)}
+        stems = {path.stem if path.suffix == ".npz" else path.name for path in folder.iterdir() if _is_set(path)}
     except OSError:
         return []
-    return sorted(found)
+    return sorted(stems)
 
 
 def _is_set(path: Path) -> bool:
+    """Whether a path looks like a set; what it holds is not looked at."""
     try:
         there = path.is_file() if path.suffix == ".npz" else (path / "train").is_dir()
     except OSError:  # one that may not be looked into
@@ -43,7 +44,7 @@ def _is_set(path: Path) -> bool:
 
 
 def find(name: str, folder: Path) -> Path | None:
-    """Where the own set of a name is, None if there is none. Raises a MemstudyError if there are two."""
+    """The file or folder of the own set of a name; None without. Raises a MemstudyError if there are two."""
     if name not in names(folder):
         return None
     both = [path for path in (folder / f"{name}.npz", folder / name) if _is_set(path)]

@@ -30,11 +30,11 @@ from memstudy.errors import quoted, reason
 LIMIT = 2**26
 """Bytes: no larger pickle or tensor is read. CIFAR-10's human labels have 2.4 million."""
 MADE = 4 * LIMIT
-"""Bytes: no more is made of one file's arrays and tensors."""
+"""Bytes: the arrays and tensors of one file are no larger together."""
 INSTRUCTIONS = 4_000_000
-"""No pickle is followed further, nor are more values made of one: a list of 1.3 million labels has 1.3 million."""
+"""The most instructions followed, and values made, of one pickle. A list of 1.3 million labels has 1.3 million."""
 DEPTH = 30
-"""No lists within lists are followed deeper; no array has more dimensions."""
+"""The deepest lists within lists, and the most dimensions of an array."""
 
 
 def read(content: bytes) -> Any:
@@ -42,7 +42,7 @@ def read(content: bytes) -> Any:
 
     Arrays and tensors come as arrays of numbers or truths, each with memory of its own; their shape and type (in
     this machine's byte order) are the file's. Single numbers of numpy's come as Python's. The keys of dictionaries
-    are text or whole numbers. Raises a ValueError, a clause, for whatever else the file is or asks for.
+    are text or whole numbers. Raises a ValueError for whatever else the file is or asks for; its text is a clause.
     """
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
@@ -209,7 +209,7 @@ def _set(table: Any, items: list[Any]) -> None:
 
 
 def _reduced(function: Any, arguments: Any) -> Any:
-    """An empty ordered dictionary is one (every tensor has one, of hooks); any other call is left a call."""
+    """A call not made. Only that of an empty ordered dictionary is a value: every tensor has one, of its hooks."""
     ordered = isinstance(function, _Name) and function.name == ORDERED and arguments == ()
     return {} if ordered else _Call(function, arguments)
 
@@ -224,10 +224,10 @@ def _build(call: Any, state: Any) -> None:
 
 
 class _Values:
-    """Makes values of what a pickle describes, no more and no larger ones than the limits.
+    """Makes values of what a pickle describes, up to the limits above.
 
-    Few instructions can describe what is endless (a list in itself) or immense (60 times a pair of what was there,
-    a tensor whose strides are all 0), so what is *made* is counted.
+    A few instructions can describe something endless (a list in itself) or immense (a pair of the last pair, 60
+    times over; a tensor whose strides are all 0). So what is *made* is counted, not only what is read.
     """
 
     def __init__(self, archive: zipfile.ZipFile, folder: str) -> None:
@@ -262,28 +262,28 @@ class _Values:
         raise ValueError("an array or tensor of another form than numpy's and torch's")
 
     def _array(self, state: Any) -> NDArray[Any]:
-        """An empty array is asked for, to which numpy then gives version, shape, type, order and numbers."""
+        """The array of a state that numpy gives to an empty one: version, shape, type, order and numbers."""
         match state:
             case (1, tuple(shape), dtype, 0 | 1 as columns_first, content):
                 return self._numbers(shape, dtype, "F" if columns_first else "C", content)
         raise ValueError("an array of another form than numpy's")
 
     def _numbers(self, shape: tuple[Any, ...], dtype: Any, order: Literal["C", "F"], content: Any) -> NDArray[Any]:
-        """An array of numbers that the pickle holds, as text."""
+        """An array whose numbers the pickle holds as text, one character a byte."""
         kind = _kind(dtype)
         match content:
             case _Call(_Name("_codecs encode"), (str(text), "latin1"), None) if len(text) == self._size(
                 kind, shape
             ):
-                found = text.encode("latin1")
+                numbers = text.encode("latin1")
             case _Call(_Name("__builtin__ bytes"), (), None) if self._size(kind, shape) == 0:
-                found = b""
+                numbers = b""
             case _:
                 raise ValueError("an array of more or fewer numbers than are in the file")
-        return _native(np.frombuffer(found, kind)).reshape(shape, order=order)
+        return _native(np.frombuffer(numbers, kind)).reshape(shape, order=order)
 
     def _tensor(self, storage: Any, offset: Any, shape: Any, strides: Any) -> NDArray[Any]:
-        """Torch lays a shape over numbers: from an offset, with a stride a dimension, all counted in numbers."""
+        """A tensor: a shape laid over stored numbers. Its offset and strides count numbers, not bytes."""
         numbers = self._storage(storage)
         size = self._size(numbers.dtype, shape)
         if not _whole(strides) or len(strides) != len(shape) or not _whole((offset,)):
@@ -316,7 +316,7 @@ class _Values:
         return _entry(self._archive, entry)
 
     def _size(self, kind: np.dtype[Any], shape: Any) -> int:
-        """How many bytes an array of a shape has; they are spent."""
+        """How many bytes an array of a shape has; they are taken off what may still be made."""
         if not _whole(shape) or len(shape) > DEPTH:
             raise ValueError("an array or tensor without a shape")
         size = math.prod(shape) * kind.itemsize

@@ -24,9 +24,9 @@ class Source:
 
     Attributes:
         about: one line, for a list of sets.
-        load: of the data directory, and whether to download what is not there; it may ignore both.
-        origin: of the data directory: what the set would be decoded from, None if that is not there. A source
-            without it is never cached.
+        load: (data directory, whether to download what is not there) → the set; it may ignore both.
+        origin: (data directory) → what the set would be decoded from, None if that is not there. The sets of a
+            source without it are never cached.
         get: how to get the set, a clause.
 
     """
@@ -42,8 +42,19 @@ class Source:
 
 
 @dataclass(frozen=True)
-class Found:
-    """A set in a list of sets: where it is, its size on disk (bytes) and whether it is cached, or where from."""
+class SetInfo:
+    """A set as a list of sets shows it.
+
+    Attributes:
+        name: what it is called in commands.
+        about: one line.
+        installed: whether it can be loaded without a download.
+        where: the file or folder that holds it; empty if it is not here, or made in memory.
+        size: its files together, in bytes; None if there are none.
+        cached: whether it is kept decoded.
+        get: how to get it, a clause; empty if it is here.
+
+    """
 
     name: str
     about: str
@@ -73,13 +84,13 @@ def load(name: str, folder: Path | None = None, download: bool = False) -> Image
     if origin and (kept := cache.load(name, origin)):
         return kept
     images = source.load(directory, download)
-    if origin := origin or source.decoded_from(directory):  # as before decoding, or just downloaded
+    if origin := origin or source.decoded_from(directory):  # it was there before, or was just downloaded
         cache.save(images, origin)
     return images
 
 
 def _source(name: str, directory: Path) -> Source:
-    """A built-in source wins over the user's own of the same name."""
+    """The built-in source of a name if there is one, else the user's own set."""
     if name in SOURCES.names():
         source: Source = SOURCES.get(name)
         return source
@@ -115,10 +126,13 @@ def at(path: Path) -> tuple[str, Path]:
 
 
 def listing(name: str, folder: Path | None = None) -> tuple[list[str], dict[str, list[tuple[str, int]]]]:
-    """The classes of a set in folders and, by part, its files with their labels; a MemstudyError for others."""
-    _source(name, data_directory(folder))
-    place = None if name in SOURCES.names() else own.find(name, data_directory(folder))
-    if place is None or not place.is_dir():
+    """The classes of a set in folders and, by part, its files with their labels.
+
+    Raises a MemstudyError for a set that is not in folders.
+    """
+    _source(name, data_directory(folder))  # an unknown name raises
+    place = _folder_of(name, folder)
+    if place is None:
         raise MemstudyError(
             f"{quoted(name)} has no image files: its samples are in the order of its arrays; leave --files out."
         )
@@ -127,36 +141,46 @@ def listing(name: str, folder: Path | None = None) -> tuple[list[str], dict[str,
 
 def files(name: str, folder: Path | None = None) -> dict[str, list[str]] | None:
     """The image files of a set in folders by its parts, in the order of its samples; None for any other set."""
+    place = _folder_of(name, folder)
+    return None if place is None else folder_set.files(place)
+
+
+def _folder_of(name: str, folder: Path | None) -> Path | None:
+    """The folder of the user's own set in folders; None for any other set."""
     place = None if name in SOURCES.names() else own.find(name, data_directory(folder))
-    return folder_set.files(place) if place is not None and place.is_dir() else None
+    return place if place is not None and place.is_dir() else None
 
 
-def survey(folder: Path | None = None) -> list[Found]:
-    """All sets that can be named here, built-in and the user's own. Nothing is decoded, nothing broken raises."""
+def survey(folder: Path | None = None) -> list[SetInfo]:
+    """All sets that can be named here, built-in and the user's own. Nothing is decoded; broken sets are told."""
     directory = data_directory(folder)
-    builtin = [_found(name, directory) for name in SOURCES.names()]
-    return builtin + [_found_own(name, directory) for name in own.names(directory) if name not in SOURCES.names()]
+    builtin = [_builtin_info(name, directory) for name in SOURCES.names()]
+    return builtin + [_own_info(name, directory) for name in own.names(directory) if name not in SOURCES.names()]
 
 
-def _found(name: str, directory: Path) -> Found:
+def _builtin_info(name: str, directory: Path) -> SetInfo:
     try:
         source: Source = SOURCES.get(name)
         origin = source.decoded_from(directory)
-    except MemstudyError as error:  # another package's
-        return Found(name, f"not loadable: {error}", installed=False)
+    except MemstudyError as error:  # of another package, which does not load
+        return SetInfo(name, f"not loadable: {error}", installed=False)
     if origin is None:
-        return Found(name, source.about, installed=source.origin is None, get=source.get)
-    return _there(name, source.about, origin)
+        return SetInfo(name, source.about, installed=source.origin is None, get=source.get)
+    return _installed_info(name, source.about, origin)
 
 
-def _found_own(name: str, directory: Path) -> Found:
+def _own_info(name: str, directory: Path) -> SetInfo:
     try:
         place = own.find(name, directory)
         about = own.describe(place) if place else "gone"
     except MemstudyError as error:
-        return Found(name, f"not readable: {error}", installed=False, where=str(directory))
-    return _there(name, about, own.origin(place, directory)) if place else Found(name, about, installed=False)
+        return SetInfo(name, f"not readable: {error}", installed=False, where=str(directory))
+    return (
+        _installed_info(name, about, own.origin(place, directory))
+        if place
+        else SetInfo(name, about, installed=False)
+    )
 
 
-def _there(name: str, about: str, origin: Origin) -> Found:
-    return Found(name, about, True, str(origin.place), origin.size, cache.has(name, origin))
+def _installed_info(name: str, about: str, origin: Origin) -> SetInfo:
+    return SetInfo(name, about, True, str(origin.place), origin.size, cache.has(name, origin))

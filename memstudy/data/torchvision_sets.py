@@ -34,14 +34,14 @@ class Known:
     """What is known of a set.
 
     Attributes:
-        kind: torchvision's class for it, also what it is called.
+        kind: the name of torchvision's class for it, and of the set in sentences.
         place: where torchvision keeps it, below the data directory.
-        needed: the files in there without which it is not there (all, or one that tells it).
-        megabytes: how much is downloaded.
+        needed: the files in `place` that must exist for the set to be there; "" is the folder itself.
+        megabytes: the size of the download.
         shape: (C, H, W) of an image.
         train, test: numbers of images.
         mean, std: AL2's, the same for every channel.
-        copy: the .npz that is read if `place` is missing, where there is one.
+        copy: a .npz in the data directory that is read if `place` is missing; empty if there is none such.
 
     """
 
@@ -90,7 +90,7 @@ DIGESTS = {
     "mnist": "35914650c8beaeed4429263376775b71ac05b224ab7d958a603bb5feac95afaf",
     "fashion": "c2df23e9d135ade7af62bf6273886728f606f79e67e066d2485f52ee9d597534",
 }
-"""`content_hash` of the sets whose files torchvision does not check: these look alike, only content tells them."""
+"""`content_hash` of the sets whose files torchvision does not check, and whose shapes are the same."""
 
 CIFAR10_LABELS = "5083e6dd0895f94970ae8513f046bf3004b333931aad82b619d23ab76f2e1845"
 """SHA-256 over CIFAR-10's training and test labels, as little-endian int64."""
@@ -158,14 +158,14 @@ def _channels_first(images: Any) -> torch.Tensor:
 def _check(images: ImageSet, known: Known, place: Path) -> None:
     """Numbers, shapes and labels are the known set's."""
     parts = images.train_images, images.train_labels, images.test_images, images.test_labels
-    found = [tuple(part.shape) for part in parts]
-    good = found == [(known.train, *known.shape), (known.train,), (known.test, *known.shape), (known.test,)]
+    shapes = [tuple(part.shape) for part in parts]
+    good = shapes == [(known.train, *known.shape), (known.train,), (known.test, *known.shape), (known.test,)]
     highest = len(known.class_names) - 1
     if not good or any(labels.min() < 0 or labels.max() > highest for labels in parts[1::2]):
         raise MemstudyError(
             f"{place} does not hold {known.kind}: expected {known.train:,} and {known.test:,} images of "
-            f"{known.shape[1]}×{known.shape[2]} and labels from 0 to {highest}, found images {found[0]} and "
-            f"{found[2]}, and {found[1][0]:,} and {found[3][0]:,} labels; remove it and get the set again."
+            f"{known.shape[1]}×{known.shape[2]} and labels from 0 to {highest}, found images {shapes[0]} and "
+            f"{shapes[2]}, and {shapes[1][0]:,} and {shapes[3][0]:,} labels; remove it and get the set again."
         )
 
 
@@ -206,9 +206,9 @@ def _not_downloaded(known: Known, folder: Path, error: Exception) -> MemstudyErr
 
     reader = getattr(datasets, known.kind)
     tried = listed(reader.mirrors if hasattr(reader, "mirrors") else [reader.url])
-    found = re.search(r"urlopen error (?:\[Errno -?\d+\] )?([^>]+)>", str(error))
-    why = _why(error) if found is None else f"there is no connection to {tried} ({reason(found[1])})"
-    again = "try again" if found is None else "try again where there is a network"
+    offline = re.search(r"urlopen error (?:\[Errno -?\d+\] )?([^>]+)>", str(error))
+    why = _why(error) if offline is None else f"there is no connection to {tried} ({reason(offline[1])})"
+    again = "try again" if offline is None else "try again where there is a network"
     return MemstudyError(
         f"{known.kind} could not be downloaded into {folder}: {why}. Ways to get it: {again} (about "
         f"{known.megabytes} MB); {known.offline_ways}."
