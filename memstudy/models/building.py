@@ -62,22 +62,22 @@ def code(name: str) -> Code | None:
 
 
 def _builder(name: str) -> Builder:
-    """What builds a network when called with channels, size, classes, and options by name."""
+    """The function that builds a network, called with channels, size, classes, and options by name."""
     if name.startswith(PREFIX):
         return torchvision_builder(name)
-    found: Builder = own_builder(name) if ":" in name else NETWORKS.get(name)
-    return found
+    builder: Builder = own_builder(name) if ":" in name else NETWORKS.get(name)
+    return builder
 
 
 def _check_options(name: str, builder: Builder, options: Mapping[str, Any]) -> None:
-    """Every option has a place in the network, and changes something there."""
+    """A MemstudyError for an option that the network does not take, or that has this value by default."""
     parameters = list(signature(builder).parameters.values())[3:]  # after channels, size, classes
     defaults = {p.name: p.default for p in parameters if p.kind in (p.KEYWORD_ONLY, p.POSITIONAL_OR_KEYWORD)}
-    anything = any(p.kind is Parameter.VAR_KEYWORD for p in parameters)
+    takes_any = any(p.kind is Parameter.VAR_KEYWORD for p in parameters)
     for option, value in options.items():
-        if option not in defaults and not anything:
-            known = f"its options are {', '.join(sorted(defaults))}" if defaults else "it has no options"
-            raise MemstudyError(f"network {quoted(name)} has no place for {quoted(option)}: {known}.")
+        if option not in defaults and not takes_any:
+            allowed = f"its options are {', '.join(sorted(defaults))}" if defaults else "it has no options"
+            raise MemstudyError(f"network {quoted(name)} has no place for {quoted(option)}: {allowed}.")
         if option in defaults and value == defaults[option]:
             raise MemstudyError(
                 f"network {quoted(name)} has {option} = {value} anyway; leave out the option, or the "

@@ -39,14 +39,14 @@ class Dropout(nn.Module):
 
 
 def replace_dropout(network: nn.Module) -> None:
-    """Put our layer in the place of each of PyTorch's, in place, and of torchvision's stochastic depth.
+    """Replace every dropout layer of PyTorch's, and torchvision's stochastic depth, by ours, in place.
 
     A MemstudyError for a kind of dropout that is not among ours (of channels, or alpha dropout).
     """
     for path, layer in list(network.named_modules(remove_duplicate=False)):
-        if (ours := _ours(layer)) is not None:
+        if (replacement := _ours(layer)) is not None:
             parent, _, name = path.rpartition(".")
-            setattr(network.get_submodule(parent), name, ours)
+            setattr(network.get_submodule(parent), name, replacement)
 
 
 def _ours(layer: nn.Module) -> Dropout | None:

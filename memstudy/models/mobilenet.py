@@ -25,7 +25,7 @@ BLOCKS = ((64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), *[(512, 1)]
 
 
 def separable(inputs: int, outputs: int, stride: int, batch_norm: bool) -> list[nn.Module]:
-    """One block of the file's head."""
+    """One block, as described at the top of this file."""
     bias = not batch_norm
     depthwise = convolution(inputs, inputs, 3, stride=stride, groups=inputs, bias=bias)
     pointwise = convolution(inputs, outputs, 1, bias=bias)

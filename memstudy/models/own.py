@@ -28,7 +28,7 @@ from memstudy.models.dropout import replace_dropout
 from memstudy.models.network import Network
 
 GIVEN = ("channels", "size", "classes")
-"""What the function is always called with, in this order: of the images, and how many classes."""
+"""The arguments that the function is always called with, in this order; `size` is the images' side."""
 
 
 def own_code(name: str) -> foreign.Code | None:
@@ -37,7 +37,7 @@ def own_code(name: str) -> foreign.Code | None:
 
 
 def own_builder(name: str) -> Callable[..., Network]:
-    """What builds the network `package.module:function`; it has the function's signature."""
+    """A function that builds and tries the network `package.module:function`; its signature is the same."""
     function = _function(name)
 
     @wraps(function)
@@ -62,11 +62,11 @@ def _function(name: str) -> Callable[..., Any]:
     if not re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*", name):
         raise MemstudyError(f"a network of your own is named package.module:function, not {quoted(name)}.")
     with foreign.loading(f"network {quoted(name)}", module):
-        found = import_module(module)
-    if attribute not in vars(found):
-        known = [key for key, value in vars(found).items() if callable(value) and not key.startswith("_")]
+        loaded = import_module(module)
+    if attribute not in vars(loaded):
+        known = [key for key, value in vars(loaded).items() if callable(value) and not key.startswith("_")]
         raise unknown(f"function in {module}", attribute, known)
-    function: Callable[..., Any] = getattr(found, attribute)
+    function: Callable[..., Any] = getattr(loaded, attribute)
     try:
         parameters = signature(function).parameters.values()
     except (TypeError, ValueError) as error:
@@ -86,6 +86,7 @@ def _check_call(name: str, function: Callable[..., Any], options: Mapping[str, A
 
 
 def _other_call(name: str, function: Callable[..., Any], why: str) -> MemstudyError:
+    """The answer to a function that cannot be called as networks are: the expected call beside its own."""
     given, called = ", ".join(GIVEN), name.rpartition(":")[2]
     return MemstudyError(
         f"network {quoted(name)} must be a function ({given}, **options), where options are what regularizers "
@@ -94,15 +95,15 @@ def _other_call(name: str, function: Callable[..., Any], why: str) -> MemstudyEr
     )
 
 
-def _network(name: str, made: object) -> Network:
-    """What the function returned, as a network."""
-    if isinstance(made, Network):
-        return made
-    if isinstance(made, tuple) and len(made) == 2 and all(isinstance(part, nn.Module) for part in made):
-        return Network(*made)
+def _network(name: str, built: object) -> Network:
+    """What the user's function returned, as a network; a MemstudyError if it is none."""
+    if isinstance(built, Network):
+        return built
+    if isinstance(built, tuple) and len(built) == 2 and all(isinstance(part, nn.Module) for part in built):
+        return Network(*built)
     raise MemstudyError(
         f"network {quoted(name)} must be a memstudy.models.Network or a pair (trunk, head) of modules, not "
-        f"{type(made).__name__}."
+        f"{type(built).__name__}."
     )
 
 

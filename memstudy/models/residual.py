@@ -92,9 +92,9 @@ def stages(
     batch_norm: bool,
 ) -> list[nn.Module]:
     """Stages of blocks, `widths` wide; every one but the first starts with a stride of 2."""
-    made = []
+    layers = []
     for stage, (outputs, count) in enumerate(zip(widths, blocks, strict=True)):
         for index in range(count):
-            made.append(block(inputs, outputs, 2 if stage and not index else 1, batch_norm))
+            layers.append(block(inputs, outputs, 2 if stage and not index else 1, batch_norm))
             inputs = outputs
-    return made
+    return layers

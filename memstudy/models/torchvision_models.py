@@ -32,12 +32,12 @@ from memstudy.models.network import Network
 from memstudy.models.own import try_out
 
 PREFIX = "torchvision:"
-LARGEST = 512  # the least size of images is looked for up to here
-USUAL = 224  # that of the ImageNet models that take one size alone
+LARGEST = 512  # pixels: the smallest size that a network can take is searched up to here
+USUAL = 224  # pixels: the size of those ImageNet models that take one size alone
 
 
 def torchvision_builder(name: str) -> Callable[[int, int, int], Network]:
-    """What builds the network `torchvision:NAME`; a MemstudyError if torchvision has no such classifier."""
+    """The function that builds `torchvision:NAME`; a MemstudyError if torchvision has no such classifier."""
     import torchvision
 
     known = torchvision.models.list_models(module=torchvision.models)
@@ -94,7 +94,10 @@ def _check_size(name: str, network: Network, channels: int, size: int, classes: 
 
 
 class _Tracer(fx.Tracer):
-    """Our dropout is a layer of its own, as PyTorch's are: it is another thing in training and in evaluation."""
+    """Keeps our dropout as one node of the graph, as PyTorch's layers are.
+
+    If it were traced through, the graph would hold what it does in evaluation, and training would drop nothing.
+    """
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         return isinstance(m, Dropout) or super().is_leaf_module(m, module_qualified_name)
@@ -146,7 +149,7 @@ def _pools(model: nn.Module, node: fx.Node) -> bool:
 
 
 def _graph(given: fx.Node, nodes: Sequence[fx.Node], repeat: bool = False) -> fx.Graph:
-    """A graph of its own from one value, `given`, through `nodes` to the last of them."""
+    """A new graph that takes the value of one node, `given`, and returns that of the last of `nodes`."""
     graph = fx.Graph()
     value = graph.placeholder("images" if given.op == "placeholder" else "features")
     copies: dict[fx.Node, Any] = {given: graph.call_method("expand", (value, -1, 3, -1, -1)) if repeat else value}

@@ -40,7 +40,7 @@ class PreActivated(nn.Module):
 
 
 def block(inputs: int, outputs: int, stride: int, batch_norm: bool, *, dropout: float) -> PreActivated:
-    """One block of the file's head."""
+    """One block, as described at the top of this file."""
     bias = not batch_norm
     body = nn.Sequential(
         convolution(inputs, outputs, 3, stride=stride, bias=bias),

@@ -15,7 +15,7 @@ from memstudy import foreign, recipe
 from memstudy.errors import MemstudyError, quoted, unknown
 from memstudy.recipe import OptionValue
 from memstudy.registry import Registry
-from memstudy.regularizers.later import is_later, recorded
+from memstudy.regularizers.later import is_later, is_recorded
 
 if TYPE_CHECKING:
     from memstudy.regularizers.base import Regularizer, Step
@@ -84,12 +84,12 @@ def names(text: str) -> list[str]:
         raise MemstudyError(
             f"reg must be names of regularizers joined by +, such as 'bn+al2', not {quoted(text)}."
         )
-    found = [canonical(name) for name in text.split("+")]
-    return [] if found == [BARE] else found
+    methods = [canonical(name) for name in text.split("+")]
+    return [] if methods == [BARE] else methods
 
 
 def checked(text: str) -> list[str]:
-    """`names`; a MemstudyError for one that is unknown or given twice, and for others beside `bare`."""
+    """As `names`; a MemstudyError for a name that is unknown or given twice, or that stands beside `bare`."""
     wanted = names(text)
     if BARE in wanted:
         raise MemstudyError(
@@ -117,31 +117,31 @@ def parse(
     """
     wanted = checked(text)
     chosen = {name: dict((defaults or {}).get(name, {})) for name in wanted}
-    for written, own in (options or {}).items():
+    for written, values in (options or {}).items():
         if (name := canonical(written)) not in chosen:
             raise MemstudyError(
                 f"an option is set for {quoted(written)}, which {quoted(text)} does not use; "
                 f"add it ({'+'.join([*wanted, name])}) or leave the option out."
             )
-        chosen[name] |= own
+        chosen[name] |= values
     return complete(recipe.Regularizer(name, tuple(given.items())) for name, given in chosen.items())
 
 
 def complete(specifications: Iterable[recipe.Regularizer]) -> tuple[recipe.Regularizer, ...]:
     """Fill in the defaults by building each regularizer once, which also checks names and values.
 
-    An option that came `later` is left out at its default.
+    An option that was added later (see `later`) is left out at its default.
     """
     return tuple(
         recipe.Regularizer(
-            name, tuple((f.name, getattr(built, f.name)) for f in fields(built) if recorded(f, built))
+            name, tuple((f.name, getattr(built, f.name)) for f in fields(built) if is_recorded(f, built))
         )
         for name, built in build(specifications).items()
     )
 
 
 def options(specification: recipe.Regularizer) -> dict[str, OptionValue]:
-    """A regularizer's options in a recipe, and those that came later and are left out at their defaults."""
+    """All options of a regularizer in a recipe, also those that it leaves out at their defaults (see `later`)."""
     known = fields(REGULARIZERS.get(specification.name)) if specification.name in REGULARIZERS.names() else ()
     later: dict[str, Any] = {option.name: option.default for option in known if is_later(option)}
     return later | dict(specification.options)
@@ -174,17 +174,17 @@ def _method(name: str) -> type[Regularizer]:
     """A regularizer's class; a MemstudyError if what another package registers is none."""
     from memstudy.regularizers.base import Regularizer
 
-    found = REGULARIZERS.get(name)
-    if not (isinstance(found, type) and issubclass(found, Regularizer)):
+    method = REGULARIZERS.get(name)
+    if not (isinstance(method, type) and issubclass(method, Regularizer)):
         raise MemstudyError(
             f"regularizer {quoted(name)} must be a dataclass derived from memstudy.regularizers.Regularizer, not "
-            f"{getattr(found, '__name__', type(found).__name__)}."
+            f"{getattr(method, '__name__', type(method).__name__)}."
         )
-    return found
+    return method
 
 
 def label(specifications: Iterable[recipe.Regularizer]) -> str:
     """The usual way to write a combination: `bn+al2`, or `bare`. Unknown names come last."""
     order = REGULARIZERS.names()
-    names = sorted(s.name for s in specifications)
-    return "+".join([*(n for n in order if n in names), *(n for n in names if n not in order)]) or BARE
+    used = sorted(s.name for s in specifications)
+    return "+".join([*(n for n in order if n in used), *(n for n in used if n not in order)]) or BARE

@@ -108,10 +108,16 @@ def checked_options(
     words: Mapping[str, Sequence[str]] | None = None,
     zero: Sequence[str] = (),
 ) -> None:
-    """Check every option by the kind of its default, and bring it into one form: 5 and 5.0 are the same recipe.
+    """Check every option of a regularizer, and make 5 and 5.0 the same: they are the same recipe.
 
-    For `__post_init__`. Numbers become floats and must be finite and positive, those named in `zero` may be 0; a
-    whole number is one from 1 on, a truth stays one, a text is among its `words`. Raises a MemstudyError if not.
+    For `__post_init__`. By the kind of its default, an option must be
+
+    float  a finite, positive number; one named in `zero` may be 0; it becomes a float
+    int    a whole number of at least 1
+    bool   true or false
+    str    one of its `words`
+
+    Raises a MemstudyError if it is not.
     """
     for option in fields(regularizer):
         name, value = f"{method}.{option.name}", getattr(regularizer, option.name)
@@ -130,8 +136,9 @@ def checked_options(
 
 
 def _number(name: str, value: object, zero: bool) -> float:
+    """The value as a float; a MemstudyError unless it is finite and positive, or 0 where `zero` allows that."""
     kind = "non-negative" if zero else "positive"
-    found = number(name, value, f"finite, {kind}")
-    if found < 0 or (found == 0 and not zero):
-        raise MemstudyError(f"{name} must be a finite, {kind} number, not {found:g}.")
-    return found
+    checked = number(name, value, f"finite, {kind}")
+    if checked < 0 or (checked == 0 and not zero):
+        raise MemstudyError(f"{name} must be a finite, {kind} number, not {checked:g}.")
+    return checked

@@ -1,6 +1,6 @@
-"""Options that a method has gained after recipes without them were carried out.
+"""Options that were added to a regularizer after there were runs without them.
 
-At its default such an option is left out of a recipe, so that the identity of those recipes stays what it was.
+Such an option is left out of a recipe while it has its default, so that earlier recipes keep their identities.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ LATER = "later"
 
 
 def later(default: Any) -> Any:
-    """The dataclass field of such an option."""
+    """The dataclass field of an option that was added later."""
     return field(default=default, metadata={LATER: True})
 
 
 def is_later(option: Field[Any]) -> bool:
-    """Whether an option came later."""
+    """Whether an option was added later."""
     return bool(option.metadata.get(LATER))
 
 
-def recorded(option: Field[Any], method: object) -> bool:
-    """Whether a recipe records this option of a method."""
-    return not is_later(option) or getattr(method, option.name) != option.default
+def is_recorded(option: Field[Any], regularizer: object) -> bool:
+    """Whether a recipe of this regularizer has the option: always, or only if it was added later and is set."""
+    return not is_later(option) or getattr(regularizer, option.name) != option.default

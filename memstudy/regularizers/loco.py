@@ -39,10 +39,10 @@ def ratios(kernel: Sequence[int], eta: float, gamma: float, mean_one: bool = Fal
     """The ratios r of a kernel (H, W), float64: as published for 3×3, by distance from the center otherwise."""
     axes = [torch.arange(size, dtype=torch.float64) - (size - 1) / 2 for size in kernel]
     distance = torch.linalg.vector_norm(torch.stack(torch.meshgrid(*axes, indexing="ij")), dim=0)
-    found = 1 + (eta - 1) * distance
+    r = 1 + (eta - 1) * distance
     if tuple(kernel) == (3, 3):
-        found[::2, ::2] = gamma
-    return found / found.mean() if mean_one else found
+        r[::2, ::2] = gamma
+    return r / r.mean() if mean_one else r
 
 
 class _WeightedSquares(torch.autograd.Function):
@@ -109,5 +109,5 @@ class LocoReg(Regularizer):
 def _on_device(
     kernel: tuple[int, ...], eta: float, gamma: float, mean_one: bool, dtype: torch.dtype, device: torch.device
 ) -> Tensor:
-    """`ratios` where and as they are needed, made once: a step must not wait for a copy to the device."""
+    """`ratios` on the device, in the weight's type. Cached, so that no step waits for a copy to the device."""
     return ratios(kernel, eta, gamma, mean_one).to(device, dtype)

@@ -65,13 +65,13 @@ class NormLoss(Regularizer):
         return norm_loss([layer.weight for layer in weighted_layers(step.network)])
 
     def after_step(self, network: Network, learning_rate: float) -> None:
-        """The decoupled form."""
+        """Take the step of the decoupled form, if that is chosen."""
         if self.decoupled:
             for layer in weighted_layers(network):
                 pull(layer.weight, learning_rate * 2 * self.weight)
 
     def without_decay(self, network: Network) -> list[nn.Parameter]:
-        """The weights it constrains already."""
+        """All weights that it acts on, unless `keep_decay`."""
         if self.decoupled and any(parametrize.is_parametrized(module) for module in network.modules()):
             raise MemstudyError(
                 "normloss.decoupled changes weights, but here they are made from others (wn, pbwn, oni or olm); "

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from memstudy.models import Network
 from memstudy.regularizers.base import Regularizer, checked_options
-from memstudy.regularizers.reparametrization import by_rows, centered
+from memstudy.regularizers.reparametrization import by_matrix, centered
 
 EPSILON = 1e-5
 
@@ -29,6 +29,7 @@ def orthogonal(matrix: Tensor, group: int) -> Tensor:
 
 
 def _whitened(rows: Tensor) -> Tensor:
+    """(G, D), centered → (Z Zᵀ)^(-1/2) Z: rows that are orthonormal up to EPSILON."""
     scaled = rows / torch.linalg.matrix_norm(rows).clamp_min(1e-12)  # so that EPSILON means the same everywhere
     values, vectors = torch.linalg.eigh(scaled @ scaled.T)
     return vectors @ ((values.clamp_min(0) + EPSILON).rsqrt()[:, None] * (vectors.T @ scaled))
@@ -44,8 +45,8 @@ class OrthogonalLinearModule(Regularizer):
         checked_options("olm", self)
 
     def reparametrize(self, network: Network) -> None:
-        """Every layer but the last."""
-        by_rows(network, partial(orthogonal, group=self.group))
+        """Reparametrize every layer but the last."""
+        by_matrix(network, partial(orthogonal, group=self.group))
 
     def synchronizes(self) -> bool:
         """An eigendecomposition on a GPU tells the host whether it converged."""

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from memstudy.models import Network
 from memstudy.regularizers.base import Regularizer, checked_options
-from memstudy.regularizers.reparametrization import by_rows, centered
+from memstudy.regularizers.reparametrization import by_matrix, centered
 
 
 def newton(matrix: Tensor, iterations: int, length: float) -> Tensor:
@@ -31,10 +31,11 @@ def newton(matrix: Tensor, iterations: int, length: float) -> Tensor:
 
 
 def _newton(rows: Tensor, iterations: int, length: float) -> Tensor:
-    found = rows / torch.linalg.matrix_norm(rows @ rows.T).sqrt()
+    """(O, D) with O ≤ D → its rows nearly orthogonal, of that length."""
+    weight = rows / torch.linalg.matrix_norm(rows @ rows.T).sqrt()
     for _ in range(iterations):
-        found = 1.5 * found - 0.5 * found @ found.T @ found
-    return length * found
+        weight = 1.5 * weight - 0.5 * weight @ weight.T @ weight
+    return length * weight
 
 
 @dataclass(frozen=True)
@@ -48,5 +49,5 @@ class NewtonOrthogonalization(Regularizer):
         checked_options("oni", self)
 
     def reparametrize(self, network: Network) -> None:
-        """Every layer but the last."""
-        by_rows(network, partial(newton, iterations=self.iterations, length=self.length))
+        """Reparametrize every layer but the last."""
+        by_matrix(network, partial(newton, iterations=self.iterations, length=self.length))

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from memstudy.models import Network
 from memstudy.regularizers.base import Regularizer
-from memstudy.regularizers.reparametrization import by_rows, unit_rows
+from memstudy.regularizers.reparametrization import by_matrix, unit_rows
 
 
 @dataclass(frozen=True)
@@ -20,5 +20,5 @@ class ProjectionBasedWeightNormalization(Regularizer):
     """Unit vectors: w = v / ‖v‖."""
 
     def reparametrize(self, network: Network) -> None:
-        """Every layer but the last."""
-        by_rows(network, unit_rows)
+        """Reparametrize every layer but the last."""
+        by_matrix(network, unit_rows)

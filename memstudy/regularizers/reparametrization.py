@@ -1,4 +1,4 @@
-"""Networks whose weights are made from others before every forward pass: Norm Loss' comparators.
+"""Networks whose weights are computed from other parameters in every forward pass: Norm Loss' comparators.
 
 A reparametrization replaces the weight of each convolution and linear layer by a function of a parameter of the
 same shape (O, …); filters and rows are its vectors, one an output unit. The head's last layer, whose scale is that
@@ -18,7 +18,7 @@ from memstudy.models import Network
 from memstudy.regularizers.base import weighted_layers
 
 
-class Rows(nn.Module):
+class MatrixFunction(nn.Module):
     """A function of a matrix (O, D), applied to weights of any shape (O, …)."""
 
     def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
@@ -31,27 +31,27 @@ class Rows(nn.Module):
 
 
 def layers(network: Network) -> Sequence[nn.Module]:
-    """The layers that are reparametrized: convolutions and linear ones but the last."""
-    found = weighted_layers(network)
-    if any(parametrize.is_parametrized(module) for module in found):
+    """The layers to reparametrize: all convolutions and linear layers but the last. Refuses a second method."""
+    weighted = weighted_layers(network)
+    if any(parametrize.is_parametrized(module) for module in weighted):
         raise MemstudyError(
             "only one method may make a network's weights from others: choose among wn, pbwn, oni, olm."
         )
-    return found[:-1]
+    return weighted[:-1]
 
 
-def by_rows(network: Network, function: Callable[[Tensor], Tensor]) -> None:
-    """Reparametrize a network by a function of the matrix of each layer."""
+def by_matrix(network: Network, function: Callable[[Tensor], Tensor]) -> None:
+    """Let the weight of each of `layers` be a function of its parameter, taken as a matrix (O, D)."""
     for layer in layers(network):
-        parametrize.register_parametrization(layer, "weight", Rows(function))
+        parametrize.register_parametrization(layer, "weight", MatrixFunction(function))
 
 
 def centered(matrix: Tensor) -> Tensor:
-    """Rows (O, D) minus their means; a row of one number is left, as nothing would be."""
+    """(O, D) → each row minus its mean. For D = 1 the matrix stays: nothing would be left of it."""
     return matrix - matrix.mean(dim=1, keepdim=True) if matrix.shape[1] > 1 else matrix
 
 
 def unit_rows(matrix: Tensor) -> Tensor:
-    """Rows divided by their norms; a zero row stays."""
+    """(O, D) → each row divided by its norm; a zero row stays."""
     norms = torch.linalg.vector_norm(matrix, dim=1, keepdim=True)
     return matrix / torch.where(norms > 0, norms, torch.ones_like(norms))

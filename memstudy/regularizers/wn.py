@@ -16,6 +16,6 @@ class WeightNormalization(Regularizer):
     """Weight normalization: a length g and a direction v for each output unit; at first the weights as drawn."""
 
     def reparametrize(self, network: Network) -> None:
-        """Every layer but the last."""
+        """Reparametrize every layer but the last."""
         for layer in layers(network):
             weight_norm(layer, "weight", dim=0)
