@@ -40,19 +40,19 @@ def _reflected(positions: Tensor, size: int) -> Tensor:
 
 
 def mixup_shares(alpha: float, steps: int, seed: int, epoch: int) -> Tensor:
-    """The share of its own image in each step of an epoch, (steps,) float32, Beta(α, α) (Zhang et al. 2018)."""
+    """What share each image keeps of itself, one draw a step: (steps,) float32, Beta(α, α) (Zhang et al. 2018)."""
     drawn = numpy_generator(seed, "mixup", epoch).beta(alpha, alpha, steps)
     return torch.from_numpy(drawn.astype(np.float32))
 
 
 def mixed(images: Tensor, share: Tensor) -> Tensor:
-    """Each image with the one as far from the batch's other end: share · x + (1 - share) · x reversed."""
+    """Mixup of a batch with itself in reverse order: share · x + (1 - share) · reversed x, same shape."""
     return share * images + (1 - share) * images.flip(0)
 
 
 def cross_entropy(logits: Tensor, labels: Tensor, share: Tensor | None = None, smoothing: float = 0.0) -> Tensor:
-    """Mean cross-entropy (nats) against labels, with mixup against both labels by their shares."""
-    own = F.cross_entropy(logits, labels, label_smoothing=smoothing)
+    """Mean cross-entropy in nats, (B, K) against (B,); with mixup against both images' labels by their shares."""
+    loss = F.cross_entropy(logits, labels, label_smoothing=smoothing)
     if share is None:
-        return own
-    return share * own + (1 - share) * F.cross_entropy(logits, labels.flip(0), label_smoothing=smoothing)
+        return loss
+    return share * loss + (1 - share) * F.cross_entropy(logits, labels.flip(0), label_smoothing=smoothing)

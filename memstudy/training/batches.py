@@ -13,12 +13,15 @@ from memstudy.training.placement import Placement
 
 @dataclass(frozen=True)
 class DeviceData:
-    """Attributes.
+    """A corrupted data set on one device.
 
-    train_images, test_images: (N, C, H, W) uint8.
-    clean, noisy, test_labels: (N,) int64. mask: (N,) bool, True where corrupted.
-    mean, std: (C, 1, 1) float32.
-    memory_format: of normalized images.
+    Attributes:
+        train_images, test_images: (N, C, H, W) uint8.
+        clean, noisy, test_labels: (N,) int64.
+        mask: (N,) bool, True where the training label is corrupted.
+        mean, std: (C, 1, 1) float32, of each channel.
+        memory_format: the layout of normalized images.
+
     """
 
     train_images: Tensor
@@ -33,7 +36,7 @@ class DeviceData:
 
     @classmethod
     def of(cls, data: CorruptedDataset, place: torch.device | Placement) -> DeviceData:
-        """Move a corrupted data set to a device; `Placement.usual` there, if no other is given."""
+        """Copy a corrupted data set to a device; a device alone stands for its `Placement.usual`."""
         images, place = data.images, place if isinstance(place, Placement) else Placement.usual(place)
         device = place.device
         return cls(

@@ -11,7 +11,7 @@ from memstudy.training.epoch import OnStep, Trainer
 from memstudy.training.replay import Replay
 
 BLOCK = 16
-"""Steps a launch. More take longer to capture and gain little: a launch is then a small part of its work."""
+"""Steps in one launch. More take longer to capture and gain little, as launching is then a small part already."""
 
 
 def capturable(trainer: Trainer) -> bool:
@@ -51,24 +51,24 @@ class CapturedSteps:
                 on_step(trainer.steps, trainer.steps)
 
     def _renew(self) -> None:
-        """Forget what was captured if it no longer is what a step would do."""
-        now = self._decided()
-        if now != self._valid_for:
+        """Start anew with capturing if the captured steps are no longer what a step would do."""
+        decided = self._decided()
+        if decided != self._valid_for:
             device, draws = self.trainer.data.device, self.trainer.draws.values()
             pool = torch.cuda.graph_pool_handle() if device.type == "cuda" else None
             self._replays = {
                 size: Replay(partial(_steps, self.trainer, size), device, draws, pool) for size in (self.block, 1)
             }
-            self._valid_for = now
+            self._valid_for = decided
 
     def _decided(self) -> Hashable:
-        """All that a step's kernels follow from, beside what is on the device."""
+        """What Python decides in a step: learning rates, and which penalties there are. All else is in tensors."""
         state = self.trainer.state
         rates = tuple(group["lr"] for group in state.optimizer.param_groups)
         return rates, tuple(self.trainer.lambdas)
 
 
 def _steps(trainer: Trainer, count: int) -> None:
-    """No method: a replay that refers to what holds it would keep a GPU's memory after its run."""
+    """So many steps. No method: a replay that refers to its holder would keep the GPU's memory after the run."""
     for _ in range(count):
         trainer.step_at_index()

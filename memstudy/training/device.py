@@ -1,4 +1,4 @@
-"""Where and how numbers are computed. Neither is part of a recipe; both are recorded with the run."""
+"""On which device and how exactly numbers are computed: no part of a recipe, but recorded with the run."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def device_name(device: torch.device) -> str:
 
 @cache
 def _processor() -> str:
-    """Linux tells the model in /proc, and only the architecture elsewhere."""
+    """The processor's model: on Linux from /proc/cpuinfo, as `platform` knows only the architecture there."""
     with contextlib.suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
             name, _, value = line.partition(":")

@@ -1,4 +1,4 @@
-"""One step and one epoch. The plain eager step here is the oracle that any faster way must equal."""
+"""One step and one epoch. The plain eager step here is the reference that any faster way must equal."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ class Batch:
         labels: (B,) int64, noisy.
         strengths: λ of each regularizer that has a penalty, by name, 0-d tensors.
         generator: for the penalties' own draws.
-        share: 0-d, mixup's share of each image's own; None without mixup.
-        weight: what the objective counts among those of other processes; the mean of all is 1.
+        share: 0-d, what share each image keeps of itself in mixup; None without mixup.
+        weight: a factor of the objective where processes share a batch: larger for a larger part, 1 on average.
 
     """
 
@@ -50,7 +50,7 @@ class Batch:
 
 
 class NonFiniteLoss(ArithmeticError):
-    """The objective became NaN or infinite; `epoch` and `step` are 0-based, `culprit` is a clause."""
+    """The objective became NaN or infinite. `epoch` and `step` are 0-based, `culprit` is a clause on the cause."""
 
     def __init__(self, epoch: int, step: int, culprit: str = "") -> None:
         because = f" ({culprit})" if culprit else ""
@@ -115,7 +115,7 @@ class Trainer:
         self.draws = {purpose: torch.Generator(device) for purpose in DRAWS}
         self.order = torch.zeros(self.samples, dtype=torch.int64, device=device)
         self.shares = torch.zeros(self.steps, device=device) if training.mixup else None
-        self.reached = 0  # the step that is being made, for whoever asks where it stopped
+        self.reached = 0  # the step under way, so that an error can be located
         self.index = torch.zeros((), dtype=torch.int64, device=device)
         self.lambdas: dict[str, float] = {}
         self.strengths: dict[str, Tensor] = {}
@@ -140,8 +140,8 @@ class Trainer:
         self.order.copy_(torch.randperm(self.samples, generator=torch_generator(recipe.seed, "order", epoch)))
         if self.shares is not None:
             self.shares.copy_(mixup_shares(recipe.training.mixup, self.steps, recipe.seed, epoch))
-        found = {name: hooks.strength(name, method, epoch) for name, method in state.regularizers.items()}
-        self.lambdas = {name: value for name, value in found.items() if value is not None}
+        answers = {name: hooks.strength(name, method, epoch) for name, method in state.regularizers.items()}
+        self.lambdas = {name: value for name, value in answers.items() if value is not None}
         if self.strengths.keys() != self.lambdas.keys():
             self.strengths = {name: torch.zeros((), device=self.order.device) for name in self.lambdas}
             self.measured = self.measured.new_zeros(self.steps, 3 + len(self.lambdas))
@@ -163,7 +163,7 @@ class Trainer:
         self.measured[number] = self._step(part, None if self.shares is None else self.shares[number])
 
     def step_at_index(self) -> None:
-        """The whole step whose number is in `index`, on the device; it counts on."""
+        """The whole step whose number is in `index`, a tensor on the device, which is then increased by 1."""
         row = self.index.reshape(1)
         batches = self.order[: self.whole * self.batch].view(self.whole, self.batch)
         share = None if self.shares is None else self.shares.index_select(0, row).squeeze(0)
@@ -203,18 +203,18 @@ class Trainer:
         return metrics
 
     def _culprit(self, step: Tensor) -> str:
-        """Which regularizer made the objective of a step infinite whose cross-entropy is not; else nothing."""
-        objective, loss, _, *penalties = step.tolist()
-        if math.isfinite(objective) or not math.isfinite(loss):
+        """Which regularizer made the objective non-finite, a clause; empty if the cross-entropy is so, too."""
+        objective, cross_entropy_, _, *penalties = step.tolist()
+        if math.isfinite(objective) or not math.isfinite(cross_entropy_):
             return ""
         values = dict(zip(self.lambdas, penalties, strict=True))
         bad = [name for name, value in values.items() if not math.isfinite(value)]
         if bad:
-            return f"the penalty of {hooks.named(bad[0], self.state.regularizers[bad[0]], 'penalty')} did"
+            return f"the penalty of {hooks.described(bad[0], self.state.regularizers[bad[0]], 'penalty')} did"
         return f"the strength or the scale of a penalty did: {', '.join(values)}"
 
     def _samples(self) -> Tensor:
-        """How many samples of each step's batch are this process's, (steps,) float64."""
+        """How many samples of each step's batch this process has, (steps,) float64."""
         batches = self.order.split(self.batch)
         return torch.tensor(
             [self.ranks.samples(batch, self.ranks.part(batch)[1]) for batch in batches], dtype=torch.float64

@@ -35,7 +35,7 @@ def predict(network: Network, data: DeviceData, images: Tensor) -> Tensor:
 
 
 class Evaluation:
-    """What a network knows of a data set, after each epoch: on a GPU captured once, and replayed.
+    """Measures a network on all training and test images after an epoch; with `capture`, by replaying a graph.
 
     `begin` queues the work on the device, `end` waits for it.
     """
@@ -47,7 +47,7 @@ class Evaluation:
         self._values: Tensor
 
     def begin(self) -> None:
-        """Measure."""
+        """Queue the work; `train_logits`, (N, K), are there once the device has done it."""
         self._values, self.train_logits = self._work()
 
     def end(self) -> dict[str, float]:
@@ -62,12 +62,12 @@ class Evaluation:
 def _measured(network: Network, data: DeviceData) -> tuple[Tensor, Tensor]:
     """The numbers of MEASURED, and the logits of all training images."""
     test, train = (predict(network, data, images) for images in (data.test_images, data.train_images))
-    found = {
+    values = {
         "test_accuracy": (test.argmax(dim=1) == data.test_labels).double().mean(),
         "test_cross_entropy": F.cross_entropy(test, data.test_labels).double(),
         **shares(train.argmax(dim=1), data.clean, data.noisy, data.mask),
     }
-    return torch.stack([found[name] for name in MEASURED]), train
+    return torch.stack([values[name] for name in MEASURED]), train
 
 
 def evaluate(network: Network, data: DeviceData) -> dict[str, float]:

@@ -19,7 +19,7 @@ LARGE = 1 << 20
 
 @cache
 def keep_freed() -> bool:
-    """Let this process keep what it frees, below a gigabyte, to use it again; whether it does.
+    """Let this process keep up to a gigabyte of freed memory for its own use; returns whether it does.
 
     By default the activations that a step frees go back to the system, and the next step's are new pages, each of
     them a fault: about 1,900 a step of smallNet at batch 64, a fifth of its time (tests/benchmarks/NOTES.md).
@@ -46,6 +46,7 @@ def returning_freed(size: int) -> Iterator[None]:
 
 
 def _set(parameter: int, value: int) -> bool:
+    """Call glibc's mallopt; whether it worked."""
     try:
         return bool(ctypes.CDLL(None).mallopt(parameter, value))
     except (OSError, AttributeError, TypeError):  # macOS, Windows, musl

@@ -29,13 +29,13 @@ def build_optimizer(training: Training, groups: Iterable[dict[str, Any]], **opti
         groups,
         lr=training.learning_rate,
         betas=(training.momentum, BETA2),
-        capturable=on_gpu,  # its count of steps is then on the GPU, too, and a step can be captured
+        capturable=on_gpu,  # its counters of steps are then on the GPU, too, so that a step can be captured
         **({"weight_decay": 0.0} | options),
     )
 
 
 def counters(optimizer: torch.optim.Optimizer) -> torch.device:
-    """Where an optimizer's counts of steps are."""
+    """The device that an optimizer's counters of steps are on."""
     capturable = optimizer.defaults.get("capturable", False)
     return optimizer.param_groups[0]["params"][0].device if capturable else torch.device("cpu")
 
@@ -47,6 +47,7 @@ def learning_rate(training: Training, epoch: int) -> float:
 
 
 def _scheduled(training: Training, epoch: int) -> float:
+    """The schedule's factor at an epoch, without the warm-up."""
     match training.schedule:
         case "step":
             return training.factor ** (epoch // training.milestones[0])

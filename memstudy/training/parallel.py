@@ -40,7 +40,7 @@ class Ranks:
         return self.rank == 0
 
     def join(self, device: torch.device) -> torch.device:
-        """Meet the other processes; the device of this one."""
+        """Connect to the other processes; returns the device of this one."""
         if self.size == 1:
             return device
         if device.type == "cuda":
@@ -59,15 +59,15 @@ class Ranks:
         """
         if self.size == 1:
             return indices, 1.0
-        own = indices.tensor_split(self.size)[self.rank]
-        return (own, self.size * len(own) / len(indices)) if len(own) else (indices[:1], 0.0)
+        part = indices.tensor_split(self.size)[self.rank]
+        return (part, self.size * len(part) / len(indices)) if len(part) else (indices[:1], 0.0)
 
     def samples(self, batch: Tensor, weight: float) -> float:
-        """How many samples of a whole batch a part of that weight has."""
+        """How many samples a part has, from the whole batch and the weight that `part` gave it."""
         return weight * len(batch) / self.size
 
     def purpose(self, name: str) -> str:
-        """What a generator of this process draws for: no two draw the same numbers."""
+        """The purpose of this process's own generator, so that no two processes draw the same numbers."""
         return name if self.leads else f"{name}/{self.rank}"
 
     def average_gradients(self, network: nn.Module) -> None:
@@ -96,9 +96,9 @@ class Ranks:
         """The number that the first process says."""
         if self.size == 1:
             return value
-        found = [value]
-        dist.broadcast_object_list(found, 0)
-        return found[0]
+        message = [value]
+        dist.broadcast_object_list(message, 0)
+        return message[0]
 
 
 ALONE = Ranks()

@@ -16,9 +16,9 @@ from memstudy.training.device import cores
 LAYOUTS = {"channels_last": torch.channels_last, "contiguous": torch.contiguous_format}
 """How images and weights of convolutions may lie in memory."""
 SMALL = ("smallnet",)
-"""Networks whose step is too short for several threads to be worth it: several runs at once are."""
+"""Networks with so short a step that one run fills neither several CPU threads nor a GPU: run several at once."""
 MOST_THREADS = 8
-"""Larger networks take no more of a machine's cores (ours: more were never measured)."""
+"""Larger networks use at most so many of a machine's cores (ours: more were never measured)."""
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ Result = TypeVar("Result")
 
 
 class Replay(Generic[Result]):
-    """Calling it does the work and gives its result; on a GPU always the same tensors, from the second call on.
+    """Calling it does the work and returns its result; on a GPU always in the same tensors after the first call.
 
     The first call does the work as it is: that loads kernels, and lets an optimizer make its buffers, neither of
     which can be captured. The second one captures it. All of it must be on the current stream, without a

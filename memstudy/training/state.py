@@ -22,20 +22,20 @@ from memstudy.training.placement import Placement
 
 NETWORK, OPTIMIZER = "network.", "optimizer."
 COUNTER = "step"
-KEPT = ("momentum_buffer", "exp_avg", "exp_avg_sq", COUNTER)
-"""What optimizers keep for a parameter: as it is shaped, but for Adam's counter of steps, a float32."""
+BUFFERS = ("momentum_buffer", "exp_avg", "exp_avg_sq", COUNTER)
+"""What optimizers store of each parameter: tensors of its shape, and Adam's counter of steps, a float32 scalar."""
 
 
 def build_network(recipe: Recipe, images: ImageSet, place: torch.device | Placement) -> Network:
-    """The recipe's network with its initial weights; on a device, that is `Placement.usual` there."""
+    """The recipe's network with its initial weights; a device alone stands for its `Placement.usual`."""
     place = place if isinstance(place, Placement) else Placement.usual(place)
-    own = {"channels": images.channels, "size": images.size, "classes": images.classes}
+    image_options = {"channels": images.channels, "size": images.size, "classes": images.classes}
     methods = regularizers.build(recipe.regularizers)
     options = {name: hooks.options(name, method, "network_options") for name, method in methods.items()}
     network = models.build(
         recipe.network,
         generator=torch_generator(recipe.seed, "weights"),
-        **_merged({"the recipe": own, **options}),
+        **_merged({"the recipe": image_options, **options}),
     )
     for name, method in methods.items():
         method.initialize(network, torch_generator(recipe.seed, f"initial {name}"))
@@ -46,8 +46,8 @@ def build_network(recipe: Recipe, images: ImageSet, place: torch.device | Placem
 def _merged(options: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """The keyword arguments of several methods together; a MemstudyError if two set the same one."""
     setter: dict[str, str] = {}
-    for method, own in options.items():
-        for key in own:
+    for method, keywords in options.items():
+        for key in keywords:
             if key in setter:
                 raise MemstudyError(
                     f"{setter[key]} and {method} cannot be combined, because both set {key!r}; leave one out."
@@ -71,9 +71,9 @@ class TrainingState:
         """The state before the first epoch."""
         network = build_network(recipe, images, place)
         built = regularizers.build(recipe.regularizers)
-        own = dict.fromkeys(("lr", "momentum", "betas", "nesterov"))  # the recipe's, whatever the optimizer
+        fixed = dict.fromkeys(("lr", "momentum", "betas", "nesterov"))  # the recipe's, whatever the optimizer
         options = {name: hooks.options(name, method, "optimizer_options") for name, method in built.items()}
-        added = {k: v for k, v in _merged({"the recipe": own, **options}).items() if k not in own}
+        added = {k: v for k, v in _merged({"the recipe": fixed, **options}).items() if k not in fixed}
         try:
             optimizer = build_optimizer(recipe.training, _groups(network, built), **added)
         except (TypeError, ValueError) as error:
@@ -81,18 +81,18 @@ class TrainingState:
                 raise
             raise MemstudyError(
                 f"the optimizer {recipe.training.optimizer} does not take {quoted(added)}, as "
-                f"{'+'.join(name for name, own in options.items() if own)} asks: {reason(error)}."
+                f"{'+'.join(name for name, keywords in options.items() if keywords)} asks: {reason(error)}."
             ) from error
         return cls(network, optimizer, built, recipe.training)
 
     def tensors(self) -> dict[str, Tensor]:
         """A copy of everything, on the CPU, by name; `restore` takes it back."""
-        found = {NETWORK + name: value for name, value in self.network.state_dict().items()}
+        tensors = {NETWORK + name: value for name, value in self.network.state_dict().items()}
         for name, parameter in self.network.named_parameters():
             for kind, buffer in self.optimizer.state[parameter].items():
                 if buffer is not None:
-                    found[f"{OPTIMIZER}{kind}.{name}"] = buffer
-        return {name: copied(value) for name, value in found.items()}
+                    tensors[f"{OPTIMIZER}{kind}.{name}"] = buffer
+        return {name: copied(value) for name, value in tensors.items()}
 
     def restore(self, tensors: dict[str, Tensor], epochs_done: int) -> None:
         """Continue from what `tensors` returned after `epochs_done` epochs.
@@ -104,7 +104,7 @@ class TrainingState:
         for key, buffer in tensors.items():
             if key.startswith(OPTIMIZER):
                 kind, _, name = key.removeprefix(OPTIMIZER).partition(".")
-                if kind not in KEPT or name not in parameters:
+                if kind not in BUFFERS or name not in parameters:
                     raise MemstudyError(f"it holds a tensor that this optimizer does not have: {quoted(key)}")
                 parameter = parameters[name]
                 _check_like(key, buffer, torch.zeros(()) if kind == COUNTER else parameter)
@@ -113,38 +113,38 @@ class TrainingState:
 
 
 def _like(parameter: nn.Parameter, buffer: Tensor, counters: torch.device) -> Tensor:
-    """A buffer as the optimizer had it: laid out as its parameter, or a counter."""
+    """A copy of a saved buffer as the optimizer has it: in its parameter's layout; a counter on its device."""
     if buffer.shape == parameter.shape:
         return torch.empty_like(parameter).copy_(buffer)
     return buffer.to(counters, copy=True)
 
 
 def _groups(network: Network, methods: Mapping[str, Regularizer]) -> list[dict[str, Any]]:
-    """The network's parameters; those that a method governs apart, without weight decay."""
-    lists = [hooks.without_decay(name, method, network) for name, method in methods.items()]
-    spared = {id(parameter) for parameters in lists for parameter in parameters}
+    """The optimizer's parameter groups: those that a method takes out of weight decay are a group of their own."""
+    spared_lists = [hooks.without_decay(name, method, network) for name, method in methods.items()]
+    spared = {id(parameter) for parameters in spared_lists for parameter in parameters}
     rest = [parameter for parameter in network.parameters() if id(parameter) not in spared]
-    apart = [parameter for parameter in network.parameters() if id(parameter) in spared]
-    return [{"params": rest}, *([{"params": apart, "weight_decay": 0.0}] if apart else [])]
+    without_decay = [parameter for parameter in network.parameters() if id(parameter) in spared]
+    return [{"params": rest}, *([{"params": without_decay, "weight_decay": 0.0}] if without_decay else [])]
 
 
 def load_network(network: Network, tensors: dict[str, Tensor]) -> None:
     """Load the network's part of a checkpoint's tensors; a MemstudyError if they are another network's."""
     weights = {n.removeprefix(NETWORK): value for n, value in tensors.items() if n.startswith(NETWORK)}
-    own = network.state_dict()
-    if lost := own.keys() - weights.keys():
-        raise MemstudyError(f"it lacks tensors of this network: {listed(sorted(lost))}")
-    if foreign := weights.keys() - own.keys():
-        raise MemstudyError(f"it holds tensors that this network does not have: {listed(sorted(foreign))}")
+    expected = network.state_dict()
+    if missing := expected.keys() - weights.keys():
+        raise MemstudyError(f"it lacks tensors of this network: {listed(sorted(missing))}")
+    if extra := weights.keys() - expected.keys():
+        raise MemstudyError(f"it holds tensors that this network does not have: {listed(sorted(extra))}")
     for name, value in weights.items():
-        _check_like(name, value, own[name])
+        _check_like(name, value, expected[name])
     network.load_state_dict(weights)
 
 
-def _check_like(name: str, value: Tensor, own: Tensor) -> None:
-    if (value.shape, value.dtype) != (own.shape, own.dtype):
-        found, wanted = (f"{part.dtype} {tuple(part.shape)}".removeprefix("torch.") for part in (value, own))
-        raise MemstudyError(f"its tensor {quoted(name)} is {found}, and this network's {wanted}")
+def _check_like(name: str, value: Tensor, expected: Tensor) -> None:
+    if (value.shape, value.dtype) != (expected.shape, expected.dtype):
+        given, wanted = (f"{part.dtype} {tuple(part.shape)}".removeprefix("torch.") for part in (value, expected))
+        raise MemstudyError(f"its tensor {quoted(name)} is {given}, and this network's {wanted}")
 
 
 def copied(value: Tensor) -> Tensor:
