@@ -12,7 +12,7 @@ import pytest
 import safetensors.torch
 import torch
 
-from memstudy.data import cache, embedded, own, sources
+from memstudy.data import cache, embedded, own_sets, sources
 from memstudy.data.cache import Origin
 
 
@@ -45,13 +45,13 @@ def write(folder, images, name="mine", **changed):
 @pytest.fixture
 def decoded(monkeypatch):
     """The names of the sets that were decoded, as it happens."""
-    names, read = [], own.read
+    names, read = [], own_sets.read
 
     def counted(place, name):
         names.append(name)
         return read(place, name)
 
-    monkeypatch.setattr(own, "read", counted)
+    monkeypatch.setattr(own_sets, "read", counted)
     return names
 
 
@@ -105,7 +105,7 @@ def test_a_changed_file_is_decoded_again_and_its_older_cache_replaced(data, smal
     change(data, small)
     images = sources.load("mine", data)
     assert decoded == ["mine", "mine"]
-    assert same(images, own.read(data / "mine.npz", "mine"))
+    assert same(images, own_sets.read(data / "mine.npz", "mine"))
     assert same(sources.load("mine", data), images)
     assert decoded == ["mine", "mine", "mine"]  # the third was the test's
     assert len(list(kept.iterdir())) == 1
@@ -253,7 +253,7 @@ def test_a_killed_writer_leaves_no_half_file(data, kept):
     origin = Origin.of(data, data / "mine.npz")
     images = cache.load("mine", origin)
     assert images is not None
-    assert same(images, own.read(data / "mine.npz", "mine"))
+    assert same(images, own_sets.read(data / "mine.npz", "mine"))
 
 
 # Mapped memory

@@ -12,7 +12,7 @@ import pytest
 import torch
 from torchvision import datasets
 
-from memstudy.data import SOURCES, class_names, embedded, own, sources, torchvision_sets
+from memstudy.data import SOURCES, class_names, embedded, own_sets, sources, torchvision_sets
 from memstudy.errors import MemstudyError
 from tests.kit.sources import idx, write_cifar10
 
@@ -154,10 +154,10 @@ def test_an_unknown_set_is_answered_with_the_nearest_and_where_was_looked(tmp_pa
 
 def test_the_chosen_directory_goes_before_the_environment_s(monkeypatch, tmp_path):
     monkeypatch.setenv("MEMSTUDY_DATA", str(tmp_path / "env"))
-    assert own.data_directory(tmp_path / "chosen") == tmp_path / "chosen"
-    assert own.data_directory() == tmp_path / "env"
+    assert own_sets.data_directory(tmp_path / "chosen") == tmp_path / "chosen"
+    assert own_sets.data_directory() == tmp_path / "env"
     monkeypatch.delenv("MEMSTUDY_DATA")
-    assert own.data_directory().parts[-2:] == ("memstudy", "data")
+    assert own_sets.data_directory().parts[-2:] == ("memstudy", "data")
 
 
 @pytest.fixture

@@ -119,7 +119,7 @@ def show(
     """
     from memstudy.cli import image_sets
     from memstudy.cli.progress import Voice
-    from memstudy.data import artifact, own, sources
+    from memstudy.data import artifact, own_sets, sources
     from memstudy.report import noise
     from memstudy.store import RunDirectory
 
@@ -133,7 +133,7 @@ def show(
     if not file.exists():
         raise MemstudyError(
             f"there is no file {quoted(str(file))}, and no image set of that name or path (looked for in "
-            f"{own.data_directory(data_dir)}); 'memstudy data list' lists the sets."
+            f"{own_sets.data_directory(data_dir)}); 'memstudy data list' lists the sets."
         )
     path = RunDirectory(file.resolve()).labels() if file.is_dir() else file
     made = artifact.read(path) if plain else _made_of(path, dataset, reading, data_dir, voice.say)
@@ -177,9 +177,9 @@ def _made_of(
 def list_(data_dir: Path | None, as_json: bool) -> None:
     """What image sets there are: built in, installed, or your own; where, and how large."""
     from memstudy.cli.progress import Voice
-    from memstudy.data import own, sources
+    from memstudy.data import own_sets, sources
 
-    voice, found, folder = Voice(quiet=as_json), sources.survey(data_dir), own.data_directory(data_dir)
+    voice, found, folder = Voice(quiet=as_json), sources.survey(data_dir), own_sets.data_directory(data_dir)
     voice.say(f"data directory: {folder}\n")
     for one in found:
         voice.say(str(one))

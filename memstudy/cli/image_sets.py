@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 def is_one(given: Path, data_dir: Path | None) -> bool:
     """Whether what was given is an image set, rather than a file of labels or a run's directory."""
-    from memstudy.data import SOURCES, npz_set, own
+    from memstudy.data import SOURCES, npz_set, own_sets
 
     if given.is_dir():
         return (given / "train").is_dir()
     if given.exists():
         return npz_set.is_one(given)
-    return str(given) in {*SOURCES.names(), *own.names(own.data_directory(data_dir))}
+    return str(given) in {*SOURCES.names(), *own_sets.names(own_sets.data_directory(data_dir))}
 
 
 def show(dataset: str, data_dir: Path | None, files: bool, voice: Voice, as_json: bool) -> None:

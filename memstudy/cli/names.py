@@ -76,9 +76,9 @@ def rule(name: str) -> str:
 
 def data_sets(context: click.Context, begun: str) -> list[str]:
     """Names of image sets, and of the user's own in the data directory."""
-    from memstudy.data import SOURCES, own
+    from memstudy.data import SOURCES, own_sets
 
-    mine = own.names(own.data_directory(context.params.get("data_dir")))
+    mine = own_sets.names(own_sets.data_directory(context.params.get("data_dir")))
     return [*SOURCES.names(), *(name for name in mine if name not in SOURCES.names())]
 
 

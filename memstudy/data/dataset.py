@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from memstudy.data import RULES, own, sources, transitions
+from memstudy.data import RULES, own_sets, sources, transitions
 from memstudy.data.corruption import Noise, Places, Rule
 from memstudy.data.given import Given
 from memstudy.data.images import ImageSet
@@ -24,23 +24,25 @@ from memstudy.recipe import Corruption, Recipe
 
 @dataclass(frozen=True)
 class CorruptedDataset:
-    """Attributes.
+    """What a run trains on: images with noisy labels, and what is known of the noise.
 
-    images: what is trained and tested on: the chosen part of the source, normalized as the recipe says, its labels
-        the true ones. Test labels stay clean.
-    noisy_labels: (N,) int64, what the network is trained on.
-    mask: (N,) bool, True where the noisy label differs from the true one.
-    transition: (K, K) float64, realized frequencies P(noisy | true).
-    floor: the lowest training cross-entropy without memorization, in nats, on the labels drawn. It is reached by
-        knowing of each sample what the rule looks at, and nothing else.
-    expected_floor: the expectation of `floor` over label draws. They differ by about .01 for 4,000 labels.
-    corruption: how the labels were made.
-    expected: (K, K), the rule's own transition matrix; None for labels that were given, or depend on the image or
-        on soft labels.
-    source: the whole image set as it was loaded.
-    positions: (N,) int64, where each sample is in the source's training part.
-    distribution: (N, K) float64, the votes or soft labels that given labels come with; None without.
-    notes: how given labels were read, a sentence each, where a user could be surprised by it.
+    Attributes:
+        images: what is trained and tested on, with true labels: the chosen part of the source, normalized as the
+            recipe says.
+        noisy_labels: (N,) int64, what the network is trained on.
+        mask: (N,) bool, True where the noisy label differs from the true one.
+        transition: (K, K) float64, realized frequencies P(noisy | true).
+        floor: the lowest training cross-entropy without memorization, in nats, on the labels drawn. It is
+            reached by knowing of each sample what the rule looks at, and nothing else.
+        expected_floor: the expectation of `floor` over label draws. They differ by about .01 for 4,000 labels.
+        corruption: how the labels were made.
+        expected: (K, K), the rule's own transition matrix; None for labels that were given, or depend on the
+            image or on soft labels.
+        source: the whole image set as it was loaded.
+        positions: (N,) int64, where each sample is in the source's training part.
+        distribution: (N, K) float64, the votes or soft labels that given labels come with; None without.
+        notes: how given labels were read, a sentence each, where a user could be surprised by it.
+
     """
 
     images: ImageSet
@@ -83,7 +85,7 @@ def prepare(
     corruption = recipe.corruption
     positions = stratified(source.train_labels.numpy(), recipe.train_size, corruption.seed)
     whole = recipe.train_size is None
-    given = _given(source, corruption, Places(own.data_directory(folder), label_files, positions))
+    given = _given(source, corruption, Places(own_sets.data_directory(folder), label_files, positions))
     images = normalized(source, recipe.normalization)
     data = corrupt(images if whole else images.part(torch.from_numpy(positions)), corruption, given)
     return replace(data, source=source, positions=positions)

@@ -11,10 +11,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from memstudy.data import SOURCES, cache, folder_set, own
+from memstudy.data import SOURCES, cache, folder_set, own_sets
 from memstudy.data.cache import Origin
 from memstudy.data.images import ImageSet
-from memstudy.data.own import data_directory
+from memstudy.data.own_sets import data_directory
 from memstudy.errors import MemstudyError, quoted, unknown
 
 
@@ -94,14 +94,15 @@ def _source(name: str, directory: Path) -> Source:
     if name in SOURCES.names():
         source: Source = SOURCES.get(name)
         return source
-    place = own.find(name, directory)
+    place = own_sets.find(name, directory)
     if place is None:
+        known = {*SOURCES.names(), *own_sets.names(directory)}
         raise MemstudyError(
-            f"{unknown(SOURCES.kind, name, {*SOURCES.names(), *own.names(directory)})} Your own sets are looked "
+            f"{unknown(SOURCES.kind, name, known)} Your own sets are looked "
             f"for in {directory}, as NAME.npz or as the folders NAME/train and NAME/test; choose another place "
             "with --data-dir or MEMSTUDY_DATA."
         )
-    return Source("your own", lambda *_: own.read(place, name), lambda folder: own.origin(place, folder))
+    return Source("your own", lambda *_: own_sets.read(place, name), lambda folder: own_sets.origin(place, folder))
 
 
 def at(path: Path) -> tuple[str, Path]:
@@ -112,7 +113,7 @@ def at(path: Path) -> tuple[str, Path]:
     place = Path(os.path.abspath(path.expanduser()))  # noqa: PTH100 (a link to a set keeps its own name)
     name, directory = place.name.removesuffix(".npz"), place.parent
     if name not in SOURCES.names():
-        if own.find(name, directory) is None:
+        if own_sets.find(name, directory) is None:
             raise MemstudyError(
                 f"there is no image set at {path}: a set is a file NAME.npz, or a folder with the folders train "
                 "and test, each with a folder of images for every class."
@@ -147,7 +148,7 @@ def files(name: str, folder: Path | None = None) -> dict[str, list[str]] | None:
 
 def _folder_of(name: str, folder: Path | None) -> Path | None:
     """The folder of the user's own set in folders; None for any other set."""
-    place = None if name in SOURCES.names() else own.find(name, data_directory(folder))
+    place = None if name in SOURCES.names() else own_sets.find(name, data_directory(folder))
     return place if place is not None and place.is_dir() else None
 
 
@@ -155,7 +156,9 @@ def survey(folder: Path | None = None) -> list[SetInfo]:
     """All sets that can be named here, built-in and the user's own. Nothing is decoded; broken sets are told."""
     directory = data_directory(folder)
     builtin = [_builtin_info(name, directory) for name in SOURCES.names()]
-    return builtin + [_own_info(name, directory) for name in own.names(directory) if name not in SOURCES.names()]
+    return builtin + [
+        _own_info(name, directory) for name in own_sets.names(directory) if name not in SOURCES.names()
+    ]
 
 
 def _builtin_info(name: str, directory: Path) -> SetInfo:
@@ -171,12 +174,12 @@ def _builtin_info(name: str, directory: Path) -> SetInfo:
 
 def _own_info(name: str, directory: Path) -> SetInfo:
     try:
-        place = own.find(name, directory)
-        about = own.describe(place) if place else "gone"
+        place = own_sets.find(name, directory)
+        about = own_sets.describe(place) if place else "gone"
     except MemstudyError as error:
         return SetInfo(name, f"not readable: {error}", installed=False, where=str(directory))
     return (
-        _installed_info(name, about, own.origin(place, directory))
+        _installed_info(name, about, own_sets.origin(place, directory))
         if place
         else SetInfo(name, about, installed=False)
     )
