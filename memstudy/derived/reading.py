@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -11,6 +12,8 @@ import pandas as pd
 from memstudy import files
 from memstudy.derived import loadable
 from memstudy.derived.columns import UNKNOWN, Columns
+from memstudy.report.frames import Setting, groups, merged, suffixed
+from memstudy.store.store import Selection
 
 
 def read(path: Path) -> pd.DataFrame:
@@ -34,6 +37,18 @@ def read(path: Path) -> pd.DataFrame:
     if kind.key and (why := _odd(table, kind)):
         raise files.damaged(path, why, cure)
     return table
+
+
+def each_group(selection: Selection, table: str) -> Iterator[tuple[Setting, pd.DataFrame, str]]:
+    """Each group of comparable runs that has rows in a derived table, a file's name.
+
+    Its setting; these rows, with `seed`, `seeds` and `label` of their runs (see `frames.groups`); and what names
+    of its tables and figures end in.
+    """
+    found = read(selection.path / table)
+    for (setting, labels), suffix in suffixed(groups(selection.runs)):
+        if len(rows := merged(found, labels)):
+            yield setting, rows, suffix
 
 
 @cache

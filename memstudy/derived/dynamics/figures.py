@@ -18,7 +18,8 @@ from matplotlib.ticker import MaxNLocator
 
 from memstudy.analysis.dynamics import SCORES
 from memstudy.derived.dynamics.measure import AUCS, CLEAN, CORRUPTED, COUNTS, LOSSES, MIXTURE
-from memstudy.derived.dynamics.tables import NAME, each_group
+from memstudy.derived.dynamics.tables import NAME
+from memstudy.derived.reading import each_group
 from memstudy.report.lettering import style
 from memstudy.report.saving import Drawing
 from memstudy.store.store import Selection

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, Mapping
 from typing import Any
 
 import numpy as np
@@ -10,11 +10,11 @@ import pandas as pd
 
 from memstudy.analysis.dynamics import SCORES
 from memstudy.derived.dynamics.measure import AUCS, CLEAN, CORRUPTED, COUNTS
-from memstudy.derived.reading import read
+from memstudy.derived.reading import each_group
 from memstudy.regularizers import BARE
 from memstudy.report.cells import DASH, frame, noted, number, starred
 from memstudy.report.differences import compared, meaning
-from memstudy.report.frames import Setting, after_epochs, groups, is_last, merged, suffixed
+from memstudy.report.frames import Setting, after_epochs, is_last
 from memstudy.report.table import Table
 from memstudy.store.store import Selection
 
@@ -40,14 +40,6 @@ def tables(selection: Selection) -> list[Table]:
         counts = [own for other, own, _ in each_group(selection, COUNTS) if other.recipe == setting.recipe]
         found += [_learned(setting, own, rows, suffix) for own in counts]
     return found
-
-
-def each_group(selection: Selection, table: str) -> Iterator[tuple[Setting, pd.DataFrame, str]]:
-    """Setting, a derived table's rows with `label` and `seed`, and the suffix of file names."""
-    found = read(selection.path / table)
-    for (setting, labels), suffix in suffixed(groups(selection.runs)):
-        if len(rows := merged(found, labels)):
-            yield setting, rows, suffix
 
 
 def _aucs(setting: Setting, rows: pd.DataFrame, suffix: str) -> Table:

@@ -11,9 +11,10 @@ import seaborn as sns
 from matplotlib.figure import Figure
 
 from memstudy.derived.kept import INITIAL
-from memstudy.derived.probe.measure import PIXELS
-from memstudy.derived.probe.tables import NAME, grouped
-from memstudy.report.frames import Setting, suffixed
+from memstudy.derived.probe.measure import PIXELS, PROBES
+from memstudy.derived.probe.tables import NAME, percent
+from memstudy.derived.reading import each_group
+from memstudy.report.frames import Setting
 from memstudy.report.lettering import style
 from memstudy.report.saving import Drawing
 from memstudy.store.store import Selection
@@ -24,9 +25,9 @@ HEIGHT = 2.9  # inches, of one panel
 
 def figures(selection: Selection) -> Iterator[Drawing]:
     """Accuracy over epochs, a panel for each combination of regularizers."""
-    for (setting, rows), suffix in suffixed(grouped(selection)):
-        if len(rows) and (rows["epoch"] != INITIAL).any():
-            data = _lines(rows)
+    for setting, rows, suffix in each_group(selection, PROBES):
+        if (rows["epoch"] != INITIAL).any():
+            data = _lines(percent(rows))
             yield Drawing(f"{NAME}{suffix}", _figure(data, setting), data)
 
 

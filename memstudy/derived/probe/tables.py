@@ -9,11 +9,11 @@ import pandas as pd
 
 from memstudy.derived.kept import INITIAL
 from memstudy.derived.probe.measure import PIXELS, PROBES
-from memstudy.derived.reading import read
+from memstudy.derived.reading import each_group
 from memstudy.regularizers import BARE
 from memstudy.report.cells import DASH, frame, noted, starred
 from memstudy.report.differences import compared, meaning
-from memstudy.report.frames import Setting, groups, is_last, merged, suffixed
+from memstudy.report.frames import Setting, is_last
 from memstudy.report.table import Table
 from memstudy.store.store import Selection
 
@@ -24,19 +24,15 @@ QUANTITIES = {"accuracy": "probe", "head_accuracy": "own"}
 
 def tables(selection: Selection) -> list[Table]:
     """One table for each group of comparable runs that was probed."""
-    found = []
-    for (setting, rows), suffix in suffixed(grouped(selection)):
-        if len(rows):
-            found.append(_table(setting, rows, f"{NAME}{suffix}"))
-    return found
+    return [
+        _table(setting, percent(rows), f"{NAME}{suffix}")
+        for setting, rows, suffix in each_group(selection, PROBES)
+    ]
 
 
-def grouped(selection: Selection) -> list[tuple[Setting, pd.DataFrame]]:
-    """Each group of comparable runs with its rows, in percent."""
-    table = read(selection.path / PROBES)
-    if len(table):
-        table[list(QUANTITIES)] *= 100
-    return [(setting, merged(table, labels)) for setting, labels in groups(selection.runs)]
+def percent(rows: pd.DataFrame) -> pd.DataFrame:
+    """The same with accuracies in percent."""
+    return rows.assign(**{name: 100 * rows[name] for name in QUANTITIES})
 
 
 def _table(setting: Setting, rows: pd.DataFrame, name: str) -> Table:
