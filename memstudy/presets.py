@@ -121,10 +121,11 @@ def _corruption(base: Corruption, **given: Any) -> Corruption:
 def _check_corruption(corruption: Corruption) -> None:
     """Each rule has what it needs, and nothing that it would ignore."""
     from memstudy.data import RULES, transitions
+    from memstudy.data.corruption import rate_of
 
     name, rule = corruption.rule, RULES.get(corruption.rule)
-    if rule.rate and corruption.rate is None:
-        raise MemstudyError(f"{name} corruption needs a rate; give one with --corrupt.")
+    if rule.rate:
+        rate_of(corruption)
     if not rule.rate and corruption.rate is not None:
         raise MemstudyError(f"{name} corruption has no rate ({rule.about}); leave --corrupt out.")
     for kinds, given, option in (

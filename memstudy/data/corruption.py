@@ -128,7 +128,8 @@ def by_class(transition: Callable[[ImageSet, Corruption], Matrix]) -> Draw:
     return draw
 
 
-def _rate(corruption: Corruption) -> float:
+def rate_of(corruption: Corruption) -> float:
+    """The rate, of a rule that has one; a MemstudyError if none was given."""
     if corruption.rate is None:
         raise MemstudyError(f"{corruption.rule} corruption needs a rate; give one with --corrupt.")
     return corruption.rate
@@ -139,21 +140,21 @@ def _matrix(images: ImageSet, corruption: Corruption) -> Matrix:
 
 
 def _along_map(images: ImageSet, corruption: Corruption) -> Matrix:
-    return transitions.along(transitions.asymmetric_targets(images.name), _rate(corruption))
+    return transitions.along(transitions.asymmetric_targets(images.name), rate_of(corruption))
 
 
 def _along_pairs(images: ImageSet, corruption: Corruption) -> Matrix:
-    return transitions.along(transitions.pair_targets(images.classes), _rate(corruption))
+    return transitions.along(transitions.pair_targets(images.classes), rate_of(corruption))
 
 
 SYMMETRIC = Rule(
     "another class, each wrong one as likely (AL2's rule)",
-    by_class(lambda images, corruption: transitions.symmetric(images.classes, _rate(corruption))),
+    by_class(lambda images, corruption: transitions.symmetric(images.classes, rate_of(corruption))),
     rate="the probability, for each label alone, of being replaced by a wrong class",
 )
 UNIFORM = Rule(
     "any class, the true one too (Zhang et al. 2017)",
-    by_class(lambda images, corruption: transitions.uniform(images.classes, _rate(corruption))),
+    by_class(lambda images, corruption: transitions.uniform(images.classes, rate_of(corruption))),
     rate="the probability of being drawn anew from all K classes, so rate·(K-1)/K of the labels are wrong",
 )
 PAIR = Rule(
@@ -182,12 +183,12 @@ def exact(
 ) -> Noise:
     """Exactly round(rate · N) labels, chosen at random, become a uniformly drawn wrong class."""
     clean, classes = images.train_labels.numpy(), images.classes
-    count = int(np.floor(_rate(corruption) * len(clean) + 0.5))
+    count = int(np.floor(rate_of(corruption) * len(clean) + 0.5))
     chosen = np.argsort(generator.random(len(clean)), kind="stable")[:count]
     step = 1 + np.floor(generator.random(len(clean)) * (classes - 1)).astype(np.int64)
     noisy = clean.copy()
     noisy[chosen] = (clean[chosen] + step[chosen]) % classes
-    return Noise(noisy, transitions.symmetric(classes, _rate(corruption)))
+    return Noise(noisy, transitions.symmetric(classes, rate_of(corruption)))
 
 
 SYMMETRIC_EXACT = Rule(
@@ -215,7 +216,7 @@ def instance(
     2⁻¹² so that x W, a product of whole numbers, is the same on every machine.
     """
     clean, classes = images.train_labels.numpy(), images.classes
-    flip_rates = _flip_rates(_rate(corruption), generator.random(len(clean)))
+    flip_rates = _flip_rates(rate_of(corruption), generator.random(len(clean)))
     expected = np.zeros((len(clean), classes))
     for label in range(classes):
         mine = np.flatnonzero(clean == label)
