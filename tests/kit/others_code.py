@@ -8,6 +8,8 @@ from pathlib import Path
 
 from memstudy import foreign
 from memstudy.data import RULES, SOURCES
+from memstudy.derived import ANALYSES
+from memstudy.derived.reading import declared
 from memstudy.models import NETWORKS
 from memstudy.regularizers import REGULARIZERS
 
@@ -46,7 +48,8 @@ def new_process(*modules: str) -> None:
             del sys.modules[name]
     foreign._found.clear()
     foreign._entered.clear()
-    for table in (REGULARIZERS, RULES, SOURCES, NETWORKS):
+    declared.cache_clear()
+    for table in (REGULARIZERS, RULES, SOURCES, NETWORKS, ANALYSES):
         vars(table).pop("_foreign", None)
     importlib.invalidate_caches()
 
