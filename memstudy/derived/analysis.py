@@ -103,7 +103,7 @@ class Analysis:
     @classmethod
     def problem(cls) -> str:
         """What its author must mend, a clause; nothing if it can be used."""
-        if "__dataclass_params__" not in vars(cls) or not vars(cls)["__dataclass_params__"].frozen:
+        if "__dataclass_params__" not in vars(cls):
             return "must be a frozen dataclass"
         try:
             declared = options.options(cls)

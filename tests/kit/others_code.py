@@ -11,6 +11,7 @@ from memstudy.data import RULES, SOURCES
 from memstudy.derived import ANALYSES
 from memstudy.derived.reading import declared
 from memstudy.models import NETWORKS
+from memstudy.papers import TABLES
 from memstudy.regularizers import REGULARIZERS
 
 NET = """
@@ -49,7 +50,7 @@ def new_process(*modules: str) -> None:
     foreign._found.clear()
     foreign._entered.clear()
     declared.cache_clear()
-    for table in (REGULARIZERS, RULES, SOURCES, NETWORKS, ANALYSES):
+    for table in (REGULARIZERS, RULES, SOURCES, NETWORKS, ANALYSES, TABLES):
         vars(table).pop("_foreign", None)
     importlib.invalidate_caches()
 
