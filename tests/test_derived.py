@@ -87,7 +87,7 @@ def test_plan_has_twins_pasts_and_a_control(store):
 
 def test_comparison_equals_the_analysis_done_by_hand(store, bench):
     selection = store.select(["*-bare-s0-*", "*-al2-s0-*"])
-    pairs = compare(replace(selection, named=True), bench, Similarity(keep=str(VARIANCE)))
+    pairs = compare(replace(selection, by_name=True), bench, Similarity(keep=str(VARIANCE)))
     row = pairs[(pairs["relation"] == "pair: same seed") & (pairs["epoch_a"] == 2)].iloc[0]
     runs = {run.name: run for run in selection.runs}
     views = [factorize(as_samples(bench.features(runs[name], 2))) for name in (row["run_a"], row["run_b"])]
@@ -185,7 +185,7 @@ def test_a_diverged_network_is_left_out_by_name(store, bench):
     diverge(diverged, 2)
     left_out: list[str] = []
     pairs = compare(
-        replace(selection, named=True), bench, Similarity(keep=str(VARIANCE)), Watch(left_out=left_out.append)
+        replace(selection, by_name=True), bench, Similarity(keep=str(VARIANCE)), Watch(left_out=left_out.append)
     )
     assert left_out == [f"{diverged.name}, epoch 2, layer trunk: its representation is not finite"]
     assert set(pairs.loc[pairs["relation"].map(kind) == "pair", "epoch_a"]) == {0, 1}
@@ -220,7 +220,7 @@ def test_runs_without_a_common_epoch_are_named(store, bench):
     left_out: list[str] = []
     selection = store.select([short.name, other.name])
     pairs = compare(
-        replace(selection, named=True), bench, Similarity(keep=str(VARIANCE)), Watch(left_out=left_out.append)
+        replace(selection, by_name=True), bench, Similarity(keep=str(VARIANCE)), Watch(left_out=left_out.append)
     )
     assert len(left_out) == 1
     assert "no common epoch" in left_out[0]
@@ -232,7 +232,7 @@ def test_runs_without_a_common_epoch_are_named(store, bench):
 def compared(store, bench):
     """A selection of two runs that were compared, and both files."""
     selection = store.select(["*-bare-s0-*", "*-al2-s0-*"])
-    compare(replace(selection, named=True), bench, Similarity(keep=str(VARIANCE)))
+    compare(replace(selection, by_name=True), bench, Similarity(keep=str(VARIANCE)))
     paths = [selection.path / name for name in (Similarity().pairs, Similarity().coefficients)]
     return selection, {path: path.read_text() for path in paths}
 
@@ -248,7 +248,7 @@ def test_a_damaged_comparison_is_made_whole(compared, bench, monkeypatch, name, 
     else:
         path.write_text("".join(whole.splitlines(keepends=True)[:-3]) if harm == "lines lost" else whole[:-4])
     calls = counting(monkeypatch, compare, "_measure")
-    compare(replace(selection, named=True), bench, Similarity(keep=str(VARIANCE)))
+    compare(replace(selection, by_name=True), bench, Similarity(keep=str(VARIANCE)))
     assert {path: path.read_text() for path in before} == before
     assert bool(calls)
     assert harm == "deleted" or len(calls) <= 3  # the others were whole
@@ -305,7 +305,7 @@ def test_runs_of_two_data_sets_are_not_compared(store, bench):
 
     carry_out(store.open(presets.build(dataset="mnist", epochs=1)), Execution(device="cpu"))
     with pytest.raises(MemstudyError, match="same test images"):
-        compare(replace(store.select(["*"]), named=True), bench, Similarity(keep=str(VARIANCE)))
+        compare(replace(store.select(["*"]), by_name=True), bench, Similarity(keep=str(VARIANCE)))
     left_out: list[str] = []
     pairs = compare(
         store.select(study="all"), bench, Similarity(keep=str(VARIANCE)), Watch(left_out=left_out.append)

@@ -229,7 +229,7 @@ def compared(selection, all_pairs=False, **choices):
     """The rows of a comparison, and what was left out."""
     left_out: list[str] = []
     bench = Workbench(torch.device("cpu"))
-    selection = replace(selection, named=all_pairs or selection.named)
+    selection = replace(selection, by_name=all_pairs or selection.by_name)
     rows = compare(selection, bench, Similarity(**choices), Watch(left_out=left_out.append))
     return rows, left_out
 

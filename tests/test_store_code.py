@@ -323,7 +323,7 @@ def test_an_analysis_leaves_out_a_run_whose_code_is_another(folder, store, file)
     """And does so whether or not it has that run's numbers from before: same selection, same bytes."""
     runs = [carry_out(store.open(made(seed=seed)), CPU) for seed in (0, 1)]
     plain = carry_out(store.open(made("smallnet")), CPU)
-    selection = replace(store.select(), named=True)
+    selection = replace(store.select(), by_name=True)
     left: list[str] = []
     ANALYSES[file].measure(selection, bench(), Watch(left_out=left.append))
     assert left == []

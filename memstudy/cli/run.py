@@ -57,7 +57,7 @@ def run(
     from memstudy.report.summary import run_summary
     from memstudy.report.verdict import verdict, verdict_text
     from memstudy.store import Store
-    from memstudy.store.records import HOW
+    from memstudy.store.records import HOW_TO_RECORD
     from memstudy.study.carry_out import Execution, carry_out
     from memstudy.study.interruption import stop_on_sigterm
 
@@ -72,7 +72,7 @@ def run(
     if not leads:
         return
     if dynamics and not directory.recorded:
-        progress.say(f"there are no records of its samples: {HOW}.")
+        progress.say(f"there are no records of its samples: {HOW_TO_RECORD}.")
     if as_json:
         progress.print_json(run_summary(directory) | {"verdict": verdict(directory).as_dict()})
     else:

@@ -24,7 +24,7 @@ from memstudy.store.store import Selection
 
 KEY = "code"
 MOST = 4
-"""How many of the modules that differ are named."""
+"""At most so many of the modules that differ are named."""
 
 
 class CodeChanged(MemstudyError):
@@ -32,65 +32,65 @@ class CodeChanged(MemstudyError):
 
 
 def of(recipe: Recipe) -> dict[str, Code]:
-    """What the foreign code that a recipe names consists of, by what it is: `network 'nets:wide'`; often nothing.
+    """The foreign code that a recipe names, by its subject, such as `network 'nets:wide'`; often empty.
 
     A MemstudyError if some of it is not there, or cannot be loaded.
     """
-    named: list[tuple[Registry, str]] = [(REGULARIZERS, method.name) for method in recipe.regularizers]
-    named.append((RULES, recipe.corruption.rule))
+    entries: list[tuple[Registry, str]] = [(REGULARIZERS, method.name) for method in recipe.regularizers]
+    entries.append((RULES, recipe.corruption.rule))
     if recipe.dataset in SOURCES.names():  # else the user's own files, whose content is recorded anyway
-        named.append((SOURCES, recipe.dataset))
-    found = {f"{table.kind} {name!r}": table.code(table.check(name)) for table, name in named}
-    found[f"network {recipe.network!r}"] = models.code(recipe.network)
-    return {what: code for what, code in found.items() if code is not None}
+        entries.append((SOURCES, recipe.dataset))
+    codes = {f"{table.kind} {name!r}": table.code(table.check(name)) for table, name in entries}
+    codes[f"network {recipe.network!r}"] = models.code(recipe.network)
+    return {subject: code for subject, code in codes.items() if code is not None}
 
 
-def record(found: Mapping[str, Code]) -> dict[str, Any]:
-    """What is written of it in state.json: a key of it, if there is any."""
-    return {KEY: {what: code.as_dict() for what, code in found.items()}} if found else {}
+def record(codes: Mapping[str, Code]) -> dict[str, Any]:
+    """The entry of state.json: a table of each subject's code under KEY; no entry if there is no foreign code."""
+    return {KEY: {subject: code.as_dict() for subject, code in codes.items()}} if codes else {}
 
 
-def sums(found: Mapping[str, Code]) -> dict[str, Any]:
-    """What is written of it in recipe.toml: the same key, with the check sums alone."""
-    return {KEY: {what: code.sha256 for what, code in found.items()}} if found else {}
+def sums(codes: Mapping[str, Code]) -> dict[str, Any]:
+    """The entry of recipe.toml: the same key, with check sums alone."""
+    return {KEY: {subject: code.sha256 for subject, code in codes.items()}} if codes else {}
 
 
 def recorded(run: RunDirectory) -> dict[str, Mapping[str, Any]]:
-    """What was recorded when the run was trained; nothing if that was before there was such a record."""
-    found: dict[str, Mapping[str, Any]] = run.state().get(KEY, {})
-    return found
+    """What `record` wrote when the run was trained; empty if that was before such records were written."""
+    codes: dict[str, Mapping[str, Any]] = run.state().get(KEY, {})
+    return codes
 
 
 def check(run: RunDirectory) -> None:
     """Raise a CodeChanged if the run was trained with other code than there is now."""
     before = recorded(run)
-    for what, now in of(run.recipe).items():
-        if what in before and before[what]["sha256"] != now.sha256:
-            raise CodeChanged(_changed(run, what, before[what], now))
+    for subject, now in of(run.recipe).items():
+        if subject in before and before[subject]["sha256"] != now.sha256:
+            raise CodeChanged(_changed(run, subject, before[subject], now))
 
 
 def check_before_training(run: RunDirectory) -> None:
-    """The same for a run that is finished or would be continued; one that starts anew may do so with any code."""
+    """As `check`, for a run that is finished or would be continued: one that starts anew may use any code."""
     if run.finished or (run.path / RESUME).is_file():
         check(run)
 
 
 def check_recorded(recipe: Recipe, known: object) -> None:
-    """Raise a CodeChanged if a recipe's file has the check sums, by name, of other code than there is now."""
+    """Raise a CodeChanged if `known`, the check sums from a recipe's file, are those of other code."""
     if not isinstance(known, Mapping):
         return
-    for what, now in of(recipe).items():
-        if known.get(what, now.sha256) != now.sha256:
+    for subject, now in of(recipe).items():
+        if known.get(subject, now.sha256) != now.sha256:
             raise CodeChanged(
-                f"the recipe was recorded with other code of {what} ({str(known[what])[:8]}) than there is now "
-                f"({now.sha256[:8]}); bring that back, or remove [recorded] from a copy of the recipe."
+                f"the recipe was recorded with other code of {subject} ({str(known[subject])[:8]}) than there is "
+                f"now ({now.sha256[:8]}); bring that back, or remove [recorded] from a copy of the recipe."
             )
 
 
 def usable(selection: Selection, on_left_out: Callable[[str], None]) -> Selection:
-    """The selection without the runs whose code is another or is not there, of which `on_left_out` is told.
+    """The selection without runs whose code has changed or is gone; `on_left_out` is told of each, a sentence.
 
-    A MemstudyError if those are all.
+    A MemstudyError if no run remains.
     """
     kept: list[RunDirectory] = []
     errors: list[MemstudyError] = []
@@ -103,8 +103,8 @@ def usable(selection: Selection, on_left_out: Callable[[str], None]) -> Selectio
             errors.append(MemstudyError(text))
     if errors and not kept:
         raise errors[0]
-    for one in errors:
-        on_left_out(str(one).rstrip("."))
+    for refusal in errors:
+        on_left_out(str(refusal).rstrip("."))
     return replace(selection, runs=tuple(kept)) if errors else selection
 
 
@@ -122,7 +122,8 @@ def check_all(runs: Sequence[RunDirectory]) -> None:
         raise CodeChanged(f"{changed[first]}{also}")
 
 
-def _changed(run: RunDirectory, what: str, before: Mapping[str, Any], now: Code) -> str:
+def _changed(run: RunDirectory, subject: str, before: Mapping[str, Any], now: Code) -> str:
+    """The sentence on a run whose code has changed: which modules differ, and what to do."""
     old, new = before["modules"], now.modules
     parts = [
         *(f"{name} was changed" for name in sorted(old.keys() & new.keys()) if old[name] != new[name]),
@@ -133,7 +134,7 @@ def _changed(run: RunDirectory, what: str, before: Mapping[str, Any], now: Code)
         parts.insert(0, f"{version} then, {now.distribution} now")
     shown = ", ".join(parts[:MOST]) + (", …" if len(parts) > MOST else "")
     return (
-        f"{run.name} was trained with other code of {what} ({before['sha256'][:8]}) than there is now "
+        f"{run.name} was trained with other code of {subject} ({before['sha256'][:8]}) than there is now "
         f"({now.sha256[:8]}: {shown}); bring the old code back, or give the new one another name, or remove "
         f"{run.path} to train it again."
     )

@@ -1,4 +1,4 @@
-"""What the values of a JSON file must be: looked at where it is read, so that nothing later meets another kind."""
+"""Checks the kinds of a JSON file's values where it is read, so that no later code meets a wrong one."""
 
 from __future__ import annotations
 
@@ -14,32 +14,32 @@ Kind = tuple[Callable[[Any], bool], str]
 
 
 def check(path: Path, record: Mapping[str, Any], kinds: Mapping[str, Kind], cure: str = files.RUN_AGAIN) -> None:
-    """A MemstudyError names the first value in the file at `path` that is of another kind than `kinds` says."""
+    """Raise a MemstudyError that names the first value in the file at `path` of another kind than `kinds` says."""
     for key, (fits, words) in kinds.items():
         if key in record and not fits(record[key]):
             raise files.damaged(path, f"its {key!r} is not {words}", cure)
 
 
 def is_text(value: object) -> bool:
-    """A text."""
+    """Whether a value is a text."""
     return isinstance(value, str)
 
 
 def is_number(value: object) -> bool:
-    """A finite number."""
+    """Whether it is a finite number."""
     return not isinstance(value, bool) and isinstance(value, int | float) and abs(value) < math.inf
 
 
 def is_count(value: object) -> bool:
-    """A whole number from 0 on."""
+    """Whether it is a whole number from 0 on."""
     return not isinstance(value, bool) and isinstance(value, int) and value >= 0
 
 
 def is_positive(value: object) -> bool:
-    """A whole number from 1 on."""
+    """Whether it is a whole number from 1 on."""
     return is_count(value) and value != 0
 
 
 def are(fits: Callable[[Any], bool]) -> Callable[[object], bool]:
-    """A list of such values."""
+    """A check for a list in which each value passes the check `fits`."""
     return lambda value: isinstance(value, list) and all(map(fits, value))

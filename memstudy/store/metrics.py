@@ -1,4 +1,4 @@
-"""metrics.csv: a row is appended with each epoch that is done. A killed run's last one may be half written."""
+"""metrics.csv: one row an epoch, appended when it is done. The last row of a killed run may be half written."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MEASURED = (
     "epoch", "test_accuracy", "test_cross_entropy", "clean_accuracy", "memorized", "recovered", "other",
     "train_cross_entropy", "train_activation_loss",
 )  # fmt: skip
-"""Columns that every run's metrics have; a file without them is another's."""
+"""Columns that every run's metrics have; a file without them is none of ours."""
 
 
 def row(epoch: int, values: Mapping[str, float]) -> bytes:

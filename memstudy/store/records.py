@@ -1,14 +1,14 @@
-"""What was recorded of every training sample: one .npy a quantity in a run's `dynamics/`.
+"""What is recorded of every training sample after each epoch: a .npy file for each quantity in `dynamics/`.
 
 loss, margin    (epochs, N) float16
 prediction      (epochs, N) uint8, or int16 for more than 256 classes
 el2n            (kept epochs, N) float16: a row for each of the recipe's checkpoints, in their order
 
-Five bytes a sample and epoch, and two more at kept epochs; `analysis.records` says what they are. The files have
-their final size from the start, and each epoch its place in them, so one that is trained again after an
-interruption writes the same bytes to the same place. Rows of epochs that metrics.csv does not have mean nothing.
-They are read as memory maps, so a part can be looked at without the rest, but written as files: a full disk is
-then an error and no signal.
+That is five bytes a sample and epoch, and two more at kept epochs; `analysis.records` defines the quantities.
+Files have their final size from the start, and each epoch its row in them, so an epoch that is trained again after
+an interruption writes the same bytes to the same place. Rows of epochs that metrics.csv lacks mean nothing.
+Files are read as memory maps, so a part can be read without the rest, but written by ordinary calls: a full disk
+is then an error that can be caught, and not a signal that kills the process.
 """
 
 from __future__ import annotations
@@ -30,19 +30,18 @@ from numpy.typing import NDArray
 from memstudy import files
 from memstudy.store.seals import Seals
 
-HOW = "they are made while it trains: remove its directory and run it again with --dynamics"
-"""To have records of a run that has none."""
+HOW_TO_RECORD = "they are made while it trains: remove its directory and run it again with --dynamics"
+"""How to get records of a run that has none."""
 BYTES = 5
-"""Of a sample and epoch; two more at kept ones."""
+"""Of one sample in one epoch; two more in kept ones."""
 MOST = 250_000_000
-"""Bytes of a run's records up to which they are made unless somebody says otherwise: those of every preset's
-protocol are fewer (AL2's: 210 MB)."""
+"""Bytes: records up to this size are made by default. Those of every preset are smaller (AL2's: 210 MB)."""
 KINDS = {"loss": "e", "margin": "e", "prediction": "Bh", "el2n": "e"}
-"""The quantities, and numpy's characters of the types that they may have."""
+"""The quantities, each with numpy's type characters that its file may have."""
 
 
 def usual(epochs: int, samples: int) -> bool:
-    """Whether a run of so many epochs and training samples is recorded where nobody says otherwise."""
+    """Whether a run of so many epochs and training samples is recorded by default."""
     return BYTES * epochs * samples <= MOST
 
 
@@ -53,7 +52,7 @@ def megabytes(size: float) -> str:
 
 @dataclass(frozen=True)
 class Dynamics:
-    """The records of the epochs that are done; `kept` are those that the rows of `el2n` belong to."""
+    """The records of a run's finished epochs; `kept` are the epochs that the rows of `el2n` belong to."""
 
     loss: NDArray[np.float16]
     margin: NDArray[np.float16]
@@ -64,7 +63,7 @@ class Dynamics:
 
 @dataclass(frozen=True)
 class Records:
-    """The files of a run of so many epochs, of which some are kept."""
+    """Writes and reads the files of a run of `epochs` epochs, of which those in `kept` have checkpoints."""
 
     folder: Path
     epochs: int
@@ -85,7 +84,7 @@ class Records:
                 self.seals.grown(self.relative(name), row.tobytes())
 
     def _begin(self, name: str, shape: tuple[int, int], kind: np.dtype[Any]) -> bytes:
-        """Make a file in its final size; its header."""
+        """Make a file in its final size; returns the bytes of its header."""
         path = self.path(name)
         with files.explained(path):
             self.folder.mkdir(exist_ok=True)
@@ -94,15 +93,15 @@ class Records:
 
     def read(self, samples: int, done: int) -> Dynamics:
         """The first `done` epochs, as memory maps; a MemstudyError names a file that is not what it should be."""
-        found = {name: self._checked(name, samples).map() for name in KINDS}
+        arrays = {name: self._checked(name, samples).map() for name in KINDS}
         rows = {name: sum(epoch < done for epoch in self._epochs(name)) for name in KINDS}
         return Dynamics(
-            **{name: array[: rows[name]] for name, array in found.items()},
+            **{name: array[: rows[name]] for name, array in arrays.items()},
             kept=tuple(epoch for epoch in self.kept if epoch < done),
         )
 
-    def find(self, done: int) -> None:
-        """Tell the seals what the files hold of the first `done` epochs."""
+    def seal_again(self, done: int) -> None:
+        """Give the seals what the files hold of the first `done` epochs, as if it were written now."""
         for name in KINDS:
             file = self._file(name)
             rows = sum(epoch < done for epoch in self._epochs(name))
@@ -110,7 +109,10 @@ class Records:
                 self.seals.grown(self.relative(name), piece)
 
     def resize(self) -> list[str]:
-        """Give files of another size theirs again, where only rows differ that mean nothing; which those were."""
+        """Cut or extend files of a wrong size to their own, and return their paths.
+
+        Called after the rows of all saved epochs were checked: what is lost or added are rows that mean nothing.
+        """
         changed = []
         for name in KINDS:
             file = self._file(name)
@@ -122,19 +124,19 @@ class Records:
 
     def digests(self) -> dict[str, str]:
         """SHA-256 of every file, by its path in the run's directory."""
-        found = {}
+        digests = {}
         for name in KINDS:
             with self._readable(name), self.path(name).open("rb") as file:
-                found[self.relative(name)] = hashlib.file_digest(file, "sha256").hexdigest()
-        return found
+                digests[self.relative(name)] = hashlib.file_digest(file, "sha256").hexdigest()
+        return digests
 
     def sync(self) -> None:
-        """Have on disk what was written, before anything is that a continuation would start from."""
+        """Flush the files to disk; called before the state is saved that a continuation starts from."""
         for path in self.folder.glob("*.npy"):
             files.sync(path)
 
     def remove(self) -> None:
-        """Forget them."""
+        """Remove the files."""
         with files.explained(self.folder), contextlib.suppress(FileNotFoundError):
             shutil.rmtree(self.folder)
 
@@ -147,11 +149,11 @@ class Records:
         return f"{self.folder.name}/{name}.npy"
 
     def _epochs(self, name: str) -> Sequence[int]:
-        """Which epoch each row of a file is of."""
+        """The epoch of each row of a file."""
         return self.kept if name == "el2n" else range(self.epochs)
 
     def _checked(self, name: str, samples: int) -> _File:
-        """A file that holds what it should, of so many samples, and is whole."""
+        """A quantity's file, of which header, number of samples and size were found to be right."""
         file = self._file(name)
         if file.shape[1] != samples:
             raise files.damaged(file.path, f"it holds {file.shape[1]} samples, not {samples}")
@@ -161,7 +163,7 @@ class Records:
         return file
 
     def _file(self, name: str) -> _File:
-        """What a file's header says, if that is what this run would have written."""
+        """A quantity's file as its header describes it; a MemstudyError if this run would not write that."""
         path = self.path(name)
         with self._readable(name), path.open("rb") as file, warnings.catch_warnings(action="error"):
             if np.lib.format.read_magic(file) != (1, 0):
@@ -175,6 +177,7 @@ class Records:
 
     @contextlib.contextmanager
     def _readable(self, name: str) -> Iterator[None]:
+        """Let what goes wrong with reading a file become a MemstudyError that names it."""
         try:
             yield
         except MALFORMED as error:
@@ -185,7 +188,7 @@ MALFORMED = (
     OSError, ValueError, EOFError, TypeError, SyntaxError, tokenize.TokenError, OverflowError, RecursionError,
     MemoryError, Warning,
 )  # fmt: skip
-"""What numpy raises for headers that are none: it parses them as Python's literals, and runs nothing."""
+"""What numpy raises for malformed headers: it parses them as Python literals (and runs nothing)."""
 
 
 @dataclass(frozen=True)
@@ -208,11 +211,11 @@ class _File:
         return self.shape[1] * self.kind.itemsize
 
     def map(self) -> NDArray[Any]:
-        """Its array, looked at where it lies."""
+        """Its array (epochs, N), as a memory map."""
         return np.memmap(self.path, self.kind, "r", self.start, self.shape)
 
     def first(self, rows: int) -> Iterator[bytes]:
-        """The header and so many rows, in pieces; shorter ones where the file ends before."""
+        """The bytes of the header and of each of the first `rows` rows; fewer where the file ends before."""
         with self.path.open("rb") as file:
             yield file.read(self.start)
             for _ in range(rows):

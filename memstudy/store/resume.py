@@ -1,7 +1,8 @@
-"""resume.safetensors: what continues a run. The network and its momentum after the newest saved epoch, and a seal.
+"""resume.safetensors: network and momentum after the newest saved epoch, and a seal; from it a run is continued.
 
-The seal is the check sums of what had been written of the epochs before: a continuation begins with what it finds,
-and so looks first whether that is still what it was. As tensors and seal are one file, it is never half new.
+The seal holds check sums of what the growing files (metrics.csv, records) held after that epoch. A continuation
+adds to these files, so it first checks that they are unchanged. Tensors and seal are one file, which is replaced
+as a whole, so they always belong together.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 FACTS, CHECKSUM = "facts", "sha256"
 CURE = "restore it, or remove it alone and run the same command: it then trains from the first epoch"
-"""What helps where only this file is lost."""
+"""What to do where only this file is damaged."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,10 @@ def write(path: Path, saved: Saved, tensors: Mapping[str, Tensor]) -> None:
 
 
 def read(path: Path) -> tuple[Saved, dict[str, Tensor]] | None:
-    """All of it; None if nothing was saved. A MemstudyError if anything in the file was changed."""
+    """What is known of the saved state, and its tensors; None if nothing was saved.
+
+    A MemstudyError if anything in the file was changed.
+    """
     if not path.is_file():
         return None
     content = files.read(path, CURE)
@@ -58,7 +62,7 @@ def read(path: Path) -> tuple[Saved, dict[str, Tensor]] | None:
 
 
 def look(path: Path) -> Saved | None:
-    """What is known of a saved state, from the file's first bytes; None if there is none.
+    """What is known of the saved state, read from the file's header alone; None if nothing was saved.
 
     A MemstudyError if it makes no sense, or is another run's.
     """
@@ -92,5 +96,5 @@ def _is_sound(facts: object) -> bool:
         and facts["epochs_done"] >= 0
         and isinstance(facts.get("run", ""), str)
         and isinstance(sealed := facts.get("sealed", {}), dict)
-        and all(isinstance(found, str) and re.fullmatch("[0-9a-f]{64}", found) for found in sealed.values())
+        and all(isinstance(digest, str) and re.fullmatch("[0-9a-f]{64}", digest) for digest in sealed.values())
     )

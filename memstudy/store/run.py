@@ -32,7 +32,7 @@ from memstudy.recipe import Recipe
 from memstudy.regularizers import label
 from memstudy.store import metrics, resume, tensors
 from memstudy.store import state as states
-from memstudy.store.records import HOW, Dynamics, Records
+from memstudy.store.records import HOW_TO_RECORD, Dynamics, Records
 from memstudy.store.resume import Saved
 from memstudy.store.seals import Seals
 from memstudy.store.state import CHECKSUMS, Status
@@ -67,7 +67,7 @@ class RunDirectory:
             self.__dict__["recipe"] = recipe
 
     def __reduce__(self) -> tuple[type[RunDirectory], tuple[Path, Recipe | None]]:
-        """For another process, which knows nothing of what this one wrote."""
+        """Pickled for another process without its seals: those are of what this process wrote."""
         return RunDirectory, (self.path, self.__dict__.get("recipe"))
 
     @cached_property
@@ -115,7 +115,7 @@ class RunDirectory:
 
     @property
     def expected_floor(self) -> float:
-        """The same expected over label draws."""
+        """The floor expected over label draws."""
         state = self.state()
         return float(state.get("expected_floor", state["floor"]))
 
@@ -128,11 +128,11 @@ class RunDirectory:
         return dict(self.state().get(CHECKSUMS, {}))
 
     def finish(self) -> None:
-        """Mark the run finished, its metrics final; forget what only a continuation would need."""
+        """Mark the run finished, note the final check sums, and remove what only a continuation would need."""
         if self.recorded:
             self.records.sync()
         epochs = self.epochs_done
-        final = self._seals.after(epochs) or self._found(epochs).after(epochs)
+        final = self._seals.after(epochs) or self._seals_of_files(epochs).after(epochs)
         self.update(status=Status.FINISHED, checksums=self.checksums() | final)
         files.tidy([self.path / RESUME])  # what remains of it is tidied at the next look
 
@@ -193,7 +193,7 @@ class RunDirectory:
             file.write(f"{now}  {text}\n")
 
     def write_recipe(self, recorded: Mapping[str, Any] | None = None) -> dict[str, str]:
-        """Write recipe.toml, with what was found of its images; its check sum, for the state written next."""
+        """Write recipe.toml with facts about its images; returns its check sum, to be put in state.json next."""
         content = self.recipe.to_toml(recorded).encode()
         files.write(self.path / RECIPE, content)
         return {RECIPE: files.digest(content)}
@@ -215,7 +215,7 @@ class RunDirectory:
         return metrics.parse(path, content)
 
     def append_metrics(self, epoch: int, values: dict[str, float]) -> None:
-        """Append one epoch's row, the last of what is written of it; floats keep all their digits."""
+        """Append one epoch's row, once its records are written; floats keep all their digits."""
         path, row = self.path / METRICS, metrics.row(epoch, values)
         with files.explained(path), path.open("ab") as file:
             file.write(row)
@@ -244,18 +244,19 @@ class RunDirectory:
     def dynamics(self, samples: int) -> Dynamics:
         """What was recorded of so many samples in the epochs done; a MemstudyError if it was not or is damaged."""
         if not self.recorded:
-            raise MemstudyError(f"{self.name} has no records of its samples; {HOW}.")
+            raise MemstudyError(f"{self.name} has no records of its samples; {HOW_TO_RECORD}.")
         if self.state()["status"] == Status.FINISHED:
             for name, digest in self.records.digests().items():
                 if self.checksums().get(name) != digest:
                     raise files.damaged(self.path / name, "its checksum does not match")
         elif saved := resume.look(self.path / RESUME):
-            self._compare(self._found(saved.epochs_done).after(saved.epochs_done), saved)
+            self._compare(self._seals_of_files(saved.epochs_done).after(saved.epochs_done), saved)
         return self.records.read(samples, self.epochs_done)
 
     # Tensors
 
     def _save(self, relative: str, content: bytes) -> None:
+        """Write a file, and note its check sum."""
         files.write(self.path / relative, content)
         self.update(checksums=self.checksums() | {relative: files.digest(content)})
 
@@ -263,6 +264,7 @@ class RunDirectory:
         return files.read(self.path / relative)
 
     def _load(self, relative: str) -> bytes:
+        """The content of a file; a MemstudyError if it does not have its check sum."""
         content = self._read(relative)
         if self.checksums().get(relative) != files.digest(content):
             raise files.damaged(self.path / relative, "its checksum does not match")
@@ -310,14 +312,14 @@ class RunDirectory:
 
     def load_resume(self) -> tuple[int, dict[str, Tensor]] | None:
         """(epochs done, tensors), or None if nothing was saved."""
-        found = resume.read(self.path / RESUME)
-        return None if found is None else (found[0].epochs_done, found[1])
+        saved = resume.read(self.path / RESUME)
+        return None if saved is None else (saved[0].epochs_done, saved[1])
 
     def keep(self, epochs: int) -> list[str]:
-        """Continue after so many epochs: check what belongs to them, and forget what will be written again.
+        """Prepare to continue after `epochs` epochs: check what belongs to them, remove what is written again.
 
-        Returns in words what is made again though it was there, or should have been. A MemstudyError, before
-        anything is changed, names a file that cannot be made again from what was saved.
+        Returns a sentence on each thing that is made again because it was lost, damaged or not saved. A
+        MemstudyError, before anything is changed, names a damaged file that cannot be made again.
         """
         again, lost = self._unsaved(epochs), self._lost(epochs)
         if epochs:
@@ -325,7 +327,7 @@ class RunDirectory:
         if lost:
             self.update(checksums={name: value for name, value in self.checksums().items() if name not in lost})
         if epochs:
-            self._seals = self._found(epochs)
+            self._seals = self._seals_of_files(epochs)
             files.write(self.path / METRICS, metrics.first(self._read(METRICS), epochs))
         else:
             self._seals = Seals()
@@ -337,17 +339,17 @@ class RunDirectory:
         return again + [f"{name} is damaged or gone, and is made again" for name in lost]
 
     def _check(self, epochs: int) -> None:
-        """Whether all that belongs to the first `epochs` epochs is what was written."""
+        """Raise a MemstudyError if anything that belongs to the first `epochs` epochs is not what was written."""
         for epoch in self.recipe.training.checkpoints:
             if epoch < epochs:
                 self._load(checkpoint_name(epoch))
         if len(metrics.parse(self.path / METRICS, metrics.first(self._read(METRICS), epochs))) < epochs:
             raise files.damaged(self.path / METRICS, "rows are missing")
         if saved := resume.look(self.path / RESUME):
-            self._compare(dict.fromkeys(saved.sealed, "") | self._found(epochs).after(epochs), saved)
+            self._compare(dict.fromkeys(saved.sealed, "") | self._seals_of_files(epochs).after(epochs), saved)
 
     def _unsaved(self, epochs: int) -> list[str]:
-        """In words, which epochs were done once and are trained again."""
+        """A sentence on the epochs that were done but not saved, and are trained again; none if there are none."""
         rows = self.epochs_done
         if rows <= epochs:
             return []
@@ -355,31 +357,32 @@ class RunDirectory:
         return [f"{which} had not been saved, and will be trained again"]
 
     def _lost(self, epochs: int) -> list[str]:
-        """Files that are written again, and are not what was written before."""
+        """Damaged or missing files among those that are written again after `epochs` epochs."""
         checksums = self.checksums()
         later = {checkpoint_name(epoch) for epoch in self.checkpoints() if epoch >= epochs}
         again = [name for name in checksums if name in {RECIPE, LABELS, *later}]
         return [name for name in again if not self._fits(name)]
 
     def _fits(self, name: str) -> bool:
+        """Whether a file has its check sum."""
         try:
             self._load(name)
         except MemstudyError:
             return False
         return True
 
-    def _found(self, epochs: int) -> Seals:
-        """Check sums of what the growing files hold of the first so many epochs."""
+    def _seals_of_files(self, epochs: int) -> Seals:
+        """The seals of the growing files as they are now, up to the first `epochs` epochs."""
         seals = Seals()
         seals.grown(METRICS, metrics.first(self._read(METRICS), epochs))
         if self.recorded:
-            replace(self.records, seals=seals).find(epochs)
-        seals.found(epochs)
+            replace(self.records, seals=seals).seal_again(epochs)
+        seals.seal(epochs)
         return seals
 
-    def _compare(self, found: Mapping[str, str], saved: Saved) -> None:
-        """Refuse a file whose check sum is not the sealed one; what was saved before there were seals has none."""
-        for name, digest in found.items() if saved.sealed else ():
+    def _compare(self, digests: Mapping[str, str], saved: Saved) -> None:
+        """Refuse a file whose check sum is not the sealed one. Those of earlier versions have no seals."""
+        for name, digest in digests.items() if saved.sealed else ():
             if saved.sealed.get(name) != digest:
                 why = f"its first {saved.epochs_done} epochs are not those that were saved"
                 raise files.damaged(self.path / name, why)

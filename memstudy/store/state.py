@@ -36,7 +36,7 @@ def read(path: Path) -> dict[str, Any]:
         return {"status": Status.NEW}
     state = files.read_json(path)
     kinds.check(path, state, KINDS)
-    for key in ("status", "floor"):  # written first of all
+    for key in ("status", "floor"):  # there since the first version
         if key not in state:
             raise files.damaged(path, f"it has no {key}")
     if SEAL in state and state[SEAL] != _seal(state):
@@ -48,19 +48,19 @@ def read(path: Path) -> dict[str, Any]:
 
 def write(path: Path, state: Mapping[str, Any]) -> None:
     """Write a run's state.json, with the run's name and a seal."""
-    named = {**state, RUN: path.parent.name}
-    named.pop(SEAL, None)
-    files.write_json(path, named | {SEAL: _seal(named)})
+    record = {**state, RUN: path.parent.name}
+    record.pop(SEAL, None)
+    files.write_json(path, record | {SEAL: _seal(record)})
 
 
 def _seal(state: Mapping[str, Any]) -> str:
-    """SHA-256 of everything else, however it is laid out."""
+    """SHA-256 of all keys but the seal itself; spaces and the order of keys do not matter."""
     rest = {key: value for key, value in state.items() if key != SEAL}
     return files.digest(json.dumps(rest, sort_keys=True, separators=(",", ":")).encode())
 
 
 def _is_session(value: object) -> bool:
-    """What was noted of a process that trained the run: what a continuation asks for has its kind."""
+    """Whether the record of a process that trained the run has right values where a continuation looks at them."""
     return isinstance(value, dict) and all(
         fits(value[key])
         for key, fits in {
@@ -79,20 +79,20 @@ NAMES = r"recipe\.toml|labels\.npz|metrics\.csv|dynamics/\w+\.npy|checkpoints/ep
 
 def _are_checksums(value: object) -> bool:
     return isinstance(value, dict) and all(
-        re.fullmatch(NAMES, name) and isinstance(found, str) and re.fullmatch("[0-9a-f]{64}", found)
-        for name, found in value.items()
+        re.fullmatch(NAMES, name) and isinstance(digest, str) and re.fullmatch("[0-9a-f]{64}", digest)
+        for name, digest in value.items()
     )
 
 
 def _is_code(value: object) -> bool:
-    """What was noted of others' code, by what it is: a check sum of all, and those of its modules."""
+    """Whether a value is what `code.record` writes: by subject a check sum, and those of the modules."""
     return isinstance(value, dict) and all(
-        isinstance(one, dict)
-        and is_text(one.get("sha256"))
-        and is_text(one.get("distribution", ""))
-        and isinstance(modules := one.get("modules"), dict)
+        isinstance(code, dict)
+        and is_text(code.get("sha256"))
+        and is_text(code.get("distribution", ""))
+        and isinstance(modules := code.get("modules"), dict)
         and all(is_text(digest) for digest in modules.values())
-        for one in value.values()
+        for code in value.values()
     )
 
 
@@ -113,4 +113,4 @@ KINDS: dict[str, Kind] = {
     RUN: (is_text, "a text"),
     SEAL: (is_text, "a text"),
 }
-"""What each value must be, where it is there."""
+"""The kind of each value. Not all keys need be there."""

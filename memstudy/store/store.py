@@ -30,7 +30,7 @@ class Selection:
     """Some runs of a store, and the directory that what is derived from them goes to.
 
     `missing` names the study's members that are not in the store, or have no kept network yet; `damaged` says of
-    those that cannot be trusted, and are left out, why; `named` is whether somebody named the runs.
+    those that cannot be trusted, and are left out, why; `by_name` is whether the runs were chosen by their names.
     """
 
     name: str
@@ -38,12 +38,12 @@ class Selection:
     path: Path
     missing: tuple[str, ...] = ()
     damaged: Mapping[str, str] = field(default_factory=dict)
-    named: bool = False
+    by_name: bool = False
 
     def settings(self) -> dict[str, object]:
         """The study's `[report]` settings; empty for a selection that is no study."""
         path = self.path / STUDY
-        return dict(_study(path).get("report", {})) if path.is_file() else {}
+        return dict(_read_study(path).get("report", {})) if path.is_file() else {}
 
 
 @dataclass(frozen=True)
@@ -57,13 +57,15 @@ class Store:
         return RunDirectory(self.root / run_name(recipe), recipe)
 
     def names(self) -> list[str]:
-        """Of every run directory, damaged ones included; nothing is touched."""
+        """The names of all run directories, damaged ones included; nothing is written."""
         if not self.root.exists():
             return []
         if not self.root.is_dir():
             raise MemstudyError(f"{self.root} is no directory; choose one with --runs-dir (or MEMSTUDY_RUNS).")
-        found = (path for path in self.root.iterdir() if (path / RECIPE).is_file() or (path / STATE).is_file())
-        return sorted(path.name for path in found)
+        directories = (
+            path for path in self.root.iterdir() if (path / RECIPE).is_file() or (path / STATE).is_file()
+        )
+        return sorted(path.name for path in directories)
 
     def directories(self) -> list[RunDirectory]:
         """Every run directory, by name, damaged ones included."""
@@ -73,7 +75,7 @@ class Store:
         return runs
 
     def runs(self) -> list[RunDirectory]:
-        """Every run that can be trusted: see `problem`."""
+        """Every run that can be trusted (see `problem`)."""
         return [run for run in self.directories() if not problem(run)]
 
     # Studies
@@ -91,12 +93,12 @@ class Store:
 
     def record_derived(self, name: str) -> None:
         """Remember that everything was derived from a study's runs as they are now."""
-        files.write_json(self.folder(name) / STUDY, self._study(name) | {"derived": True})
+        files.write_json(self.folder(name) / STUDY, self._record_of(name) | {"derived": True})
 
     def is_derived(self, name: str) -> bool:
-        """Whether that was remembered since the study was last recorded."""
+        """Whether everything was derived since the study was last recorded."""
         try:
-            return bool(self._study(name).get("derived"))
+            return bool(self._record_of(name).get("derived"))
         except MemstudyError:
             return False
 
@@ -105,13 +107,13 @@ class Store:
         updated: dict[str, float] = {}
         for path in (self.root / STUDIES).glob(f"*/{STUDY}"):
             with contextlib.suppress(MemstudyError):
-                updated[path.parent.name] = self._study(path.parent.name)["updated"]
+                updated[path.parent.name] = self._record_of(path.parent.name)["updated"]
         return sorted(updated, key=lambda name: -updated[name])
 
-    def _study(self, name: str) -> dict[str, Any]:
+    def _record_of(self, name: str) -> dict[str, Any]:
         """What was recorded of a study; a MemstudyError if that cannot be trusted."""
         path = self.folder(name) / STUDY
-        record = _study(path)
+        record = _read_study(path)
         for key in ("updated", "runs", "report"):
             if key not in record:
                 raise files.damaged(path, f"it has no {quoted(key)}", REMADE)
@@ -123,9 +125,9 @@ class Store:
         Damaged ones are left out, and the selection says why. Raises a MemstudyError if there is nothing to choose
         from, or a pattern matches nothing, or damaged runs alone.
         """
-        found = self.directories()
-        damaged = {run.name: sentence for run in found if (sentence := problem(run)) is not None}
-        available = {run.name: run for run in found if run.name not in damaged}
+        directories = self.directories()
+        damaged = {run.name: sentence for run in directories if (sentence := problem(run)) is not None}
+        available = {run.name: run for run in directories if run.name not in damaged}
         if damaged and not available:
             raise MemstudyError(f"no run in {self.root} can be used: {next(iter(damaged.values()))}")
         if not available:
@@ -134,7 +136,7 @@ class Store:
                 "or several with 'memstudy study studies/quick.toml'."
             )
         if patterns:
-            members = [run.name for run in found if any(matches(run.name, pattern) for pattern in patterns)]
+            members = [run.name for run in directories if any(matches(run.name, pattern) for pattern in patterns)]
             for pattern in patterns:
                 matched = [name for name in members if matches(name, pattern)]
                 if not matched:
@@ -144,18 +146,19 @@ class Store:
             # Named by its members: another selection's derived files are not this one's.
             chosen = [name for name in members if name in available]
             name = f"selection-{files.digest(chr(10).join(chosen).encode())[:8]}"
-            return replace(self._selection(name, members, available, damaged), named=True)
+            return replace(self._selection(name, members, available, damaged), by_name=True)
         if study is None:
             study = next(iter(self.studies()), WHOLE_STORE)
         if study == WHOLE_STORE:
-            return self._selection(WHOLE_STORE, [run.name for run in found], available, damaged)
+            return self._selection(WHOLE_STORE, [run.name for run in directories], available, damaged)
         if not (self.folder(study) / STUDY).is_file():
             raise unknown("study", study, [*self.studies(), WHOLE_STORE])
-        return self._selection(study, self._study(study)["runs"], available, damaged)
+        return self._selection(study, self._record_of(study)["runs"], available, damaged)
 
     def _selection(
         self, name: str, members: Sequence[str], available: Mapping[str, RunDirectory], damaged: Mapping[str, str]
     ) -> Selection:
+        """Those of the members that have a kept network; a MemstudyError if none has."""
         trained = [member for member in members if member in available and available[member].checkpoints()]
         broken = {member: damaged[member] for member in members if member in damaged}
         missing = tuple(member for member in members if member not in trained and member not in broken)
@@ -182,10 +185,10 @@ REPORT: dict[str, Kind] = {
     "orders": (is_positive, "a whole number from 1 on"),
     "images": (is_positive, "a whole number from 1 on"),
 }
-"""What the values of study.json must be, where they are there."""
+"""The kinds of values in study.json and in its report. Not all keys need be there."""
 
 
-def _study(path: Path) -> dict[str, Any]:
+def _read_study(path: Path) -> dict[str, Any]:
     """What a study.json holds; a MemstudyError if a value is not of its kind."""
     record = files.read_json(path, REMADE)
     kinds.check(path, record, KINDS, REMADE)

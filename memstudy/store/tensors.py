@@ -1,6 +1,6 @@
-"""Files of tensors (safetensors): what they hold becomes tensors, or a sentence. Only here are they parsed.
+"""Safetensors files, which only this module parses: they become tensors, or one sentence on what is wrong.
 
-Torch is needed for tensors alone, and imported when they are: what a file's header says is read without.
+Torch is imported where tensors are made; a file's header is read without it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ LONGEST_HEADER = 100_000_000
 
 
 def encode(tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None) -> bytes:
-    """Tensors as the bytes of a file. Equal ones, with at most one text beside them, give equal bytes."""
+    """Tensors as the bytes of a file. Equal tensors give equal bytes, if `metadata` has at most one entry."""
     from safetensors.torch import save
 
     content: bytes = save(dict(tensors), None if metadata is None else dict(metadata))
@@ -34,10 +34,10 @@ def decode(path: Path, content: bytes, cure: str = files.RUN_AGAIN) -> dict[str,
     from safetensors.torch import load
 
     try:
-        found: dict[str, Tensor] = load(content)
+        tensors: dict[str, Tensor] = load(content)
     except (SafetensorError, ValueError, KeyError, TypeError, RuntimeError, OverflowError) as error:
         raise files.damaged(path, error, cure) from error
-    return found
+    return tensors
 
 
 def metadata(path: Path, content: BinaryIO, cure: str = files.RUN_AGAIN) -> dict[str, str]:
@@ -45,9 +45,9 @@ def metadata(path: Path, content: BinaryIO, cure: str = files.RUN_AGAIN) -> dict
     length = int.from_bytes(content.read(8), "little")
     try:
         header = json.loads(content.read(length) if length <= LONGEST_HEADER else b"")
-        found = header["__metadata__"]
-        if not all(isinstance(text, str) for text in found.values()):
+        texts = header["__metadata__"]
+        if not all(isinstance(text, str) for text in texts.values()):
             raise TypeError("its texts are none")
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise files.damaged(path, "it does not begin as it should", cure) from error
-    return dict(found)
+    return dict(texts)

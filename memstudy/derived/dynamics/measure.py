@@ -19,7 +19,7 @@ from memstudy.derived.analysis import UNWATCHED, Watch
 from memstudy.derived.rows import Rows, Task, fill
 from memstudy.recipe import spread
 from memstudy.store import RunDirectory, Status
-from memstudy.store.records import HOW, Dynamics
+from memstudy.store.records import HOW_TO_RECORD, Dynamics
 from memstudy.store.store import Selection
 
 AUCS, COUNTS, LOSSES = "dynamics.csv", "dynamics_counts.csv", "dynamics_losses.csv"
@@ -52,7 +52,7 @@ def measure(
     recorded = []
     for run in selection.runs:
         if not run.recorded:
-            watch.left_out(f"{run.name}, of whose samples there are no records; {HOW}")
+            watch.left_out(f"{run.name}, of whose samples there are no records; {HOW_TO_RECORD}")
         elif not run.epochs_done:
             watch.left_out(f"{run.name}, of which no epoch is finished")
         else:

@@ -70,7 +70,7 @@ def compare(
     The last digits of a row depend on which comparisons were computed together. So a stored row is kept only if
     these are the same as they would be now: a selection has the same bytes, in whatever order its runs came about.
     """
-    keep, all_pairs, constant = parse_keep(similarity.keep), selection.named, similarity.constant
+    keep, all_pairs, constant = parse_keep(similarity.keep), selection.by_name, similarity.constant
     selection = code.usable(selection, watch.left_out)
     _check_images(selection, all_pairs, watch.left_out)
     for _, a, b in couples(selection.runs, all_pairs):
