@@ -25,7 +25,7 @@ ANOTHER_STORE = "with --runs-dir (or MEMSTUDY_RUNS)"
 
 @contextlib.contextmanager
 def explained(path: Path, how: str = ANOTHER_STORE) -> Iterator[None]:
-    """Turn an operating system's refusal to write at `path` into a MemstudyError; `how` to choose elsewhere."""
+    """Turn a refusal to write at `path` into a MemstudyError; `how` says how to choose another place."""
     try:
         yield
     except OSError as error:
@@ -45,7 +45,7 @@ def damaged(path: Path, why: object, cure: str = RUN_AGAIN) -> MemstudyError:
 
 @contextlib.contextmanager
 def blamed(path: Path, cure: str = RUN_AGAIN) -> Iterator[None]:
-    """Let a MemstudyError on what a file holds name the file, and what to do."""
+    """Around the use of a file's content: a MemstudyError gets the file's name, and what to do."""
     try:
         yield
     except MemstudyError as error:
@@ -81,13 +81,13 @@ def remove(paths: Iterable[Path]) -> None:
 
 
 def sync(path: Path) -> None:
-    """Have on disk what was written to a file."""
+    """Flush to disk what was written to a file."""
     with explained(path), path.open("r+b") as file:
         os.fsync(file.fileno())
 
 
 def tidy(paths: Iterable[Path]) -> None:
-    """Remove what a killed process left, where that may be done: nothing depends on it."""
+    """Remove files that a killed process left, if that is allowed; nothing depends on it."""
     for path in paths:
         with contextlib.suppress(OSError):
             path.unlink(missing_ok=True)

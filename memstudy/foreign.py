@@ -1,9 +1,9 @@
-"""Code that is not ours but enters a run: what it consists of, and where in it something went wrong.
+"""Code that is not memstudy's but enters a run: what it consists of, and where in it something went wrong.
 
-It is a user's network, named `package.module:function`, or what another package registers through an entry point.
-What it consists of are files, by content: the module's own and those of every module that it imports, directly or
-not, in so far as these are a user's. A module is a user's if its file is not in Python's library, not in a
-`site-packages` and not memstudy's; of an installed package its own modules count, too, and so does its version.
+Such code is a user's network, named `package.module:function`, or what another package registers through an entry
+point. It consists of files, compared by content: the module's own and those of all users' modules that it imports,
+directly or not. A module is a user's if its file is not in Python's library, not in a `site-packages` and not
+memstudy's; of an installed package its own modules count, too, and so does its version.
 Imports are read from the text of the files (nothing is run for it), so a module that is imported under a computed
 name is not found, nor is a file that the code reads.
 """
@@ -24,13 +24,11 @@ from types import CodeType, FrameType, ModuleType
 from typing import Any
 
 from memstudy import files
-from memstudy.errors import MemstudyError, quoted
+from memstudy.errors import MemstudyError, quoted, shortened
 
 OURS = __name__.partition(".")[0]
 LIBRARY = tuple({Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "platstdlib")})
 INSTALLED = {"site-packages", "dist-packages"}
-LONGEST = 300
-"""How much of an exception's message is told."""
 
 
 @dataclass(frozen=True)
@@ -50,51 +48,51 @@ class Code:
         return files.digest("\n".join(lines).encode())
 
     def as_dict(self) -> dict[str, Any]:
-        """As it is recorded with a run."""
-        own = {} if self.distribution is None else {"distribution": self.distribution}
-        return {"sha256": self.sha256, **own, "modules": dict(self.modules)}
+        """The form in which it is recorded with a run."""
+        distribution = {} if self.distribution is None else {"distribution": self.distribution}
+        return {"sha256": self.sha256, **distribution, "modules": dict(self.modules)}
 
 
 _entered: dict[str, str] = {}
-"""What was loaded in this process, `network 'nets:wide'`, and the module that it is in."""
-_found: dict[str, tuple[object, Code]] = {}
-"""The code of modules as they were loaded: files may be edited since, and what runs is what was loaded."""
+"""The module of each subject that was loaded in this process, such as `network 'nets:wide'`."""
+_loaded: dict[str, tuple[object, Code]] = {}
+"""By module, its specification and its code as they were when it was loaded; files may have been edited since."""
 
 
 @contextmanager
-def loading(what: str, module: str) -> Iterator[None]:
-    """Around the import of foreign code: a MemstudyError if that fails, with the place in the user's file."""
+def loading(subject: str, module: str) -> Iterator[None]:
+    """Around the import of a subject's code: if it fails, a MemstudyError says where in the user's file."""
     try:
         yield
     except MemstudyError:
         raise
     except (Exception, SystemExit) as error:
         raise MemstudyError(
-            f"cannot import {quoted(module)} for {what}: {told(error)}; a module is looked for among the "
+            f"cannot import {quoted(module)} for {subject}: {told(error)}; a module is looked for among the "
             "installed ones and in the directories of PYTHONPATH."
         ) from error
     if module.partition(".")[0] != OURS:
-        _entered[what] = module
+        _entered[subject] = module
 
 
-def code(what: str, module: str, distribution: str | None = None) -> Code | None:
-    """What the code of `what`, in a module, consists of; None if it is ours. Imports the module.
+def code(subject: str, module: str, distribution: str | None = None) -> Code | None:
+    """What a subject's code, which is in a module, consists of; None if it is memstudy's. Imports the module.
 
-    As it was when the module was loaded in this process, whatever became of its files, unless that was before
-    this was first asked. A MemstudyError if the module cannot be imported, or is in no file.
+    Files are read at the first call after the module was loaded. Then the answer stays, whatever becomes of the
+    files: what runs is what was loaded. A MemstudyError if the module cannot be imported, or is in no file.
     """
     if module.partition(".")[0] == OURS:
         return None
-    with loading(what, module):
+    with loading(subject, module):
         loaded = importlib.import_module(module)
     version = getattr(loaded, "__spec__", None) or loaded  # a reloaded module has another specification
-    kept = _found.get(module)
+    kept = _loaded.get(module)
     if kept is None or kept[0] is not version:
         if not getattr(loaded, "__file__", None):
             raise MemstudyError(
-                f"{what} is in no file, so what a run is made of cannot be recorded: put it in one."
+                f"{subject} is in no file, so what a run is made of cannot be recorded: put it in one."
             )
-        kept = _found[module] = version, Code(dict(sorted(_modules(loaded).items())))
+        kept = _loaded[module] = version, Code(dict(sorted(_modules(loaded).items())))
     return Code(kept[1].modules, distribution)
 
 
@@ -103,7 +101,7 @@ def code(what: str, module: str, distribution: str | None = None) -> Code | None
 
 def _modules(root: ModuleType) -> dict[str, str]:
     """The checksum of each of a user's modules that a module is made of, itself included."""
-    found: dict[str, str] = {}
+    checksums: dict[str, str] = {}
     family = root.__name__.partition(".")[0]
     waiting = [*_with_parents(root.__name__)]
     seen = set(waiting)
@@ -116,13 +114,13 @@ def _modules(root: ModuleType) -> dict[str, str]:
         content = _read(path, spec)
         if content is None:
             continue
-        found[name] = files.digest(content)
+        checksums[name] = files.digest(content)
         package = name if path.name.startswith("__init__.") else name.rpartition(".")[0]
         for other in _imported(content if path.suffix == ".py" else b"", package):
             if other not in seen:
                 seen.add(other)
                 waiting.append(other)
-    return found
+    return checksums
 
 
 def _is_users(name: str, path: Path) -> bool:
@@ -197,7 +195,7 @@ def told(error: BaseException) -> str:
 
 def _line(error: BaseException, message: str) -> str:
     """An exception's kind and what it says, in one line: `ValueError: no`."""
-    return f"{type(error).__name__}: {' '.join(message.split())[:LONGEST]}".rstrip(".: ")
+    return f"{type(error).__name__}: {shortened(' '.join(message.split()))}".rstrip(".: ")
 
 
 def _place(error: BaseException) -> str | None:
@@ -243,17 +241,17 @@ def blame(error: BaseException) -> str | None:
     if isinstance(error, MemstudyError | MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return None
     way = list(traceback.walk_tb(error.__traceback__))
-    found: dict[str, list[tuple[FrameType, int]]] = {}
-    for what, module in _entered.items():
-        modules = _found[module][1].modules if module in _found else {module: ""}
-        if own := [(frame, line) for frame, line in way if frame.f_globals.get("__name__") in modules]:
-            found[what] = own
-    if not found:
+    frames: dict[str, list[tuple[FrameType, int]]] = {}
+    for subject, module in _entered.items():
+        modules = _loaded[module][1].modules if module in _loaded else {module: ""}
+        if passed := [(frame, line) for frame, line in way if frame.f_globals.get("__name__") in modules]:
+            frames[subject] = passed
+    if not frames:
         return None
-    own = max(found.values(), key=len)
-    (outermost, _), (innermost, line) = own[0], own[-1]
+    passed = max(frames.values(), key=len)
+    (outermost, _), (innermost, line) = passed[0], passed[-1]
     place = located(innermost.f_code.co_filename, line)
-    return f"{' or '.join(found)} raised {_line(error, str(error))} in {outermost.f_code.co_name} ({place})"
+    return f"{' or '.join(frames)} raised {_line(error, str(error))} in {outermost.f_code.co_name} ({place})"
 
 
 @contextmanager

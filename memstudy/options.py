@@ -18,7 +18,7 @@ from typing import Any
 from memstudy.errors import QUOTED, MemstudyError, quoted
 
 LARGEST = 2**53 - 1
-"""A whole number, where nothing else is said: up to here each is a float of its own."""
+"""The largest whole number unless an option allows more: above it, two of them can be one float."""
 
 
 def finite(value: object) -> float | None:
@@ -33,7 +33,7 @@ def finite(value: object) -> float | None:
 
 @dataclass(frozen=True)
 class Option:
-    """A field as a user meets it.
+    """A field of a dataclass as an option for users.
 
     Attributes:
         name: the field's.
@@ -126,7 +126,7 @@ _KINDS = {
     float: ("a finite number", "a list of finite numbers"),
     str: ("a text", "a list of texts"),
 }
-"""One and many."""
+"""By the type of a value: what one must be, and what many must be."""
 
 
 def option(
@@ -144,8 +144,8 @@ def option(
 ) -> Any:
     """Declare a field as an option, with what `Option` says of it. `key` is for one that users call otherwise."""
     bounds = {"least": least, "most": most, "above": above, "below": below}
-    own = {"help": help, "key": key, "choices": tuple(choices), "usual": usual, "checker": checker, **bounds}
-    return field(default=default, metadata=own)
+    metadata = {"help": help, "key": key, "choices": tuple(choices), "usual": usual, "checker": checker, **bounds}
+    return field(default=default, metadata=metadata)
 
 
 def options(kind: type) -> dict[str, Option]:
@@ -155,20 +155,22 @@ def options(kind: type) -> dict[str, Option]:
 
 @cache
 def _options(kind: type) -> dict[str, Option]:
-    hints, found = typing.get_type_hints(kind), {}
-    for each in fields(kind):
-        if "help" in each.metadata:
-            hint = hints[each.name]
+    hints, declared = typing.get_type_hints(kind), {}
+    for attribute in fields(kind):
+        if "help" in attribute.metadata:
+            hint = hints[attribute.name]
             if isinstance(hint, types.UnionType):  # X | None
                 hint = next(part for part in typing.get_args(hint) if part is not types.NoneType)
             many = typing.get_origin(hint) is tuple
-            own = dict(each.metadata) | {"key": each.metadata["key"] or each.name}
+            metadata = dict(attribute.metadata) | {"key": attribute.metadata["key"] or attribute.name}
             value = typing.get_args(hint)[0] if many else hint
-            found[each.name] = Option(name=each.name, kind=value, many=many, default=each.default, **own)
-    return found
+            declared[attribute.name] = Option(
+                name=attribute.name, kind=value, many=many, default=attribute.default, **metadata
+            )
+    return declared
 
 
 def check(target: object) -> None:
     """Check every option of a frozen dataclass, for its `__post_init__`. A MemstudyError names the field."""
-    for name, own in options(type(target)).items():
-        object.__setattr__(target, name, own.checked(getattr(target, name), name))
+    for name, option in options(type(target)).items():
+        object.__setattr__(target, name, option.checked(getattr(target, name), name))

@@ -24,20 +24,21 @@ from memstudy.errors import MemstudyError, quoted, reason, unknown
 from memstudy.options import finite, option
 
 OptionValue = float | int | str | bool
-"""Of an option of a regularizer."""
+"""The value of a regularizer's option."""
 MOST_EPOCHS = 1_000_000
-"""Of a run (ours): each has a row of its own in what is written."""
+"""The most epochs of a run (ours): each has a row in the files that are written."""
 LARGEST_SEED = 2**128 - 1
 
 
 def number(name: str, value: object, kind: str = "finite") -> float:
     """A value as a float; a MemstudyError, asking for a `kind` of number, if no finite float can hold it."""
-    if (found := finite(value)) is None:  # -0.0 becomes 0.0, so both are the same recipe
+    if (as_float := finite(value)) is None:  # -0.0 becomes 0.0, so both are the same recipe
         raise MemstudyError(f"{name} must be a {kind} number, not {quoted(value)}.")
-    return found
+    return as_float
 
 
 def _word(where: str, value: object, also: str = "") -> str:
+    """A name of letters, digits, `-`, `_` and the marks in `also`, checked."""
     if not isinstance(value, str) or not re.fullmatch(f"[A-Za-z0-9_{also}-]+", value):
         others = "".join(f"{mark!r}, " for mark in also)
         raise MemstudyError(
@@ -53,6 +54,7 @@ def _set(target: object, **values: object) -> None:
 
 
 def _rate(where: str, value: object) -> float | None:
+    """A fraction between 0 and 1, checked; None stays."""
     if value is None:
         return None
     rate = number(where, value)
@@ -70,6 +72,7 @@ def _rows(where: str, value: object) -> tuple[tuple[float, ...], ...]:
 
 
 def _digest(where: str, value: object) -> str:
+    """A SHA-256 in hexadecimal, checked; empty stays."""
     if not isinstance(value, str) or not re.fullmatch("([0-9a-f]{64})?", value):
         raise MemstudyError(f"{where} are named by their SHA-256, 64 digits, not {quoted(value)}.")
     return value
@@ -183,7 +186,7 @@ class Training:
 
 
 def _check_milestones(training: Training) -> None:
-    """They are what the schedule needs."""
+    """Refuse milestones that do not fit the schedule."""
     wanted = {"step": "one number: after how many epochs, each time", "multistep": "the epochs of its steps"}
     count = len(training.milestones)
     fits = {"step": count == 1, "multistep": count > 0}.get(training.schedule, not count)
@@ -255,8 +258,8 @@ class Recipe:
     def as_dict(self) -> dict[str, Any]:
         """Plain dictionaries and lists, ready for TOML.
 
-        What is rarely used is left out unless it is, and so will be what later versions add: the identity of
-        every earlier recipe stays what it was.
+        Options that are rarely used are left out at their defaults, and so are those that later versions add, so
+        that every earlier recipe keeps its identity.
         """
         training = asdict(self.training) | {
             "checkpoints": list(self.training.checkpoints),
@@ -286,15 +289,17 @@ class Recipe:
 
 
 OPTIONS = {
-    own.key: (kind, own) for kind in (Recipe, Corruption, Training) for own in options.options(kind).values()
+    declared.key: (kind, declared)
+    for kind in (Recipe, Corruption, Training)
+    for declared in options.options(kind).values()
 }
-"""What can be chosen of a recipe: what users call it, in which of its parts it is, and what it may be."""
+"""The options of a recipe by what users call them: the part of a recipe that each is in, and its declaration."""
 
 
 def chosen(recipe: Recipe) -> dict[str, Any]:
     """The value of each of OPTIONS in a recipe."""
     parts = {Recipe: recipe, Corruption: recipe.corruption, Training: recipe.training}
-    return {key: getattr(parts[kind], own.name) for key, (kind, own) in OPTIONS.items()}
+    return {key: getattr(parts[kind], declared.name) for key, (kind, declared) in OPTIONS.items()}
 
 
 def from_dict(data: dict[str, Any], where: str = "the recipe") -> Recipe:
@@ -309,8 +314,8 @@ def from_dict(data: dict[str, Any], where: str = "the recipe") -> Recipe:
         training=Training(**training),
         corruption=Corruption(**corruption),
         regularizers=tuple(
-            Regularizer(name, tuple(_table(f"[regularizers.{name}] of {where}", own).items()))
-            for name, own in regularizers.items()
+            Regularizer(name, tuple(_table(f"[regularizers.{name}] of {where}", values).items()))
+            for name, values in regularizers.items()
         ),
         **data,
     )
@@ -328,18 +333,19 @@ def _table(where: str, table: object, kind: type | None = None) -> dict[str, Any
             raise unknown(f"key in {where}", key, known)
     if missing := [name for name, needed in known.items() if needed and name not in table]:
         raise MemstudyError(f"{where} is not complete: add {', '.join(missing)}.")
-    own = options.options(kind)
+    declared = options.options(kind)
     return {
-        key: own[key].checked(value, f"{key} in {where}") if key in own else value for key, value in table.items()
+        key: declared[key].checked(value, f"{key} in {where}") if key in declared else value
+        for key, value in table.items()
     }
 
 
-def read_toml(path: Path, what: str) -> dict[str, Any]:
-    """The content of a TOML file; a MemstudyError, naming `what` it should be, if it cannot be had."""
+def read_toml(path: Path, kind: str) -> dict[str, Any]:
+    """The content of a TOML file; a MemstudyError, naming its `kind` ("the recipe"), if it cannot be read."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise MemstudyError(f"cannot read {what} {path}: {error.strerror}.") from error
+        raise MemstudyError(f"cannot read {kind} {path}: {error.strerror}.") from error
     except ValueError as error:  # bad TOML, bad UTF-8, or a number of too many digits for Python to read
         raise MemstudyError(f"{path} is not valid TOML: {reason(error)}.") from error
 

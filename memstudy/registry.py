@@ -17,14 +17,14 @@ class Registry:
     """A table from a name to `"module:attribute"`; nothing is imported before `get`.
 
     Another package adds an entry by declaring an entry point in its `group`, `memstudy.<kind>s` (blanks are
-    `_` there), for example `[project.entry-points."memstudy.regularizers"]`. An own name always wins over a
-    foreign one.
+    `_` there), for example `[project.entry-points."memstudy.regularizers"]`. A name of ours always wins over
+    the same name of theirs.
     """
 
     def __init__(self, kind: str, plural: str = "", /, **entries: str) -> None:
         self.kind = kind
         self.group = f"memstudy.{plural or kind + 's'}".replace(" ", "_")
-        self._own = entries
+        self._ours = entries
 
     @cached_property
     def _foreign(self) -> dict[str, EntryPoint]:
@@ -32,7 +32,7 @@ class Registry:
 
     def names(self) -> list[str]:
         """All known names, ours first, in the order they were registered."""
-        return [*self._own, *(name for name in self._foreign if name not in self._own)]
+        return [*self._ours, *(name for name in self._foreign if name not in self._ours)]
 
     def check(self, name: str) -> str:
         """Return `name` if it is known; raise a MemstudyError naming the nearest ones if it is not."""
@@ -43,28 +43,28 @@ class Registry:
     def get(self, name: str) -> Any:
         """Import and return what `name` stands for. A MemstudyError if it is another package's and cannot be."""
         self.check(name)
-        if name not in self._own:
+        if name not in self._ours:
             return self._load(name)
-        module, attribute = self._own[name].split(":")
+        module, attribute = self._ours[name].split(":")
         return getattr(import_module(module), attribute)
 
     def _load(self, name: str) -> Any:
         """What an entry point stands for; a MemstudyError that names the package if it cannot be loaded."""
         point = self._foreign[name]
-        what = f"{self.kind} {quoted(name)}"
+        subject = f"{self.kind} {quoted(name)}"
         try:
-            with foreign.loading(what, _module(point)):
+            with foreign.loading(subject, _module(point)):
                 return point.load()
         except MemstudyError as error:
-            reason = error.__cause__ or error
+            cause = error.__cause__ or error
             raise MemstudyError(
-                f"{what} cannot be loaded: {foreign.told(reason)}. It is the entry point {quoted(point.value)} of "
-                f"{_distribution(point) or 'another package'}: repair or remove that package, or do without it."
-            ) from reason
+                f"{subject} cannot be loaded: {foreign.told(cause)}. It is the entry point {quoted(point.value)} "
+                f"of {_distribution(point) or 'another package'}: repair or remove that package, or do without it."
+            ) from cause
 
     def code(self, name: str) -> foreign.Code | None:
         """What another package's entry consists of; None for our own. A MemstudyError if it cannot be loaded."""
-        if name in self._own:
+        if name in self._ours:
             return None
         self.get(name)
         point = self._foreign[name]
@@ -86,8 +86,8 @@ def _points(group: str) -> Iterable[EntryPoint]:
     try:
         return entry_points(group=group)
     except Exception:  # Python reads all packages' lists at once: find the sound ones
-        found: dict[str, EntryPoint] = {}
+        points: dict[str, EntryPoint] = {}
         for package in distributions():
             with suppress(Exception):
-                found = {point.name: point for point in package.entry_points.select(group=group)} | found
-        return found.values()
+                points = {point.name: point for point in package.entry_points.select(group=group)} | points
+        return points.values()

@@ -94,8 +94,8 @@ class Notes(Watcher):
     def __init__(self) -> None:
         self.said: list[str] = []
 
-    def made_again(self, what: str) -> None:
-        self.said.append(what)
+    def made_again(self, sentence: str) -> None:
+        self.said.append(sentence)
 
 
 class Killed(BaseException):

@@ -32,7 +32,7 @@ from memstudy.report.summary import run_summary
 from memstudy.report.verdict import verdict, verdict_text
 from memstudy.store import Store
 from memstudy.store.run import RunDirectory
-from memstudy.study.deriving import make_figures, make_tables
+from memstudy.study.derive_all import make_figures, make_tables
 from tests.kit import stores
 from tests.kit.drawing import draw
 from tests.kit.runs import first_epochs, write_run

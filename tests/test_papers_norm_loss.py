@@ -301,7 +301,7 @@ def test_curves_hold_both_losses_of_the_main_table_s_runs(drawn):
 
 def test_every_format_a_figure_for_each_setting_and_none_that_is_stale(add, capsys):
     from memstudy.cli.progress import Voice
-    from memstudy.study.deriving import make_tables
+    from memstudy.study.derive_all import make_tables
 
     made = select(*both(add, accuracies=(0.9,), **PAPER), *both(add, accuracies=(0.9,)))
     tables, figures = made.path / "tables", made.path / "figures"

@@ -318,7 +318,7 @@ def test_the_figures_data(select):
 
 def test_a_study_can_have_this_table_alone(select, capsys):
     from memstudy.cli.progress import Voice
-    from memstudy.study.deriving import make_tables
+    from memstudy.study.derive_all import make_tables
 
     made = asked_for(select())
     summary = make_tables(made, Voice(), "latex")

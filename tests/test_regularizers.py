@@ -62,7 +62,7 @@ OWN = {"norms": FilterNorms, "images": ImageGradients}
 @pytest.fixture(autouse=True)
 def _registered(monkeypatch):
     for name, method in OWN.items():
-        monkeypatch.setitem(REGULARIZERS._own, name, f"{__name__}:{method.__name__}")
+        monkeypatch.setitem(REGULARIZERS._ours, name, f"{__name__}:{method.__name__}")
 
 
 @pytest.fixture(scope="module")

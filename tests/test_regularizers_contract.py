@@ -109,7 +109,7 @@ WEAKEST: dict[str, dict[str, Any]] = {
 def _registered():
     with pytest.MonkeyPatch.context() as patch:
         for name, method in USERS.items():
-            patch.setitem(REGULARIZERS._own, name, f"{method.__module__}:{method.__name__}")
+            patch.setitem(REGULARIZERS._ours, name, f"{method.__module__}:{method.__name__}")
         yield
 
 

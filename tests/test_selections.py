@@ -14,8 +14,8 @@ from memstudy.cli import main
 from memstudy.papers import TABLES
 from memstudy.regularizers import label
 from memstudy.store import records
-from memstudy.study import deriving
-from memstudy.study.deriving import make_figures, make_tables
+from memstudy.study import derive_all
+from memstudy.study.derive_all import make_figures, make_tables
 from tests.kit import stores
 from tests.kit.sentences import Sentences, refused
 
@@ -144,7 +144,7 @@ def test_a_study_says_what_does_not_apply_and_keeps_nothing_of_an_earlier_one(me
     assert {"table1.md", "dynamics.md"} <= {path.name for path in (folder / "tables").iterdir()}
     by_hand = folder / "figures" / "probe.png"
     by_hand.write_bytes(b"of these runs")
-    deriving._remove_earlier(store_copy.select(study="again"), [])
+    derive_all._remove_earlier(store_copy.select(study="again"), [])
     assert by_hand.is_file()  # runs and report are the same
     (tmp_path / "s.toml").write_text(study + 'analyses = []\ntables = ["ranking"]\n')
     done = memstudy("study", "s.toml", "--json")

@@ -83,13 +83,13 @@ class Commands(click.Group):
         return super().resolve_command(ctx, args)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """In the order of use: analyses, of other packages too, before the tables."""
+        """The commands in the order of use: analyses, of other packages too, before `table`."""
         ours = list(self.commands)
         place = ours.index("table")
         return [*ours[:place], *(name for name in ANALYSES.names() if name not in ours), *ours[place:]]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Ours, or an analysis'; one that cannot be loaded says so in --help, and when it is called."""
+        """Ours, or an analysis'. An analysis that cannot be loaded says so in --help, and when it is called."""
         if cmd_name in self.commands or cmd_name not in ANALYSES.names():
             return super().get_command(ctx, cmd_name)
         try:
@@ -99,6 +99,8 @@ class Commands(click.Group):
 
 
 def _refusing(name: str, error: MemstudyError) -> click.Command:
+    """A command that takes anything, and answers with the error."""
+
     def refuse(words: tuple[str, ...]) -> None:
         raise error
 

@@ -1,4 +1,4 @@
-"""The commands of analyses, made of their declarations: `memstudy NAME` with the analysis' options."""
+"""The commands of analyses, made from their declarations: `memstudy NAME` with the analysis' options."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _ON_DEVICE: tuple[Any, ...] = (options.device, options.data_dir)
 def command(name: str) -> click.Command:
     """The command of a registered analysis. A MemstudyError if that cannot be loaded."""
     kind = analysis(name)
-    own = declared.options(kind)
+    declarations = declared.options(kind)
     shared = options.composed(
         options.selection,
-        *(_option(one) for one in own.values()),
+        *(_option(option) for option in declarations.values()),
         *(_ON_DEVICE if kind.needs is Needs.NETWORKS else ()),
         options.runs_dir,
         options.as_json,
@@ -34,26 +34,29 @@ def command(name: str) -> click.Command:
     return click.command(name, help=inspect.getdoc(kind))(shared(call))
 
 
-def _option(one: Option) -> Any:
-    """As click has it; of several texts each is given by an option of its own, of several numbers all by one."""
-    word, many_texts = one.key.replace("_", "-"), one.many and one.kind is str
-    usual = one.usual or (", ".join(map(str, one.default)) if one.many and one.default else one.default)
-    is_told = usual not in ("", None, ()) and one.kind is not bool
+def _option(option: Option) -> Any:
+    """A declared option for click. Several texts are given by repeating it, several numbers in one list."""
+    word, many_texts = option.key.replace("_", "-"), option.many and option.kind is str
+    usual = option.usual or (
+        ", ".join(map(str, option.default)) if option.many and option.default else option.default
+    )
+    is_told = usual not in ("", None, ()) and option.kind is not bool
     return click.option(
-        f"--{word}/--no-{word}" if one.kind is bool else f"--{word}",
-        one.name,
-        type=_type(one),
-        is_flag=one.kind is bool,
+        f"--{word}/--no-{word}" if option.kind is bool else f"--{word}",
+        option.name,
+        type=_type(option),
+        is_flag=option.kind is bool,
         multiple=many_texts,
-        default=one.default,
-        help=one.help + (f" [default: {usual}]" if is_told else ""),
+        default=option.default,
+        help=option.help + (f" [default: {usual}]" if is_told else ""),
     )
 
 
-def _type(one: Option) -> Any:
-    if one.kind is bool or (one.many and one.kind is str):
-        return one.kind
-    return Declared(one)
+def _type(option: Option) -> Any:
+    """The type that click reads the option's values with."""
+    if option.kind is bool or (option.many and option.kind is str):
+        return option.kind
+    return Declared(option)
 
 
 def _carry_out(
@@ -69,13 +72,13 @@ def _carry_out(
     data_dir: Path | None = None,
     **chosen: Any,
 ) -> None:
-    """Options that are not given are the study's, else as declared."""
+    """Carry out an analysis with the options that are given; others are the study's, else as declared."""
     from memstudy.store import Store
     from memstudy.store.store import STUDY
 
     given = {name: value for name, value in chosen.items() if name in options.given(context)}
     selection = kind.select(Store(runs_dir), runs, study, given)
-    one = configured(kind, selection.settings(), given, str(selection.path / STUDY))
+    chosen_analysis = configured(kind, selection.settings(), given, str(selection.path / STUDY))
     from memstudy.cli.progress import Voice  # only now, as they import torch: a mistake is told at once
     from memstudy.derived.deriving import derive
     from memstudy.derived.workbench import Workbench
@@ -83,6 +86,6 @@ def _carry_out(
 
     voice = Voice(quiet=as_json)
     with numerics(threads):
-        summary = derive(one, selection, Workbench(resolve_device(device), data_dir), voice)
+        summary = derive(chosen_analysis, selection, Workbench(resolve_device(device), data_dir), voice)
     if as_json:
         voice.print_json(summary)

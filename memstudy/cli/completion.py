@@ -21,7 +21,7 @@ def completion(context: click.Context, shell: str) -> None:
     """
     from click.shell_completion import get_completion_class
 
-    made = get_completion_class(shell)
-    assert made is not None
-    click.echo(made(context.find_root().command, {}, "memstudy", "_MEMSTUDY_COMPLETE").source())
+    script = get_completion_class(shell)
+    assert script is not None
+    click.echo(script(context.find_root().command, {}, "memstudy", "_MEMSTUDY_COMPLETE").source())
     click.echo(f"# {INSTALL[shell]}")

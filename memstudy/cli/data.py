@@ -60,8 +60,8 @@ def build(
             f"{recipe.corruption.rule} replaces images and leaves labels as they are, so there are no labels to "
             f"write; train on it with: memstudy run --noise {recipe.corruption.rule}."
         )
-    found = dataset.build(recipe, data_dir, download, label_files)
-    content = artifact.content(found)
+    corrupted = dataset.build(recipe, data_dir, download, label_files)
+    content = artifact.content(corrupted)
     if output.exists() and output.read_bytes() != content:
         raise MemstudyError(f"{output} is there already, with other content; remove it or choose another name.")
     files.write(output, content, "with --output")
@@ -70,7 +70,7 @@ def build(
         f"{output}: {made.dataset}, {recipe.corruption.title} corruption, seed {made.seed}: "
         f"{int(made.mask.sum()):,} of {len(made.noisy):,} labels are wrong ({100 * made.rate_realized:.2f} %)."
     )
-    if note := found.source.note:
+    if note := corrupted.source.note:
         voice.say(f"{made.dataset} was {note}.")
     voice.say(f"SHA-256 {files.digest(content)}")
     voice.say(f"look at it: memstudy data show {output}; train on it: memstudy run --labels {output}")
@@ -79,7 +79,7 @@ def build(
 
 
 def _facts(made: Any) -> dict[str, Any]:
-    """An artifact's scalars, ready for JSON."""
+    """What an artifact says of itself, ready for JSON."""
     return {
         "dataset": made.dataset,
         "rule": made.rule,
@@ -159,7 +159,7 @@ def show(
 def _made_of(
     path: Path, dataset: str | None, reading: dict[str, Any], data_dir: Path | None, say: Callable[[str], None]
 ) -> Artifact:
-    """A file's labels together with their set, as if they were written in memstudy's form."""
+    """The artifact that `memstudy data build` would write of a file of labels from elsewhere."""
     from memstudy import presets
     from memstudy.cli import labels
     from memstudy.data import artifact
@@ -179,12 +179,12 @@ def list_(data_dir: Path | None, as_json: bool) -> None:
     from memstudy.cli.progress import Voice
     from memstudy.data import own_sets, sources
 
-    voice, found, folder = Voice(quiet=as_json), sources.survey(data_dir), own_sets.data_directory(data_dir)
+    voice, sets, folder = Voice(quiet=as_json), sources.survey(data_dir), own_sets.data_directory(data_dir)
     voice.say(f"data directory: {folder}\n")
-    for one in found:
-        voice.say(str(one))
+    for image_set in sets:
+        voice.say(str(image_set))
     if as_json:
-        voice.print_json({"directory": str(folder), "sets": [vars(one) for one in found]})
+        voice.print_json({"directory": str(folder), "sets": [vars(image_set) for image_set in sets]})
 
 
 @data.command()
@@ -195,14 +195,14 @@ def rules(as_json: bool) -> None:
     from memstudy.data import RULES
 
     voice = Voice(quiet=as_json)
-    found: dict[str, dict[str, str | None]] = {}
+    facts: dict[str, dict[str, str | None]] = {}
     for name in RULES.names():
         try:
             rule = RULES.get(name)
-            found[name] = {"about": rule.about, "rate": rule.rate or None}
+            facts[name] = {"about": rule.about, "rate": rule.rate or None}
             voice.say(f"{name}\n    {rule.about}\n    rate: {rule.rate or 'none'}")
         except MemstudyError as error:  # another package's
-            found[name] = {"about": f"not loadable: {error}", "rate": None}
+            facts[name] = {"about": f"not loadable: {error}", "rate": None}
             voice.say(f"{name}\n    not loadable: {error}")
     if as_json:
-        voice.print_json(found)
+        voice.print_json(facts)

@@ -54,25 +54,25 @@ def export(
         raise MemstudyError(f"the output is an .npz file; {output} does not end in .npz.")
     chosen = Store(runs_dir).select([run]).runs
     if len(chosen) > 1:
-        names = ", ".join(one.name for one in chosen)
+        names = ", ".join(directory.name for directory in chosen)
         raise MemstudyError(
             f"one run is exported at a time, and {quoted(run)} names {len(chosen)}; choose of {names}."
         )
-    (one,) = chosen
-    kept = default_epoch(one) if epoch is None else epoch
+    (directory,) = chosen
+    kept = default_epoch(directory) if epoch is None else epoch
     with numerics(threads):
-        content = cleanlab(one, Workbench(resolve_device(device), data_dir), kept)
+        content = cleanlab(directory, Workbench(resolve_device(device), data_dir), kept)
     if output.exists() and output.read_bytes() != content:
         raise MemstudyError(f"{output} is there already, with other content; remove it or choose another name.")
     files.write(output, content, "with --cleanlab")
-    voice, first = Voice(quiet=as_json), memorizing_from(one)
-    voice.say(f"{output}: pred_probs and labels of {one.name}, after epoch {kept} (counted from 0).")
+    voice, first = Voice(quiet=as_json), memorizing_from(directory)
+    voice.say(f"{output}: pred_probs and labels of {directory.name}, after epoch {kept} (counted from 0).")
     memorized = "has not fallen below the floor, which proves nothing by itself"
     if first is not None:
-        given = RULES.get(one.recipe.corruption.rule).given is not None
-        proof = "which proves memorization" + (" if the labels do not depend on the images" if given else "")
+        independent = RULES.get(directory.recipe.corruption.rule).given is not None
+        proof = "which proves memorization" + (" if the labels do not depend on the images" if independent else "")
         memorized = f"falls below the floor at epoch {first}, {proof}; earlier ones are safer"
-    share = one.metrics()["memorized"].iloc[kept]
+    share = directory.metrics()["memorized"].iloc[kept]
     if not math.isnan(share):
         memorized += f". After epoch {kept} it predicts {100 * share:.1f} % of the wrong labels"
     voice.say(
@@ -81,4 +81,4 @@ def export(
     )
     voice.say("in Python: found = numpy.load(FILE); find_label_issues(found['labels'], found['pred_probs'])")
     if as_json:
-        voice.print_json({"path": str(output), "run": one.name, "epoch": kept, "memorizing_from": first})
+        voice.print_json({"path": str(output), "run": directory.name, "epoch": kept, "memorizing_from": first})

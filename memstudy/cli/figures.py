@@ -17,7 +17,7 @@ def figures(runs: tuple[str, ...], study: str | None, runs_dir: Path, as_json: b
     """Draw accuracy, losses, memorization, CCA and ablation, each as SVG, PDF, PNG and CSV."""
     from memstudy.cli.progress import Voice
     from memstudy.store import Store
-    from memstudy.study.deriving import make_figures
+    from memstudy.study.derive_all import make_figures
 
     voice = Voice(quiet=as_json)
     summary = make_figures(Store(runs_dir).select(runs, study), voice)

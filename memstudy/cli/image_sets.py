@@ -27,7 +27,7 @@ def is_one(given: Path, data_dir: Path | None) -> bool:
 
 
 def show(dataset: str, data_dir: Path | None, files: bool, voice: Voice, as_json: bool) -> None:
-    """Print a set that is given by its name or its path."""
+    """Print the classes of a set, or its `files`. It is given by its name or its path."""
     from memstudy.data import sources
 
     if options.is_path(dataset) or Path(dataset).is_dir():
@@ -36,6 +36,7 @@ def show(dataset: str, data_dir: Path | None, files: bool, voice: Voice, as_json
 
 
 def _classes(dataset: str, data_dir: Path | None, voice: Voice, as_json: bool) -> None:
+    """Print a set's size, check sum and classes."""
     from memstudy.data import sources
 
     images = sources.load(dataset, data_dir)
@@ -60,14 +61,14 @@ def _classes(dataset: str, data_dir: Path | None, voice: Voice, as_json: bool) -
 
 
 def _files(dataset: str, data_dir: Path | None, voice: Voice, as_json: bool) -> None:
-    """CSV, so that it can be kept: a row a sample, numbered in its part from 0."""
+    """Print a set's files as CSV: one row a sample, numbered from 0 in its part."""
     from memstudy.data import sources
 
     classes, parts = sources.listing(dataset, data_dir)
     rows = [
         {"part": part, "index": index, "label": label, "class": classes[label], "file": file}
-        for part, own in parts.items()
-        for index, (file, label) in enumerate(own)
+        for part, samples in parts.items()
+        for index, (file, label) in enumerate(samples)
     ]
     if as_json:
         voice.print_json({"dataset": dataset, "classes": classes, "samples": rows})

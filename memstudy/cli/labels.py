@@ -1,4 +1,4 @@
-"""What a file of labels says of the recipe that trains on it: `--labels`, in whichever command."""
+"""The option `--labels` of several commands: from a file of labels to the options of a recipe."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ def taken(
     download: bool,
     say: Callable[[str], None],
 ) -> tuple[LabelSource, ...]:
-    """Take `labels`, `label_column` and `anyway` out of a command's options; put in what they say of the recipe.
+    """Replace `labels`, `label_column` and `anyway` in a command's options by the options of a recipe.
 
-    That is the identity of the labels and, where the file knows, the set and samples that they are for. `explicit`
-    are the options that were given. Says how the file was read where that is not plain.
+    These are the identity of the labels and, where the file names them, the set and the samples that they are for.
+    `explicit` are the options that were given. Says how the file was read where that could be in doubt.
     """
     path, column, anyway = chosen.pop("labels"), chosen.pop("label_column"), chosen.pop("anyway")
     if path is None:
@@ -37,43 +37,43 @@ def taken(
         if name in explicit:
             raise MemstudyError(f"--labels gives the labels as they are, so --{name} cannot be given with it.")
     source = label_files.LabelSource(path, column, anyway)
-    found = label_files.read(source)
-    if found.ours:
-        chosen |= _of_ours(found, explicit, chosen)
-    chosen["labels"] = _identity(found, chosen, soft, folder, download, say)
+    file = label_files.read(source)
+    if file.ours:
+        chosen |= _of_ours(file, explicit, chosen)
+    chosen["labels"] = _identity(file, chosen, soft, folder, download, say)
     return (source,)
 
 
-def _of_ours(found: Any, explicit: Collection[str], chosen: dict[str, Any]) -> dict[str, Any]:
-    """The set and the samples that memstudy made a file of labels for."""
+def _of_ours(file: Any, explicit: Collection[str], chosen: dict[str, Any]) -> dict[str, Any]:
+    """The options that follow from a file that memstudy made: its set and, for a part of the set, its samples."""
     from memstudy.data import artifact
 
-    made = artifact.of(found)
-    own: dict[str, Any] = {"dataset": made.dataset}
+    made = artifact.of(file)
+    implied: dict[str, Any] = {"dataset": made.dataset}
     if made.train_size:  # labels of all samples are also labels of any part of them
-        own |= {"train_size": made.train_size, "corrupt_seed": made.seed}
-    for name, value in own.items():
+        implied |= {"train_size": made.train_size, "corrupt_seed": made.seed}
+    for name, value in implied.items():
         if name in explicit and chosen[name] != value:
             raise MemstudyError(
-                f"{found.path} was made with {name.replace('_', '-')} {value}, not {chosen[name]}; leave "
+                f"{file.path} was made with {name.replace('_', '-')} {value}, not {chosen[name]}; leave "
                 f"--{name.replace('_', '-')} out."
             )
-    return own
+    return implied
 
 
 def _identity(
-    found: Any, chosen: dict[str, Any], soft: bool, folder: Path | None, download: bool, say: Callable[[str], None]
+    file: Any, chosen: dict[str, Any], soft: bool, folder: Path | None, download: bool, say: Callable[[str], None]
 ) -> str:
     from memstudy import presets
     from memstudy.data import given, sources
 
-    if found.ours:
-        return given.Given.ours(found).identity(found.path, soft)
-    plain = presets.get(chosen.get("preset") or presets.DEFAULT).recipe
-    dataset = chosen["dataset"] or plain.dataset
-    seed = plain.corruption.seed if chosen["corrupt_seed"] is None else chosen["corrupt_seed"]
+    if file.ours:
+        return given.Given.ours(file).identity(file.path, soft)
+    base = presets.get(chosen.get("preset") or presets.DEFAULT).recipe
+    dataset = chosen["dataset"] or base.dataset
+    seed = base.corruption.seed if chosen["corrupt_seed"] is None else chosen["corrupt_seed"]
     images = sources.load(dataset, folder, download)
-    labels = given.of(found, images, lambda: sources.files(dataset, folder), seed, soft)
+    labels = given.of(file, images, lambda: sources.files(dataset, folder), seed, soft)
     for note in labels.notes:
         say(f"{note}.")
-    return labels.identity(found.path, soft)
+    return labels.identity(file.path, soft)

@@ -1,7 +1,8 @@
-"""Names of each kind: all that a shell completes, and whether one is known, which may then be told before a run.
+"""For each kind of name two functions: all names, for a shell to complete, and a check of one name.
 
-The former are given the command line so far and what the name begins with, at every press of the Tab key: torch is
-not imported. The latter raise a MemstudyError that suggests the nearest names.
+The former (`presets`) are called at every press of the Tab key, so they import no torch; they get the command line
+so far and the beginning of the name. The latter (`preset`) return a known name, and raise a MemstudyError with the
+nearest names for others.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ def presets(context: click.Context, begun: str) -> list[str]:
 
 
 def preset(name: str) -> str:
-    """One of them."""
+    """A preset's name, checked."""
     from memstudy.presets import get
 
     get(name)
@@ -39,7 +40,7 @@ def regularizers(context: click.Context, begun: str) -> list[str]:
 
 
 def regularizer(text: str) -> str:
-    """One of them, or several joined by +."""
+    """Names of regularizers joined by +, checked."""
     from memstudy.regularizers import checked
 
     checked(text)
@@ -54,7 +55,7 @@ def networks(context: click.Context, begun: str) -> list[str]:
 
 
 def network(name: str) -> str:
-    """One of them, or one with a colon."""
+    """A network's name, checked; one with a colon is known when it is built."""
     from memstudy.models import known
 
     return known(name)
@@ -68,7 +69,7 @@ def rules(context: click.Context, begun: str) -> list[str]:
 
 
 def rule(name: str) -> str:
-    """One of them."""
+    """A corruption rule's name, checked."""
     from memstudy.data import RULES
 
     return RULES.check(name)
@@ -78,12 +79,12 @@ def data_sets(context: click.Context, begun: str) -> list[str]:
     """Names of image sets, and of the user's own in the data directory."""
     from memstudy.data import SOURCES, own_sets
 
-    mine = own_sets.names(own_sets.data_directory(context.params.get("data_dir")))
-    return [*SOURCES.names(), *(name for name in mine if name not in SOURCES.names())]
+    users = own_sets.names(own_sets.data_directory(context.params.get("data_dir")))
+    return [*SOURCES.names(), *(name for name in users if name not in SOURCES.names())]
 
 
 def devices(context: click.Context, begun: str) -> list[str]:
-    """Without a number."""
+    """Names of devices, without a GPU's number."""
     return ["auto", "cpu", "cuda"]
 
 
@@ -103,8 +104,8 @@ def studies(context: click.Context, begun: str) -> list[str]:
 def study_files(context: click.Context, begun: str) -> list[str]:
     """TOML files here, or in a folder that the text begins or names."""
     folder = Path(begun) if begun.endswith(os.sep) else Path(begun).parent
-    found = [path for pattern in ("*.toml", "*/*.toml") for path in folder.glob(pattern)]
-    return sorted(str(path) for path in found if not path.parent.name.startswith("."))
+    paths = [path for pattern in ("*.toml", "*/*.toml") for path in folder.glob(pattern)]
+    return sorted(str(path) for path in paths if not path.parent.name.startswith("."))
 
 
 def _store(context: click.Context) -> Store:

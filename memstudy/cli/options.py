@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from memstudy.cli import names
-from memstudy.cli.types import CountOrList, Declared, EpochList, Matrix, Name, NamingOption, Setting, Threads
+from memstudy.cli.types import CountOrList, Declared, Matrix, Name, NamingOption, Setting, Threads
 from memstudy.errors import MemstudyError
 from memstudy.recipe import OPTIONS
 
@@ -58,7 +58,7 @@ _TYPES: dict[str, click.ParamType] = {
     "labels": click.Path(path_type=Path),
     "checkpoints": CountOrList("how many to spread over the run (10) or epochs (0,50,99)"),
 }
-"""Of options whose values are not written as a recipe holds them, or that a shell completes."""
+"""Types of those options whose values are not written as a recipe holds them, or that a shell completes."""
 
 
 def of_recipe(*keys: str) -> Callable[[Command], Command]:
@@ -108,7 +108,7 @@ regularizers = composed(
 
 
 def set_by_path(command: Command) -> Command:
-    """--dataset may be the path of a set of one's own, too: its name, and its folder as the data directory."""
+    """Let --dataset also be a path of a user's own set: the command gets its name, and its folder as data_dir."""
 
     @functools.wraps(command)
     def call(*args: Any, **given: Any) -> Any:
@@ -156,7 +156,7 @@ device = composed(
 
 
 def training_device(threads: str | None) -> Callable[[Command], Command]:
-    """Where a run is trained; `threads` is what a command takes that is not told."""
+    """The options of where a run is trained; `threads` is the command's default number of threads."""
     usual = "auto" if threads else "as begun, else 1"
     return composed(
         _device_name,
@@ -188,14 +188,6 @@ selection = composed(
 
 
 def given(context: click.Context, **names: str) -> list[str]:
-    """The options that a command was given, some by other names."""
+    """The names of the options that a command was given; `names` translates some of them."""
     default = click.core.ParameterSource.DEFAULT
     return [names.get(name, name) for name in context.params if context.get_parameter_source(name) is not default]
-
-
-def epochs(name: str, text: str | None) -> tuple[int, ...] | None:
-    """`"80,120"` → `(80, 120)`, for the option `name`."""
-    try:
-        return None if text is None else EpochList().convert(text, None, None)
-    except click.BadParameter as error:
-        raise MemstudyError(f"{name} {error.message.removeprefix('it ')}") from error

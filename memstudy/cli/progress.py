@@ -46,10 +46,10 @@ class Voice:
         self.console.print(text, markup=False)
 
     @contextlib.contextmanager
-    def counted(self, what: str) -> Iterator[Callable[[int, int], None]]:
+    def counted(self, description: str) -> Iterator[Callable[[int, int], None]]:
         """A bar for reports of (done, total)."""
         with Bar(self.console) as bar:
-            yield lambda done, total: bar.update(done, total, what)
+            yield lambda done, total: bar.update(done, total, description)
 
     def print_json(self, value: Any) -> None:
         """Print a summary on standard output, whatever else goes to standard error.
@@ -61,7 +61,7 @@ class Voice:
 
 
 def _plain(value: Any) -> Any:
-    """The same of Python's own kinds, and finite."""
+    """A value in Python's own types, for JSON; numbers that are not finite become None."""
     if isinstance(value, Mapping):
         return {str(key): _plain(part) for key, part in value.items()}
     if isinstance(value, list | tuple):
@@ -126,12 +126,12 @@ class Bar:
 
 
 def joined(parts: Iterable[str]) -> str:
-    """The parts of a line of progress as one."""
+    """The parts of a line of progress as one text."""
     return "  ".join(parts)
 
 
 class Clock:
-    """The time left, if all goes on as since the clock was made, with so much of it done already."""
+    """Estimates the time left from the speed since it was made, when `done` of the work was done already."""
 
     def __init__(self, done: float) -> None:
         self._began, self._done = time.monotonic(), done
@@ -181,9 +181,9 @@ class RunProgress(Voice, Watcher):
             f"{records.megabytes(records.MOST)}): no 'memstudy dynamics'; --dynamics, from the start, records them"
         )
 
-    def made_again(self, what: str) -> None:
-        """Say it."""
-        self.say(f"{what}.")
+    def made_again(self, sentence: str) -> None:
+        """Say the sentence."""
+        self.say(f"{sentence}.")
 
     def stepped(self, step: int, steps: int) -> None:
         """Move the bar within the epoch."""
@@ -234,9 +234,9 @@ class StudyProgress(Voice):
         """What is there already, a clause; empty if nothing is."""
         finished = sum(run.finished for run in self._runs)
         begun = sum(run.epochs_done > 0 for run in self._runs) - finished
-        found = [f"{finished} finished before"] if finished else []
-        found += [f"{begun} continued where stopped"] if begun else []
-        return "".join(f", {part}" for part in found)
+        clauses = [f"{finished} finished before"] if finished else []
+        clauses += [f"{begun} continued where stopped"] if begun else []
+        return "".join(f", {part}" for part in clauses)
 
     def tick(self) -> None:
         """Count the epochs that are done."""

@@ -91,51 +91,53 @@ def _recipe(
 
     Says the first line of output before the names in the recipe are looked up: that imports torch, for seconds.
     """
-    from memstudy import presets, recipe
+    from memstudy import presets
+    from memstudy import recipe as recipes
     from memstudy.cli import labels
     from memstudy.regularizers import label
 
-    given = [name for name in chosen if context.get_parameter_source(name) is not _DEFAULT]
+    given = [name for name in options.given(context) if name in chosen]
     if file is not None:
         if given:
             raise MemstudyError(
                 f"--recipe says everything about a run, so --{given[0].replace('_', '-')} cannot be given "
                 "with it; change a copy of the file, without its 'id' line, instead."
             )
-        found = recipe.read(file)
-        whole = _what(label(found.regularizers), found.dataset, found.network, found.training.epochs)
-        say(f"recipe {found.id} from {file}: {whole}")
+        recipe = recipes.read(file)
+        whole = _in_words(label(recipe.regularizers), recipe.dataset, recipe.network, recipe.training.epochs)
+        say(f"recipe {recipe.id} from {file}: {whole}")
         needed: dict[str, Any] = {"label_files": (file.parent / "labels.npz",)}
-        if "data_sha256" in (known := recipe.recorded(file)):
+        if "data_sha256" in (known := recipes.recorded(file)):
             needed["data_sha256"] = known["data_sha256"]
         needed["code"] = known.get("code")
-        return presets.check(found), needed
+        return presets.check(recipe), needed
     settings = chosen.pop("settings")
     notes: list[str] = []
     label_files = labels.taken(chosen, given, data_dir, download, notes.append)
     say(_origin(chosen, [f"{method}.{option}={value}" for method, option, value in settings]))
     for note in notes:
         say(note)
-    own: dict[str, dict[str, Any]] = {}
+    method_options: dict[str, dict[str, Any]] = {}
     for method, option, value in settings:
-        own.setdefault(method, {})[option] = value
-    return presets.build(**chosen, options=own), {"label_files": label_files} if label_files else {}
+        method_options.setdefault(method, {})[option] = value
+    return presets.build(**chosen, options=method_options), {"label_files": label_files} if label_files else {}
 
 
 def _origin(chosen: dict[str, Any], settings: list[str]) -> str:
     """What is run, of which preset, and what was changed in that."""
-    from memstudy import presets, recipe, regularizers
+    from memstudy import presets, regularizers
+    from memstudy import recipe as recipes
 
     name = chosen["preset"]
     preset = presets.get(name)
-    own = recipe.chosen(preset.recipe)
-    own["checkpoints"] = None  # they depend on the number of epochs
-    changed = {key: chosen[key] for key in own if chosen.get(key) not in (None, own[key])}
+    usual = recipes.chosen(preset.recipe)
+    usual["checkpoints"] = None  # they depend on the number of epochs
+    changed = {key: chosen[key] for key in usual if chosen.get(key) not in (None, usual[key])}
     words = [*(_words(key, value) for key, value in changed.items()), *settings]
-    run = own | changed
+    run = usual | changed
     methods = "+".join(regularizers.checked(chosen["reg"])) or regularizers.BARE
     return (
-        f"preset {name}: {_what(methods, run['dataset'], run['network'], run['epochs'])}"
+        f"preset {name}: {_in_words(methods, run['dataset'], run['network'], run['epochs'])}"
         + (f"; changed here: {', '.join(words)}" if words else "")
         + f" ({preset.about})"
     )
@@ -149,10 +151,8 @@ def _words(key: str, value: Any) -> str:
     return f"{key.replace('_', '-')} {text[:8] if key == 'labels' else text}"
 
 
-def _what(methods: str, dataset: str, network: str, epochs: int) -> str:
+def _in_words(methods: str, dataset: str, network: str, epochs: int) -> str:
+    """`bn+al2 on mnist5k, smallnet, 25 epochs`."""
     from memstudy.cli.progress import plural
 
     return f"{methods} on {dataset}, {network}, {plural(epochs, 'epoch')}"
-
-
-_DEFAULT = click.core.ParameterSource.DEFAULT

@@ -8,7 +8,6 @@ from typing import Any
 import click
 
 from memstudy.cli import options
-from memstudy.errors import MemstudyError
 
 
 @click.command()
@@ -21,15 +20,12 @@ def runs(runs_dir: Path, as_json: bool) -> None:
     from memstudy.cli.progress import Voice
     from memstudy.report.summary import run_summary
     from memstudy.store import Store
+    from memstudy.store.store import problem
 
     store, voice = Store(runs_dir), Voice()
     directories = store.directories()
-    summaries, broken = [], {}
-    for run in directories:
-        try:
-            summaries.append(run_summary(run))
-        except MemstudyError as error:
-            broken[run.name] = str(error)
+    broken = {run.name: sentence for run in directories if (sentence := problem(run)) is not None}
+    summaries = [run_summary(run) for run in directories if run.name not in broken]
     if as_json:
         voice.print_json({"runs": summaries, "broken": broken, "studies": store.studies()})
         return

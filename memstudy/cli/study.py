@@ -81,33 +81,35 @@ def study(
         dynamics=dynamics, deadline=deadline,
     )  # fmt: skip
     work = _Work(Store(runs_dir), execution, jobs, fleet, train_only, as_json)
-    found = [grid.read(file, seeds, scale, data_dir, download) for file in files]  # a mistake in one starts none
-    for one in found:
-        code.check_all([work.store.open(recipe) for recipe in one.recipes])
+    studies = [grid.read(file, seeds, scale, data_dir, download) for file in files]  # a mistake in one starts none
+    for study in studies:
+        code.check_all([work.store.open(recipe) for recipe in study.recipes])
     summaries: list[dict[str, Any]] = []
     failed: list[MemstudyError] = []
     not_made: list[MemstudyError] = []
-    for one in found:
-        if len(found) > 1 and work.is_done(one):
-            Voice(as_json).say(f"study {one.name} is finished; alone, its command derives its tables again.")
+    for study in studies:
+        if len(studies) > 1 and work.is_done(study):
+            Voice(as_json).say(f"study {study.name} is finished; alone, its command derives its tables again.")
             continue
-        summary, of_runs, of_analyses = work.carry_out(one)
+        summary, of_runs, of_analyses = work.carry_out(study)
         summaries.append(summary)
         failed += of_runs
         not_made += of_analyses
         if summary["stopped"]:
             break
     if as_json:
-        Voice(as_json).print_json(summaries[0] if len(found) == 1 else summaries)
+        Voice(as_json).print_json(summaries[0] if len(studies) == 1 else summaries)
     if failed:
-        raise RunFailed(f"{len(failed)} of {sum(len(one.recipes) for one in found)} runs failed: {failed[0]}")
+        raise RunFailed(
+            f"{len(failed)} of {sum(len(study.recipes) for study in studies)} runs failed: {failed[0]}"
+        )
     if not_made:
         raise not_made[0]
 
 
 @dataclass(frozen=True)
 class _Work:
-    """How studies are carried out, whichever they are."""
+    """What is asked of every study of a command, and carrying one out."""
 
     store: Store
     execution: Execution
@@ -126,7 +128,7 @@ class _Work:
         """Train, and derive if every run has ended. The summary, and the errors of runs and of analyses."""
         from memstudy.cli.progress import StudyProgress
         from memstudy.derived.workbench import Workbench
-        from memstudy.study.deriving import derive_all
+        from memstudy.study.derive_all import derive_all
         from memstudy.study.executor import carry_out_all, default_fleet, default_jobs
         from memstudy.training import numerics, resolve_device
 
@@ -193,7 +195,7 @@ def _check_data(study: Study, execution: Execution) -> dict[str, ImageSet]:
 
 
 def _records_of(runs: list[RunDirectory], images: dict[str, ImageSet], execution: Execution) -> str:
-    """Of the records of every sample in those runs that begin now: how large, or why they are not made."""
+    """What to say of the records of single samples in runs that begin now: how large, or why there are none."""
     from memstudy.store import Status, records
 
     if execution.dynamics is False:
@@ -220,5 +222,6 @@ def _records_of(runs: list[RunDirectory], images: dict[str, ImageSet], execution
 
 
 def _failures(outcomes: list[Outcome]) -> list[MemstudyError]:
+    """The errors of runs that failed; one that was stopped, or is in another process's hands, did not."""
     errors = [outcome.error for outcome in outcomes if outcome.error is not None]
     return [error for error in errors if not isinstance(error, Interrupted | Busy)]

@@ -40,7 +40,7 @@ def table(
     """
     from memstudy.cli.progress import Voice
     from memstudy.store import Store
-    from memstudy.study.deriving import make_tables
+    from memstudy.study.derive_all import make_tables
 
     voice = Voice(quiet=as_json)
     summary = make_tables(Store(runs_dir).select(runs, study), voice, style, epochs)

@@ -1,4 +1,4 @@
-"""What the values of options are read as. Click then says which option a mistake was in."""
+"""The types of options: how their texts are read. Click puts the name of the option before an error."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from memstudy.options import Option, finite
 
 
 class Read(click.ParamType):
-    """Texts that a subclass reads. What is no text, such as a default, is taken as it is."""
+    """A type whose subclasses read a text. A value that is no text, such as a default, is taken as it is."""
 
     def read(self, text: str) -> Any:
-        """The value. A MemstudyError, in which the option is `it`, if there is none."""
+        """The value of a text; a MemstudyError, whose sentence calls the option `it`, if it has none."""
         raise NotImplementedError
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """For click, which names the option before the sentence."""
+        """Called by click, which puts the option's name before the sentence of an error."""
         if not isinstance(value, str):
             return value
         try:
@@ -40,15 +40,15 @@ class Declared(Read):
         self.name = "list" if option.many else {int: "integer", float: "float"}.get(option.kind, "text")
 
     def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str | None:
-        """For --help."""
+        """How --help writes the value."""
         return f"[{'|'.join(self.option.choices)}]" if self.option.choices else None
 
     def read(self, text: str) -> Any:
-        """As the field keeps it."""
+        """The value as the field keeps it."""
         return self.option.read(text, "it")
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        """Its choices."""
+        """Complete its choices."""
         return [CompletionItem(choice) for choice in self.option.choices if choice.startswith(incomplete)]
 
 
@@ -59,10 +59,10 @@ class EpochList(Read):
 
     def read(self, text: str) -> tuple[int, ...]:
         """Whole numbers from 0 on."""
-        found = _whole_numbers(text)
-        if not found or min(found) < 0:
+        epochs = _whole_numbers(text)
+        if not epochs or min(epochs) < 0:
             raise MemstudyError(f"it takes epochs, such as 80,120, not {quoted(text)}.")
-        return found
+        return epochs
 
 
 class CountOrList(Read):
@@ -75,13 +75,13 @@ class CountOrList(Read):
 
     def read(self, text: str) -> int | tuple[int, ...]:
         """A lone whole number from 1 on is a count; with a comma, numbers from 0 on are a list."""
-        found, is_list = _whole_numbers(text), "," in text
-        if not found or min(found) < (0 if is_list else 1):
+        numbers, is_list = _whole_numbers(text), "," in text
+        if not numbers or min(numbers) < (0 if is_list else 1):
             raise MemstudyError(f"it takes {self.meaning}, not {quoted(text)}.")
-        return found if is_list else found[0]
+        return numbers if is_list else numbers[0]
 
     def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
-        """For --help."""
+        """How --help writes the value."""
         return "N|LIST"
 
 
@@ -93,8 +93,8 @@ class Seeds(CountOrList):
 
     def read(self, text: str) -> Any:
         """A range or a tuple."""
-        found = super().read(text)
-        return range(min(found, sys.maxsize)) if isinstance(found, int) else found
+        seeds = super().read(text)
+        return range(min(seeds, sys.maxsize)) if isinstance(seeds, int) else seeds
 
 
 class Positive(Read):
@@ -105,8 +105,8 @@ class Positive(Read):
     def read(self, text: str) -> float:
         """Not nan, either."""
         with suppress(ValueError):
-            if (found := finite(float(text))) and found > 0:
-                return found
+            if (number := finite(float(text))) and number > 0:
+                return number
         raise MemstudyError(f"it must be a finite number above 0, not {quoted(text)}.")
 
 
@@ -116,7 +116,7 @@ class Threads(Read):
     name = "threads"
 
     def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
-        """For --help."""
+        """How --help writes the value."""
         return "N|auto"
 
     def read(self, text: str) -> int | Literal["auto"]:
@@ -156,7 +156,7 @@ class Matrix(Read):
         return transitions.read(Path(text)).tolist()
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        """A path."""
+        """Let the shell complete a path."""
         return [CompletionItem(incomplete, type="file")]
 
 
@@ -177,25 +177,25 @@ class Name(Read):
         self.name, self.known, self.joined, self.paths, self.read_name = name, known, joined, paths, read
 
     def read(self, text: str) -> Any:
-        """What commands take."""
+        """The value for the command: the name, checked where it can be."""
         return self.read_name(text)
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        """Nothing raises: a key that is pressed in a shell is not the place to say what is wrong in a store."""
+        """Complete the last name. It never raises: the Tab key is no place to say what is wrong in a store."""
         before, mark, begun = incomplete.rpartition(self.joined) if self.joined else ("", "", incomplete)
         with suppress(Exception):
             used = before.split(self.joined) if before else []
-            found = [name for name in self.known(ctx, begun) if name.startswith(begun) and name not in used]
-            if found or not self.paths:
-                return [CompletionItem(before + mark + name) for name in found]
+            names = [name for name in self.known(ctx, begun) if name.startswith(begun) and name not in used]
+            if names or not self.paths:
+                return [CompletionItem(before + mark + name) for name in names]
         return [CompletionItem(incomplete, type="file")] if self.paths else []
 
 
 class NamingOption(click.Option):
-    """An option for a `Name`. In the place of `{names}` in its help stand all that there are, when it is shown."""
+    """An option of type `Name`; `{names}` in its help is replaced by all names when the help is shown."""
 
     def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
-        """For --help."""
+        """How --help writes the value."""
         if not (isinstance(self.type, Name) and self.help and "{names}" in self.help):
             return super().get_help_record(ctx)
         written = self.help
@@ -207,7 +207,7 @@ class NamingOption(click.Option):
 
 
 def _whole_numbers(text: str) -> tuple[int, ...]:
-    """Of a text with commas; none if any is no whole number."""
+    """The whole numbers in a text with commas; none if any part is no whole number."""
     try:
         return tuple(int(part) for part in text.split(",") if part.strip())
     except ValueError:

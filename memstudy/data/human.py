@@ -15,7 +15,7 @@ import numpy as np
 
 from memstudy.data import pickled
 from memstudy.data.transitions import Labels
-from memstudy.errors import MemstudyError, quoted, unknown
+from memstudy.errors import MemstudyError, quoted, reason, unknown
 
 FILES = {
     "cifar10": "CIFAR-10_human.pt", "cifar100": "CIFAR-100_human.pt", "cifar100-coarse": "CIFAR-100_human.pt",
@@ -89,9 +89,8 @@ def read(folder: Path, dataset: str, column: str, clean: Labels) -> Labels:
 
 def _foreign(file: Path, why: object) -> MemstudyError:
     """The error about a file that is not the authors'."""
-    reason = " ".join(str(why).split())[:200]
     return MemstudyError(
-        f"{file} is truncated, or not the authors' file ({reason}); get {file.name} again from {SITE}."
+        f"{file} is truncated, or not the authors' file ({reason(why)}); get {file.name} again from {SITE}."
     )
 
 

@@ -1,1 +1,1 @@
-"""From recipes to runs: carry one out, or a whole study, and compare what came of it."""
+"""From recipes to runs: carry out one, or a whole study, and derive its tables and figures."""

@@ -56,7 +56,7 @@ SAVE_EVERY_SECONDS = 10.0
 
 @dataclass(frozen=True)
 class Execution:
-    """With what a run is carried out; none of it is part of the recipe."""
+    """How a run is carried out: all that is no part of the recipe."""
 
     device: str = "auto"
     threads: int | Literal["auto"] | None = None  # None: as begun, else 1; auto: else as is usual for its network
@@ -82,7 +82,7 @@ def carry_out(run: RunDirectory, execution: Execution, watcher: Watcher | None =
 
 
 def turns(run: RunDirectory, execution: Execution, watcher: Watcher | None = None) -> Generator[None]:
-    """The same with a pause whenever an epoch's work is queued on the device, so that runs can take turns.
+    """As `carry_out`, but pausing whenever an epoch's work is queued on the device, so that runs can take turns.
 
     Each turn has its own numerics, and on a GPU all of a run's turns are on one stream of its own.
     """
@@ -107,7 +107,7 @@ def turns(run: RunDirectory, execution: Execution, watcher: Watcher | None = Non
         except BaseException as stop:
             if inspect.getgeneratorstate(epochs) == inspect.GEN_CLOSED:  # it has ended with this
                 raise
-            step = partial(epochs.throw, stop)  # what came between its turns is for it to handle: it saves
+            step = partial(epochs.throw, stop)  # raised between two turns: passed on to the run, which saves
 
 
 @dataclass(frozen=True)
@@ -148,21 +148,21 @@ class Work:
                 return
             made_again = _prepare(run, self.data, state, place, self.execution, self.ranks.size)
             watcher.started(run, self.data, place.device)
-            for what in made_again:
-                watcher.made_again(what)
+            for sentence in made_again:
+                watcher.made_again(sentence)
             trainer = Trainer(state, DeviceData.of(self.data, place), run.recipe, self.ranks)
             yield from _train(run, trainer, self.execution, watcher)
 
 
 def _place(run: RunDirectory, execution: Execution, device: torch.device) -> Placement:
     """Where and how to train: as the run was begun, else as is usual for its network."""
-    told = execution.threads if isinstance(execution.threads, int) else None
+    asked = execution.threads if isinstance(execution.threads, int) else None
     sessions = run.state().get("sessions", [])
     begun = sessions[-1] if sessions else {}
     if begun.get("device", "").partition(":")[0] == device.type and begun.get("layout") in LAYOUTS:
-        return Placement(device, begun["layout"], told or begun.get("threads", 1))
-    fresh = usual_threads(run.recipe.network, device) if execution.threads == "auto" else 1
-    return Placement.usual(device, told or fresh)
+        return Placement(device, begun["layout"], asked or begun.get("threads", 1))
+    usual = usual_threads(run.recipe.network, device) if execution.threads == "auto" else 1
+    return Placement.usual(device, asked or usual)
 
 
 def _prepare(
@@ -175,7 +175,8 @@ def _prepare(
 ) -> list[str]:
     """Write what is known before training, or restore what was saved by an earlier process.
 
-    Returns in words what is made again. A MemstudyError, before anything is written, for what cannot be.
+    Returns a sentence on each thing that is made again (see `RunDirectory.keep`). A MemstudyError, before anything
+    is written, if the run cannot be continued.
     """
     source_hash = data.source.content_hash()
     earlier = run.state()
@@ -214,15 +215,15 @@ def _prepare(
     )
     run.save_labels(artifact.content(data))
     run.log(f"{'continued' if saved else 'started'} at epoch {state.epochs_done} on {place.device}")
-    for what in made_again:
-        run.log(what)
+    for sentence in made_again:
+        run.log(sentence)
     return made_again
 
 
 def _recorded(
     run: RunDirectory, earlier: dict[str, Any], epochs_done: int, samples: int, execution: Execution
 ) -> bool:
-    """Whether each sample is recorded. A run that continues keeps its choice: earlier epochs are gone."""
+    """Whether each sample is recorded. A continued run keeps its choice: earlier epochs cannot be recorded now."""
     if epochs_done:
         return bool(earlier.get(DYNAMICS))
     usual = records.usual(run.recipe.training.epochs, samples)
@@ -285,8 +286,8 @@ def _train(run: RunDirectory, trainer: Trainer, execution: Execution, watcher: W
                 raise NonFiniteLoss(epoch, -(-len(data.noisy) // run.recipe.training.batch_size) - 1)
             with deferred():
                 if recorded:
-                    found = record(evaluation.train_logits, data.noisy)
-                    run.records.write(epoch, {name: values.cpu().numpy() for name, values in found.items()})
+                    quantities = record(evaluation.train_logits, data.noisy)
+                    run.records.write(epoch, {name: row.cpu().numpy() for name, row in quantities.items()})
                 run.append_metrics(epoch, metrics)
                 snapshot = _Snapshot.of(state)
                 if epoch in run.recipe.training.checkpoints:
@@ -301,7 +302,7 @@ def _train(run: RunDirectory, trainer: Trainer, execution: Execution, watcher: W
         raise _failed(run, good, str(failure), "try a smaller learning rate or a smaller penalty") from failure
     except KeyboardInterrupt as stop:
         raise _stopped(run, good, 15 if isinstance(stop, Terminated) else 2) from stop
-    except BaseException as error:  # whatever it is, what is trained stays; if even that cannot be, say the first
+    except BaseException as error:  # save what is trained; if that fails, too, the first error is the one to tell
         foreign_fault = str(error).rstrip(".") if isinstance(error, Unusable) else foreign.blame(error)
         if foreign_fault is not None:
             where = f"{foreign_fault}, at epoch {state.epochs_done}, step {trainer.reached}"
@@ -329,7 +330,7 @@ def _stopped(run: RunDirectory, good: _Snapshot, signal_number: int) -> Interrup
 
 
 def _correct_it(run: RunDirectory, good: _Snapshot) -> str:
-    """What to do about others' code: epochs that were trained with one version of it do not go on with another."""
+    """What to do about an error in others' code. Epochs trained with it are not continued with corrected code."""
     first = f"remove {run.path}, " if good.epochs_done else ""
     return f"{first}correct the code, and give the same command again"
 

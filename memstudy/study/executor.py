@@ -30,22 +30,22 @@ from memstudy.study.carry_out import Execution
 from memstudy.study.fleet import NOT_STARTED, Fleet, Outcome
 from memstudy.study.interruption import Terminated, blocked, unblock
 from memstudy.training.device import cores, resolve_device
+from memstudy.training.placement import SMALL
 
 TICK_SECONDS = 0.5
 FLEET = 8
-SMALL = ("smallnet",)
-"""Networks of which one leaves most of a GPU idle."""
+"""Runs of a small network that fill a GPU together."""
 
 
 def default_jobs(device: torch.device, threads: int) -> int:
-    """As many processes as the processor has room for; one for each GPU, or for the one that is named."""
+    """How many processes: as many as cores suffice for; on GPUs one for each, or for the one that is named."""
     if device.type == "cuda":
         return torch.cuda.device_count() if str(device) == "cuda" else 1
     return max(1, cores() // threads)
 
 
 def default_fleet(device: torch.device, recipes: Sequence[Recipe]) -> int:
-    """FLEET on a GPU, if all networks are small; else one."""
+    """How many runs take turns in a process: FLEET on a GPU, if all networks are small; else one."""
     small = all(recipe.network in SMALL for recipe in recipes)
     return FLEET if device.type == "cuda" and small else 1
 
@@ -114,7 +114,7 @@ def _refused(run: RunDirectory) -> MemstudyError | None:
 def _hand_out(
     waiting: deque[RunDirectory], workers: list[_Worker], execution: Execution, jobs: int, fleet: int
 ) -> None:
-    """Give runs to new processes as long as there may be more, then to those that have the fewest."""
+    """Give waiting runs to new processes up to `jobs`, then to those that have the fewest, up to `fleet` each."""
     while waiting:
         if len(workers) < jobs:
             slot = min(set(range(jobs)) - {worker.slot for worker in workers})
@@ -126,7 +126,7 @@ def _hand_out(
 
 
 def on_gpu(execution: Execution, slot: int) -> Execution:
-    """The same on the GPU of a process by its number, if any GPU would do."""
+    """The execution of the process in a slot, on a GPU of its own, where `cuda` names none."""
     device = resolve_device(execution.device)
     if str(device) != "cuda":
         return execution
@@ -147,11 +147,12 @@ class _Worker:
         theirs.close()
 
     def hand(self, run: RunDirectory) -> None:
+        """Give it a run."""
         self.runs[run.name] = run
         self.pipe.send(run)
 
     def outcomes(self) -> list[Outcome]:
-        """Those of its runs that ended; a pipe that closes instead means that the process died with all."""
+        """How those of its runs ended that did. A closed pipe means that the process died, with all its runs."""
         try:
             ended: list[tuple[str, MemstudyError | None]] = self.pipe.recv()
         except (EOFError, OSError):
@@ -160,6 +161,7 @@ class _Worker:
         return [Outcome(self.runs.pop(name), error) for name, error in ended]
 
     def dismiss(self) -> None:
+        """Let it end, and wait for that."""
         self.pipe.close()
         self.process.join()
 
@@ -192,6 +194,7 @@ def _work(pipe: Connection, execution: Execution, size: int) -> None:
 
 
 def _serve(pipe: Connection, fleet: Fleet) -> NoReturn:
+    """Train what comes through the pipe, and send back what has ended, until the pipe is closed."""
     while True:
         while not fleet.busy or pipe.poll():
             fleet.add(pipe.recv())

@@ -52,7 +52,7 @@ class Fleet:
         self.waiting.append(run)
 
     def turn(self) -> list[Outcome]:
-        """Let one more run start, if there is room, and every member train an epoch. Those that ended.
+        """Let one more run start, if there is room, and every member train an epoch. Returns how runs ended.
 
         If one is stopped (Ctrl-C, SIGTERM, the deadline), all are; a KeyboardInterrupt that reaches none of them
         is the caller's, who then calls `stop`.
@@ -71,13 +71,13 @@ class Fleet:
 
     def stop(self) -> list[Outcome]:
         """Stop and save every member; those that wait are stopped, too."""
-        ended = [self._thrown(run) for run in list(self.members)]
+        ended = [self._interrupted(run) for run in list(self.members)]
         left = [Outcome(run, Interrupted(NOT_STARTED)) for run in self.waiting]
         self.waiting.clear()
         return ended + left
 
     def _turn(self, run: RunDirectory) -> Outcome | None:
-        """A member's next epoch; what became of it if that was its last."""
+        """Let a member train its next epoch; how it ended, or None if it goes on."""
         try:
             next(self.members[run])
             return None
@@ -98,7 +98,8 @@ class Fleet:
             _let_go(outcome.error)
         return outcome
 
-    def _thrown(self, run: RunDirectory) -> Outcome:
+    def _interrupted(self, run: RunDirectory) -> Outcome:
+        """Interrupt a member, which saves; how it ended."""
         try:
             self.members.pop(run).throw(KeyboardInterrupt())
         except MemstudyError as error:
@@ -110,6 +111,7 @@ class Fleet:
         raise AssertionError("a run that is interrupted does not go on")
 
     def _postpone(self, run: RunDirectory) -> None:
+        """Let a member wait until there is room again, and start no more than there are now."""
         del self.members[run]
         self.size = max(1, len(self.members))
         self.waiting.appendleft(run)
@@ -125,11 +127,11 @@ class Fleet:
 
 
 def _broke(run: RunDirectory, error: BaseException) -> RunFailed:
-    """What is not a user's mistake is told as a failure of its run."""
+    """The failure of a run by an exception that is no user's mistake."""
     return RunFailed(f"{run.name} broke: {foreign.blame(error) or f'{type(error).__name__}: {error}'}")
 
 
 def _let_go(error: BaseException) -> None:
-    """Keep an error's words alone: its frames hold the run's network, and with that memory of the device."""
+    """Strip an error of its traceback, whose frames would keep the run's network in the device's memory."""
     error.__traceback__ = error.__cause__ = error.__context__ = None
     gc.collect()  # frames refer to the error, too

@@ -36,21 +36,21 @@ class GivenLabels:
 
     @property
     def files(self) -> list[LabelSource]:
-        """All that were read."""
+        """All label files that were read."""
         return list(self._read)
 
-    def named(self, preset: str, point: dict[str, Any]) -> dict[str, Any]:
-        """A point of a grid with the identity of labels in the place of their file, column and `anyway`."""
-        named = dict(point)
-        path, column = named.pop("labels", None), named.pop("label_column", None)
-        anyway = named.pop("anyway", False)
+    def with_identity(self, preset: str, point: dict[str, Any]) -> dict[str, Any]:
+        """A point of a grid in which the labels' identity stands instead of their file, column and `anyway`."""
+        resolved = dict(point)
+        path, column = resolved.pop("labels", None), resolved.pop("label_column", None)
+        anyway = resolved.pop("anyway", False)
         if path is None:
             if column is not None or anyway is not False:
                 raise MemstudyError(
                     "label_column and anyway in [grid] say how a file of labels is read; add labels, or "
                     "remove them."
                 )
-            return named
+            return resolved
         if not isinstance(anyway, bool) or not isinstance(column, str | None):
             wrong = (
                 ("anyway", "true or false", anyway)
@@ -61,20 +61,21 @@ class GivenLabels:
         source = LabelSource(self.place / str(path), column, anyway)
         if source not in self._read:
             self._read[source] = label_files.read(source)
-        soft = named.get("noise") == "soft"
-        return named | {"labels": self._given(source, preset, named, soft).identity(source.path, soft)}
+        soft = resolved.get("noise") == "soft"
+        return resolved | {"labels": self._given(source, preset, resolved, soft).identity(source.path, soft)}
 
     def _given(self, source: LabelSource, preset: str, point: dict[str, Any], soft: bool) -> Given:
-        found = self._read[source]
-        if found.ours:
-            return Given.ours(found)
-        plain = presets.get(preset).recipe
-        dataset, seed = point.get("dataset", plain.dataset), point.get("corrupt_seed", plain.corruption.seed)
+        """The labels of a file that was read, for the images of a point of a grid."""
+        file = self._read[source]
+        if file.ours:
+            return Given.ours(file)
+        base = presets.get(preset).recipe
+        dataset, seed = point.get("dataset", base.dataset), point.get("corrupt_seed", base.corruption.seed)
         key = (source, dataset, seed, soft)
         if key not in self._labels:
             if dataset not in self._images:
                 self._images[dataset] = sources.load(dataset, self.folder, self.download)
             images, listing = self._images[dataset], lambda: sources.files(dataset, self.folder)
-            self._labels[key] = labels = given.of(found, images, listing, seed, soft)
+            self._labels[key] = labels = given.of(file, images, listing, seed, soft)
             self.notes += [note for note in labels.notes if note not in self.notes]
         return self._labels[key]

@@ -76,7 +76,7 @@ class Study:
     recipes: tuple[Recipe, ...]
     report: dict[str, Any] = field(default_factory=dict)
     label_files: tuple[LabelSource, ...] = ()
-    notes: tuple[str, ...] = ()  # how files of labels were read, where that is not plain
+    notes: tuple[str, ...] = ()  # how files of labels were read, a sentence each
 
     @property
     def needs_records(self) -> bool:
@@ -85,10 +85,10 @@ class Study:
 
     def data_recipes(self) -> list[Recipe]:
         """One recipe for each way in which the study's recipes make their data, seeds aside."""
-        found = {
+        distinct = {
             (r.dataset, r.normalization, r.train_size, replace(r.corruption, seed=0)): r for r in self.recipes
         }
-        return list(found.values())
+        return list(distinct.values())
 
 
 def read(
@@ -130,7 +130,7 @@ def read(
 
 
 def _scale(path: Path, data: dict[str, Any], scale: str | None) -> dict[str, Any]:
-    """What stands instead of the study's own keys; every scale is checked, whichever is asked for."""
+    """The keys that a scale puts instead of the study's own; all scales are checked, whichever is asked for."""
     scales = _table(path, data, "scale")
     for name in scales:
         if not re.fullmatch(WORD, name):
@@ -148,18 +148,18 @@ def _scale(path: Path, data: dict[str, Any], scale: str | None) -> dict[str, Any
 
 
 def _grids(path: Path, data: dict[str, Any]) -> list[dict[str, Any]]:
-    """[grid], or every [[grid]], with what it does not say itself from [common]; its own lists vary slowest."""
+    """[grid], or every [[grid]], with further keys from [common]; the lists of a grid's own keys vary slowest."""
     given, common = data.get("grid", {}), _table(path, data, "common")
     grids = given if isinstance(given, list) else [given]
     for name, table in [("common", common), *(("grid", grid) for grid in grids)]:
-        known = _table(path, {name: table}, name)
-        _known(f"key of [{name}] in {path}", {key: value for key, value in known.items() if "." not in key}, GRID)
+        keys = _table(path, {name: table}, name)
+        _known(f"key of [{name}] in {path}", {key: value for key, value in keys.items() if "." not in key}, GRID)
     filled = [grid | {key: value for key, value in common.items() if key not in grid} for grid in grids]
     return [_paired(path, grid) for grid in filled]
 
 
 def _paired(path: Path, grid: dict[str, Any]) -> dict[str, Any]:
-    """A grid with each two of its methods together, after the methods alone, where it says `pairs = true`."""
+    """A grid in which `pairs = true` is replaced: each two of its methods, joined by +, are added to `reg`."""
     pairs, others = grid.get("pairs", False), {key: value for key, value in grid.items() if key != "pairs"}
     if not isinstance(pairs, bool):
         raise MemstudyError(f"pairs in [grid] of {path} must be true or false, not {quoted(pairs)}.")
@@ -176,7 +176,7 @@ def _paired(path: Path, grid: dict[str, Any]) -> dict[str, Any]:
 
 
 def _check_size(path: Path, grids: Sequence[dict[str, Any]], seeds: Sequence[int]) -> None:
-    """Before any recipe is made: how many there would be is a product."""
+    """Refuse a study of too many runs before their recipes are made; the number is a product of lengths."""
     points = [math.prod(len(value) for value in grid.values() if isinstance(value, list)) for grid in grids]
     if (count := sum(points) * len(seeds)) > MOST:
         raise MemstudyError(
@@ -186,7 +186,7 @@ def _check_size(path: Path, grids: Sequence[dict[str, Any]], seeds: Sequence[int
 
 
 def _name(path: Path, data: dict[str, Any]) -> str:
-    """The study's name, of which a directory is made beside those of other selections of runs."""
+    """The study's name, which is also that of its directory beside those of other selections of runs."""
     name = data.get("name", path.stem)
     if not isinstance(name, str) or not re.fullmatch(WORD, name):
         raise MemstudyError(
@@ -223,16 +223,17 @@ def _recipes(
         if isinstance(grid.get("noise"), list) and not RULES.get(point["noise"]).rate:
             point.pop("corrupt", None)  # the rate is for those of the list that have one
         used = regularizers.names(point.get("reg", regularizers.BARE))
-        own = {name: dict(table) for name, table in options.items() if regularizers.canonical(name) in used}
+        chosen = {name: dict(table) for name, table in options.items() if regularizers.canonical(name) in used}
         for key in [key for key in point if "." in key]:
             (name, option), value = key.split(".", 1), point.pop(key)
             if regularizers.canonical(name) in used:
-                own.setdefault(name, {})[option] = value
-        recipes.append(presets.build(preset, options=own, seed=seed, **given.named(preset, point)))
+                chosen.setdefault(name, {})[option] = value
+        recipes.append(presets.build(preset, options=chosen, seed=seed, **given.with_identity(preset, point)))
     return recipes
 
 
 def _check_options(path: Path, names: Sequence[str], recipes: Sequence[Recipe]) -> None:
+    """Refuse options of a regularizer that no recipe uses."""
     for name in names:
         if all(recipe.options(regularizers.canonical(name)) is None for recipe in recipes):
             raise MemstudyError(
@@ -242,10 +243,10 @@ def _check_options(path: Path, names: Sequence[str], recipes: Sequence[Recipe]) 
 
 
 def _check_report(path: Path, report: dict[str, Any], recipes: Sequence[Recipe]) -> None:
-    """Before hours of training, not after: an epoch to tabulate must be one that every run trains."""
-    named = {"tables": TABLES, "analyses": ANALYSES}
-    kinds = {name: kind for registry in named.values() for name, kind in loadable(registry).items()}
-    for registry in named.values():
+    """Refuse a [report] that could not be made, before hours of training rather than after."""
+    registries = {"tables": TABLES, "analyses": ANALYSES}
+    kinds = {name: kind for registry in registries.values() for name, kind in loadable(registry).items()}
+    for registry in registries.values():
         for name in set(report) & set(registry.names()) - set(kinds):
             analysis(name, registry)  # says why it cannot be loaded
     _known(
@@ -253,7 +254,7 @@ def _check_report(path: Path, report: dict[str, Any], recipes: Sequence[Recipe])
         report,
         [*REPORT, *(key for kind in kinds.values() for key in kind.report_keys())],
     )
-    for key, registry in named.items():
+    for key, registry in registries.items():
         wanted = report.get(key, [])
         if not (isinstance(wanted, list) and all(isinstance(name, str) for name in wanted)):
             raise MemstudyError(f"{key} in [report] of {path} must be a list of names, not {quoted(wanted)}.")
@@ -273,6 +274,7 @@ def _check_report(path: Path, report: dict[str, Any], recipes: Sequence[Recipe])
 
 
 def _table(path: Path, data: dict[str, Any], name: str) -> dict[str, Any]:
+    """The table `name` in a study's data, empty if it is not there; a MemstudyError if it is no table."""
     table = data.get(name, {})
     if not isinstance(table, dict):
         raise MemstudyError(f"[{name}] in {path} must be a table, not {quoted(table)}.")
@@ -280,6 +282,7 @@ def _table(path: Path, data: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 def _known(kind: str, table: dict[str, Any], known: Sequence[str]) -> None:
+    """Refuse the first key of a table that is not among the known ones."""
     for key in table:
         if key not in known:
             raise unknown(kind, key, known)

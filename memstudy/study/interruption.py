@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: both save, and neither may fall between two halves of one bookkeeping step."""
+"""Ctrl-C and SIGTERM: both save a run, and neither may interrupt a step of bookkeeping halfway."""
 
 from __future__ import annotations
 
@@ -29,13 +29,14 @@ def stop_on_sigterm() -> None:
 def finish_undisturbed() -> None:
     """Let neither signal disturb Python as it shuts down: all is written, and only a traceback would come of it.
 
-    To be called last: what is registered to be done at the exit, by torch say, is done in the reverse order.
+    To be called last: functions registered with `atexit`, by torch too, are called in reverse order.
     """
     atexit.unregister(_ignore)
     atexit.register(_ignore)
 
 
 def _ignore() -> None:
+    """Ignore both signals from now on."""
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
 

@@ -1,4 +1,4 @@
-"""Who looks on while a run is carried out. It needs no torch, so that a command can speak before that is there."""
+"""What is told of a run while it is carried out. No torch here: a command can print before that is imported."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ class Watcher:
     def started(self, run: RunDirectory, data: CorruptedDataset, device: torch.device) -> None:
         """Training is about to begin or to continue."""
 
-    def made_again(self, what: str) -> None:
-        """A sentence on what was there before, is not whole, and is made again by the run that continues."""
+    def made_again(self, sentence: str) -> None:
+        """A sentence on what a continued run makes again, because it was lost, damaged or not saved."""
 
     def stepped(self, step: int, steps: int) -> None:
         """A training step of the current epoch is done."""

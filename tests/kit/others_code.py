@@ -47,7 +47,7 @@ def new_process(*modules: str) -> None:
     for name in list(sys.modules):
         if name.partition(".")[0] in modules:
             del sys.modules[name]
-    foreign._found.clear()
+    foreign._loaded.clear()
     foreign._entered.clear()
     declared.cache_clear()
     for table in (REGULARIZERS, RULES, SOURCES, NETWORKS, ANALYSES, TABLES):

@@ -1,6 +1,6 @@
-"""All that is derived from a selection of runs: its analyses, then its tables, then its figures of training.
+"""Derive all that a study's [report] asks for: its analyses, then tables, then the figures of training.
 
-A study's [report] says which; an analysis that cannot be made does not keep the others from it.
+An analysis that cannot be carried out does not keep the others from it.
 """
 
 from __future__ import annotations
@@ -25,24 +25,24 @@ from memstudy.store.store import STUDY, Selection
 DERIVED = "derived.json"
 """In a study's directory: the runs and the report that its tables and figures were last derived from."""
 LISTS = ("left_out", "written", "tables", "figures")
-"""Of summaries: what adds up over analyses."""
+"""Those entries of a summary that are lists, and are joined over all analyses."""
 
 
 def derive_all(selection: Selection, bench: Workbench, voice: Voice) -> tuple[dict[str, Any], list[MemstudyError]]:
-    """The study's analyses, tables and figures. The summary, and the errors of analyses that could not be made."""
+    """Carry out all of it. Returns the summary for --json, and the errors of analyses that failed."""
     summary: dict[str, Any] = {name: [] for name in LISTS}
     errors: list[MemstudyError] = []
     for name in chosen(selection, "analyses", USUAL):
         try:
             with foreign.blamed():
-                found = derive(_configured(ANALYSES, name, selection), selection, bench, voice)
+                part = derive(_configured(ANALYSES, name, selection), selection, bench, voice)
         except Interrupted:
             raise
         except MemstudyError as error:
             errors.append(error)
-            found = {"left_out": [f"{name}: {str(error).rstrip('.')}"]}
-            say_left_out(voice, found["left_out"])
-        _add(summary, found)
+            part = {"left_out": [f"{name}: {str(error).rstrip('.')}"]}
+            say_left_out(voice, part["left_out"])
+        _add(summary, part)
     _add(summary, make_tables(selection, voice))
     _add(summary, {"figures": write_figures(Curves(), selection)})
     voice.say(f"figures: {selection.path / 'figures'}")
@@ -52,8 +52,9 @@ def derive_all(selection: Selection, bench: Workbench, voice: Voice) -> tuple[di
     return summary, errors
 
 
-def _add(summary: dict[str, Any], found: Mapping[str, Any]) -> None:
-    for name, value in found.items():
+def _add(summary: dict[str, Any], part: Mapping[str, Any]) -> None:
+    """Add the summary of one analysis to that of all."""
+    for name, value in part.items():
         summary[name] = [*summary.get(name, ()), *value] if name in LISTS else value
 
 
@@ -71,15 +72,15 @@ def make_tables(
     written: dict[str, list[str]] = {folder: [] for folder in FOLDERS}
     for name in dict.fromkeys([*loadable(TABLES), *wanted]):
         kind = analysis(name, TABLES)
-        one = _configured(TABLES, name, selection, {key: given[key] for key in given if hasattr(kind, key)})
-        made = list(one.tables(selection)) if name in wanted else []
+        maker = _configured(TABLES, name, selection, {key: given[key] for key in given if hasattr(kind, key)})
+        made = list(maker.tables(selection)) if name in wanted else []
         for table in made:
             voice.say("\n" + {"markdown": table.markdown, "latex": table.latex, "csv": table.csv}[style]())
         tables += made
-        written["tables"] += write_tables(one, selection, made)
-        written["figures"] += _figures(one, selection, name in wanted)
+        written["tables"] += write_tables(maker, selection, made)
+        written["figures"] += _figures(maker, selection, name in wanted)
         if name in wanted and not made:
-            reasons.append(f"the table {name}: {one.why_none(selection)}")
+            reasons.append(f"the table {name}: {maker.why_none(selection)}")
     if "tables" in selection.settings() or not tables:  # what nobody asked for needs no excuse
         left_out += reasons
     say_left_out(voice, left_out)
@@ -90,13 +91,13 @@ def make_tables(
 
 
 def make_figures(selection: Selection, voice: Voice) -> dict[str, Any]:
-    """Draw what there are numbers for: of training, the study's analyses and its tables. Say what is missing."""
+    """Draw all figures that there are numbers for (training, analyses, tables), and say which are missing."""
     left_out, written = damaged(selection), write_figures(Curves(), selection)
     for name in chosen(selection, "analyses", USUAL):
-        one = _configured(ANALYSES, name, selection)
-        written += (drawn := write_figures(one, selection))
+        maker = _configured(ANALYSES, name, selection)
+        written += (drawn := write_figures(maker, selection))
         if not drawn:
-            left_out.append(f"nothing to draw from {one.path} yet; 'memstudy {name}' makes it")
+            left_out.append(f"nothing to draw from {maker.path} yet; 'memstudy {name}' makes it")
     wanted = chosen(selection, "tables", loadable(TABLES))
     for name in dict.fromkeys([*loadable(TABLES), *wanted]):
         written += _figures(_configured(TABLES, name, selection), selection, name in wanted)
@@ -105,11 +106,11 @@ def make_figures(selection: Selection, voice: Voice) -> dict[str, Any]:
     return {"left_out": left_out, "written": written, "figures": written}
 
 
-def _figures(one: Analysis, selection: Selection, wanted: bool) -> list[str]:
+def _figures(maker: Analysis, selection: Selection, wanted: bool) -> list[str]:
     """Write the figures of a table, or remove those of one that is not asked for."""
     if wanted:
-        return write_figures(one, selection)
-    files.remove(path for path in (selection.path / "figures").glob("*") if one.owns(path))
+        return write_figures(maker, selection)
+    files.remove(path for path in (selection.path / "figures").glob("*") if maker.owns(path))
     return []
 
 
@@ -122,19 +123,21 @@ def chosen(selection: Selection, key: str, usual: Iterable[str]) -> list[str]:
 def _configured(
     registry: Registry, name: str, selection: Selection, given: Mapping[str, Any] | None = None
 ) -> Analysis:
+    """An analysis by its name, with its options from the study's [report]; `given` ones go before these."""
     return configured(analysis(name, registry), selection.settings(), given, str(selection.path / STUDY))
 
 
 def _remove_earlier(selection: Selection, written: Sequence[str]) -> None:
-    """Where a study's runs or its report are not those of its last derivation, remove the tables and figures of
-    that one which are not written again; and remember these.
+    """Remove tables and figures of an earlier time, from other runs or another report, that are not written again.
+
+    Remembers the runs and the report of this time in DERIVED.
     """
     path = selection.path / DERIVED
     now = {"runs": [run.name for run in selection.runs], "report": selection.settings()}
     with contextlib.suppress(MemstudyError):  # none, or damaged: it is written anew
         if files.read_json(path) != now:
             kinds: list[type[Analysis]] = [Curves, *loadable(ANALYSES).values(), *loadable(TABLES).values()]
-            found = {one for folder in FOLDERS for one in (selection.path / folder).glob("*")}
-            stale = {one for one in found if any(kind.could_own(one) for kind in kinds)}
-            files.remove(one for one in stale if str(one) not in written)
+            existing = {file for folder in FOLDERS for file in (selection.path / folder).glob("*")}
+            stale = {file for file in existing if any(kind.could_own(file) for kind in kinds)}
+            files.remove(file for file in stale if str(file) not in written)
     files.write_json(path, now)
