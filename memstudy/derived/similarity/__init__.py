@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from memstudy.derived.analysis import Analysis, Needs, Watch
 from memstudy.derived.columns import Columns
-from memstudy.errors import MemstudyError
+from memstudy.errors import MemstudyError, quoted
 from memstudy.options import option
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def _keep(where: str, rule: object) -> str:
     try:
         return str(parse_keep(str(rule)))
     except MemstudyError as error:
-        raise MemstudyError(f"{where}: {error}") from error
+        raise MemstudyError(f"{where} cannot be {quoted(rule)}: {error}") from error
 
 
 @dataclass(frozen=True)
