@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import math
 from collections import Counter
 from dataclasses import fields, replace
@@ -41,7 +42,8 @@ def bench():
 
 
 def counting(monkeypatch, module, name):
-    """Count the calls of module.name, which still does its work."""
+    """Count the calls of a function as the module (by its name) calls it; it still does its work."""
+    module = importlib.import_module(module)
     calls, original = [], getattr(module, name)
 
     def counted(*args, **kwargs):
@@ -115,7 +117,7 @@ def test_control_is_far_below_every_real_comparison(store, bench):
 def test_what_is_computed_is_not_computed_again(store, bench, monkeypatch):
     selection = store.select()
     first = compare(selection, bench, Similarity(keep=str(VARIANCE)))
-    calls = counting(monkeypatch, similarity, "coefficients")
+    calls = counting(monkeypatch, "memstudy.derived.similarity.measure", "coefficients")
     again = compare(selection, bench, Similarity(keep=str(VARIANCE)))
     pd.testing.assert_frame_equal(first, again)
     assert not calls
@@ -133,7 +135,7 @@ def test_ablation_continues_after_an_interruption(store, bench, monkeypatch):
 
     with pytest.raises(KeyboardInterrupt):  # also a finished file survives an interrupted look at it
         ablate(selection, bench, Ablation(orders=2, seed=0), Watch(progress=stop))
-    calls = counting(monkeypatch, ablate, "curve")
+    calls = counting(monkeypatch, "memstudy.derived.ablation.measure", "curve")
     pd.testing.assert_frame_equal(ablate(selection, bench, Ablation(orders=2, seed=0)), whole)
     assert not calls
     (selection.path / Ablation().curves).unlink()
@@ -247,7 +249,7 @@ def test_a_damaged_comparison_is_made_whole(compared, bench, monkeypatch, name, 
         path.unlink()
     else:
         path.write_text("".join(whole.splitlines(keepends=True)[:-3]) if harm == "lines lost" else whole[:-4])
-    calls = counting(monkeypatch, compare, "_measure")
+    calls = counting(monkeypatch, "memstudy.derived.similarity.measure", "_measure")
     compare(replace(selection, by_name=True), bench, Similarity(keep=str(VARIANCE)))
     assert {path: path.read_text() for path in before} == before
     assert bool(calls)
@@ -270,7 +272,7 @@ def test_a_comparison_without_coefficients_is_cached_too(store, bench, monkeypat
         diverge(selection.runs[0], epoch, 0.0)  # a constant representation has rank 0
     first = compare(selection, bench, Similarity(keep=str(VARIANCE)))
     assert (first["rank_a"] == 0).all()
-    calls = counting(monkeypatch, similarity, "coefficients")
+    calls = counting(monkeypatch, "memstudy.derived.similarity.measure", "coefficients")
     pd.testing.assert_frame_equal(compare(selection, bench, Similarity(keep=str(VARIANCE))), first)
     assert not calls
 
