@@ -19,7 +19,7 @@ from memstudy.analysis.significance import seeds_needed
 from memstudy.randomness import numpy_generator
 from memstudy.report import frames
 from memstudy.report.cells import starred
-from memstudy.report.differences import COLUMNS, compared, meaning, summary
+from memstudy.report.differences import COLUMNS, compared, mean_over_runs, star_notes
 from tests.kit.runs import write_run
 
 SEEDS = ("0/0", "1/0", "2/0", "3/0", "4/0")
@@ -116,7 +116,7 @@ def test_pairs_are_of_both_seeds():
 def test_a_run_says_both_of_its_seeds(tmp_path):
     seeds = ((0, 0), (0, 1), (1, 0))
     runs = [write_run(tmp_path, presets.build(seed=seed, corrupt_seed=other)) for seed, other in seeds]
-    ((_, labels),) = frames.groups(runs)
+    ((_, labels),) = frames.comparable_runs(runs)
     assert labels["seeds"].tolist() == ["0/0", "0/1", "1/0"]
     (setting,) = frames.settings(runs)
     assert setting.labels()["seeds"].tolist() == labels["seeds"].tolist()
@@ -140,7 +140,7 @@ def test_without_a_reference_there_is_no_difference():
     assert values.loc[("al2", "b"), COLUMNS].isna().all()
     alone = found(table({"bare": numbers[0], "al2": numbers[1]}, against=""))
     assert alone[COLUMNS].isna().all(axis=None)
-    assert meaning(alone, "bare") == ()
+    assert star_notes(alone, "bare") == ()
 
 
 def test_each_method_can_have_its_own_reference():
@@ -169,7 +169,7 @@ def test_where_nothing_can_be_tested_it_says_why_and_there_is_no_star(ours, thei
     assert row["test"] == reason
     assert np.isnan([row["low"], row["high"], row["p"], row["p_holm"]]).all()
     assert stars_in(values) == 0
-    notes = meaning(values, "bare")
+    notes = star_notes(values, "bare")
     assert len(notes) == (reason.startswith("fewer") and not math.isnan(difference))
     assert all("one seed has no spread by which to estimate how many it would take" in note for note in notes)
 
@@ -190,7 +190,7 @@ def test_two_seeds_get_no_star_however_clear_and_the_note_says_what_n_it_would_t
         assert values.loc[name, "seeds_needed"] == seeds_needed(np.mean(effect) / spread, 3)
     needed = values.loc[list(effects), "seeds_needed"].tolist()
     assert needed[0] == 3 < needed[1] < needed[2]
-    (note,) = meaning(values, "bare")
+    (note,) = star_notes(values, "bare")
     assert (
         f"half of these 3 would have p < .05 after Holm's adjustment, with a chance of 80 %, at n = {needed[1]}"
         in note
@@ -208,7 +208,7 @@ def test_a_star_needs_no_more_seeds_and_what_has_none_says_how_many():
 def test_some_tested_and_some_not():
     a, b = 50 + normal(2, 5)
     values = found(table({"bare": b, "al2": a, "two": a[:2] + 1, "one": a[:1]}))
-    stars, rest = meaning(values, "bare")
+    stars, rest = star_notes(values, "bare")
     assert "for 1 test." in stars
     assert rest == "Not tested, as there are fewer than 3 seeds: 2 of these differences."
 
@@ -218,7 +218,7 @@ def test_an_untested_row_is_not_adjusted_for():
     values = found(table({("bare", "a"): b, ("al2", "a"): a, ("bare", "b"): b, ("al2", "b"): b + 1}))
     assert values.loc[("al2", "b"), "test"] == "no spread"
     assert values.loc[("al2", "a"), "p_holm"] == values.loc[("al2", "a"), "p"]
-    assert "for 1 test." in meaning(values, "bare")[0]
+    assert "for 1 test." in star_notes(values, "bare")[0]
 
 
 def test_runs_are_compared_at_the_last_epoch_that_both_have():
@@ -237,7 +237,7 @@ def test_runs_are_compared_at_the_last_epoch_that_both_have():
 
 def test_what_stars_mean_is_said_once_and_counted():
     values = found(table({(m, q): normal(5, seed=ord(q) + len(m)) for q in "ab" for m in ("bare", "x", "yyy")}))
-    (sentence,) = meaning(values, "bare at the same rate")
+    (sentence,) = star_notes(values, "bare at the same rate")
     assert "against bare at the same rate;" in sentence
     assert "(paired over seeds)" in sentence
     assert "Holm's method for 4 tests." in sentence
@@ -252,6 +252,6 @@ def test_cells_have_stars_by_the_adjusted_p_value():
 
 def test_a_summary_counts_numbers_and_has_no_infinite_mean():
     rows = table({"a": (1.0, 3.0, math.nan), "b": (1.0, math.inf, 2.0)})
-    values: Any = summary(rows, ["label"]).set_index("label")
+    values: Any = mean_over_runs(rows, ["label"]).set_index("label")
     assert values.loc["a"].tolist() == pytest.approx([2, math.sqrt(2), 2])
     assert values.loc["b", ["mean", "sd"]].isna().all()

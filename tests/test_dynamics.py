@@ -37,8 +37,7 @@ from memstudy.cli import main
 from memstudy.data import artifact, dataset
 from memstudy.derived import dynamics as derived
 from memstudy.derived.analysis import Watch
-from memstudy.derived.dynamics import measure as study
-from memstudy.derived.dynamics import tables as report
+from memstudy.derived.dynamics import measure, tables
 from memstudy.derived.workbench import Workbench
 from memstudy.errors import Interrupted
 from memstudy.recipe import spread
@@ -365,9 +364,9 @@ def test_one_changed_byte_of_a_finished_run_is_noticed(selection):
 
 def test_derived_numbers_against_the_records(selection):
     left_out: list[str] = []
-    study.measure(selection, Watch(left_out=left_out.append))
+    measure.measure(selection, Watch(left_out=left_out.append))
     assert left_out == []
-    found = pd.read_csv(selection.path / study.AUCS)
+    found = pd.read_csv(selection.path / measure.AUCS)
     assert list(found.columns) == ["run", "records", "epoch", "score", "auc", "accuracy"]
     assert len(found) == len(selection.runs) * 3 * len(SCORES)
     run = selection.runs[0]
@@ -376,7 +375,7 @@ def test_derived_numbers_against_the_records(selection):
     assert own[1, "loss"] == pytest.approx(brute(records.loss[1].astype(float), made.mask))
     assert own[2, "el2n"] == pytest.approx(brute(records.el2n[2].astype(float), made.mask))
     assert own[2, "aum"] == pytest.approx(brute(-area_under_margin(records.margin), made.mask))
-    counts = pd.read_csv(selection.path / study.COUNTS)
+    counts = pd.read_csv(selection.path / measure.COUNTS)
     totals = counts.groupby(["run", "quantity"])["count"].sum()
     assert (totals == 400).all()
     events = counts[(counts["run"] == run.name) & (counts["quantity"] == "forgetting_events")]
@@ -388,16 +387,16 @@ def test_of_a_long_run_some_epochs_are_judged(selection):
     loss, margin, prediction, noisy = random_records(epochs=90)
     el2n, kept = np.zeros((2, 40), dtype=np.float16), (3, 89)
     made = replace(artifact.read(selection.runs[0].path / "labels.npz"), noisy=noisy, mask=noisy == 0)
-    found = study._aucs(Dynamics(loss, margin, prediction, el2n, kept), made)
-    assert set(found["epoch"]) == {*spread(90, study.LOOKED), *kept}
+    found = measure._aucs(Dynamics(loss, margin, prediction, el2n, kept), made)
+    assert set(found["epoch"]) == {*spread(90, measure.SCORED_EPOCHS), *kept}
     assert set(found.loc[found["score"] == "el2n", "epoch"]) == set(kept)
 
 
 def test_what_is_there_is_not_computed_again(selection, monkeypatch):
-    study.measure(selection)
+    measure.measure(selection)
     before = content_of(selection)
     monkeypatch.setattr(dynamics, "auc", None)
-    study.measure(selection)
+    measure.measure(selection)
     assert content_of(selection) == before
 
 
@@ -416,9 +415,9 @@ def test_the_loss_tells_corrupted_samples_and_shuffled_labels_do_not(selection):
 
 
 def test_every_sample_s_scores(selection):
-    study.measure(selection)
-    study.write_samples(selection)
-    (path, *_) = study.samples_paths(selection)
+    measure.measure(selection)
+    measure.write_samples(selection)
+    (path, *_) = measure.samples_paths(selection)
     table = pd.read_csv(path)
     records = selection.runs[0].dynamics(400)
     assert len(table) == 400
@@ -430,12 +429,12 @@ def test_every_sample_s_scores(selection):
 
 
 def test_tables_and_figures(selection):
-    study.measure(selection)
-    aucs, learned = report.tables(selection)
+    measure.measure(selection)
+    aucs, learned = tables.tables(selection)
     assert len(aucs.cells) == 2 * 4  # last and best, of four regularizers
     assert aucs.values["n"].eq(2).all()
-    last = aucs.values[aucs.values["at"] == report.LAST].set_index(["label", "score"])["mean"]
-    best = aucs.values[aucs.values["at"] == report.BEST].set_index(["label", "score"])["mean"]
+    last = aucs.values[aucs.values["at"] == tables.LAST].set_index(["label", "score"])["mean"]
+    best = aucs.values[aucs.values["at"] == tables.BEST].set_index(["label", "score"])["mean"]
     assert (best >= last.reindex(best.index)).all()
     assert learned.cells["corrupted, %"].str.startswith("7").all()
     for sheet, keys in ((aucs, ["score", "at"]), (learned, ["quantity", "group"])):
@@ -456,8 +455,8 @@ def test_without_corruption_there_is_nothing_to_tell_apart(tmp_path, small_sourc
     run = Store(tmp_path).open(presets.build(corrupt=0.0, epochs=1, batch_size=8))
     carry_out(run, Execution(device="cpu"))
     selection = select([run])
-    study.measure(selection)
-    aucs, learned = report.tables(selection)
+    measure.measure(selection)
+    aucs, learned = tables.tables(selection)
     assert set(aucs.cells["loss"]) == {"–"}
     assert f"none of the labels are corrupted: {run.name}" in aucs.markdown()
     assert learned.cells["learned: clean"].item() != learned.cells["learned: corrupted as noisy"].item() == "–"

@@ -9,8 +9,7 @@ import torch
 
 from memstudy import models, presets
 from memstudy.analysis import filter_sizes
-from memstudy.derived.filters import measure as study
-from memstudy.derived.filters import tables as report
+from memstudy.derived.filters import measure, tables
 from memstudy.randomness import torch_generator
 from memstudy.regularizers.base import weighted_layers
 from memstudy.regularizers.loco import LocoReg, weighted_squares
@@ -95,14 +94,14 @@ def store(small, tmp_path_factory):
 
 def test_file_and_table_of_some_runs(store, tmp_path):
     selection = stores.copy_of(store, tmp_path / "runs").select()
-    study.measure(selection)
-    found = pd.read_csv(selection.path / study.SIZES)
+    measure.measure(selection)
+    found = pd.read_csv(selection.path / measure.SIZES)
     assert found.groupby("network")["share"].sum().tolist() == pytest.approx([1, 1])
     run = next(run for run in selection.runs if run.name in set(found["network"]))
     mine = found[found["network"] == run.name]
     last = run.metrics()["penalty_loco"].iloc[-1]  # a mean over the epoch's steps, so it is near only
     assert mine["penalty"].sum() == pytest.approx(last, rel=0.01)
-    (sheet,) = [sheet for sheet in report.tables(selection) if sheet.name == "filters_sizes"]
+    (sheet,) = [sheet for sheet in tables.tables(selection) if sheet.name == "filters_sizes"]
     assert sheet.cells["kernels"].tolist() == ["5×5", "linear"]
     assert sheet.cells["weights"].tolist() == ["25,500", "405,000"]
     assert sheet.cells["n"].tolist() == ["2", "2"]
@@ -113,7 +112,7 @@ def test_file_and_table_of_some_runs(store, tmp_path):
 def test_without_the_method_there_is_neither_file_nor_table(store, tmp_path):
     selection = stores.copy_of(store, tmp_path / "runs").select(["*-bare-*"])
     selection.path.mkdir(parents=True)
-    (selection.path / study.SIZES).write_text("of another selection")
-    study.measure(selection)
-    assert not (selection.path / study.SIZES).exists()
-    assert [sheet.name for sheet in report.tables(selection)] == ["filters", "filters_rings"]
+    (selection.path / measure.SIZES).write_text("of another selection")
+    measure.measure(selection)
+    assert not (selection.path / measure.SIZES).exists()
+    assert [sheet.name for sheet in tables.tables(selection)] == ["filters", "filters_rings"]

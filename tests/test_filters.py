@@ -19,9 +19,7 @@ from memstudy.analysis import filters
 from memstudy.analysis.filters import CHOICES, COMPARISONS, Tally, tallies
 from memstudy.cli import main
 from memstudy.derived.analysis import Watch
-from memstudy.derived.filters import Filters
-from memstudy.derived.filters import measure as study
-from memstudy.derived.filters import tables as report
+from memstudy.derived.filters import Filters, measure, tables
 from memstudy.errors import MemstudyError
 from memstudy.report import published
 from memstudy.store import Store
@@ -242,8 +240,8 @@ def test_layers_are_in_the_networks_order():
     names = [f"features.{index}.weight" for index in range(12)]
     found, _ = filters.kernels({name: torch.ones(1, 1, 3, 3) for name in sorted(names)})
     assert list(found) == names
-    assert study._parts(13) == {"all": slice(None), "lower": slice(0, 6), "upper": slice(6, None)}
-    assert set(study._parts(1)) == {"all"}
+    assert measure._parts(13) == {"all": slice(None), "lower": slice(0, 6), "upper": slice(6, None)}
+    assert set(measure._parts(1)) == {"all"}
 
 
 # Rings and logarithms
@@ -288,7 +286,7 @@ KERNELS = {
 def test_published_halves_are_of_layers_and_weigh_by_kernels(name):
     """Our reading of "lower" and "upper" gives the table's "all" in every digit it has."""
     counts = KERNELS[name]
-    share = sum(counts[study._parts(len(counts))["lower"]]) / sum(counts)
+    share = sum(counts[measure._parts(len(counts))["lower"]]) / sum(counts)
     table = published.table("loco_filter_stats")
     table = table[table["architecture"] == name].set_index("layers")
     for comparison in COMPARISONS:
@@ -319,9 +317,9 @@ def test_every_kept_network_of_a_study(memstudy, store_copy):
     assert done.stderr.count("published: VGG16") == 3
     summary = json.loads(done.stdout)
     folder = store_copy.select().path
-    found = pd.read_csv(folder / study.FRACTIONS)
+    found = pd.read_csv(folder / measure.FRACTIONS)
     runs = store_copy.select().runs
-    plain = found[(found["weights"] == study.TRAINED) & (found["part"] == "all")]
+    plain = found[(found["weights"] == measure.TRAINED) & (found["part"] == "all")]
     assert len(plain) == len(COMPARISONS) * sum(len(run.checkpoints()) for run in runs)
     assert set(plain["kernels"]) == {20 + 1000}
     assert set(plain["filters"]) == {70}
@@ -329,14 +327,14 @@ def test_every_kept_network_of_a_study(memstudy, store_copy):
     weights = runs[0].load_checkpoint(2)
     slowly = [slow(weights[f"network.trunk.{index}.weight"], "named")[CENTER] for index in (0, 3)]
     assert [row["larger"], row["smaller"], row["ties"]] == np.sum(slowly, axis=0).tolist()
-    shuffled = found[found["weights"] == study.SHUFFLED]
+    shuffled = found[found["weights"] == measure.SHUFFLED]
     assert set(shuffled["epoch"]) == {2}
-    assert set(shuffled["draw"]) == set(range(study.DRAWS))
-    bare = next(r for r in summary["filters"] if r["label"] == "bare" and r["weights"] == study.TRAINED)
+    assert set(shuffled["draw"]) == set(range(measure.DRAWS))
+    bare = next(r for r in summary["filters"] if r["label"] == "bare" and r["weights"] == measure.TRAINED)
     assert (bare["networks"], bare["kernels"]) == (2, 2 * 1020)
     held = [row for row in summary["filters"] if row["against"]]
     assert {row["label"] for row in held} == {"al2", "do", "do+al2"}
-    assert {row["weights"] for row in held} == {study.TRAINED}
+    assert {row["weights"] for row in held} == {measure.TRAINED}
     (row,) = (r for r in held if (r["label"], r["part"], r["comparison"]) == ("al2", "all", CENTER))
     assert row["difference"] == pytest.approx(row["fraction"] - bare["fraction"])
     assert row["p_filters_holm"] >= row["p_filters"]
@@ -346,9 +344,9 @@ def test_every_kept_network_of_a_study(memstudy, store_copy):
 def test_rings_in_the_file(store_copy):
     run = store_copy.select().runs[0]
     selection = store_copy.select([run.name])
-    study.measure(selection)
+    measure.measure(selection)
     weight = run.load_checkpoint(2)["network.trunk.3.weight"].abs().double()
-    rows = pd.read_csv(selection.path / study.RINGS)
+    rows = pd.read_csv(selection.path / measure.RINGS)
     rows = rows[(rows["epoch"] == 2) & (rows["part"] == "upper")]
     assert rows["distance"].tolist() == [0, 1, 1.4142, 2, 2.2361, 2.8284]
     assert rows["mean_abs"].iloc[0] == pytest.approx(float(weight[..., 2, 2].mean()))
@@ -374,7 +372,7 @@ def test_weights_alone_need_no_run(memstudy, weights, tmp_path):
     summary = json.loads(done.stdout)
     (row,) = (
         r for r in summary["filters"]
-        if r["part"] == "lower" and r["comparison"] == CENTER and r["weights"] == study.TRAINED
+        if r["part"] == "lower" and r["comparison"] == CENTER and r["weights"] == measure.TRAINED
     )  # fmt: skip
     assert (row["label"], row["size"], row["kernels"], row["filters"]) == (
         "mine",
@@ -384,7 +382,7 @@ def test_weights_alone_need_no_run(memstudy, weights, tmp_path):
     )  # a.9 is before a.10
     assert row["p_filters"] < 0.05
     (folder,) = (tmp_path / "runs" / "studies").iterdir()
-    logs = pd.read_csv(folder / study.LOG_WEIGHTS)
+    logs = pd.read_csv(folder / measure.LOG_WEIGHTS)
     assert logs.loc[logs["low"] == -np.inf, ["place", "count"]].to_numpy().tolist() == [
         ["distance 1.41", 1], ["left-upper", 1],
     ]  # fmt: skip
@@ -418,17 +416,17 @@ def test_another_seed_shuffles_otherwise(store_copy):
     selection = store_copy.select([store_copy.select().runs[0].name])
     found = []
     for seed in (0, 1):
-        study.measure(selection, seed=seed)
-        found.append(pd.read_csv(selection.path / study.FRACTIONS))
+        measure.measure(selection, seed=seed)
+        found.append(pd.read_csv(selection.path / measure.FRACTIONS))
     moved = found[0]["larger"] != found[1]["larger"]
-    assert set(found[0].loc[moved, "weights"]) == {study.SHUFFLED}
+    assert set(found[0].loc[moved, "weights"]) == {measure.SHUFFLED}
 
 
 @pytest.mark.parametrize("choice", CHOICES)
 def test_every_choice_says_what_it_is(tmp_path, weights, choice):
-    selection = study.select(Store(tmp_path), (), None, [weights])
-    study.measure(selection, [weights], choice=choice)
-    text = report.tables(selection)[0].markdown()
+    selection = measure.select(Store(tmp_path), (), None, [weights])
+    measure.measure(selection, [weights], choice=choice)
+    text = tables.tables(selection)[0].markdown()
     assert {"named": "left-upper one (inferred)", "random": "drawn", "every": "Every"}[choice] in text
     assert ("/ – |" in text) == (choice == "every")
 
@@ -436,7 +434,7 @@ def test_every_choice_says_what_it_is(tmp_path, weights, choice):
 def test_a_checkpoint_of_ours_is_read_as_the_run_is(memstudy, store_copy):
     run = store_copy.select().runs[0]
     path = run.path / "checkpoints" / "epoch-0002.safetensors"
-    assert set(filters.kernels(study._network(study.read(path)))[0]) == {"trunk.0.weight", "trunk.3.weight"}
+    assert set(filters.kernels(measure._network(measure.read(path)))[0]) == {"trunk.0.weight", "trunk.3.weight"}
 
 
 def test_networks_with_nothing_in_them_are_left_out(memstudy, weights, tmp_path):
@@ -469,9 +467,9 @@ def test_a_diverged_last_epoch_leaves_the_one_before_it(store_copy, monkeypatch)
 
     monkeypatch.setattr(type(run), "load_checkpoint", diverged)
     selection = store_copy.select([run.name])
-    study.measure(selection, watch=Watch(left_out=left_out.append))
+    measure.measure(selection, watch=Watch(left_out=left_out.append))
     assert left_out == [f"{run.name}, epoch 2 has weights that are not finite, as a network that diverged"]
-    assert "After the last kept epoch (1, counted from 0)" in report.tables(selection)[0].markdown()
+    assert "After the last kept epoch (1, counted from 0)" in tables.tables(selection)[0].markdown()
     assert draw(Filters(), selection)
 
 
@@ -512,10 +510,10 @@ def test_the_conversion_that_is_advised_works(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     torch.save({"a.weight": planted(normal(2, 2, 3, 3))}, tmp_path / "old.pth")
     with pytest.raises(MemstudyError) as refused:
-        study.read(tmp_path / "old.pth")
+        measure.read(tmp_path / "old.pth")
     code = "\n".join(str(refused.value).splitlines()[-2:])
     exec(compile(code, "advice", "exec"), {})
-    assert study.read(tmp_path / "old.safetensors")["a.weight"].shape == (2, 2, 3, 3)
+    assert measure.read(tmp_path / "old.safetensors")["a.weight"].shape == (2, 2, 3, 3)
 
 
 def test_files_of_one_name_are_told_apart(tmp_path):
@@ -524,4 +522,4 @@ def test_files_of_one_name_are_told_apart(tmp_path):
         tmp_path / "b" / "model.safetensors",
         tmp_path / "c.safetensors",
     ]
-    assert list(study._names(paths).values()) == [str(paths[0]), str(paths[1]), "c"]
+    assert list(measure._names(paths).values()) == [str(paths[0]), str(paths[1]), "c"]

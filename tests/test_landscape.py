@@ -15,13 +15,11 @@ from torch import nn
 from torch.nn.utils import parametrize
 
 from memstudy import models, presets
-from memstudy.analysis import landscape, perturbation
+from memstudy.analysis import perturbation
 from memstudy.analysis.landscape import correlation, max_over_min, measured, predicted, variation
 from memstudy.derived.analysis import Watch
 from memstudy.derived.kept import INITIAL
-from memstudy.derived.landscape import Landscape, figures
-from memstudy.derived.landscape import measure as study
-from memstudy.derived.landscape import tables as report
+from memstudy.derived.landscape import Landscape, figures, measure, tables
 from memstudy.derived.workbench import Workbench
 from memstudy.errors import MemstudyError
 from memstudy.randomness import torch_generator
@@ -408,13 +406,13 @@ def _small_source(small):
 def test_every_run_before_training_and_at_every_kept_epoch(looked_at):
     """Not only at the study's epochs, 0 and 2: the command asked for more."""
     selection, _ = looked_at
-    flat = pd.read_csv(selection.path / study.FLATNESS)
+    flat = pd.read_csv(selection.path / measure.FLATNESS)
     assert len(flat) == len(selection.runs) * 4 * 2
     assert set(flat["epoch"]) == {INITIAL, 0, 1, 2}
-    assert set(flat["kind"]) == {study.MEASURED, study.PREDICTED}
+    assert set(flat["kind"]) == {measure.MEASURED, measure.PREDICTED}
     assert set(flat.loc[flat["epoch"] == INITIAL, "checkpoint"]) == {"initial"}
     assert flat["correlation"].between(0.5, 1).sum() > 0
-    pixels = pd.read_csv(selection.path / study.PIXELS)
+    pixels = pd.read_csv(selection.path / measure.MAPS)
     assert len(pixels) == len(flat) * 28 * 28
     by = ["run", "epoch", "kind"]
     assert set(pixels[by].itertuples(index=False)) == set(flat[by].itertuples(index=False))
@@ -423,7 +421,7 @@ def test_every_run_before_training_and_at_every_kept_epoch(looked_at):
     assert means.to_numpy() == pytest.approx(1, abs=1e-5)
     cv = pixels.groupby(by)["value"].std(ddof=0).sort_index()
     assert cv.to_numpy() == pytest.approx(flat.set_index(by)["cv"].sort_index().to_numpy(), abs=1e-4)
-    noise = pd.read_csv(selection.path / study.NOISE)
+    noise = pd.read_csv(selection.path / measure.NOISE)
     assert len(noise) == len(selection.runs) * sum(map(len, perturbation.STRENGTHS.values()))
     assert set(noise["epoch"]) == {2}
     clean = noise[noise["strength"] == 0].groupby("run")["accuracy"]
@@ -434,12 +432,12 @@ def test_a_row_is_what_the_network_measures(looked_at, small):
     selection, _ = looked_at
     run = selection.runs[0]
     bench = Workbench(CPU)
-    positions = study._positions(small, 40)
+    positions = measure._positions(small, 40)
     test = bench.test_set(run)
     assert sorted(test.labels[positions].tolist()) == sorted([*range(10)] * 4)  # stratified
     expected = measured(bench.network(run, 2), test.images[positions], test.labels[positions])
-    rows = pd.read_csv(selection.path / study.PIXELS)
-    rows = rows[(rows["run"] == run.name) & (rows["epoch"] == 2) & (rows["kind"] == study.MEASURED)]
+    rows = pd.read_csv(selection.path / measure.MAPS)
+    rows = rows[(rows["run"] == run.name) & (rows["epoch"] == 2) & (rows["kind"] == measure.MEASURED)]
     assert rows["value"].to_numpy() == pytest.approx(expected.flatten().numpy(), abs=1e-6)
     assert rows[["row", "column"]].to_numpy()[29].tolist() == [1, 1]
     assert bench.image_set(run) is small
@@ -451,19 +449,19 @@ def test_everything_is_written_and_said(looked_at):
     assert {
         f"landscape{part}.{end}" for part in ("", "_flatness", "_noise") for end in ("svg", "pdf", "png", "csv")
     } <= names
-    tables = {path.name for path in (selection.path / "tables").iterdir()}
-    assert tables == {f"landscape_{part}.{end}" for part in ("flatness", "noise") for end in ("md", "tex", "csv")}
+    written = {path.name for path in (selection.path / "tables").iterdir()}
+    assert written == {f"landscape_{part}.{end}" for part in ("flatness", "noise") for end in ("md", "tex", "csv")}
     text = (selection.path / "tables" / "landscape_flatness.md").read_text()
     assert "40 test images" in text
     assert "do+al2" in text
     assert summary["left_out"] == []
     (cv,) = (
         row for row in summary["landscape_flatness"]
-        if row["label"] == "bare" and row["panel"] == report.AFTER and row["quantity"] == "cv"
+        if row["label"] == "bare" and row["panel"] == tables.AFTER and row["quantity"] == "cv"
     )  # fmt: skip
-    flat = pd.read_csv(selection.path / study.FLATNESS)
+    flat = pd.read_csv(selection.path / measure.FLATNESS)
     bare = [run.name for run in selection.runs if not run.recipe.regularizers]
-    rows = flat[flat["run"].isin(bare) & (flat["epoch"] == 2) & (flat["kind"] == study.MEASURED)]
+    rows = flat[flat["run"].isin(bare) & (flat["epoch"] == 2) & (flat["kind"] == measure.MEASURED)]
     assert (cv["n"], cv["mean"], cv["sd"]) == (
         2,
         pytest.approx(rows["cv"].mean()),
@@ -473,10 +471,12 @@ def test_everything_is_written_and_said(looked_at):
 
 def test_a_second_time_computes_nothing_and_changes_nothing(looked_at, monkeypatch):
     selection, _ = looked_at
-    before = {name: (selection.path / name).read_bytes() for name in (study.PIXELS, study.FLATNESS, study.NOISE)}
-    monkeypatch.setattr(landscape, "measured", None)  # called, it would raise
+    before = {
+        name: (selection.path / name).read_bytes() for name in (measure.MAPS, measure.FLATNESS, measure.NOISE)
+    }
+    monkeypatch.setattr(measure, "measured", None)  # called, it would raise
     told = []
-    study.landscapes(
+    measure.landscapes(
         selection,
         Workbench(CPU),
         Landscape(images=40),
@@ -485,7 +485,7 @@ def test_a_second_time_computes_nothing_and_changes_nothing(looked_at, monkeypat
     assert told[-1] == (32, 32)
     assert {name: (selection.path / name).read_bytes() for name in before} == before
     with pytest.raises(TypeError):  # other images are another landscape
-        study.landscapes(
+        measure.landscapes(
             selection,
             Workbench(CPU),
             Landscape(
@@ -509,13 +509,13 @@ def test_a_diverged_network_is_left_out_and_named(store_copy, monkeypatch):
         return {name: value / (0 if epoch == 2 else 1) for name, value in load(self, epoch).items()}
 
     monkeypatch.setattr(type(run), "load_checkpoint", diverged)
-    study.landscapes(selection, Workbench(CPU), Landscape(images=20), Watch(left_out=told.append))
+    measure.landscapes(selection, Workbench(CPU), Landscape(images=20), Watch(left_out=told.append))
     assert told == [f"{run.name}, epoch 2: its representation is not finite"]
-    flat = pd.read_csv(selection.path / study.FLATNESS)
+    flat = pd.read_csv(selection.path / measure.FLATNESS)
     assert set(flat["epoch"]) == {INITIAL, 0, 1}
-    assert not (selection.path / study.NOISE).exists()
-    assert [sheet.name for sheet in report.tables(selection)] == ["landscape_flatness"]
-    assert "(1, counted from 0)" in report.tables(selection)[0].markdown()
+    assert not (selection.path / measure.NOISE).exists()
+    assert [sheet.name for sheet in tables.tables(selection)] == ["landscape_flatness"]
+    assert "(1, counted from 0)" in tables.tables(selection)[0].markdown()
     assert {path.stem for path in draw(Landscape(), selection)} == {"landscape", "landscape_flatness"}
 
 
@@ -526,11 +526,11 @@ def test_what_cannot_be_predicted_is_measured_and_named(store_copy, monkeypatch)
     def refuse(network, shape):
         raise MemstudyError("no.")
 
-    monkeypatch.setattr(landscape, "predicted", refuse)
-    study.landscapes(selection, Workbench(CPU), Landscape(images=20, epochs=(2,)), Watch(left_out=told.append))
+    monkeypatch.setattr(measure, "predicted", refuse)
+    measure.landscapes(selection, Workbench(CPU), Landscape(images=20, epochs=(2,)), Watch(left_out=told.append))
     assert told == [f"{selection.runs[0].name}, epoch {epoch}, its prediction: no" for epoch in (-1, 2)]
-    assert set(pd.read_csv(selection.path / study.FLATNESS)["kind"]) == {study.MEASURED}
-    assert report.tables(selection)[0].cells["cv after training"].item() != "–"
+    assert set(pd.read_csv(selection.path / measure.FLATNESS)["kind"]) == {measure.MEASURED}
+    assert tables.tables(selection)[0].cells["cv after training"].item() != "–"
     assert draw(Landscape(), selection)
 
 
@@ -553,16 +553,16 @@ def test_the_label_names_the_options_that_differ(tmp_path):
         for reg, share in [("bare", 0), ("pilcro", 0.1), ("pilcro", 0.02), ("do+pilcro", 0.1)]
     ]
     runs = [store.open(recipe) for recipe in recipes]
-    names = [frames.named(run, runs) for run in runs]
+    names = [frames.run_label(run, runs) for run in runs]
     assert names == ["bare", "pilcro (share 0.1)", "pilcro (share 0.02)", "do+pilcro (share 0.1)"]
-    assert frames.named(runs[1], runs[:2]) == "pilcro"
+    assert frames.run_label(runs[1], runs[:2]) == "pilcro"
 
 
 def test_some_epochs_are_chosen_and_the_last_is_always_among_them(command, store_copy):
     name = store_copy.select().runs[0].name
     done = command("landscape", name, "--images", "10", "--epochs", "0")
     assert done.exit_code == 0, done.output
-    flat = pd.read_csv(store_copy.select([name]).path / study.FLATNESS)
+    flat = pd.read_csv(store_copy.select([name]).path / measure.FLATNESS)
     assert set(flat["epoch"]) == {INITIAL, 0, 2}
     done = command("landscape", name, "--epochs", "first")
     assert done.exit_code == 2
@@ -574,9 +574,9 @@ def test_some_epochs_are_chosen_and_the_last_is_always_among_them(command, store
 
 def flatness(labels, epochs=(INITIAL, 0, 4), seeds=2):
     """Numbers made up: cv grows with epoch and seed, max/min is 10 to the power of cv, predicted is cv 0.5."""
-    rows = itertools.product(enumerate(labels), epochs, range(seeds), [study.MEASURED, study.PREDICTED])
-    cv = [1 + epoch / 10 + seed if kind == study.MEASURED else 0.5 for _, epoch, seed, kind in rows]
-    rows = itertools.product(enumerate(labels), epochs, range(seeds), [study.MEASURED, study.PREDICTED])
+    rows = itertools.product(enumerate(labels), epochs, range(seeds), [measure.MEASURED, measure.PREDICTED])
+    cv = [1 + epoch / 10 + seed if kind == measure.MEASURED else 0.5 for _, epoch, seed, kind in rows]
+    rows = itertools.product(enumerate(labels), epochs, range(seeds), [measure.MEASURED, measure.PREDICTED])
     table = pd.DataFrame(
         [(f"{label}{seed}", seed, label, epoch, kind) for (_, label), epoch, seed, kind in rows],
         columns=["run", "seed", "label", "epoch", "kind"],
@@ -613,18 +613,18 @@ def test_an_epoch_where_one_seed_has_an_infinite_ratio_has_no_mean():
 
 def test_ratios_that_are_infinite_everywhere_leave_their_panel_empty():
     data = flatness(["bare"]).assign(max_over_min=math.inf)
-    figure = figures._over_training(data[data["kind"] == study.MEASURED], "title")
+    figure = figures._over_training(data[data["kind"] == measure.MEASURED], "title")
     assert [len(drawn_lines(figure, axis)[0]) for axis in (0, 1)] == [1, 0]
 
 
 def test_predictions_that_differ_have_a_line_each():
     data = flatness(["bare", "bn"])
-    data.loc[(data["label"] == "bn") & (data["kind"] == study.PREDICTED), "cv"] = 0.7
+    data.loc[(data["label"] == "bn") & (data["kind"] == measure.PREDICTED), "cv"] = 0.7
     assert drawn_lines(figures._over_training(data, "title"), 0)[1] == {0.5, 0.7}
 
 
 def test_many_labels_have_panels_of_their_own_with_bare_in_all():
-    labels = ["bare", *(f"pilcro (share {share})" for share in range(figures.MOST))]
+    labels = ["bare", *(f"pilcro (share {share})" for share in range(figures.MOST_TOGETHER))]
     figure = figures._over_training(flatness(labels, seeds=1), "title")
     shown = [axis for axis in figure.axes if axis.get_visible()]
     assert len(shown) == 2 * len(labels)
@@ -650,7 +650,7 @@ def test_a_store_without_runs_says_so(command):
 
 def test_a_noise_s_mean_accuracy_in_the_table(looked_at):
     selection, summary = looked_at
-    noise = pd.read_csv(selection.path / study.NOISE)
+    noise = pd.read_csv(selection.path / measure.NOISE)
     names = {run.name for run in selection.runs if not run.recipe.regularizers}
     rows = noise[noise["run"].isin(names) & (noise["noise"] == "gaussian") & (noise["strength"] == 0.4)]
     (found,) = (

@@ -11,7 +11,7 @@ import pytest
 from scipy.stats import ttest_ind, ttest_rel
 
 from memstudy import presets
-from memstudy.papers.loco_reg import tables as loco
+from memstudy.papers.loco_reg import tables
 from memstudy.report import published
 from tests.kit.runs import first_epochs, select, write_run
 
@@ -34,7 +34,7 @@ def selection(tmp_path):
 
 
 def test_rows_means_and_the_test_against_eta_1(selection):
-    (sheet,) = loco.tables(selection())
+    (sheet,) = tables.tables(selection())
     assert sheet is not None
     values: Any = sheet.values.set_index("eta")
     for eta, found in ACCURACY.items():
@@ -58,7 +58,7 @@ def test_rows_means_and_the_test_against_eta_1(selection):
 
 
 def test_too_few_seeds_in_common_are_not_paired(selection):
-    (sheet,) = loco.tables(selection({1.0: (0.80, 0.81, 0.82, 0.81, 0.80, 0.82, 0.81), 1.4: (0.90, 0.92, 0.94)}))
+    (sheet,) = tables.tables(selection({1.0: (0.80, 0.81, 0.82, 0.81, 0.80, 0.82, 0.81), 1.4: (0.90, 0.92, 0.94)}))
     found = sheet.values.set_index("eta").loc[1.4]
     assert found["test"] == "Welch"
     expected = ttest_ind((0.90, 0.92, 0.94), (0.80, 0.81, 0.82, 0.81, 0.80, 0.82, 0.81), equal_var=False).pvalue
@@ -68,14 +68,16 @@ def test_too_few_seeds_in_common_are_not_paired(selection):
 
 def test_stars_are_not_adjusted_for_the_number_of_rows(selection):
     """As in the paper; the adjusted p-value is in the CSV."""
-    (sheet,) = loco.tables(selection({1.0: (0.80, 0.81, 0.82), 1.4: (0.82, 0.84, 0.86), 1.8: (0.80, 0.82, 0.82)}))
+    (sheet,) = tables.tables(
+        selection({1.0: (0.80, 0.81, 0.82), 1.4: (0.82, 0.84, 0.86), 1.8: (0.80, 0.82, 0.82)})
+    )
     found = sheet.values.set_index("eta").loc[1.4]
     assert found["p"] < 0.05 < found["p_holm"]
     assert sheet.cells["λ = 0.0005"].str.endswith("*").tolist() == [False, True, False]
 
 
 def test_one_seed_has_no_spread_and_no_star(selection):
-    (sheet,) = loco.tables(selection({1.0: (0.8,), 1.4: (0.9,)}))
+    (sheet,) = tables.tables(selection({1.0: (0.8,), 1.4: (0.9,)}))
     assert sheet is not None
     assert sheet.cells["λ = 0.0005"].tolist() == ["80.00", "90.00"]
     assert sheet.values["test"].dropna().tolist() == ["fewer than two values"]
@@ -85,7 +87,7 @@ def test_one_seed_has_no_spread_and_no_star(selection):
 
 def test_two_seeds_get_no_star_and_how_many_it_would_take_without_adjustment(selection):
     """However clear: unadjusted p would be .013 and .003."""
-    (sheet,) = loco.tables(selection({1.0: (0.80, 0.81), 1.4: (0.90, 0.914), 1.8: (0.95, 0.9614)}))
+    (sheet,) = tables.tables(selection({1.0: (0.80, 0.81), 1.4: (0.90, 0.914), 1.8: (0.95, 0.9614)}))
     assert "*" not in sheet.markdown().replace("**LOCO", "").replace("value**", "").split("No stars")[0][60:]
     values = sheet.values.set_index("eta")
     assert values["p"].isna().all()
@@ -99,7 +101,7 @@ def test_a_run_that_stopped_early_is_shown_and_not_compared(selection):
     for run in made.runs:
         if run.recipe.seed == 2 and run.recipe.options("loco")["eta"] == 1.4:
             first_epochs(run, 1)
-    (sheet,) = loco.tables(made)
+    (sheet,) = tables.tables(made)
     row: Any = sheet.values.set_index("eta").loc[1.4]
     assert (row["n"], row["pairs"]) == (3, 2)
     assert row["difference"] == pytest.approx(100 * ((0.900 - 0.80) + (0.911 - 0.81)) / 2)
@@ -108,7 +110,7 @@ def test_a_run_that_stopped_early_is_shown_and_not_compared(selection):
 def test_other_settings_are_not_compared(selection):
     one = selection({1.0: (0.80, 0.81, 0.82)}, network="smallnet")
     other = selection({1.4: (0.90, 0.91, 0.92)}, network="vgg16")
-    (sheet,) = loco.tables(select(one.runs, other.runs))
+    (sheet,) = tables.tables(select(one.runs, other.runs))
     assert sheet is not None
     assert sheet.values["p"].isna().all()
 
@@ -121,22 +123,22 @@ def test_eta_goes_down_and_lambda_across(selection):
         for network, reg in (("vgg16", "bn+loco"), ("resnet18", "loco"))
     ]
     runs = [run for part in parts for run in part.runs]
-    (sheet,) = loco.tables(select(runs))
+    (sheet,) = tables.tables(select(runs))
     assert list(sheet.cells.columns) == ["data set", "network", "η", "γ", "n", "λ = 0.0005", "λ = 0.002"]
     found = list(zip(sheet.cells["network"], sheet.cells["η"], strict=True))
     assert found == [("resnet18", "1"), ("resnet18", "1.4"), ("vgg16, bn", "1"), ("vgg16, bn", "1.4")]
 
 
 def test_nothing_to_compare_is_no_table(selection):
-    assert loco.tables(selection({1.4: (0.9, 0.91)})) == []
+    assert tables.tables(selection({1.4: (0.9, 0.91)})) == []
 
 
 def test_published_rows_stand_beside_ours(selection):
     made = selection({1.0: (0.80, 0.81), 1.4: (0.82, 0.83)}, network="vgg16", dataset="cifar10")
-    (sheet,) = loco.tables(made)
+    (sheet,) = tables.tables(made)
     assert sheet is not None
     assert sheet.cells["λ = 0.0005"].tolist() == ["80.50 ± 0.71 (87.61)", "82.50 ± 0.71 (88.40**)"]
-    (small,) = loco.tables(selection({1.0: (0.80, 0.81), 1.4: (0.82, 0.83)}))
+    (small,) = tables.tables(selection({1.0: (0.80, 0.81), 1.4: (0.82, 0.83)}))
     assert small is not None
     assert not small.cells["λ = 0.0005"].str.contains(r"\(").any()
 
@@ -152,7 +154,7 @@ def test_the_paper_s_table_is_whole():
 
 
 def test_every_format(selection):
-    (sheet,) = loco.tables(selection())
+    (sheet,) = tables.tables(selection())
     assert sheet is not None
     assert sheet.markdown().count("\n| ") >= 4
     assert r"$\eta$" in sheet.latex()

@@ -10,9 +10,8 @@ import pytest
 from scipy.stats import ttest_rel
 
 from memstudy import presets
-from memstudy.papers.norm_loss import NormLossTables
-from memstudy.papers.norm_loss import tables as norm_loss
-from memstudy.papers.norm_loss.runs import errors, usual
+from memstudy.papers.norm_loss import NormLossTables, tables
+from memstudy.papers.norm_loss.runs import at_usual_values, errors
 from memstudy.report import published
 from tests.kit.drawing import draw
 from tests.kit.runs import select, write_run
@@ -54,7 +53,7 @@ def both(add, **options):
 
 
 def test_best_and_mean_are_of_the_last_epoch(add):
-    (sheet,) = norm_loss.tables(select(*both(add)))
+    (sheet,) = tables.tables(select(*both(add)))
     expected = 100 * (1 - np.array(ACCURACIES))
     for _, row in sheet.values.iterrows():
         assert row["n"] == 3
@@ -65,50 +64,50 @@ def test_best_and_mean_are_of_the_last_epoch(add):
 
 
 def test_one_seed_has_no_spread(add):
-    (sheet,) = norm_loss.tables(select(add("normloss", accuracies=(0.9,))))
+    (sheet,) = tables.tables(select(add("normloss", accuracies=(0.9,))))
     assert sheet.cells["best (mean), %"].tolist() == ["10.00 (10.00)"]
     assert math.isnan(sheet.values["sd"].item())
 
 
 def test_without_norm_loss_there_is_nothing(add):
     found = select(add("wd"), add("bare"))
-    assert norm_loss.tables(found) == []
+    assert tables.tables(found) == []
     assert draw(NormLossTables(), found) == []
 
 
 def test_other_settings_are_left_out(add):
     found = select(*both(add), add("bare", corrupt=0.75))
-    assert set(norm_loss.tables(found)[0].cells["regularizers"]) == {"normloss", "wd"}
+    assert set(tables.tables(found)[0].cells["regularizers"]) == {"normloss", "wd"}
 
 
 def test_methods_have_the_registry_s_order(add):
     regs = ("olm", "normloss", "wd+wn", "bare", "oni", "do+wd", "wd", "pbwn")
-    (sheet,) = norm_loss.tables(select(*(add(reg, accuracies=(0.9,)) for reg in regs)))
+    (sheet,) = tables.tables(select(*(add(reg, accuracies=(0.9,)) for reg in regs)))
     expected = ["bare", "do+wd", "wd", "normloss", "wd+wn", "pbwn", "oni", "olm"]
     assert sheet.cells["regularizers"].tolist() == expected
 
 
 def test_a_rate_of_corruption_is_a_setting_of_its_own(add):
-    (sheet,) = norm_loss.tables(select(*both(add), *both(add, corrupt=0.75)))
+    (sheet,) = tables.tables(select(*both(add), *both(add, corrupt=0.75)))
     assert len(sheet.cells) == 4
     assert sheet.cells["setting"].str.startswith("75 % symmetric corruption").sum() == 2
 
 
 def test_what_else_differs_is_named(add):
     usual_rate, other_rate = both(add), both(add, lr=0.5)
-    (sheet,) = norm_loss.tables(select(*usual_rate, *other_rate))
+    (sheet,) = tables.tables(select(*usual_rate, *other_rate))
     assert {text.split(", ")[1] for text in sheet.cells["setting"]} == {"learning rate 0.03", "learning rate 0.5"}
-    (plain,) = norm_loss.tables(select(*usual_rate))
+    (plain,) = tables.tables(select(*usual_rate))
     assert set(plain.cells["setting"]) == {"2 epochs, batch 64"}
 
 
 def test_versions_are_told_apart_in_words(add):
     found = select(add("normloss"), add("normloss", **of("normloss", decoupled=True)))
-    assert norm_loss.tables(found)[0].cells["regularizers"].tolist() == ["normloss", "normloss (decoupled)"]
+    assert tables.tables(found)[0].cells["regularizers"].tolist() == ["normloss", "normloss (decoupled)"]
 
 
 def test_unfinished_runs_are_left_out_and_counted(add):
-    (sheet,) = norm_loss.tables(select(add("normloss"), add("wd", epochs=1)))
+    (sheet,) = tables.tables(select(add("normloss"), add("wd", epochs=1)))
     assert sheet.cells["regularizers"].tolist() == ["normloss"]
     assert "left out: 3." in sheet.notes[-1]
 
@@ -123,7 +122,7 @@ def against(sheet):
 
 def test_methods_are_held_against_weight_decay(add):
     worse = (0.80, 0.83, 0.81)
-    (sheet,) = norm_loss.tables(select(add("bare"), add("wd", worse), add("normloss"), add("wd+wn", worse)))
+    (sheet,) = tables.tables(select(add("bare"), add("wd", worse), add("normloss"), add("wd+wn", worse)))
     assert against(sheet) == {"bare": "wd", "wd": "", "normloss": "wd", "wd+wn": "wd"}
     values = sheet.values.set_index("method")
     expected = ttest_rel(ACCURACIES, worse)
@@ -146,14 +145,14 @@ def test_methods_are_held_against_weight_decay(add):
     ],
 )
 def test_other_regularizers_are_on_both_sides(add, regs, expected):
-    (sheet,) = norm_loss.tables(select(*(add(reg) for reg in regs)))
+    (sheet,) = tables.tables(select(*(add(reg) for reg in regs)))
     assert against(sheet) == expected
     assert ("Stars" in sheet.markdown()) == bool(sheet.values["p"].notna().any())
 
 
 def test_of_several_weight_decays_none_is_the_reference(add):
     decays = [add("wd", **of("wd", decay=decay)) for decay in (0.001, 0.01)]
-    main, _ = norm_loss.tables(select(add("normloss"), add("bare"), *decays))
+    main, _ = tables.tables(select(add("normloss"), add("bare"), *decays))
     assert set(against(main).values()) == {""}
 
 
@@ -187,7 +186,7 @@ def test_published_numbers_stand_where_they_should(add, reg, options, expected):
     runs = add(reg, accuracies=(0.9,), **options)
     others = {name: value for name, value in options.items() if name != "options"}
     beside = add("al2+normloss", accuracies=(0.9,), **others)  # in no paper
-    (sheet,) = norm_loss.tables(select(runs, beside))
+    (sheet,) = tables.tables(select(runs, beside))
     assert ("published, %" in sheet.cells) == (expected is not None) == any("Context" in n for n in sheet.notes)
     if expected is not None:
         cells = dict(zip(sheet.cells["regularizers"], sheet.cells["published, %"], strict=True))
@@ -226,7 +225,7 @@ def swept(tmp_path_factory):
 
 
 def test_the_main_table_has_what_most_runs_have_and_not_the_best(swept):
-    main, by_lambda, by_batch = norm_loss.tables(swept)
+    main, by_lambda, by_batch = tables.tables(swept)
     assert main.cells["regularizers"].tolist() == ["wd (decay 0.01)", "normloss (weight 0.01)", "wn"]
     assert set(main.cells["setting"]) == {"2 epochs, batch 64"}
     assert "norm_loss_lambda and norm_loss_batch_size" in main.notes[1]
@@ -238,17 +237,17 @@ def test_the_main_table_has_what_most_runs_have_and_not_the_best(swept):
 
 def test_of_equals_all_are_shown(add):
     versions = [add("normloss", **of("normloss", weight=weight)) for weight in (0.001, 0.01)]
-    main, _ = norm_loss.tables(select(*versions))
+    main, _ = tables.tables(select(*versions))
     assert main.cells["regularizers"].tolist() == ["normloss (weight 0.001)", "normloss (weight 0.01)"]
 
 
 def test_a_method_at_another_batch_size_alone_keeps_its_row(add):
-    rows = usual(errors(select(*both(add), add("wn", batch_size=32))))
+    rows = at_usual_values(errors(select(*both(add), add("wn", batch_size=32))))
     assert set(zip(rows["method"], rows["batch_size"], strict=True)) == {("normloss", 64), ("wd", 64), ("wn", 32)}
 
 
 def test_sweeps_have_a_row_a_method_and_a_column_a_value(swept):
-    _, by_lambda, by_batch = norm_loss.tables(swept)
+    _, by_lambda, by_batch = tables.tables(swept)
     assert by_lambda.cells.columns.tolist()[-4:] == ["n", "0.001", "0.01", "0.1"]
     assert by_lambda.cells["swept"].tolist() == ["wd.decay", "normloss.weight"]
     assert by_lambda.cells["0.1"].tolist() == ["20.00 (25.00 ± 7.07)"] * 2
@@ -261,7 +260,7 @@ def test_sweeps_are_held_against_weight_decay_at_the_same_value(add):
     better = (0.95, 0.98, 0.99)
     runs = [add("normloss", batch_size=size) for size in (32, 64)]
     runs += [add("wd", better if size == 64 else ACCURACIES, batch_size=size) for size in (32, 64)]
-    _, sheet = norm_loss.tables(select(*runs))
+    _, sheet = tables.tables(select(*runs))
     values = sheet.values.set_index(["series", "value"])
     assert values["difference"]["normloss"].tolist() == pytest.approx([0, 100 * (np.mean(better) - 0.91)])
     assert values["against"].fillna("").tolist() == ["", "", "wd", "wd"]

@@ -11,8 +11,8 @@ import pytest
 
 from memstudy import presets
 from memstudy.derived.kept import INITIAL
-from memstudy.derived.landscape import measure as study
-from memstudy.papers.pilcro import tables as pilcro
+from memstudy.derived.landscape import measure
+from memstudy.papers.pilcro import tables
 from tests.kit.runs import select, write_run
 
 SLOW, FAST, NEVER = (0.1, 0.41, 0.62, 0.71), (0.5, 0.62, 0.7, 0.9), (0.1, 0.1, 0.1, 0.1)
@@ -39,16 +39,16 @@ def looked_at(selection):
     for run in selection.runs:
         less = 0.5 if run.recipe.options("pilcro") else 0
         for epoch, cv in ((INITIAL, 2.0), (1, 7.0), (3, 1 + run.recipe.seed - less)):
-            flat.append({"run": run.name, "epoch": epoch, "kind": study.MEASURED, "cv": cv})
+            flat.append({"run": run.name, "epoch": epoch, "kind": measure.MEASURED, "cv": cv})
         for kind, strengths in {"gaussian": (0.0, 0.2, 0.4), "salt-and-pepper": (0.0, 0.1)}.items():
             noise += [
                 {"run": run.name, "epoch": 3, "noise": kind, "strength": s, "accuracy": 0.7 - s} for s in strengths
             ]
     selection.path.mkdir(parents=True)
     pd.DataFrame(flat).assign(images=100, max_over_min=1.0, correlation=0.0).to_csv(
-        selection.path / study.FLATNESS, index=False
+        selection.path / measure.FLATNESS, index=False
     )
-    pd.DataFrame(noise).assign(images=100).to_csv(selection.path / study.NOISE, index=False)
+    pd.DataFrame(noise).assign(images=100).to_csv(selection.path / measure.NOISE, index=False)
     return selection
 
 
@@ -59,7 +59,7 @@ BOTH = [
 
 
 def test_flatness_and_noise_with_and_without(make):
-    robust, _ = pilcro.tables(looked_at(make(*BOTH)))
+    robust, _ = tables.tables(looked_at(make(*BOTH)))
     assert robust.name == "pilcro"
     cells: Any = robust.cells.set_index("regularizers")
     assert list(cells.index) == ["bare", "pilcro"]  # without goes before with; AL2 has no pair, and no place
@@ -74,7 +74,7 @@ def test_flatness_and_noise_with_and_without(make):
 
 
 def test_speed_counts_epochs_and_those_that_never_arrive(make):
-    (speed,) = pilcro.tables(make(*BOTH))  # no landscapes are needed for it
+    (speed,) = tables.tables(make(*BOTH))  # no landscapes are needed for it
     assert speed.name == "pilcro_speed"
     cells: Any = speed.cells.set_index("regularizers")
     assert list(cells.columns) == ["n", *(f"epochs to {target} %" for target in (60, 70, 80, 90))]
@@ -93,7 +93,7 @@ def test_each_is_held_against_the_same_without_pilcro(make):
         for reg, share in regs
         for seed in range(3)
     ]
-    robust, _ = pilcro.tables(looked_at(make(*runs)))
+    robust, _ = tables.tables(looked_at(make(*runs)))
     values: Any = robust.values.set_index(["label", "quantity"])
     against = values["against"].xs("test accuracy, %", level="quantity")
     assert against.fillna("").to_dict() == {
@@ -109,10 +109,10 @@ def test_each_is_held_against_the_same_without_pilcro(make):
 
 def test_a_value_that_some_never_reach_is_not_tested(make):
     late = (0.1, 0.3, 0.62, 0.9)
-    (speed,) = pilcro.tables(make(*BOTH[:2], ("pilcro", 0.1, 2, late), *BOTH[2:4], ("bare", None, 2, FAST)))
+    (speed,) = tables.tables(make(*BOTH[:2], ("pilcro", 0.1, 2, late), *BOTH[2:4], ("bare", None, 2, FAST)))
     values: Any = speed.values.set_index(["label", "accuracy"])
     assert set(values.loc["pilcro", "test"]) == {"a value that is not finite"}
-    (all_do,) = pilcro.tables(make(*[(reg, share, seed, accuracies) for reg, share, runs in (
+    (all_do,) = tables.tables(make(*[(reg, share, seed, accuracies) for reg, share, runs in (
         ("pilcro", 0.1, (FAST, FAST, FAST)), ("bare", None, (late, late, FAST)),
     ) for seed, accuracies in enumerate(runs)], lr=0.5))  # fmt: skip
     row: Any = all_do.values.set_index(["label", "accuracy"]).loc[("pilcro", 60)]
@@ -120,12 +120,12 @@ def test_a_value_that_some_never_reach_is_not_tested(make):
 
 
 def test_an_accuracy_that_is_lost_again_was_reached(make):
-    (speed,) = pilcro.tables(make(("pilcro", 0.1, 0, (0.3, 0.97, 0.2)), ("bare", None, 0, (0.1, 0.2, 0.3))))
+    (speed,) = tables.tables(make(("pilcro", 0.1, 0, (0.3, 0.97, 0.2)), ("bare", None, 0, (0.1, 0.2, 0.3))))
     assert speed.values.set_index(["label", "accuracy"]).loc[("pilcro", 97), "mean"] == 2
 
 
 def test_runs_that_reach_nothing_have_a_table(make):
-    (speed,) = pilcro.tables(make(("pilcro", 0.1, 0, (0.01, 0.02)), ("bare", None, 0, (0.01, 0.02))))
+    (speed,) = tables.tables(make(("pilcro", 0.1, 0, (0.01, 0.02)), ("bare", None, 0, (0.01, 0.02))))
     assert speed.cells["epochs to 10 %"].tolist() == ["never (0 of 1)"] * 2
 
 
@@ -133,7 +133,7 @@ def test_each_pair_and_each_share_has_its_row(make):
     runs = [(reg, share, 0, SLOW) for reg, share in [
         ("pilcro", 0.1), ("bn+pilcro", 0.1), ("bare", None), ("bn", None), ("pilcro", 0.02),
     ]]  # fmt: skip
-    (speed,) = pilcro.tables(make(*runs))
+    (speed,) = tables.tables(make(*runs))
     assert speed.cells["regularizers"].tolist() == [
         "bare", "pilcro (share 0.1)", "pilcro (share 0.02)", "bn", "bn+pilcro (share 0.1)",
     ]  # fmt: skip
@@ -143,17 +143,17 @@ def test_other_settings_have_their_own_tables(make):
     one = make(*BOTH)
     other = make(*BOTH[:3], lr=0.5)
     both = looked_at(select(one.runs, other.runs))
-    sheets = pilcro.tables(both)
+    sheets = tables.tables(both)
     assert [sheet.name for sheet in sheets] == ["pilcro", "pilcro_speed", "pilcro-2", "pilcro_speed-2"]
     assert "lr 0.5" in sheets[2].title
 
 
 def test_without_pilcro_there_is_no_table(make):
-    assert pilcro.tables(looked_at(make(("bare", None, 0, SLOW), ("al2", None, 0, SLOW)))) == []
+    assert tables.tables(looked_at(make(("bare", None, 0, SLOW), ("al2", None, 0, SLOW)))) == []
 
 
 def test_every_table_says_that_it_is_our_reconstruction_in_every_format(make):
-    for sheet in pilcro.tables(looked_at(make(*BOTH))):
+    for sheet in tables.tables(looked_at(make(*BOTH))):
         assert "our reconstruction" in sheet.title
         assert "our reconstruction" in sheet.notes[0]
         assert sheet.markdown().count("our reconstruction") >= 2

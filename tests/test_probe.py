@@ -22,10 +22,8 @@ from memstudy.analysis.probe import C, probe
 from memstudy.data import artifact
 from memstudy.data.images import ImageSet
 from memstudy.derived.layers import output_of
-from memstudy.derived.probe import Probe
-from memstudy.derived.probe import measure as study
-from memstudy.derived.probe import tables as report
-from memstudy.derived.probe.figures import RAW
+from memstudy.derived.probe import Probe, measure, tables
+from memstudy.derived.probe.figures import PIXEL_LINE
 from memstudy.derived.training_set import training_set
 from memstudy.derived.workbench import Workbench
 from memstudy.models import build
@@ -197,7 +195,7 @@ def test_an_untrained_network_has_the_images_statistics(bench: Workbench, small:
 
 
 def test_each_row_is_a_probe_of_what_it_says(selection: Selection, bench: Workbench) -> None:
-    table = study.probes(selection, bench, Probe(layers=("head.1",), samples=100, epochs=(0,)))
+    table = measure.probes(selection, bench, Probe(layers=("head.1",), samples=100, epochs=(0,)))
     assert len(table) == 2 * (2 + 2)  # raw pixels, before training, after epochs 0 and 2
     assert set(table["samples"]) == {100}
     run = selection.runs[0]
@@ -222,12 +220,12 @@ def test_the_command_draws_and_computes_nothing_twice(
     words = ("probe", *names, "--samples", "100", "--epochs", "0")
     done = command(*words, "--json")
     assert done.exit_code == 0, done.output
-    summary, path = json.loads(done.stdout), selection.path / study.PROBES
+    summary, path = json.loads(done.stdout), selection.path / measure.PROBES
     assert {Path(file).name for file in summary["written"] + summary["figures"]} == {
         f"probe.{ending}" for ending in ("md", "tex", "csv", "svg", "pdf", "png")
     }
     first = path.read_bytes()
-    monkeypatch.setattr(study, "probe", lambda *sides: pytest.fail("computed twice"))
+    monkeypatch.setattr(measure, "linear_probe", lambda *sides: pytest.fail("computed twice"))
     assert command(*words).exit_code == 0
     assert path.read_bytes() == first
 
@@ -243,8 +241,8 @@ def test_the_table_and_the_figure_hold_the_means(selection: Selection) -> None:
     ]
     rows += [rows[0] | {"layer": "pixels", "accuracy": 0.8}]
     selection.path.mkdir(parents=True, exist_ok=True)
-    pd.DataFrame(rows).to_csv(selection.path / study.PROBES, index=False)
-    (sheet,) = report.tables(selection)
+    pd.DataFrame(rows).to_csv(selection.path / measure.PROBES, index=False)
+    (sheet,) = tables.tables(selection)
     first = sheet.cells.iloc[0].to_dict()
     assert first == {
         "regularizers": "al2", "layer": "trunk", "n": "1", "probe, untrained": "50.0",
@@ -259,7 +257,7 @@ def test_the_table_and_the_figure_hold_the_means(selection: Selection) -> None:
     draw(Probe(), selection)
     drawn = pd.read_csv(selection.path / "figures" / "probe.csv")
     assert len(drawn) == 2 * 3 * 3 + 3  # probe, own and untrained, and raw pixels of the first run
-    assert set(drawn.loc[drawn["line"] == RAW, "accuracy"]) == {80.0}
+    assert set(drawn.loc[drawn["line"] == PIXEL_LINE, "accuracy"]) == {80.0}
 
 
 @pytest.mark.parametrize(

@@ -17,11 +17,9 @@ from scipy import stats
 from memstudy import presets
 from memstudy.analysis.ablation import FRACTIONS
 from memstudy.derived.ablation import Ablation
-from memstudy.derived.landscape import measure as landscape
-from memstudy.derived.ranking import Ranking
-from memstudy.derived.ranking import figures as ranking_figures
-from memstudy.derived.ranking import tables as ranking
-from memstudy.derived.ranking.methods import _words, groups
+from memstudy.derived.landscape import measure
+from memstudy.derived.ranking import Ranking, figures, tables
+from memstudy.derived.ranking.methods import _words, ranking_groups
 from memstudy.recipe import Corruption
 from memstudy.regularizers import label
 from memstudy.store.store import Selection
@@ -87,7 +85,7 @@ def asked_for(selection):
 
 
 def numbers(selection):
-    return ranking.tables(selection)[0].values.set_index("method")
+    return tables.tables(selection)[0].values.set_index("method")
 
 
 def noisy(reg):
@@ -165,14 +163,14 @@ def test_one_seed_has_ranks_and_no_interval(select):
     found = numbers(selection)
     assert found["rank"].tolist() == [1, 2, 3, 4]
     assert found[["gain_low", "gain_p", "rank_low"]].isna().all(axis=None)
-    text = ranking.tables(selection)[0].markdown()
+    text = tables.tables(selection)[0].markdown()
     assert "| 1 | bn+al2 | 1 | 1.0 | 78.0 | +18.0 | +1.0 | +3.0 |" in text
     assert "Stars" not in text
     assert "No stars: with fewer than 3 seeds nothing is tested, and one seed has no spread" in text
 
 
 def test_two_seeds_have_intervals_and_no_star(select):
-    for sheet in ranking.tables(select(lambda reg, rate, seed: seed < 2)):
+    for sheet in tables.tables(select(lambda reg, rate, seed: seed < 2)):
         assert not sheet.cells.map(lambda cell: cell.endswith("*")).any(axis=None)
         text = sheet.markdown()
         assert "No stars: with fewer than 3 seeds nothing is tested. If differences" in text
@@ -189,10 +187,10 @@ def test_two_seeds_have_intervals_and_no_star(select):
 
 def test_without_bare_there_is_no_gain(select):
     selection = select(lambda reg, rate, seed: reg != "bare")
-    sheet = ranking.tables(selection)[0]
+    sheet = tables.tables(selection)[0]
     assert sheet.values["gain"].isna().all()
     assert "gain over bare" not in sheet.cells
-    assert set(ranking_figures._figures(groups(selection)[0])) == {"rates", "pairs"}
+    assert set(figures._figures(ranking_groups(selection)[0])) == {"rates", "pairs"}
     plt.close("all")
 
 
@@ -200,7 +198,7 @@ def test_without_bare_there_is_no_gain(select):
 
 
 def test_measures_at_each_rate(select):
-    sheets = {sheet.name: sheet for sheet in ranking.tables(select())}
+    sheets = {sheet.name: sheet for sheet in tables.tables(select())}
     assert list(sheets) == ["ranking", "ranking_0_symmetric", "ranking_25_symmetric", "ranking_50_symmetric"]
     values: Any = sheets["ranking_50_symmetric"].values.set_index(["method", "measure"])
     assert values.loc[("al2", "final"), ["mean", "sd", "n"]].tolist() == pytest.approx(
@@ -240,14 +238,14 @@ def test_analyses_that_were_made_are_there(select):
     selection.path.mkdir(parents=True)
     pd.DataFrame(curves).to_csv(selection.path / Ablation().curves, index=False)
     flatness = pd.DataFrame(flat).assign(images=100, max_over_min=1.0, correlation=0.0)
-    flatness.to_csv(selection.path / landscape.FLATNESS, index=False)
-    cells = ranking.tables(selection)[-1].cells
+    flatness.to_csv(selection.path / measure.FLATNESS, index=False)
+    cells = tables.tables(selection)[-1].cells
     assert set(cells["ablation area, %"]) == {"40.00 ± 0.00"}
     assert set(cells["landscape cv"]) == {"0.70 ± 0.00"}
 
 
 def test_an_unfinished_run_is_left_out_and_said_to_be(select):
-    sheets = ranking.tables(select(final={("do", 0.25): (99, 99, 99)}, epochs=1))
+    sheets = tables.tables(select(final={("do", 0.25): (99, 99, 99)}, epochs=1))
     assert "do" not in set(sheets[0].values["method"])
     assert all("left out: 3 runs" in sheet.markdown() for sheet in sheets)
 
@@ -264,7 +262,7 @@ def test_versions_of_a_method_are_told_apart(select):
 
 def test_each_setting_has_its_own_ranking(select):
     other = {(reg, rate): (50,) for reg in ("bare", "bn", "al2") for rate in (0.25, 0.5)}
-    sheets = {sheet.name: sheet for sheet in ranking.tables(select(final=other, batch_size=32))}
+    sheets = {sheet.name: sheet for sheet in tables.tables(select(final=other, batch_size=32))}
     assert [name for name in sheets if name.endswith("-2")] == [
         "ranking-2", "ranking_25_symmetric-2", "ranking_50_symmetric-2",
     ]  # fmt: skip
@@ -275,10 +273,10 @@ def test_each_setting_has_its_own_ranking(select):
 
 def test_few_methods_at_one_rate_have_a_ranking_if_asked_for(select):
     one_rate = select(lambda reg, rate, seed: rate == 0.5)
-    assert ranking.tables(one_rate) == []
+    assert tables.tables(one_rate) == []
     assert draw(Ranking(), one_rate) == []
-    assert groups(asked_for(one_rate))
-    assert ranking.tables(asked_for(select(lambda reg, rate, seed: reg in ("bare", "bn")))) == []
+    assert ranking_groups(asked_for(one_rate))
+    assert tables.tables(asked_for(select(lambda reg, rate, seed: reg in ("bare", "bn")))) == []
 
 
 def test_corruptions_in_words():
@@ -322,5 +320,5 @@ def test_a_study_can_have_this_table_alone(select, capsys):
 
     made = asked_for(select())
     summary = make_tables(made, Voice(), "latex")
-    assert {row["table"] for row in summary["numbers"]} == {sheet.name for sheet in ranking.tables(made)}
+    assert {row["table"] for row in summary["numbers"]} == {sheet.name for sheet in tables.tables(made)}
     assert r"\toprule" in capsys.readouterr().out

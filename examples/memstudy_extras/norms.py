@@ -93,7 +93,7 @@ class Norms(Analysis):
     def _table(self, setting: Setting, rows: pd.DataFrame, name: str) -> Table:
         from memstudy.regularizers import BARE
         from memstudy.report.cells import frame, starred
-        from memstudy.report.differences import compared, meaning
+        from memstudy.report.differences import compared, star_notes
         from memstudy.report.frames import after_epochs, is_last
         from memstudy.report.table import Table
 
@@ -106,7 +106,7 @@ class Norms(Analysis):
         notes = (
             f"{after_epochs(last['epoch'])}Convolutions and linear layers in the network's order, biases left "
             "aside. Mean ± standard deviation over n seeds.",
-            *meaning(values, BARE),
+            *star_notes(values, BARE),
         )
         title = f"{self.order.capitalize()} norms of weights: {setting.title}"
         return Table(name, title, notes, cells, values, words=("regularizers",), group="regularizers")

@@ -16,10 +16,10 @@ def kept(run: RunDirectory, epochs: Sequence[int] | None) -> list[int]:
 
 
 def nearest(kept: Sequence[int], epochs: Sequence[int]) -> list[int]:
-    """Of ascending kept epochs the nearest to each epoch, the earlier of two as near, and always the last."""
-    return sorted({min(kept, key=lambda one: abs(one - epoch)) for epoch in epochs if kept} | {*kept[-1:]})
+    """The kept epochs (ascending) that are nearest to some, of two the earlier, and always the last one."""
+    return sorted({min(kept, key=lambda near: abs(near - epoch)) for epoch in epochs if kept} | {*kept[-1:]})
 
 
 def checkpoint(run: RunDirectory, epoch: int) -> str:
-    """What tells a kept network from others: 12 digits of its digest, or `initial` before training."""
+    """The version of a kept network: the first 12 digits of its digest, or `initial` before training."""
     return "initial" if epoch == INITIAL else run.checkpoint_digest(epoch)[:12]

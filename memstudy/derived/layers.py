@@ -26,17 +26,17 @@ def output_of(network: Network, layer: str = TRUNK) -> Callable[[Tensor], Tensor
     module = _module(network, layer)
 
     def output(images: Tensor) -> Tensor:
-        found: list[Tensor] = []
+        answers: list[Tensor] = []
 
         def keep(module: nn.Module, inputs: object, answer: object) -> None:
-            found.append(answer if isinstance(answer, Tensor) else _refuse(layer, answer))
+            answers.append(answer if isinstance(answer, Tensor) else _refuse(layer, answer))
             raise _Reached
 
         handle = module.register_forward_hook(keep)
         try:
             network(images)
         except _Reached:
-            return found[0]
+            return answers[0]
         finally:
             handle.remove()
         raise MemstudyError(f"the network does not use its layer {quoted(layer)}; choose another.")
@@ -67,7 +67,9 @@ class Replaced(nn.Module):
     def forward(self, activations: Tensor, images: Tensor) -> Tensor:
         """What the module is to answer, and the normalized images (N, C, H, W) → logits (N, K)."""
         answers = [activations]
-        handle = self.module.register_forward_hook(lambda module, inputs, own: answers.pop() if answers else own)
+        handle = self.module.register_forward_hook(
+            lambda module, inputs, answer: answers.pop() if answers else answer
+        )
         try:
             logits: Tensor = self.network(images)[1]
             return logits
@@ -87,15 +89,15 @@ def _following(network: Network, layer: str) -> list[nn.Module] | None:
     part, *path = layer.split(".")
     if part not in ("trunk", "head"):
         return None
-    found: list[list[nn.Module]] = [list(_flat(network.head))] if part == "trunk" else []
+    behind_each: list[list[nn.Module]] = [list(_flat(network.head))] if part == "trunk" else []
     module = network.get_submodule(part)
     for name in path:
         if type(module) is not nn.Sequential:
             return None
         after = list(module._modules).index(name) + 1
-        found.insert(0, [layer for own in _parts(module)[after:] for layer in _flat(own)])
+        behind_each.insert(0, [layer for child in _parts(module)[after:] for layer in _flat(child)])
         module = module.get_submodule(name)
-    return [module for modules in found for module in modules]
+    return [module for modules in behind_each for module in modules]
 
 
 def _parts(module: nn.Sequential) -> list[nn.Module]:
@@ -106,8 +108,8 @@ def _parts(module: nn.Sequential) -> list[nn.Module]:
 def _flat(module: nn.Module) -> Iterator[nn.Module]:
     """The modules of a Sequential and of those in it, else the module alone."""
     if type(module) is nn.Sequential:
-        for own in _parts(module):
-            yield from _flat(own)
+        for child in _parts(module):
+            yield from _flat(child)
     else:
         yield module
 

@@ -43,11 +43,11 @@ class Rows:
     def __enter__(self) -> Self:
         with contextlib.suppress(OSError, ValueError, MemstudyError):  # missing or damaged: it is made anew
             read(self.path)
-            whole, _, _ = self.path.read_text(encoding="utf-8").rpartition("\n")  # without a line cut short
-            found = pd.read_csv(io.StringIO(whole), dtype=str, keep_default_na=False)
-            if set(self.key) <= set(found.columns):
-                for key, group in found.groupby(self.key, sort=False):
-                    self._old[tuple(map(str, key))] = group
+            lines, _, _ = self.path.read_text(encoding="utf-8").rpartition("\n")  # without a line cut short
+            stored = pd.read_csv(io.StringIO(lines), dtype=str, keep_default_na=False)
+            if set(self.key) <= set(stored.columns):
+                for key, rows in stored.groupby(self.key, sort=False):
+                    self._old[tuple(map(str, key))] = rows
         return self
 
     def find(self, *key: Hashable) -> pd.DataFrame:
@@ -71,13 +71,13 @@ class Rows:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        rows = list(self._new.values())
+        groups = list(self._new.values())
         if kind is not None:
-            asked = {self._identified(key) for key, group in self._new.items() if len(group)}
-            rows += [group for key, group in self._old.items() if self._identified(key) not in asked]
-        rows = [group for group in rows if len(group)]
-        if rows:
-            table = pd.concat(rows, ignore_index=True)
+            identities = {self._identified(key) for key, group in self._new.items() if len(group)}
+            groups += [group for key, group in self._old.items() if self._identified(key) not in identities]
+        groups = [group for group in groups if len(group)]
+        if groups:
+            table = pd.concat(groups, ignore_index=True)
             files.write(self.path, table.to_csv(index=False, lineterminator="\n"))
         else:
             files.remove([self.path])
@@ -105,23 +105,23 @@ class Task:
 
     def is_there(self, tables: Mapping[str, Rows]) -> bool:
         """Whether it was measured before."""
-        found = [len(tables[name].find(*self.key)) for name in self.tables]
-        return all(found) and self.count in (None, *found)
+        counts = [len(tables[name].find(*self.key)) for name in self.tables]
+        return all(counts) and self.count in (None, *counts)
 
 
 def fill(tables: Mapping[str, Rows], tasks: Sequence[Task], watch: Watch) -> None:
     """Keep what is there of each task, and measure the rest; a network that diverged is left out, and said so."""
     with contextlib.ExitStack() as stack:
-        for rows in tables.values():
-            stack.enter_context(rows)
+        for table in tables.values():
+            stack.enter_context(table)
         for done, task in enumerate(tasks):
             if task.is_there(tables):
                 for name in task.tables:
                     tables[name].keep(*task.key)
             else:
                 try:
-                    for name, found in task.measure().items():
-                        tables[name].add(found, task.key)
+                    for name, rows in task.measure().items():
+                        tables[name].add(rows, task.key)
                 except NotFinite as error:
                     watch.left_out(str(error))
             watch.progress(done + 1, len(tasks))

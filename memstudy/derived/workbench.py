@@ -105,7 +105,7 @@ class Workbench:
 
     def _load(self, run: RunDirectory) -> tuple[TestSet, ImageSet]:
         code.check(run)
-        name, what = run.recipe.dataset, _tested_on(run.recipe)
+        name, tested_on = run.recipe.dataset, _tested_on(run.recipe)
         if self._source is None or self._source.name != name:
             self._source = sources.load(name, self.data_dir)
         if run.state().get("data_sha256") != self._source.content_hash():
@@ -113,11 +113,11 @@ class Workbench:
                 f"{run.name} was trained on other images of {quoted(name)} than those found now; point --data-dir "
                 "at the ones it was trained on."
             )
-        if self._loaded is None or self._loaded[0] != what:
+        if self._loaded is None or self._loaded[0] != tested_on:
             images = dataset.tested_on(self._source, run.recipe)
             mean, std = per_channel(images.mean, self.device), per_channel(images.std, self.device)
             pixels = normalized(images.test_images.to(self.device), mean, std)
-            self._loaded = what, TestSet(pixels, images.test_labels.to(self.device)), images
+            self._loaded = tested_on, TestSet(pixels, images.test_labels.to(self.device)), images
         return self._loaded[1:]
 
 

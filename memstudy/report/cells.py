@@ -30,7 +30,7 @@ def starred(row: Mapping[Hashable, Any], digits: int) -> str:
 
 def interval(value: float, low: float, high: float, digits: int, sign: str = "") -> str:
     """`1.2 [0.3, 2.1]`; with the sign "+" `+1.2 [+0.3, +2.1]`, without an interval `1.2`. Zero has no minus."""
-    text, *bounds = (number(round(each, digits) + 0.0, f"{sign}.{digits}f") for each in (value, low, high))
+    text, *bounds = (number(round(bound, digits) + 0.0, f"{sign}.{digits}f") for bound in (value, low, high))
     return text if DASH in (text, *bounds) else f"{text} [{', '.join(bounds)}]"
 
 

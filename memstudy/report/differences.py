@@ -36,17 +36,17 @@ TYPES = {
 COLUMNS = list(TYPES)
 """Of `differences`."""
 FEW = "fewer than"  # what a reason of `compare` begins with where seeds are wanting
-LEVELS = "* p < .05, ** .01, *** .001"
-WORDS = {PAIRED: "paired over seeds", WELCH: "Welch's, where too few seeds are shared to pair them"}
+STARS_NOTE = "* p < .05, ** .01, *** .001"
+TEST_WORDS = {PAIRED: "paired over seeds", WELCH: "Welch's, where too few seeds are shared to pair them"}
 
 
-def summary(rows: pd.DataFrame, by: Sequence[str], value: str = "value") -> pd.DataFrame:
+def mean_over_runs(rows: pd.DataFrame, by: Sequence[str], value: str = "value") -> pd.DataFrame:
     """Mean, sd and n of a column over runs, one row for each value of `by`, in the order of the rows.
 
     n counts the runs that have a number. A mean of which one value is infinite is none.
     """
-    found = rows.groupby(list(by), sort=False)[value].agg(mean="mean", sd="std", n="count").reset_index()
-    return found.replace([np.inf, -np.inf], np.nan)
+    means = rows.groupby(list(by), sort=False)[value].agg(mean="mean", sd="std", n="count").reset_index()
+    return means.replace([np.inf, -np.inf], np.nan)
 
 
 def differences(
@@ -72,13 +72,13 @@ def differences(
     """
     place = list(by).index(method)
     sides = dict(list(rows.groupby(list(by), sort=False)))
-    found = []
+    rows_tested = []
     for key, ours in sides.items():
         reference = ours["against"].iloc[0]
         theirs = sides.get((*key[:place], reference, *key[place + 1 :]))
         tested = {} if theirs is None or theirs is ours else _tested(ours, theirs, value, epoch)
-        found.append(dict(zip(by, key, strict=True)) | tested)
-    table = pd.DataFrame(found, columns=[*by, *COLUMNS, "effect"])
+        rows_tested.append(dict(zip(by, key, strict=True)) | tested)
+    table = pd.DataFrame(rows_tested, columns=[*by, *COLUMNS, "effect"])
     table["p_holm"] = holm(table["p"])
     count = int(table["effect"].notna().sum()) if adjusted else 1
     effects = table["effect"].astype(float).mask(table["p_holm" if adjusted else "p"].map(stars) != "")
@@ -92,16 +92,16 @@ def _tested(ours: pd.DataFrame, theirs: pd.DataFrame, value: str, epoch: str) ->
         last = max({*ours[epoch]} & {*theirs[epoch]}, default=None)
         ours, theirs = ours[ours[epoch] == last], theirs[theirs[epoch] == last]
     ours, theirs = ours.dropna(subset=value), theirs.dropna(subset=value)
-    found = compare(ours[value], theirs[value], seeds_a=list(ours["seeds"]), seeds_b=list(theirs["seeds"]))
+    comparison = compare(ours[value], theirs[value], seeds_a=list(ours["seeds"]), seeds_b=list(theirs["seeds"]))
     return {
         "against": against,
-        "difference": found.difference,
-        "low": found.low,
-        "high": found.high,
-        "test": found.test or found.reason,
-        "p": found.p,
-        "pairs": found.pairs,
-        "effect": found.effect,
+        "difference": comparison.difference,
+        "low": comparison.low,
+        "high": comparison.high,
+        "test": comparison.test or comparison.reason,
+        "p": comparison.p,
+        "pairs": comparison.pairs,
+        "effect": comparison.effect,
     }
 
 
@@ -114,23 +114,23 @@ def compared(
     adjusted: bool = True,
 ) -> pd.DataFrame:
     """`summary`, and beside it `differences`."""
-    return summary(rows, by, value).join(differences(rows, by, value, method, epoch, adjusted)[COLUMNS])
+    return mean_over_runs(rows, by, value).join(differences(rows, by, value, method, epoch, adjusted)[COLUMNS])
 
 
-def meaning(values: pd.DataFrame, against: str) -> tuple[str, ...]:
+def star_notes(values: pd.DataFrame, against: str) -> tuple[str, ...]:
     """What the stars of a table mean, in sentences, and what was not tested for want of seeds."""
     count = int(values["p"].notna().sum())
     if not count:
-        return untested(values)
+        return untested_notes(values)
     return (
-        f"Stars: two-sided t-test ({tests(values)}) against {against}; {LEVELS}, adjusted by Holm's method "
-        f"for {count} test{'s' if count > 1 else ''}. A mean without one may differ all the same. "
+        f"Stars: two-sided t-test ({used_tests(values)}) against {against}; {STARS_NOTE}, adjusted by Holm's "
+        f"method for {count} test{'s' if count > 1 else ''}. A mean without one may differ all the same. "
         "The CSV has the differences and their 95 % intervals.",
-        *untested(values),
+        *untested_notes(values),
     )
 
 
-def untested(values: pd.DataFrame, adjusted: bool = True) -> tuple[str, ...]:
+def untested_notes(values: pd.DataFrame, adjusted: bool = True) -> tuple[str, ...]:
     """What is not tested for want of seeds, and how many it would take; nothing if all is."""
     few = values[values["test"].fillna("").str.startswith(FEW) & values["difference"].notna()]
     if few.empty:
@@ -152,7 +152,7 @@ def untested(values: pd.DataFrame, adjusted: bool = True) -> tuple[str, ...]:
     )
 
 
-def tests(values: pd.DataFrame) -> str:
+def used_tests(values: pd.DataFrame) -> str:
     """Which tests a table's are, in words."""
     used = set(values.loc[values["p"].notna(), "test"])
-    return "; ".join(words for test, words in WORDS.items() if test in used)
+    return "; ".join(words for test, words in TEST_WORDS.items() if test in used)

@@ -35,10 +35,10 @@ class Setting:
         """The setting in a few words."""
         r = self.recipe
         part = "" if r.train_size is None else f" ({r.train_size:,} samples)"
-        own = "" if r.normalization == "al2" else f", {r.normalization} normalization"
+        normalization = "" if r.normalization == "al2" else f", {r.normalization} normalization"
         return (
             f"{r.dataset}{part}, {r.corruption.title} corruption, {r.network}, {r.training.epochs} epochs, "
-            f"lr {r.training.learning_rate:g}{own}{self.version}{self._reconstructed}"
+            f"lr {r.training.learning_rate:g}{normalization}{self.version}{self._reconstructed}"
         )
 
     @property
@@ -81,13 +81,13 @@ def seeds(recipe: Recipe) -> str:
 
 def settings(runs: Iterable[RunDirectory]) -> list[Setting]:
     """Sort runs into settings. Two versions of one regularizer (options differ) never share a setting."""
-    groups: dict[Recipe, list[RunDirectory]] = {}
+    alike: dict[Recipe, list[RunDirectory]] = {}
     for run in runs:
-        groups.setdefault(shared(run.recipe), []).append(run)
+        alike.setdefault(shared(run.recipe), []).append(run)
     return [
         Setting(recipe, members, fmean(run.floor for run in members), version)
-        for recipe, group in groups.items()
-        for members, version in _one_version_each(group).items()
+        for recipe, runs_alike in alike.items()
+        for members, version in _one_version_each(runs_alike).items()
     ]
 
 
@@ -109,23 +109,23 @@ def _one_version_each(runs: Sequence[RunDirectory]) -> dict[tuple[RunDirectory, 
     versions: dict[str, list[Regularizer]] = {}
     for run in runs:
         for regularizer in run.recipe.regularizers:
-            found = versions.setdefault(regularizer.name, [])
-            if regularizer not in found:
-                found.append(regularizer)
-    groups: dict[tuple[RunDirectory, ...], str] = {}
+            known = versions.setdefault(regularizer.name, [])
+            if regularizer not in known:
+                known.append(regularizer)
+    by_members: dict[tuple[RunDirectory, ...], str] = {}
     for chosen in itertools.product(*versions.values()):
         members = tuple(run for run in runs if set(run.recipe.regularizers) <= set(chosen))
         words = [_options(regularizer, versions[regularizer.name]) for regularizer in chosen]
-        groups.setdefault(members, "".join(words))
-    return {members: words for members, words in groups.items() if members}
+        by_members.setdefault(members, "".join(words))
+    return {members: words for members, words in by_members.items() if members}
 
 
 def _options(regularizer: Regularizer, versions: Sequence[Regularizer]) -> str:
     """The options in which a regularizer's versions differ."""
-    own = options(regularizer)
-    values = {name: {options(version)[name] for version in versions} for name in own}
+    chosen = options(regularizer)
+    values = {name: {options(version)[name] for version in versions} for name in chosen}
     return "".join(
-        f", {regularizer.name}.{name} {_text(value)}" for name, value in own.items() if len(values[name]) > 1
+        f", {regularizer.name}.{name} {_text(value)}" for name, value in chosen.items() if len(values[name]) > 1
     )
 
 
@@ -148,40 +148,40 @@ def is_last(rows: pd.DataFrame, by: str | list[str] = "run", epoch: str = "epoch
     return epochs[epoch] == epochs.groupby(by)[epoch].transform("max")
 
 
-def after_epochs(epochs: pd.Series, what: str = "After the last kept epoch") -> str:
+def after_epochs(epochs: pd.Series, which: str = "After the last kept epoch") -> str:
     """A sentence for a note: `After the last kept epoch (1, 2, counted from 0). `; empty if there are none."""
-    found = sorted({int(epoch) for epoch in epochs.dropna()})
-    return f"{what} ({', '.join(map(str, found))}, counted from 0). " if found else ""
+    different = sorted({int(epoch) for epoch in epochs.dropna()})
+    return f"{which} ({', '.join(map(str, different))}, counted from 0). " if different else ""
 
 
-def merged(table: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
+def merged(table: pd.DataFrame, members: pd.DataFrame) -> pd.DataFrame:
     """A derived table's rows of some runs, in their order, with the columns of `labels`; maybe none."""
-    return labels.merge(table, on="run") if len(table) else table
+    return members.merge(table, on="run") if len(table) else table
 
 
-def groups(runs: Iterable[RunDirectory]) -> list[tuple[Setting, pd.DataFrame]]:
+def comparable_runs(runs: Iterable[RunDirectory]) -> list[tuple[Setting, pd.DataFrame]]:
     """Runs that differ by their regularizers, these' options and their seeds alone.
 
     With each the names of its runs: `run`, `seed`, `seeds` (both), and `label`, what `named` says.
     """
-    found: dict[object, list[RunDirectory]] = {}
+    alike: dict[object, list[RunDirectory]] = {}
     for run in runs:
-        found.setdefault(shared(run.recipe), []).append(run)
+        alike.setdefault(shared(run.recipe), []).append(run)
     return [
         (
             Setting(shared(members[0].recipe), tuple(members), fmean(run.floor for run in members)),
             pd.DataFrame(_named(run, members) for run in members),
         )
-        for members in found.values()
+        for members in alike.values()
     ]
 
 
 def _named(run: RunDirectory, among: Iterable[RunDirectory]) -> dict[str, Any]:
     recipe = run.recipe
-    return {"run": run.name, "seed": recipe.seed, "seeds": seeds(recipe), "label": named(run, among)}
+    return {"run": run.name, "seed": recipe.seed, "seeds": seeds(recipe), "label": run_label(run, among)}
 
 
-def named(run: RunDirectory, among: Iterable[RunDirectory]) -> str:
+def run_label(run: RunDirectory, among: Iterable[RunDirectory]) -> str:
     """A run's regularizers, with the options in which others of these runs use them differently."""
     values: dict[tuple[str, str], set[object]] = {}
     for other in among:
@@ -200,20 +200,20 @@ def named(run: RunDirectory, among: Iterable[RunDirectory]) -> str:
 def differences_from_paper(setting: Setting) -> list[str]:
     """In what the setting's recipes are not AL2's protocol, in words; empty if they are."""
     paper = _flat(shared(presets.get("al2").recipe).as_dict())
-    found: dict[str, None] = {}
+    differences: dict[str, None] = {}
     for run in setting.runs:
         ours = _flat(shared(run.recipe).as_dict())
         for name in {**ours, **paper}:  # either may leave out what it does not use
             if ours.get(name) != paper.get(name):
-                found[f"{name} {ours.get(name, 'none')} instead of {paper.get(name, 'the usual')}"] = None
+                differences[f"{name} {ours.get(name, 'none')} instead of {paper.get(name, 'the usual')}"] = None
         for regularizer in run.recipe.regularizers:
             (published,) = presets.build("al2", reg=regularizer.name).regularizers
             standard = options(published)
             for name, value in options(regularizer).items():
                 if value != standard[name]:
                     words = f"{regularizer.name}.{name} {_text(value)} instead of {_text(standard[name])}"
-                    found[words] = None
-    return list(found)
+                    differences[words] = None
+    return list(differences)
 
 
 def _text(value: OptionValue) -> str:

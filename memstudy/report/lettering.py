@@ -38,15 +38,15 @@ def style(axes: str | None = None) -> Iterator[None]:
 
 def set_math(figure: Figure) -> None:
     """Make math of what this package writes, and of nothing else; before layout, as math is the shorter text."""
-    ours = [text for axis in _axes(figure) for text in (axis.label, *_powers(axis))]
+    of_axes = [text for axis in _axes(figure) for text in (axis.label, *_powers(axis))]
     for text in figure.findobj(Text):
         text.set_parse_math(False)
-    for text in ours:
+    for text in of_axes:
         text.set_parse_math(True)
 
 
 def _axes(figure: Figure) -> list[Axis]:
-    return [axis for each in figure.axes for axis in (each.xaxis, each.yaxis)]
+    return [axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)]
 
 
 def settle(figure: Figure) -> str:

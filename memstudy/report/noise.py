@@ -19,7 +19,7 @@ from memstudy.report.lettering import literal
 from memstudy.report.saving import save
 
 ELSEWHERE = "with --figures"
-ROWS, COLUMNS = 4, 8
+GRID_ROWS, GRID_COLUMNS = 4, 8
 MOST_NUMBERS = 12  # classes up to which a matrix is legible as numbers
 
 
@@ -126,7 +126,7 @@ def draw_samples(artifact: Artifact, source: ImageSet, folder: Path, stem: str) 
     pool = wrong if len(wrong) else np.arange(len(artifact.mask))
     # By class, so that the grid shows all of them; evenly spread, so that the same file gives the same grid.
     pool = pool[np.argsort(artifact.clean[pool], kind="stable")]
-    chosen = pool[np.linspace(0, len(pool) - 1, min(len(pool), ROWS * COLUMNS)).round().astype(int)]
+    chosen = pool[np.linspace(0, len(pool) - 1, min(len(pool), GRID_ROWS * GRID_COLUMNS)).round().astype(int)]
     names = np.array(artifact.class_names)
     data = pd.DataFrame(
         {
@@ -139,7 +139,7 @@ def draw_samples(artifact: Artifact, source: ImageSet, folder: Path, stem: str) 
 
 
 def _grid(artifact: Artifact, source: ImageSet, data: pd.DataFrame) -> Figure:
-    figure, axes = plt.subplots(ROWS, COLUMNS, figsize=(1.25 * COLUMNS, 1.6 * ROWS))
+    figure, axes = plt.subplots(GRID_ROWS, GRID_COLUMNS, figsize=(1.25 * GRID_COLUMNS, 1.6 * GRID_ROWS))
     for axis in axes.flat:
         axis.axis("off")
     for axis, (position, true, noisy) in zip(axes.flat, data.itertuples(index=False), strict=False):

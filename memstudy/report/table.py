@@ -154,7 +154,7 @@ def markdown(text: str) -> str:
 
 def tex(text: str) -> str:
     """Escape what LaTeX would read as commands, or cannot print; symbols become math."""
-    return re.sub(rf"(?:{SYMBOLS})+|[{re.escape(''.join(PLAIN))}]", lambda found: _tex(found[0]), text)
+    return re.sub(rf"(?:{SYMBOLS})+|[{re.escape(''.join(PLAIN))}]", lambda match: _tex(match[0]), text)
 
 
 def _tex(text: str) -> str:

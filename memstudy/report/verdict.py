@@ -20,7 +20,7 @@ from memstudy.errors import MemstudyError
 from memstudy.store import RunDirectory, Status
 from memstudy.store.run import LABELS
 
-MOST, SOME = 0.5, 0.1
+CALLED_MOST, CALLED_SOME = 0.5, 0.1
 """By how much the memorized share must exceed the expected one to be called so."""
 
 
@@ -59,7 +59,7 @@ def verdict(run: RunDirectory) -> Verdict:
 def verdict_text(run: RunDirectory) -> str:
     """What became of a run in a few lines: accuracy, what was memorized, and the loss against its floor."""
     metrics, labels, predicted = _evidence(run)
-    found, state, rule = (
+    judgment, state, rule = (
         _judged(run, metrics, labels, predicted),
         run.state(),
         RULES.get(run.recipe.corruption.rule),
@@ -73,11 +73,11 @@ def verdict_text(run: RunDirectory) -> str:
         lines.append(
             f"it has learned nothing: it takes every training image for {labels.class_names[predicted[0]]}."
         )
-    if found.memorized is None:
-        judged = _without_corruption(found, metrics.iloc[-1], rule.replaces_images)
+    if judgment.memorized is None:
+        words = _without_corruption(judgment, metrics.iloc[-1], rule.replaces_images)
     else:
-        judged = f"{_by_predictions(found, labels)} {_by_loss(found, given=not rule.is_known)}"
-    return "\n".join([*lines, f"verdict: {judged}", str(run.path)])
+        words = f"{_by_predictions(judgment, labels)} {_by_loss(judgment, given=not rule.is_known)}"
+    return "\n".join([*lines, f"verdict: {words}", str(run.path)])
 
 
 Predictions = NDArray[np.integer]
@@ -134,8 +134,8 @@ def _even(transition: NDArray[np.float64]) -> bool:
 RECORDS = "Records of each sample would tell: they are made in training, with --dynamics."
 
 
-def _percent(found: Share, interval: str = "") -> str:
-    return f"{100 * found.value:.1f} % ({interval}{100 * found.low:.1f} to {100 * found.high:.1f} %)"
+def _percent(measured: Share, interval: str = "") -> str:
+    return f"{100 * measured.value:.1f} % ({interval}{100 * measured.low:.1f} to {100 * measured.high:.1f} %)"
 
 
 def _accuracy(metrics: pd.DataFrame, labels: Artifact, epochs: int) -> str:
@@ -153,30 +153,30 @@ def _accuracy(metrics: pd.DataFrame, labels: Artifact, epochs: int) -> str:
     return f"{text}."
 
 
-def _by_predictions(found: Verdict, labels: Artifact) -> str:
+def _by_predictions(judgment: Verdict, labels: Artifact) -> str:
     """What the predictions of corrupted samples say."""
-    assert found.memorized is not None
+    assert judgment.memorized is not None
     if _one_label_each(labels.transition):
         return (
             "all samples of a class carry the same label, so predicting it needs no more than the class: nothing "
             "tells whether any is memorized."
         )
-    measured = f"{_percent(found.memorized, '95 % interval ')} of them are predicted"
-    if found.by == "errors" or found.expected is None:
+    measured = f"{_percent(judgment.memorized, '95 % interval ')} of them are predicted"
+    if judgment.by == "errors" or judgment.expected is None:
         bound = (
             ""
-            if found.expected is None
-            else f"; confusing classes gives at most {100 * found.expected.high:.1f} %"
+            if judgment.expected is None
+            else f"; confusing classes gives at most {100 * judgment.expected.high:.1f} %"
         )
-        if not found.memorizes:
+        if not judgment.memorizes:
             return f"these numbers do not tell whether it memorizes corrupted labels: {measured}{bound}. {RECORDS}"
     else:
-        bound = f"; confusing classes alone gives {_percent(found.expected)}"
-    if not found.memorizes:
+        bound = f"; confusing classes alone gives {_percent(judgment.expected)}"
+    if not judgment.memorizes:
         return f"it shows no memorization of corrupted labels: {measured}{bound}."
-    assert found.expected is not None
-    excess = found.memorized.value - found.expected.value
-    many = "most" if excess >= MOST else "some" if excess >= SOME else "few"
+    assert judgment.expected is not None
+    excess = judgment.memorized.value - judgment.expected.value
+    many = "most" if excess >= CALLED_MOST else "some" if excess >= CALLED_SOME else "few"
     return f"it memorizes {many} of the corrupted labels: {measured}{bound}.{_caveat(labels)}"
 
 
@@ -192,32 +192,32 @@ def _caveat(labels: Artifact) -> str:
     )
 
 
-def _by_loss(found: Verdict, given: bool) -> str:
+def _by_loss(judgment: Verdict, given: bool) -> str:
     """What the training loss adds.
 
     Labels that were given, by people say, may be wrong for reasons that the image shows.
     """
-    floor = f"the floor, {found.floor:.4f}, the lowest on these labels without memorization"
+    floor = f"the floor, {judgment.floor:.4f}, the lowest on these labels without memorization"
     if given:
         floor += " if they do not depend on the images"
-    text, first = f"L_c is {found.train_cross_entropy:.4f},", found.first_below_floor
+    text, first = f"L_c is {judgment.train_cross_entropy:.4f},", judgment.first_below_floor
     if first is None:
         text = f"{text} above {floor}."
         return (
             f"The training loss alone does not show it: {text}"
-            if found.memorizes
+            if judgment.memorizes
             else f"The training loss: {text}"
         )
-    if found.train_cross_entropy < found.floor:
+    if judgment.train_cross_entropy < judgment.floor:
         text = f"{text} below {floor}; it first was at epoch {first}."
     else:
         text = f"{text} but at epoch {first} it was below {floor}."
-    if found.memorizes:
+    if judgment.memorizes:
         return f"The training loss says so, too: {text}"
     return f"The training loss says that it knows some labels beyond their classes: {text}"
 
 
-def _without_corruption(found: Verdict, last: pd.Series[float], replaced: bool) -> str:
+def _without_corruption(judgment: Verdict, last: pd.Series[float], replaced: bool) -> str:
     """What there is to say where every label is the true one; with the images replaced it is a control."""
     known = (
         f"of the training labels {100 * last['clean_accuracy']:.1f} % are predicted, of the test labels "
@@ -226,4 +226,4 @@ def _without_corruption(found: Verdict, last: pd.Series[float], replaced: bool) 
     if not replaced:
         return f"no label is corrupted, so there is no wrong one to memorize; {known}."
     text = f"no label is corrupted, but the images are replaced: {known}; the difference is memorized."
-    return f"{text} {_by_loss(found, given=False)}" if found.floor else text
+    return f"{text} {_by_loss(judgment, given=False)}" if judgment.floor else text

@@ -61,10 +61,12 @@ class Ablation(Analysis):
     @property
     def suffix(self) -> str:
         """Of everything but orders, seed and epochs that is not as usual."""
-        chosen = {
-            each.name: each.default for each in fields(self) if each.name not in ("orders", "seed", "epochs")
+        usual_values = {
+            field.name: field.default for field in fields(self) if field.name not in ("orders", "seed", "epochs")
         }
-        return "".join(f"-{getattr(self, name)}" for name, usual in chosen.items() if getattr(self, name) != usual)
+        return "".join(
+            f"-{getattr(self, name)}" for name, value in usual_values.items() if getattr(self, name) != value
+        )
 
     @property
     def title(self) -> str:

@@ -51,22 +51,22 @@ def ablate(
         for epoch in kept(run, ablation.epochs)
     ]
     fill({ablation.curves: rows}, tasks, watch)
-    found = read(selection.path / ablation.curves)
-    files.write(selection.path / ablation.areas, areas(found).to_csv(index=False, lineterminator="\n"))
-    for run, epoch in _unmoved(found):
+    curves = read(selection.path / ablation.curves)
+    files.write(selection.path / ablation.areas, areas(curves).to_csv(index=False, lineterminator="\n"))
+    for run, epoch in _unmoved(curves):
         watch.left_out(
             f"{run}, epoch {epoch}: it has collapsed, as its accuracy is the same whatever is ablated; its area "
             "is in the means all the same"
         )
-    return found
+    return curves
 
 
 def _unmoved(curves: pd.DataFrame) -> list[tuple[str, int]]:
     """The run and the epoch of each network that has one accuracy, whatever is ablated."""
     if curves.empty:
         return []
-    found = curves.groupby(["run", "epoch"], sort=False)["accuracy"].nunique()
-    return list(found.index[found == 1])
+    accuracies = curves.groupby(["run", "epoch"], sort=False)["accuracy"].nunique()
+    return list(accuracies.index[accuracies == 1])
 
 
 @torch.no_grad()
@@ -77,7 +77,7 @@ def _curves(run: RunDirectory, epoch: int, bench: Workbench, ablation: Ablation)
     if not features.isfinite().all():
         raise NotFinite(run, epoch)
     beside = images if needs_images else None
-    found = []
+    parts = []
     for protocol in PROTOCOLS:
         curves = curve(
             head,
@@ -92,8 +92,8 @@ def _curves(run: RunDirectory, epoch: int, bench: Workbench, ablation: Ablation)
         )
         table = pd.DataFrame(curves.tolist(), columns=list(FRACTIONS)).rename_axis("order")
         long = table.reset_index().melt(id_vars="order", var_name="fraction", value_name="accuracy")
-        found.append(long.assign(protocol=protocol))
-    return {ablation.curves: pd.concat(found, ignore_index=True)}
+        parts.append(long.assign(protocol=protocol))
+    return {ablation.curves: pd.concat(parts, ignore_index=True)}
 
 
 def _evaluated(run: RunDirectory, bench: Workbench, ablation: Ablation) -> tuple[Tensor, Tensor]:
@@ -112,10 +112,10 @@ def areas(curves: pd.DataFrame) -> pd.DataFrame:
     columns = ["run", "epoch", "protocol", "area", "half_width"]
     if curves.empty:
         return pd.DataFrame(columns=columns)
-    found = []
+    rows = []
     for key, group in curves.groupby(columns[:3], sort=False):
         table = group.pivot(index="order", columns="fraction", values="accuracy")
-        each = area(torch.tensor(table.to_numpy()), [float(fraction) for fraction in table.columns])
-        mean, half_width = interval(each)
-        found.append([*key, mean, half_width])
-    return pd.DataFrame(found, columns=columns)
+        order_areas = area(torch.tensor(table.to_numpy()), [float(fraction) for fraction in table.columns])
+        mean, half_width = interval(order_areas)
+        rows.append([*key, mean, half_width])
+    return pd.DataFrame(rows, columns=columns)

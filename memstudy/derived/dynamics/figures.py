@@ -17,8 +17,8 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from memstudy.analysis.dynamics import SCORES
+from memstudy.derived.dynamics import Dynamics
 from memstudy.derived.dynamics.measure import AUCS, CLEAN, CORRUPTED, COUNTS, LOSSES, MIXTURE
-from memstudy.derived.dynamics.tables import NAME
 from memstudy.derived.reading import each_group
 from memstudy.report.lettering import style
 from memstudy.report.saving import Drawing
@@ -38,14 +38,16 @@ COLORS = (0, 1, 2, 3, 4, 5, 7, 9)  # of the palette, for the scores: without the
 def figures(selection: Selection) -> Iterator[Drawing]:
     """Three figures of every group of comparable runs."""
     for table, name, make in (
-        (AUCS, f"{NAME}_auc", _aucs),
-        (COUNTS, f"{NAME}_learned", _learned),
-        (LOSSES, f"{NAME}_losses", _losses),
+        (AUCS, f"{Dynamics.name}_auc", _aucs),
+        (COUNTS, f"{Dynamics.name}_learned", _learned),
+        (LOSSES, f"{Dynamics.name}_losses", _losses),
     ):
         for setting, rows, suffix in each_group(selection, table):
             if (drawn := make(rows)) is not None:
-                figure, data, what = drawn
-                words = textwrap.fill(f"{what}; {setting.title}", max(48, int(11 * figure.get_size_inches()[0])))
+                figure, data, subject = drawn
+                words = textwrap.fill(
+                    f"{subject}; {setting.title}", max(48, int(11 * figure.get_size_inches()[0]))
+                )
                 figure.suptitle(words, y=1.01, va="bottom", fontsize="medium")
                 yield Drawing(f"{name}{suffix}", figure, data)
 
@@ -118,10 +120,10 @@ def _histogram(axis: Axes, rows: pd.DataFrame, colors: dict[str, tuple[float, fl
     edges = np.arange(0, epochs + width, width)
     apart = edges[-1] + width
     for series, color in colors.items():
-        own = rows[rows["series"] == series]
-        learned = own[own["value"] < own["epochs"]]
+        of_series = rows[rows["series"] == series]
+        learned = of_series[of_series["value"] < of_series["epochs"]]
         heights, _ = np.histogram(learned["value"], edges, weights=learned["percent"])
-        never = 100 - heights.sum() if len(own) else 0
+        never = 100 - heights.sum() if len(of_series) else 0
         for values, places in ((heights, edges), ([never], [apart, apart + 1.5 * width])):
             if series != AS_TRUE:  # an outline alone: it lies on that of clean samples
                 axis.stairs(values, places, fill=True, alpha=0.35, color=color)
@@ -165,8 +167,8 @@ def _distribution(axis: Axes, rows: pd.DataFrame, colors: dict[str, tuple[float,
         return
     highest = rows.loc[rows["part"].isin(colors), "density"].max()
     for group, color in colors.items():
-        own = rows[rows["part"] == group]
-        axis.fill_between(own["loss"], own["density"], step="mid", color=color, alpha=0.5, linewidth=0)
+        measured = rows[rows["part"] == group]
+        axis.fill_between(measured["loss"], measured["density"], step="mid", color=color, alpha=0.5, linewidth=0)
         fitted = rows[rows["part"] == MIXTURE[group]]
         axis.plot(fitted["loss"], fitted["density"], color=color, linestyle="--", linewidth=1)
     axis.set_ylim(0, 1.08 * highest)

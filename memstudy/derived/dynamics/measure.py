@@ -26,9 +26,9 @@ AUCS, COUNTS, LOSSES = "dynamics.csv", "dynamics_counts.csv", "dynamics_losses.c
 KEY, VERSION = ("run", "records"), ("records",)
 CLEAN, CORRUPTED = "clean", "corrupted"
 MIXTURE = {CLEAN: "mixture, clean", CORRUPTED: "mixture, corrupted"}
-LOOKED = 25
+SCORED_EPOCHS = 25
 """At how many epochs of a long run scores are judged, besides those that are kept."""
-SHOWN, BINS = 4, 40
+LOSS_EPOCHS, LOSS_BINS = 4, 40
 """At how many epochs the distribution of losses is taken, and in how many bins."""
 
 
@@ -62,9 +62,9 @@ def measure(
 
 def _rows(run: RunDirectory) -> dict[str, pd.DataFrame]:
     """Of one run, by file."""
-    made = artifact.read(run.labels())
-    found = run.dynamics(len(made.noisy))
-    return {AUCS: _aucs(found, made), COUNTS: _counts(found, made), LOSSES: _losses(found, made)}
+    labels = artifact.read(run.labels())
+    records = run.dynamics(len(labels.noisy))
+    return {AUCS: _aucs(records, labels), COUNTS: _counts(records, labels), LOSSES: _losses(records, labels)}
 
 
 def _version(run: RunDirectory) -> str:
@@ -74,24 +74,24 @@ def _version(run: RunDirectory) -> str:
     return str(final)[:12] if state["status"] == Status.FINISHED else f"{run.epochs_done} epochs"
 
 
-def _aucs(found: Dynamics, made: Artifact) -> pd.DataFrame:
-    done = len(found.loss)
-    wanted = {*spread(done, LOOKED), *found.kept}
-    kept = dict(zip(found.kept, found.el2n, strict=True))
-    passed = dynamics.scores_over_epochs(found.loss, found.margin, found.prediction, made.noisy)
+def _aucs(records: Dynamics, labels: Artifact) -> pd.DataFrame:
+    done = len(records.loss)
+    wanted = {*spread(done, SCORED_EPOCHS), *records.kept}
+    kept = dict(zip(records.kept, records.el2n, strict=True))
+    scored = dynamics.scores_over_epochs(records.loss, records.margin, records.prediction, labels.noisy)
     rows: list[dict[str, object]] = []
-    for epoch, scores in enumerate(passed):
+    for epoch, scores in enumerate(scored):
         if epoch in wanted:
             scores |= {"el2n": kept[epoch].astype(np.float64)} if epoch in kept else {}
             accuracy = float("nan")
-            if (mixture := dynamics.mixture(found.loss[epoch])) is not None:
+            if (mixture := dynamics.mixture(records.loss[epoch])) is not None:
                 scores["mixture"] = -mixture.clean
-                accuracy = mixture.accuracy(made.mask)
+                accuracy = mixture.accuracy(labels.mask)
             rows += [
                 {
                     "epoch": epoch,
                     "score": name,
-                    "auc": dynamics.auc(scores[name], made.mask),
+                    "auc": dynamics.auc(scores[name], labels.mask),
                     "accuracy": accuracy if name == "mixture" else float("nan"),
                 }
                 for name in dynamics.SCORES
@@ -100,33 +100,33 @@ def _aucs(found: Dynamics, made: Artifact) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _learned(found: Dynamics, made: Artifact) -> dict[str, NDArray[np.int64]]:
+def _learned(records: Dynamics, labels: Artifact) -> dict[str, NDArray[np.int64]]:
     """(N,) whole numbers by the name of the quantity."""
     return {
-        f"{make.__name__}{suffix}": make(found.prediction, labels)
-        for suffix, labels in (("", made.noisy), ("_true", made.clean))
-        for make in (dynamics.first_learned, dynamics.learned_for_good, dynamics.forgetting_events)
+        f"{count.__name__}{suffix}": count(records.prediction, answers)
+        for suffix, answers in (("", labels.noisy), ("_true", labels.clean))
+        for count in (dynamics.first_learned, dynamics.learned_for_good, dynamics.forgetting_events)
     }
 
 
-def _counts(found: Dynamics, made: Artifact) -> pd.DataFrame:
+def _counts(records: Dynamics, labels: Artifact) -> pd.DataFrame:
     rows = []
-    for quantity, values in _learned(found, made).items():
-        for group, members in _groups(made).items():
-            each, counts = np.unique(values[members], return_counts=True)
-            rows.append(pd.DataFrame({"quantity": quantity, "group": group, "value": each, "count": counts}))
-    return pd.concat(rows, ignore_index=True).assign(epochs=len(found.prediction))
+    for quantity, values in _learned(records, labels).items():
+        for group, members in _groups(labels).items():
+            levels, counts = np.unique(values[members], return_counts=True)
+            rows.append(pd.DataFrame({"quantity": quantity, "group": group, "value": levels, "count": counts}))
+    return pd.concat(rows, ignore_index=True).assign(epochs=len(records.prediction))
 
 
-def _groups(made: Artifact) -> dict[str, NDArray[np.bool_]]:
-    return {CLEAN: ~made.mask, CORRUPTED: made.mask}
+def _groups(labels: Artifact) -> dict[str, NDArray[np.bool_]]:
+    return {CLEAN: ~labels.mask, CORRUPTED: labels.mask}
 
 
-def _losses(found: Dynamics, made: Artifact) -> pd.DataFrame:
+def _losses(records: Dynamics, labels: Artifact) -> pd.DataFrame:
     rows = [
         pd.DataFrame({"epoch": epoch, "part": part, "loss": centers, "density": density})
-        for epoch in spread(len(found.loss), SHOWN)
-        for part, centers, density in _distribution(found.loss[epoch].astype(np.float64), _groups(made))
+        for epoch in spread(len(records.loss), LOSS_EPOCHS)
+        for part, centers, density in _distribution(records.loss[epoch].astype(np.float64), _groups(labels))
     ]
     return pd.concat(rows, ignore_index=True).round({"loss": 5, "density": 6})
 
@@ -135,7 +135,7 @@ def _distribution(
     loss: NDArray[np.float64], groups: Mapping[str, NDArray[np.bool_]]
 ) -> Iterator[tuple[str, NDArray[Any], NDArray[Any]]]:
     """(part, centers of bins, densities) of an epoch."""
-    edges = np.histogram_bin_edges(loss, BINS)
+    edges = np.histogram_bin_edges(loss, LOSS_BINS)
     centers = (edges[:-1] + edges[1:]) / 2
     for group, members in groups.items():
         counts, _ = np.histogram(loss[members], edges)
@@ -153,26 +153,26 @@ def per_sample(run: RunDirectory) -> pd.DataFrame:
     `clean_posterior` the mixture's. Margin and AUM are in the papers' sign: low for corrupted samples. Never is an
     empty cell.
     """
-    made = artifact.read(run.labels())
-    found = run.dynamics(len(made.noisy))
-    mixture = dynamics.mixture(found.loss[-1])
-    learned = {name: pd.array(values, dtype="Int64") for name, values in _learned(found, made).items()}
+    labels = artifact.read(run.labels())
+    records = run.dynamics(len(labels.noisy))
+    mixture = dynamics.mixture(records.loss[-1])
+    learned = {name: pd.array(values, dtype="Int64") for name, values in _learned(records, labels).items()}
     for name, values in learned.items():
         if "learned" in name:
-            values[np.asarray(values) == len(found.loss)] = pd.NA
+            values[np.asarray(values) == len(records.loss)] = pd.NA
     return pd.DataFrame(
         {
-            "position": made.positions,
-            "clean": made.clean,
-            "noisy": made.noisy,
-            "corrupted": made.mask,
-            "prediction": found.prediction[-1],
-            "loss": found.loss[-1],
-            "margin": found.margin[-1],
-            "el2n": found.el2n[-1],
+            "position": labels.positions,
+            "clean": labels.clean,
+            "noisy": labels.noisy,
+            "corrupted": labels.mask,
+            "prediction": records.prediction[-1],
+            "loss": records.loss[-1],
+            "margin": records.margin[-1],
+            "el2n": records.el2n[-1],
             "clean_posterior": np.nan if mixture is None else mixture.clean,
-            "mean_loss": np.asarray(found.loss).mean(axis=0, dtype=np.float64),
-            "aum": dynamics.area_under_margin(found.margin),
+            "mean_loss": np.asarray(records.loss).mean(axis=0, dtype=np.float64),
+            "aum": dynamics.area_under_margin(records.margin),
             **learned,
         }
     )

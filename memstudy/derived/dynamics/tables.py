@@ -9,16 +9,16 @@ import numpy as np
 import pandas as pd
 
 from memstudy.analysis.dynamics import SCORES
+from memstudy.derived.dynamics import Dynamics
 from memstudy.derived.dynamics.measure import AUCS, CLEAN, CORRUPTED, COUNTS
 from memstudy.derived.reading import each_group
 from memstudy.regularizers import BARE
 from memstudy.report.cells import DASH, frame, noted, number, starred
-from memstudy.report.differences import compared, meaning
+from memstudy.report.differences import compared, star_notes
 from memstudy.report.frames import Setting, after_epochs, is_last
 from memstudy.report.table import Table
 from memstudy.store.store import Selection
 
-NAME = "dynamics"
 LAST, BEST = "last", "best"
 QUANTITIES = {
     ("first_learned", CLEAN): ("learned: clean", 1),
@@ -34,12 +34,13 @@ QUANTITIES = {
 
 def tables(selection: Selection) -> list[Table]:
     """Both tables of every group of comparable runs; none without records."""
-    found = []
+    counts = {setting.recipe: rows for setting, rows, _ in each_group(selection, COUNTS)}
+    made = []
     for setting, rows, suffix in each_group(selection, AUCS):
-        found.append(_aucs(setting, rows, suffix))
-        counts = [own for other, own, _ in each_group(selection, COUNTS) if other.recipe == setting.recipe]
-        found += [_learned(setting, own, rows, suffix) for own in counts]
-    return found
+        made.append(_aucs(setting, rows, suffix))
+        if setting.recipe in counts:
+            made.append(_learned(setting, counts[setting.recipe], rows, suffix))
+    return made
 
 
 def _aucs(setting: Setting, rows: pd.DataFrame, suffix: str) -> Table:
@@ -65,11 +66,11 @@ def _aucs(setting: Setting, rows: pd.DataFrame, suffix: str) -> Table:
         "in parentheses; who chooses it must know which samples are corrupted. Loss, margin, EL2N (at kept "
         "epochs) and the mixture of two Gaussians over the loss are of one epoch; mean loss, AUM, forgetting "
         "events and the epoch that first predicts the given label are of all up to it.",
-        *meaning(values, BARE),
+        *star_notes(values, BARE),
         *_uncorrupted(rows),
     )
     title = f"Telling corrupted samples: {setting.title}"
-    return Table(f"{NAME}{suffix}", title, notes, frame(cells), values, words=("regularizers", "epoch"))
+    return Table(f"{Dynamics.name}{suffix}", title, notes, frame(cells), values, words=("regularizers", "epoch"))
 
 
 def _over_seeds(rows: pd.DataFrame) -> pd.DataFrame:
@@ -93,16 +94,16 @@ def _uncorrupted(rows: pd.DataFrame) -> list[str]:
 
 def _learned(setting: Setting, counts: pd.DataFrame, aucs: pd.DataFrame, suffix: str) -> Table:
     """When samples are learned, how often they are forgotten, and how many the mixture tells right."""
-    found = [_each_run(counts, quantity, group) for quantity, group in QUANTITIES]
-    right = aucs[aucs["score"] == "mixture"].assign(value=lambda table: 100 * table["accuracy"])
-    found.append(right[is_last(right)].assign(quantity="mixture_accuracy", group=LAST))
-    highest = right.dropna(subset="value")
+    parts = [_each_run(counts, quantity, group) for quantity, group in QUANTITIES]
+    told_right = aucs[aucs["score"] == "mixture"].assign(value=lambda table: 100 * table["accuracy"])
+    parts.append(told_right[is_last(told_right)].assign(quantity="mixture_accuracy", group=LAST))
+    highest = told_right.dropna(subset="value")
     chosen = highest.loc[highest.groupby("run", sort=False)["value"].idxmax()]
-    found.append(chosen.assign(quantity="mixture_accuracy", group=BEST))
-    found.append(_rates(counts))
+    parts.append(chosen.assign(quantity="mixture_accuracy", group=BEST))
+    parts.append(_rates(counts))
     runs = counts[["run", "label", "seeds", "epochs"]].drop_duplicates()
-    each = pd.concat([table[["run", "quantity", "group", "value"]] for table in found]).merge(runs, on="run")
-    values = compared(each.assign(against=BARE), ["label", "quantity", "group"], epoch="epochs")
+    of_runs = pd.concat([table[["run", "quantity", "group", "value"]] for table in parts]).merge(runs, on="run")
+    values = compared(of_runs.assign(against=BARE), ["label", "quantity", "group"], epoch="epochs")
     headings = QUANTITIES | {
         ("mixture_accuracy", LAST): ("mixture right, %: last", 1),
         ("mixture_accuracy", BEST): ("mixture right, %: best", 1),
@@ -110,9 +111,9 @@ def _learned(setting: Setting, counts: pd.DataFrame, aucs: pd.DataFrame, suffix:
     }
     cells = []
     for name in dict.fromkeys(counts["label"]):
-        own = values[values["label"] == name].set_index(["quantity", "group"])
+        of_label = values[values["label"] == name].set_index(["quantity", "group"])
         shown = {
-            heading: starred(own.loc[key].to_dict(), digits) if key in own.index else DASH
+            heading: starred(of_label.loc[key].to_dict(), digits) if key in of_label.index else DASH
             for key, (heading, digits) in headings.items()
         }
         n = counts.loc[counts["label"] == name, "run"].nunique()
@@ -124,30 +125,32 @@ def _learned(setting: Setting, counts: pd.DataFrame, aucs: pd.DataFrame, suffix:
         "over n seeds.",
         "Mixture right: samples that are told right when a posterior of being clean above .5 means clean, at the "
         "last epoch and at the best. Predictions are made after each epoch, in evaluation mode.",
-        *meaning(values, BARE),
+        *star_notes(values, BARE),
     )
     title = f"When samples are learned: {setting.title}"
-    return Table(f"{NAME}_learned{suffix}", title, notes, frame(cells), values, words=("regularizers",))
+    return Table(f"{Dynamics.name}_learned{suffix}", title, notes, frame(cells), values, words=("regularizers",))
 
 
 def _each_run(counts: pd.DataFrame, quantity: str, group: str) -> pd.DataFrame:
     """A run's median of an epoch, infinite if that is never, or mean of a number of events: its `value`."""
     rows = counts[(counts["quantity"] == quantity) & (counts["group"] == group)]
-    found = []
-    for (run, label), own in rows.groupby(["run", "label"], sort=False):
-        values = np.repeat(own["value"].to_numpy(), own["count"].to_numpy())
-        median = float(np.median(np.where(values == own["epochs"].iloc[0], np.inf, values)))
+    of_runs = []
+    for (run, label), of_run in rows.groupby(["run", "label"], sort=False):
+        values = np.repeat(of_run["value"].to_numpy(), of_run["count"].to_numpy())
+        median = float(np.median(np.where(values == of_run["epochs"].iloc[0], np.inf, values)))
         value = float(values.mean()) if quantity == "forgetting_events" else median
-        found.append({"run": run, "label": label, "quantity": quantity, "group": group, "value": value})
-    return pd.DataFrame(found, columns=["run", "label", "quantity", "group", "value"])
+        of_runs.append({"run": run, "label": label, "quantity": quantity, "group": group, "value": value})
+    return pd.DataFrame(of_runs, columns=["run", "label", "quantity", "group", "value"])
 
 
 def _rates(counts: pd.DataFrame) -> pd.DataFrame:
     """The share of each run's labels that are corrupted, in percent."""
-    each = counts[counts["quantity"] == "first_learned"]
+    learned = counts[counts["quantity"] == "first_learned"]
     corrupted = (
-        each["count"].where(each["group"] == CORRUPTED, 0).groupby([each["run"], each["label"]], sort=False)
+        learned["count"]
+        .where(learned["group"] == CORRUPTED, 0)
+        .groupby([learned["run"], learned["label"]], sort=False)
     )
-    total = each.groupby(["run", "label"], sort=False)["count"].sum()
-    found = (100 * corrupted.sum() / total).rename("value").reset_index()
-    return found.assign(quantity="corrupted", group="all")
+    total = learned.groupby(["run", "label"], sort=False)["count"].sum()
+    percent = (100 * corrupted.sum() / total).rename("value").reset_index()
+    return percent.assign(quantity="corrupted", group="all")

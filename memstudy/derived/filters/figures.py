@@ -10,40 +10,40 @@ import pandas as pd
 import seaborn as sns
 
 from memstudy.analysis.filters import BINS_PER_DECADE
-from memstudy.derived.filters import measure as filters
-from memstudy.derived.filters.tables import grouped
+from memstudy.derived.filters.measure import LOG_WEIGHTS
+from memstudy.derived.filters.tables import each_group_or_file
 from memstudy.derived.reading import read
 from memstudy.report.lettering import style
 from memstudy.report.saving import Drawing, titled
 from memstudy.store.store import Selection
 
-NAMED = ("center", "left-middle", "left-upper")
+PAPER_PLACES = ("center", "left-middle", "left-upper")
 EVERYWHERE = "all positions"
-HIDDEN = 0.002  # the share of weights that may lie left of a figure: log |w| has a long tail there
+HIDDEN = 0.002  # share of the weights that a figure may cut off on the left, where log |w| has a long tail
 
 
 def figures(selection: Selection) -> Iterator[Drawing]:
-    """The distribution of log |w| at three positions of 3×3 kernels (stated), by distance in others (ours)."""
-    table = read(selection.path / filters.LOG_WEIGHTS)
-    for title, rows, suffix in grouped(selection, table):
+    """Distributions of log |w|: of 3×3 kernels at three positions (stated), of others by distance (ours)."""
+    table = read(selection.path / LOG_WEIGHTS)
+    for title, rows, suffix in each_group_or_file(selection, table):
         for size, part in rows.groupby("size"):
-            zero = np.isneginf(part["low"])
-            zeros = int(part.loc[zero & part["place"].str.startswith("distance"), "count"].sum())
-            if zero.all():
+            is_zero = np.isneginf(part["low"])
+            zeros = int(part.loc[is_zero & part["place"].str.startswith("distance"), "count"].sum())
+            if is_zero.all():
                 continue
-            data = _densities(part[~zero])
+            data = _densities(part[~is_zero])
             grid = _panels(data)
-            what = f"{size}×{size} kernels: |w| by position; n: weights at the center"
+            words = f"{size}×{size} kernels: |w| by position; n: weights at the center"
             if zeros:
-                what += f"; {zeros:,} weights that are 0 left out"
-            yield titled(f"filters_{size}x{size}{suffix}", grid, data, f"{what}\n{title}")
+                words += f"; {zeros:,} weights that are 0 left out"
+            yield titled(f"filters_{size}x{size}{suffix}", grid, data, f"{words}\n{title}")
 
 
 def _densities(rows: pd.DataFrame) -> pd.DataFrame:
     """Tidy: label, place, low (log10 |w|, a bin's left edge), count, density per decade, n of the place."""
     distances = rows[rows["place"].str.startswith("distance")]
-    named = rows[rows["place"].isin(NAMED)]
-    shown = pd.concat([distances if named.empty else named, distances.assign(place=EVERYWHERE)])
+    papers = rows[rows["place"].isin(PAPER_PLACES)]
+    shown = pd.concat([distances if papers.empty else papers, distances.assign(place=EVERYWHERE)])
     shown = shown.assign(bin=(shown["low"] * BINS_PER_DECADE).round().astype(int))
     bins = pd.RangeIndex(shown["bin"].min() - 1, shown["bin"].max() + 2, name="bin")
     wide = shown.pivot_table(index="bin", columns=["label", "place"], values="count", aggfunc="sum", sort=False)
@@ -56,8 +56,8 @@ def _densities(rows: pd.DataFrame) -> pd.DataFrame:
 def _panels(data: pd.DataFrame) -> sns.FacetGrid:
     """One panel a label, one line a place; the middle of each bin on a logarithmic axis."""
     places = [place for place in data["place"].unique() if place != EVERYWHERE]
-    named = places[0] in NAMED
-    colors = sns.color_palette("colorblind") if named else sns.color_palette("viridis", len(places) + 1)
+    are_papers = places[0] in PAPER_PLACES
+    colors = sns.color_palette("colorblind") if are_papers else sns.color_palette("viridis", len(places) + 1)
     palette = dict(zip(places, colors, strict=False)) | {EVERYWHERE: "0.85"}
     data = data.assign(magnitude=10 ** (data["low"] + 0.5 / BINS_PER_DECADE))
     labels = data["label"].unique()

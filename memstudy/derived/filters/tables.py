@@ -11,20 +11,20 @@ import pandas as pd
 
 from memstudy.analysis.filters import COMPARISONS, Tally
 from memstudy.analysis.significance import holm, stars
-from memstudy.derived.filters import measure as filters
+from memstudy.derived.filters.measure import DRAWS, FRACTIONS, RINGS, SHUFFLED, SIZES, TRAINED
 from memstudy.derived.reading import read
 from memstudy.regularizers import BARE
 from memstudy.report import published
 from memstudy.report.cells import amount, frame, mean, number, p_value
-from memstudy.report.differences import differences, meaning
-from memstudy.report.frames import after_epochs, groups, is_last, suffixed
+from memstudy.report.differences import differences, star_notes
+from memstudy.report.frames import after_epochs, comparable_runs, is_last, suffixed
 from memstudy.report.table import Table
 from memstudy.store.store import Selection
 
-PUBLISHED = {"inception_v3": "InceptionV3", "vgg16": "VGG16", "resnet50": "ResNet50"}
+PUBLISHED_NETWORKS = {"inception_v3": "InceptionV3", "vgg16": "VGG16", "resnet50": "ResNet50"}
 FARTHEST = 2.83  # the corner of a 5×5 kernel: a table's columns end there
-WORDS = ("network", "kernels", "layers")
-WHAT = {
+WORD_COLUMNS = ("network", "kernels", "layers")
+CHOICE_NOTES = {
     "named": "The neighbor is the weight left of the center, the corner the left-upper one (inferred).",
     "random": "The neighbor and the corner are drawn for each kernel, one of four each (ours).",
     "every": "Every neighbor and every corner is compared (ours); the test by kernels has no such case.",
@@ -33,29 +33,32 @@ WHAT = {
 
 def tables(selection: Selection) -> list[Table]:
     """The tables of every group of comparable networks, after their last kept epoch."""
-    makers = {filters.FRACTIONS: _fractions, filters.RINGS: _rings, filters.SIZES: _sizes}
-    found = {name: read(selection.path / name) for name in makers}
+    makers = {FRACTIONS: _fractions, RINGS: _rings, SIZES: _sizes}
+    measured = {name: read(selection.path / name) for name in makers}
     return [
         makers[name](title, rows, suffix)
-        for name, table in found.items()
+        for name, table in measured.items()
         if len(table)
-        for title, rows, suffix in grouped(selection, table[is_last(table, "network")])
+        for title, rows, suffix in each_group_or_file(selection, table[is_last(table, "network")])
     ]
 
 
-def grouped(selection: Selection, table: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame, str]]:
-    """Title, rows with `label`, `seeds` and `against`, file names' suffix: each setting's, then all files'."""
+def each_group_or_file(selection: Selection, table: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame, str]]:
+    """Title, rows and suffix of file names: of each group of comparable runs, then of all files of weights.
+
+    Rows have `label`, `seeds` and `against`.
+    """
     if table.empty:
         return
     names = [run.name for run in selection.runs]
-    found = []
-    for setting, members in groups(selection.runs):
-        labels = members.rename(columns={"run": "network"})[["network", "label", "seeds"]].assign(against=BARE)
-        rows = labels.merge(table, on="network")  # in the order of the runs
-        found.append((setting.title, rows))
+    parts = []
+    for setting, members in comparable_runs(selection.runs):
+        labeled = members.rename(columns={"run": "network"})[["network", "label", "seeds"]].assign(against=BARE)
+        rows = labeled.merge(table, on="network")  # in the order of the runs
+        parts.append((setting.title, rows))
     rows = table[~table["network"].isin(names)]
-    found.append(("files of weights", rows.assign(label=rows["network"], seeds=rows["network"], against="")))
-    present = [(title, rows) for title, rows in found if len(rows)]
+    parts.append(("files of weights", rows.assign(label=rows["network"], seeds=rows["network"], against="")))
+    present = [(title, rows) for title, rows in parts if len(rows)]
     for (title, rows), suffix in suffixed(present):
         yield title, rows, suffix
 
@@ -64,19 +67,19 @@ def _fractions(title: str, rows: pd.DataFrame, suffix: str) -> Table:
     by = ["label", "size", "part"]
     keys = [*by, "comparison", "weights"]
     rows = _counted(rows, keys, "fraction")
-    trained = rows["weights"] == filters.TRAINED
+    trained = rows["weights"] == TRAINED
     values = pd.DataFrame(
         dict(zip(keys, key, strict=True)) | _pooled(group) for key, group in rows.groupby(keys, sort=False)
     )
-    values["p_filters_holm"] = holm(values["p_filters"].where(values["weights"] == filters.TRAINED))
+    values["p_filters_holm"] = holm(values["p_filters"].where(values["weights"] == TRAINED))
     held = rows.assign(against=rows["against"].where(trained, ""))  # the control is one against .5
     values = values.merge(differences(held, keys, "fraction", epoch="epoch"), on=keys)
     cells = [_cells(key, group) for key, group in values.groupby(by, sort=False)]
     counts = ["networks", *(f.name for f in fields(Tally) if f.name != "squares")]
     values = values.astype(dict.fromkeys(counts, "Int64"))  # the published rows have none
     paper = published.table("loco_filter_stats")
-    paper = paper[paper["architecture"].isin(PUBLISHED)]
-    for name in PUBLISHED:
+    paper = paper[paper["architecture"].isin(PUBLISHED_NETWORKS)]
+    for name in PUBLISHED_NETWORKS:
         cells += [_published(row) for _, row in paper[paper["architecture"] == name].iterrows()]
     context = paper.melt(["architecture", "layers"], var_name="comparison", value_name="fraction")
     context = context.rename(columns={"architecture": "label", "layers": "part"}).assign(size=3)
@@ -84,28 +87,28 @@ def _fractions(title: str, rows: pd.DataFrame, suffix: str) -> Table:
     ties = rows.loc[trained & (rows["part"] == "all"), "ties"]
     notes = (
         f"Fractions of single kernels, pooled over networks, ± standard deviation over them; the null is .5. "
-        f"{WHAT[rows['choice'].iloc[0]]} In 5×5 kernels and larger the corner is the outermost (ours). Ties, left "
-        f"out: {ties.sum():,}.",
+        f"{CHOICE_NOTES[rows['choice'].iloc[0]]} In 5×5 kernels and larger the corner is the outermost (ours). "
+        f"Ties, left out: {ties.sum():,}.",
         "Lower and upper: halves of the layers with such kernels. p: two-sided, taking filters for independent / "
         "kernels for independent (binomial; too small, as kernels of one filter are not), not adjusted for their "
         "number; the CSV has the former adjusted by Holm's method for all rows, too. Shuffled: the same "
-        f"kernels, their positions permuted, {filters.DRAWS} times a network; ± is the standard deviation of one.",
+        f"kernels, their positions permuted, {DRAWS} times a network; ± is the standard deviation of one.",
         f"{after_epochs(rows['epoch'])}Published: LOCO-Reg's values for networks trained on ImageNet, "
         "context only, as these are other networks on other images.",
-        *meaning(values, BARE),
+        *star_notes(values, BARE),
     )
     title = f"Where kernels are large: {title}"
-    return Table(f"filters{suffix}", title, notes, frame(cells, absent=""), values, words=WORDS)
+    return Table(f"filters{suffix}", title, notes, frame(cells, absent=""), values, words=WORD_COLUMNS)
 
 
 def _counted(rows: pd.DataFrame, keys: list[str], value: str) -> pd.DataFrame:
-    """Without those of collapsed networks, which have no such value, beside others' that have one."""
-    there = rows[value].notna()
-    return rows[there | ~there.groupby([rows[key] for key in keys]).transform("any")]
+    """Rows without those of collapsed networks, which have no value, where other networks beside them have one."""
+    present = rows[value].notna()
+    return rows[present | ~present.groupby([rows[key] for key in keys]).transform("any")]
 
 
 def _pooled(rows: pd.DataFrame) -> dict[str, float]:
-    """One comparison of several networks of one kind as one; `kernels`, `filters` and `layers` add up."""
+    """The tallies of several networks added up to one, so that `kernels`, `filters` and `layers` are sums."""
     total = Tally(**{f.name: np.asarray(rows[f.name]).sum().item() for f in fields(Tally)})
     return {
         "fraction": total.fraction,
@@ -121,25 +124,29 @@ HEADINGS = {"center_gt_neighbor": "center > neighbor", "neighbor_gt_corner": "ne
 
 
 def _cells(key: Sequence[Any], values: pd.DataFrame) -> dict[str, str]:
-    """A row of text: both comparisons, each with its p-values and its control, then every n, per network."""
+    """A row of the table: both comparisons with p-values and control, then the counts for one network."""
     label, size, part = key
     cells = {"network": str(label), "kernels": f"{size}×{size}", "layers": str(part)}
-    found: dict[tuple[str, str], dict[Hashable, Any]] = {
+    by_comparison: dict[tuple[str, str], dict[Hashable, Any]] = {
         (row["comparison"], row["weights"]): row for row in values.to_dict("records")
     }
     for comparison in COMPARISONS:
-        ours, short = found[comparison, filters.TRAINED], HEADINGS[comparison]
-        cells[short] = mean(ours["fraction"], ours["sd"], 3) + stars(ours["p_holm"])
-        cells[f"{short}: p"] = f"{p_value(ours['p_filters'])} / {p_value(ours['p_kernels'])}"
-        control = found[comparison, filters.SHUFFLED]
+        trained, short = by_comparison[comparison, TRAINED], HEADINGS[comparison]
+        cells[short] = mean(trained["fraction"], trained["sd"], 3) + stars(trained["p_holm"])
+        cells[f"{short}: p"] = f"{p_value(trained['p_filters'])} / {p_value(trained['p_kernels'])}"
+        control = by_comparison[comparison, SHUFFLED]
         cells[f"{short}, shuffled"] = mean(control["fraction"], control["sd"], 3)
-    n = ours["networks"]
-    counts = [number(ours[what] // n, ",") for what in ("kernels", "filters", "layers")]
+    n = trained["networks"]
+    counts = [number(trained[counted] // n, ",") for counted in ("kernels", "filters", "layers")]
     return cells | {"n: networks × kernels (filters, layers)": f"{n} × {counts[0]} ({counts[1]}, {counts[2]})"}
 
 
 def _published(row: pd.Series) -> dict[str, str]:
-    cells = {"network": f"published: {PUBLISHED[row['architecture']]}", "kernels": "3×3", "layers": row["layers"]}
+    cells = {
+        "network": f"published: {PUBLISHED_NETWORKS[row['architecture']]}",
+        "kernels": "3×3",
+        "layers": row["layers"],
+    }
     return cells | {HEADINGS[comparison]: number(row[comparison], ".3f") for comparison in COMPARISONS}
 
 
@@ -156,52 +163,55 @@ def _rings(title: str, rows: pd.DataFrame, suffix: str) -> Table:
     values = values.merge(differences(rows, keys, "relative", epoch="epoch"), on=keys)
     cells = []
     for (label, size, part), group in values.groupby(by, sort=False):
-        found = {"network": str(label), "kernels": f"{size}×{size}", "layers": str(part)}
+        cells_of_row = {"network": str(label), "kernels": f"{size}×{size}", "layers": str(part)}
         overall = (group["mean_abs"] * group["positions"]).sum() / group["positions"].sum()
-        found |= {"mean |w|": number(overall, ".3g")}
-        for row in group.to_dict("records"):
-            found[f"{row['distance']:.2f}"] = mean(row["relative"], row["sd"], 3) + stars(row["p_holm"])
+        cells_of_row |= {"mean |w|": number(overall, ".3g")}
+        for ring in group.to_dict("records"):
+            cells_of_row[f"{ring['distance']:.2f}"] = mean(ring["relative"], ring["sd"], 3) + stars(ring["p_holm"])
         n = int(group["networks"].iloc[0])
         kernels = int(group["weights"].sum()) // n // int(group["positions"].sum())
-        cells.append(found | {"n: networks × kernels": f"{n} × {number(kernels, ',')}"})
+        cells.append(cells_of_row | {"n: networks × kernels": f"{n} × {number(kernels, ',')}"})
     zeros = values.loc[values["part"] == "all", "zeros"]
     notes = (
         "Columns are distances from the kernel's center in pixels; 1 is the mean of |w| over all positions. "
         f"Mean ± standard deviation over networks. {after_epochs(rows['epoch'])}Weights that are 0, counted in: "
         f"{zeros.sum():,}.",
-        *meaning(values, BARE),
+        *star_notes(values, BARE),
     )
     title = f"Mean |w| by distance from the center: {title}"
-    return Table(f"filters_rings{suffix}", title, notes, frame(cells, absent=""), values, words=WORDS)
+    return Table(f"filters_rings{suffix}", title, notes, frame(cells, absent=""), values, words=WORD_COLUMNS)
 
 
 def _sizes(title: str, rows: pd.DataFrame, suffix: str) -> Table:
-    """LOCO-Reg's penalty by kernel size, means over networks, and the weights' size by distance."""
+    """LOCO-Reg's penalty by kernel size, mean over networks; and how large weights are by distance."""
     by = ["label", "kernel"]
     values = rows.groupby([*by, "distance"], sort=False).agg(
         layers=("layers", "first"), filters=("filters", "first"), weights=("weights", "first"),
         ratio=("ratio", "first"), penalty=("penalty", "mean"), share=("share", "mean"),
         rms=("rms", "mean"), rms_sd=("rms", "std"), networks=("rms", "size"),
     ).reset_index()  # fmt: skip
-    each = rows.groupby([*by, "network"], as_index=False, sort=False)[["penalty", "share"]].sum()
+    penalties = rows.groupby([*by, "network"], as_index=False, sort=False)[["penalty", "share"]].sum()
     cells = []
     for (label, kernel), group in values.groupby(by, sort=False):
-        mine, first = each[(each["label"] == label) & (each["kernel"] == kernel)], group.iloc[0]
-        found = {"network": str(label), "kernels": str(kernel)}
-        found |= {name: number(first[name], ",") for name in ("layers", "filters")}
-        found |= {
+        first = group.iloc[0]
+        of_networks = penalties[(penalties["label"] == label) & (penalties["kernel"] == kernel)]
+        cells_of_row = {"network": str(label), "kernels": str(kernel)}
+        cells_of_row |= {name: number(first[name], ",") for name in ("layers", "filters")}
+        cells_of_row |= {
             "weights": number(group["weights"].sum(), ","),
             "mean r": number(np.average(group["ratio"], weights=group["weights"]), ".2f"),
-            "penalty": amount(mine["penalty"].mean()),
-            "its share, %": mean(100 * mine["share"].mean(), 100 * mine["share"].std(), 1),
+            "penalty": amount(of_networks["penalty"].mean()),
+            "its share, %": mean(100 * of_networks["share"].mean(), 100 * of_networks["share"].std(), 1),
         }
         shown = group[group["distance"] <= FARTHEST]
-        found |= {f"RMS at {row['distance']:.2f}": number(row["rms"], "#.3g") for row in shown.to_dict("records")}
-        cells.append(found | {"n": str(first["networks"])})
+        cells_of_row |= {
+            f"RMS at {ring['distance']:.2f}": number(ring["rms"], "#.3g") for ring in shown.to_dict("records")
+        }
+        cells.append(cells_of_row | {"n": str(first["networks"])})
     notes = (
         "Penalty: the sum of r·w² over the weights of kernels of that size, without λ. Depthwise: a kernel sees "
         "one channel. RMS: root mean square of the weights at that distance from the center, in pixels"
-        f"{f'; larger ones: {filters.SIZES}' if values['distance'].max() > FARTHEST else ''}. "
+        f"{f'; larger ones: {SIZES}' if values['distance'].max() > FARTHEST else ''}. "
         f"{after_epochs(rows['epoch'])}Means over n networks, of the share ± standard deviation.",
     )
     table = frame(cells, absent="")
@@ -209,4 +219,4 @@ def _sizes(title: str, rows: pd.DataFrame, suffix: str) -> Table:
     rings = sorted(name for name in names if name.startswith("RMS"))
     ordered = [*(name for name in names if name not in [*rings, "n"]), *rings, "n"]
     title = f"LOCO-Reg's penalty by kernel size: {title}"
-    return Table(f"filters_sizes{suffix}", title, notes, table[ordered], values, words=WORDS[:2])
+    return Table(f"filters_sizes{suffix}", title, notes, table[ordered], values, words=WORD_COLUMNS[:2])

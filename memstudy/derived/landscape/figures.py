@@ -17,20 +17,21 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from memstudy.derived.kept import INITIAL
-from memstudy.derived.landscape.measure import FLATNESS, MEASURED, NOISE, PIXELS, PREDICTED
-from memstudy.derived.landscape.tables import NAME, PANELS, panels, percent
+from memstudy.derived.landscape import Landscape
+from memstudy.derived.landscape.measure import FLATNESS, MAPS, MEASURED, NOISE, PREDICTED
+from memstudy.derived.landscape.tables import PANELS, panels, percent
 from memstudy.derived.reading import read
 from memstudy.regularizers import BARE
 from memstudy.report.cells import number
-from memstudy.report.differences import summary
-from memstudy.report.frames import groups, is_last, merged, suffixed
+from memstudy.report.differences import mean_over_runs
+from memstudy.report.frames import comparable_runs, is_last, merged, suffixed
 from memstudy.report.lettering import set_math, style
 from memstudy.report.saving import Drawing
 from memstudy.store.store import Selection
 
 SIDE = 1.35  # inches, of one heat map
 WIDE = 8  # heat maps side by side
-MOST = 8  # labels whose lines share panels; of more, each has its own
+MOST_TOGETHER = 8  # labels whose lines share panels; of more, each has its own
 
 
 @dataclass(frozen=True)
@@ -54,24 +55,26 @@ NOISES = {
 
 def figures(selection: Selection) -> Iterator[Drawing]:
     """Heat maps, flatness over training, and accuracy against noise, of every group of comparable runs."""
-    pixels, flat, noise = (read(selection.path / name) for name in (PIXELS, FLATNESS, NOISE))
-    for (setting, labels), suffix in suffixed(groups(selection.runs)):
-        if len(rows := panels(pixels, labels)):
+    maps, flat, noise = (read(selection.path / name) for name in (MAPS, FLATNESS, NOISE))
+    for (setting, members), suffix in suffixed(comparable_runs(selection.runs)):
+        if len(rows := panels(maps, members)):
             by = ["label", "panel", "row", "column"]
-            means = summary(rows, by, "value").rename(columns={"mean": "importance"})
-            yield Drawing(f"{NAME}{suffix}", _maps(means, _variations(rows), setting.title), means)
-        if len(rows := merged(flat, labels)) and (rows["epoch"] != INITIAL).any():
+            means = mean_over_runs(rows, by, "value").rename(columns={"mean": "importance"})
+            yield Drawing(f"{Landscape.name}{suffix}", _maps(means, _variations(rows), setting.title), means)
+        if len(rows := merged(flat, members)) and (rows["epoch"] != INITIAL).any():
             data = rows[["run", "seed", "label", "epoch", "kind", *FLAT]]
-            yield Drawing(f"{NAME}_flatness{suffix}", _over_training(data, setting.title), data)
-        if len(rows := merged(noise, labels)):
+            yield Drawing(f"{Landscape.name}_flatness{suffix}", _over_training(data, setting.title), data)
+        if len(rows := merged(noise, members)):
             data = percent(rows[is_last(rows)])[["run", "seed", "label", "noise", "strength", "accuracy"]]
-            yield Drawing(f"{NAME}_noise{suffix}", _under_noise(data, setting.title), data)
+            yield Drawing(f"{Landscape.name}_noise{suffix}", _under_noise(data, setting.title), data)
 
 
 def _variations(rows: pd.DataFrame) -> pd.Series:
     """The mean over runs of cv, by label and panel."""
-    each = rows.groupby(["label", "panel", "run"])["value"].agg(lambda values: values.std(ddof=0) / values.mean())
-    return each.groupby(["label", "panel"]).mean()
+    of_runs = rows.groupby(["label", "panel", "run"])["value"].agg(
+        lambda values: values.std(ddof=0) / values.mean()
+    )
+    return of_runs.groupby(["label", "panel"]).mean()
 
 
 def _maps(means: pd.DataFrame, variations: pd.Series, title: str) -> Figure:
@@ -140,7 +143,7 @@ def _lines(data: pd.DataFrame, panels: Mapping[str, Panel], title: str, levels: 
     by label and panel to hold them against.
     """
     labels = list(dict.fromkeys(data["label"]))
-    apart = len(labels) > MOST
+    apart = len(labels) > MOST_TOGETHER
     words = f"{title}; gray: {BARE}" if apart and BARE in labels else title
     with style("ticks"):
         figure = (_apart if apart else _together)(data, panels, levels, labels)
@@ -165,9 +168,9 @@ def _together(data: pd.DataFrame, panels: Mapping[str, Panel], levels: pd.Series
     shown: tuple[Sequence[Any], Sequence[Any]] = [], []
     for (name, panel), axis in zip(panels.items(), axes[0], strict=True):
         axis.set_yscale(panel.scale)
-        if len(own := data[data["panel"] == name]):  # ratios may be infinite everywhere
+        if len(of_panel := data[data["panel"] == name]):  # ratios may be infinite everywhere
             sns.lineplot(
-                own, x="x", y="y", hue="label", hue_order=labels, palette=colors, style="label",
+                of_panel, x="x", y="y", hue="label", hue_order=labels, palette=colors, style="label",
                 style_order=labels, markers=True, dashes=False, errorbar="sd", ax=axis,
             )  # fmt: skip
             shown = axis.get_legend_handles_labels()
@@ -181,9 +184,9 @@ def _together(data: pd.DataFrame, panels: Mapping[str, Panel], levels: pd.Series
 
 def _told_apart(levels: pd.Series, name: str, labels: list[str]) -> dict[str, float]:
     """A panel's levels by label; one, for none of them, if all are equal to a hundredth."""
-    found = {label: float(levels[label, name]) for label in labels if (label, name) in levels}
-    equal = len(found) > 0 and max(found.values()) <= 1.01 * min(found.values())
-    return {"": next(iter(found.values()))} if equal else found
+    by_label = {label: float(levels[label, name]) for label in labels if (label, name) in levels}
+    equal = len(by_label) > 0 and max(by_label.values()) <= 1.01 * min(by_label.values())
+    return {"": next(iter(by_label.values()))} if equal else by_label
 
 
 def _apart(data: pd.DataFrame, panels: Mapping[str, Panel], levels: pd.Series, labels: list[str]) -> Figure:
@@ -197,8 +200,8 @@ def _apart(data: pd.DataFrame, panels: Mapping[str, Panel], levels: pd.Series, l
         for axis, label in itertools.zip_longest(row, block):
             axis.set(visible=label is not None, yscale=panels[name].scale)
             sns.lineplot(shown[shown["label"] == BARE], x="x", y="y", color="0.7", errorbar=None, ax=axis)
-            own = shown[shown["label"] == label]
-            sns.lineplot(own, x="x", y="y", marker="o", markersize=4, errorbar="sd", ax=axis)
+            of_label = shown[shown["label"] == label]
+            sns.lineplot(of_label, x="x", y="y", marker="o", markersize=4, errorbar="sd", ax=axis)
             if (label, name) in levels:
                 axis.axhline(levels[label, name], color="0.4", linestyle=":", linewidth=1.2)
             axis.set(xlabel="", ylabel="")

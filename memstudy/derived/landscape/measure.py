@@ -9,8 +9,8 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from memstudy.analysis import landscape as importance
 from memstudy.analysis import perturbation
+from memstudy.analysis.landscape import correlation, max_over_min, measured, predicted, variation
 from memstudy.data.dataset import stratified
 from memstudy.data.images import ImageSet
 from memstudy.derived.analysis import UNWATCHED, Watch
@@ -27,7 +27,7 @@ from memstudy.training.batches import per_channel
 from memstudy.training.evaluation import batch_size
 from memstudy.training.placement import Placement
 
-PIXELS, FLATNESS, NOISE = "landscape.csv", "landscape_flatness.csv", "landscape_noise.csv"
+MAPS, FLATNESS, NOISE = "landscape.csv", "landscape_flatness.csv", "landscape_noise.csv"
 MEASURED, PREDICTED = "measured", "predicted"
 KEY = ("run", "epoch", "checkpoint", "images")
 VERSION = ("checkpoint", "images")
@@ -52,11 +52,11 @@ def landscapes(
     MemstudyError for fewer images than classes.
     """
     selection = code.usable(selection, watch.left_out)
-    tables = {name: Rows(selection.path / name, KEY, VERSION) for name in (PIXELS, FLATNESS, NOISE)}
+    tables = {name: Rows(selection.path / name, KEY, VERSION) for name in (MAPS, FLATNESS, NOISE)}
     tasks = []
     for run in selection.runs:
         for epoch in (INITIAL, *kept(run, landscape.epochs)):
-            names = [PIXELS, FLATNESS, *([NOISE] if epoch == run.checkpoints()[-1] else [])]
+            names = [MAPS, FLATNESS, *([NOISE] if epoch == run.checkpoints()[-1] else [])]
             measure = partial(_rows, run, epoch, bench, landscape.images, names, watch.left_out)
             tasks.append(Task((run.name, epoch, checkpoint(run, epoch), landscape.images), names, measure))
     fill(tables, tasks, watch)
@@ -81,20 +81,20 @@ def _rows(
     whole = bench.test_set(run)
     pixels, labels = whole.images[positions], whole.labels[positions]
     network = bench.untrained(run, pixels) if epoch == INITIAL else bench.network(run, epoch)
-    maps = {MEASURED: importance.measured(network, pixels, labels)}
+    maps = {MEASURED: measured(network, pixels, labels)}
     if not maps[MEASURED].isfinite().all():
         raise NotFinite(run, epoch)
     try:
-        maps[PREDICTED] = importance.predicted(network, pixels.shape[1:])
+        maps[PREDICTED] = predicted(network, pixels.shape[1:])
     except MemstudyError as error:
         on_left_out(f"{run.name}, epoch {epoch}, its prediction: {str(error).rstrip('.')}")
-    found = {
-        PIXELS: pd.concat([_pixels(kind, values) for kind, values in maps.items()], ignore_index=True),
+    tables = {
+        MAPS: pd.concat([_pixels(kind, values) for kind, values in maps.items()], ignore_index=True),
         FLATNESS: pd.DataFrame([_flatness(kind, maps) for kind in maps]),
     }
     if NOISE in names:
-        found[NOISE] = _noise(network, bench.image_set(run), positions, bench.device)
-    return found
+        tables[NOISE] = _noise(network, bench.image_set(run), positions, bench.device)
+    return tables
 
 
 def _positions(images: ImageSet, wanted: int) -> Tensor:
@@ -119,9 +119,9 @@ def _flatness(kind: str, maps: Mapping[str, Tensor]) -> dict[str, object]:
     both = len(maps) == 2
     return {
         "kind": kind,
-        "cv": importance.variation(maps[kind]),
-        "max_over_min": importance.max_over_min(maps[kind]),
-        "correlation": importance.correlation(maps[MEASURED], maps[PREDICTED]) if both else float("nan"),
+        "cv": variation(maps[kind]),
+        "max_over_min": max_over_min(maps[kind]),
+        "correlation": correlation(maps[MEASURED], maps[PREDICTED]) if both else float("nan"),
     }
 
 
@@ -131,12 +131,12 @@ def _noise(network: Network, images: ImageSet, positions: Tensor, device: torch.
     intensities = images.test_images[positions].float() / 255
     labels = images.test_labels[positions].to(device)
     mean, std = (per_channel(values, torch.device("cpu")) for values in (images.mean, images.std))
-    found = []
+    rows = []
     for noise, strengths in perturbation.STRENGTHS.items():
         for strength in strengths:
             pixels = (perturbation.perturbed(intensities, noise, strength) - mean) / std
             pixels = pixels.to(device, memory_format=Placement.usual(device).memory_format)
             answers = torch.cat([network(chunk)[1].argmax(dim=1) for chunk in pixels.split(batch_size(pixels))])
             accuracy = float((answers == labels).double().mean())
-            found.append({"noise": noise, "strength": strength, "accuracy": accuracy})
-    return pd.DataFrame(found)
+            rows.append({"noise": noise, "strength": strength, "accuracy": accuracy})
+    return pd.DataFrame(rows)

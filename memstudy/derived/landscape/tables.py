@@ -6,16 +6,16 @@ import numpy as np
 import pandas as pd
 
 from memstudy.derived.kept import INITIAL
+from memstudy.derived.landscape import Landscape
 from memstudy.derived.landscape.measure import FLATNESS, MEASURED, NOISE, PREDICTED
 from memstudy.derived.reading import read
 from memstudy.regularizers import BARE
 from memstudy.report.cells import frame, starred
-from memstudy.report.differences import compared, meaning
-from memstudy.report.frames import Setting, after_epochs, groups, is_last, merged, suffixed
+from memstudy.report.differences import compared, star_notes
+from memstudy.report.frames import Setting, after_epochs, comparable_runs, is_last, merged, suffixed
 from memstudy.report.table import Table
 from memstudy.store.store import Selection
 
-NAME = "landscape"
 BEFORE, THEORY, AFTER = "before training", "before training, predicted", "after training"
 PANELS = {(MEASURED, True): BEFORE, (PREDICTED, True): THEORY, (MEASURED, False): AFTER}
 """What of a landscape's kind, and of whether the network is untrained, is shown; by the name of it."""
@@ -32,18 +32,18 @@ HEADINGS = {
 def tables(selection: Selection) -> list[Table]:
     """Flatness, and accuracy under noise, of every group of comparable runs."""
     flat, noise = read(selection.path / FLATNESS), read(selection.path / NOISE)
-    found = []
-    for (setting, labels), suffix in suffixed(groups(selection.runs)):
-        if len(rows := panels(flat, labels)):
-            found.append(_flatness(setting, rows, suffix))
-        if len(rows := merged(noise, labels)):
-            found.append(_noise(setting, rows, suffix))
-    return found
+    made = []
+    for (setting, members), suffix in suffixed(comparable_runs(selection.runs)):
+        if len(rows := panels(flat, members)):
+            made.append(_flatness(setting, rows, suffix))
+        if len(rows := merged(noise, members)):
+            made.append(_noise(setting, rows, suffix))
+    return made
 
 
-def panels(table: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
+def panels(table: pd.DataFrame, members: pd.DataFrame) -> pd.DataFrame:
     """The rows that are shown, with their `panel`: before training, and after each run's last epoch there is."""
-    rows = merged(table, labels)
+    rows = merged(table, members)
     if rows.empty:
         return rows
     rows = rows[(rows["epoch"] == INITIAL) | is_last(rows)]
@@ -75,10 +75,10 @@ def _flatness(setting: Setting, rows: pd.DataFrame, suffix: str) -> Table:
         f"mean over at most {rows['images'].max():,} test images. Mean ± standard deviation over n seeds.",
         f"{epochs(rows)}Predicted: the cv that counting paths through the architecture gives (ours), and its "
         "landscape's correlation with the measured one, before training.",
-        *meaning(values, BARE),
+        *star_notes(values, BARE),
     )
     title = f"Flatness of importance landscapes: {setting.title}"
-    return Table(f"{NAME}_flatness{suffix}", title, notes, frame(cells), values, words=("regularizers",))
+    return Table(f"{Landscape.name}_flatness{suffix}", title, notes, frame(cells), values, words=("regularizers",))
 
 
 def _noise(setting: Setting, rows: pd.DataFrame, suffix: str) -> Table:
@@ -98,10 +98,10 @@ def _noise(setting: Setting, rows: pd.DataFrame, suffix: str) -> Table:
         f"at most {rows['images'].max():,} test images; without noise, the test accuracy on these.",
         "Numbers are the standard deviation in units of pixel intensity (0 to 1, noisy images clipped to that), "
         "and the share of pixels made black or white. The noise is the same for all networks.",
-        *meaning(values, BARE),
+        *star_notes(values, BARE),
     )
     title = f"Accuracy under noise on test images: {setting.title}"
-    return Table(f"{NAME}_noise{suffix}", title, notes, frame(cells), values, words=("regularizers",))
+    return Table(f"{Landscape.name}_noise{suffix}", title, notes, frame(cells), values, words=("regularizers",))
 
 
 def percent(rows: pd.DataFrame) -> pd.DataFrame:

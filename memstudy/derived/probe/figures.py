@@ -11,15 +11,16 @@ import seaborn as sns
 from matplotlib.figure import Figure
 
 from memstudy.derived.kept import INITIAL
+from memstudy.derived.probe import Probe
 from memstudy.derived.probe.measure import PIXELS, PROBES
-from memstudy.derived.probe.tables import NAME, percent
+from memstudy.derived.probe.tables import percent
 from memstudy.derived.reading import each_group
 from memstudy.report.frames import Setting
 from memstudy.report.lettering import style
 from memstudy.report.saving import Drawing
 from memstudy.store.store import Selection
 
-OWN, RAW = "network's own head", "probe, raw pixels"
+HEAD_LINE, PIXEL_LINE = "network's own head", "probe, raw pixels"
 HEIGHT = 2.9  # inches, of one panel
 
 
@@ -28,19 +29,19 @@ def figures(selection: Selection) -> Iterator[Drawing]:
     for setting, rows, suffix in each_group(selection, PROBES):
         if (rows["epoch"] != INITIAL).any():
             data = _lines(percent(rows))
-            yield Drawing(f"{NAME}{suffix}", _figure(data, setting), data)
+            yield Drawing(f"{Probe.name}{suffix}", _figure(data, setting), data)
 
 
 def _lines(rows: pd.DataFrame) -> pd.DataFrame:
     """Tidy: run, seed, label, epoch, line, accuracy; the controls at every epoch of their runs."""
     columns = ["run", "seed", "label", "epoch", "line", "accuracy"]
     after = rows[rows["epoch"] != INITIAL]
-    own = after.drop_duplicates(["run", "epoch"])
-    own = own.assign(line=OWN, accuracy=own["head_accuracy"])
-    before = rows[rows["epoch"] == INITIAL].drop(columns="epoch").merge(own[["run", "epoch"]], on="run")
-    names = ("probe, " + before["layer"] + ", untrained").where(before["layer"] != PIXELS, RAW)
+    heads = after.drop_duplicates(["run", "epoch"])
+    heads = heads.assign(line=HEAD_LINE, accuracy=heads["head_accuracy"])
+    before = rows[rows["epoch"] == INITIAL].drop(columns="epoch").merge(heads[["run", "epoch"]], on="run")
+    names = ("probe, " + before["layer"] + ", untrained").where(before["layer"] != PIXELS, PIXEL_LINE)
     probes = after.assign(line="probe, " + after["layer"])
-    return pd.concat([probes, own, before.assign(line=names)], ignore_index=True)[columns]
+    return pd.concat([probes, heads, before.assign(line=names)], ignore_index=True)[columns]
 
 
 def _figure(data: pd.DataFrame, setting: Setting) -> Figure:
@@ -51,8 +52,8 @@ def _figure(data: pd.DataFrame, setting: Setting) -> Figure:
     for index, line in enumerate(layers):
         palette |= {line: colors[index % len(colors)], f"{line}, untrained": colors[index % len(colors)]}
         dashes |= {line: "", f"{line}, untrained": (1, 1.5)}
-    palette |= {OWN: "0.15", RAW: "0.55"}
-    dashes |= {OWN: (4, 1.5), RAW: (1, 1.5)}
+    palette |= {HEAD_LINE: "0.15", PIXEL_LINE: "0.55"}
+    dashes |= {HEAD_LINE: (4, 1.5), PIXEL_LINE: (1, 1.5)}
     order = [line for line in palette if line in set(data["line"])]
     labels = list(dict.fromkeys(data["label"]))
     with style("ticks"):
@@ -73,4 +74,4 @@ def _figure(data: pd.DataFrame, setting: Setting) -> Figure:
 
 
 def _is_layer(line: str) -> bool:
-    return line not in (OWN, RAW) and not line.endswith(", untrained")
+    return line not in (HEAD_LINE, PIXEL_LINE) and not line.endswith(", untrained")

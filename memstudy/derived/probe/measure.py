@@ -8,7 +8,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from memstudy.analysis.probe import probe
+from memstudy.analysis import linear_probe
 from memstudy.data import artifact
 from memstudy.derived.analysis import UNWATCHED, Watch
 from memstudy.derived.kept import INITIAL, checkpoint, kept
@@ -34,7 +34,7 @@ VERSION = ("checkpoint", "samples")
 def probes(
     selection: Selection,
     bench: Workbench,
-    chosen: Probe,
+    probe: Probe,
     watch: Watch = UNWATCHED,
 ) -> pd.DataFrame:
     """Probe the layers of every kept network (or those nearest to its epochs), of the untrained one; and pixels.
@@ -45,21 +45,21 @@ def probes(
     leave the file. The watch is told which networks diverged, or have other code now. A
     MemstudyError for fewer samples than classes, and for a layer that a network does not have.
     """
-    if PIXELS in chosen.layers:
+    if PIXELS in probe.layers:
         raise MemstudyError("raw pixels are probed anyway, as a control; name layers, such as trunk.")
     selection = code.usable(selection, watch.left_out)
-    wanted = [(run, epoch) for run in selection.runs for epoch in (INITIAL, *kept(run, chosen.epochs))]
-    sizes = {run.name: _size(run, chosen.samples) for run in selection.runs}
+    wanted = [(run, epoch) for run in selection.runs for epoch in (INITIAL, *kept(run, probe.epochs))]
+    sizes = {run.name: _size(run, probe.samples) for run in selection.runs}
     with Rows(selection.path / PROBES, KEY, VERSION) as rows:
         for done, (run, epoch) in enumerate(wanted):
             version = checkpoint(run, epoch)
-            names = dict.fromkeys([PIXELS, *chosen.layers] if epoch == INITIAL else chosen.layers)
+            names = dict.fromkeys([PIXELS, *probe.layers] if epoch == INITIAL else probe.layers)
             keys = {layer: (run.name, epoch, version, layer, sizes[run.name]) for layer in names}
             for key in keys.values():
                 (rows.keep if len(rows.find(*key)) else rows.expect)(*key)
             missing = [layer for layer, key in keys.items() if not len(rows.find(*key))]
             try:
-                for layer, row in _rows(run, epoch, bench, missing, chosen.samples).items():
+                for layer, row in _rows(run, epoch, bench, missing, probe.samples).items():
                     rows.add(row, keys[layer])
             except NotFinite as error:
                 watch.left_out(str(error))
@@ -85,15 +85,17 @@ def _rows(
         return {}
     train, test = training_set(bench, run, samples), bench.test_set(run)
     network = bench.untrained(run, train.images) if epoch == INITIAL else bench.network(run, epoch)
-    own = float("nan") if epoch == INITIAL else float(run.metrics()["test_accuracy"][epoch])
-    found = {}
+    head_accuracy = float("nan") if epoch == INITIAL else float(run.metrics()["test_accuracy"][epoch])
+    rows = {}
     for layer in layers:
-        known, asked = (_activations(network, layer, images) for images in (train.images, test.images))
-        if not (known.isfinite().all() and asked.isfinite().all()):
+        train_features, test_features = (
+            _activations(network, layer, images) for images in (train.images, test.images)
+        )
+        if not (train_features.isfinite().all() and test_features.isfinite().all()):
             raise NotFinite(run, epoch)
-        accuracy = probe(known, train.true, asked, test.labels)
-        found[layer] = pd.DataFrame([{"accuracy": accuracy, "head_accuracy": own}])
-    return found
+        accuracy = linear_probe(train_features, train.true, test_features, test.labels)
+        rows[layer] = pd.DataFrame([{"accuracy": accuracy, "head_accuracy": head_accuracy}])
+    return rows
 
 
 @torch.no_grad()

@@ -8,16 +8,16 @@ from typing import Any
 import pandas as pd
 
 from memstudy.derived.kept import INITIAL
+from memstudy.derived.probe import Probe
 from memstudy.derived.probe.measure import PIXELS, PROBES
 from memstudy.derived.reading import each_group
 from memstudy.regularizers import BARE
 from memstudy.report.cells import DASH, frame, noted, starred
-from memstudy.report.differences import compared, meaning
+from memstudy.report.differences import compared, star_notes
 from memstudy.report.frames import Setting, is_last
 from memstudy.report.table import Table
 from memstudy.store.store import Selection
 
-NAME = "probe"
 UNTRAINED, FIRST, BEST, LAST = "untrained", "first", "best", "last"
 QUANTITIES = {"accuracy": "probe", "head_accuracy": "own"}
 
@@ -25,7 +25,7 @@ QUANTITIES = {"accuracy": "probe", "head_accuracy": "own"}
 def tables(selection: Selection) -> list[Table]:
     """One table for each group of comparable runs that was probed."""
     return [
-        _table(setting, percent(rows), f"{NAME}{suffix}")
+        _table(setting, percent(rows), f"{Probe.name}{suffix}")
         for setting, rows, suffix in each_group(selection, PROBES)
     ]
 
@@ -40,8 +40,8 @@ def _table(setting: Setting, rows: pd.DataFrame, name: str) -> Table:
     pixels = before[before["layer"] == PIXELS].assign(label="none: raw pixels", layer=DASH)
     pixels = pixels.drop_duplicates("accuracy")  # one measurement, repeated for each run on the same images
     parts = {UNTRAINED: before[before["layer"] != PIXELS]} | _chosen(after)
-    long = [_long(part, at) for at, part in [*parts.items(), (UNTRAINED, pixels)]]
-    values = _over_seeds(pd.concat(long, ignore_index=True))
+    values_long = [_long(part, at) for at, part in [*parts.items(), (UNTRAINED, pixels)]]
+    values = _over_seeds(pd.concat(values_long, ignore_index=True))
     cells = [_cells(str(label), str(layer), part) for (label, layer), part in _ordered(values)]
     epochs = {at: sorted(set(chosen["epoch"])) for at, chosen in _chosen(after).items()}
     notes = (
@@ -51,7 +51,7 @@ def _table(setting: Setting, rows: pd.DataFrame, name: str) -> Table:
         f"First and last: the first and the last kept epoch that was probed ({_words(epochs.get(FIRST, []))}; "
         f"{_words(epochs.get(LAST, []))}; counted from 0). Best: the one, in parentheses, with the highest mean "
         "of the probe, chosen on the test images. Untrained: before training.",
-        *meaning(values, BARE),
+        *star_notes(values, BARE),
     )
     title = f"Linear probes: {setting.title}"
     return Table(name, title, notes, frame(cells), values, words=("regularizers", "layer"))
@@ -93,11 +93,11 @@ def _ordered(values: pd.DataFrame) -> Any:
 
 
 def _cells(label: str, layer: str, part: pd.DataFrame) -> dict[str, str]:
-    found = {"regularizers": label, "layer": layer, "n": str(part["n"].max()), "probe, untrained": ""}
+    cells = {"regularizers": label, "layer": layer, "n": str(part["n"].max()), "probe, untrained": ""}
     for row in part.to_dict("records"):
         epoch = str(row["epoch"]) if row["at"] == BEST and row["of"] == "probe" else ""
-        found[f"{row['of']}, {row['at']}"] = noted(starred(row, 1), epoch)
-    return found
+        cells[f"{row['of']}, {row['at']}"] = noted(starred(row, 1), epoch)
+    return cells
 
 
 def _counts(rows: pd.DataFrame) -> str:

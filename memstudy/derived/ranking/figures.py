@@ -12,7 +12,8 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from memstudy.derived.ranking.methods import MEASURES, NAME, Group, groups
+from memstudy.derived.ranking import Ranking
+from memstudy.derived.ranking.methods import QUANTITIES, Group, ranking_groups
 from memstudy.regularizers import BARE
 from memstudy.report.frames import suffixed
 from memstudy.report.lettering import style
@@ -20,32 +21,32 @@ from memstudy.report.saving import Drawing
 from memstudy.store.store import Selection
 
 ALONE, TOGETHER = "alone", "together"
-SHOWN = ("final", "memorized")
+MAPPED = ("final", "memorized")
 TITLES = {"pairs": "test accuracy, %, of pairs, and of each method alone on the diagonal\n"}
 CELL, ROW = 0.62, 0.24  # inches: a cell's width, and a row's height
 
 
 def figures(selection: Selection) -> Iterator[Drawing]:
     """Heat maps by rate, a matrix of pairs, and gains with their intervals, of every group."""
-    for group, suffix in suffixed(groups(selection)):
+    for group, suffix in suffixed(ranking_groups(selection)):
         for name, (figure, data) in _figures(group).items():
             words = textwrap.fill(group.title, max(48, int(11 * figure.get_size_inches()[0])))
             figure.suptitle(TITLES.get(name, "") + words, y=1.01, va="bottom", fontsize="medium")
-            yield Drawing(f"{NAME}_{name}{suffix}", figure, data)
+            yield Drawing(f"{Ranking.name}_{name}{suffix}", figure, data)
 
 
 def _figures(group: Group) -> dict[str, tuple[Figure, pd.DataFrame]]:
-    found = {"rates": _rates(group)}
+    drawn = {"rates": _rates(group)}
     if len(pairs := _pairs(group)):
-        found["pairs"] = _matrices(pairs), pairs
+        drawn["pairs"] = _matrices(pairs), pairs
     if group.ranking["gain"].notna().any():
-        found["gain"] = _gains(group)
-    return found
+        drawn["gain"] = _gains(group)
+    return drawn
 
 
 def _rates(group: Group) -> tuple[Figure, pd.DataFrame]:
     """Final accuracy and what is memorized: rows are methods, columns rates."""
-    shown = [measure for measure in SHOWN if measure in group.runs]
+    shown = [measure for measure in MAPPED if measure in group.runs]
     order = list(group.ranking["method"])
     means = group.runs.groupby(["method", "corruption"])[shown].mean()
     panels = {
@@ -63,7 +64,7 @@ def _rates(group: Group) -> tuple[Figure, pd.DataFrame]:
         )  # fmt: skip
         for axis, (name, panel), colors in zip(axes[0], panels.items(), ("viridis", "rocket_r"), strict=False):
             _heat_map(axis, panel, colors)
-            axis.set_title(MEASURES[name][0])
+            axis.set_title(QUANTITIES[name][0])
         _lay_out(figure)
     data = means.reset_index().assign(place=lambda table: table["method"].map(order.index) + 1)
     return figure, data.sort_values(["place", "corruption"], ignore_index=True)
@@ -99,11 +100,15 @@ def _pairs(group: Group) -> pd.DataFrame:
             placed += [{"method": name, "a": a, "b": b} for a, b in both]
     means = group.runs.groupby(["method", "corruption"])["final"].mean().rename("accuracy").reset_index()
     bare = means[means["method"] == BARE].set_index("corruption")["accuracy"].to_dict()
-    found = pd.DataFrame(placed, columns=["method", "a", "b"]).merge(means, on="method").drop(columns="method")
-    found["bare"] = found["corruption"].map(bare).astype(float)
+    accuracies = (
+        pd.DataFrame(placed, columns=["method", "a", "b"]).merge(means, on="method").drop(columns="method")
+    )
+    accuracies["bare"] = accuracies["corruption"].map(bare).astype(float)
     names = [*group.corruptions, *alone.values()]
-    found = found.sort_values(["corruption", "a", "b"], key=lambda each: each.map(names.index), ignore_index=True)
-    return found if (found["a"] != found["b"]).any() else found.iloc[:0]
+    accuracies = accuracies.sort_values(
+        ["corruption", "a", "b"], key=lambda column: column.map(names.index), ignore_index=True
+    )
+    return accuracies if (accuracies["a"] != accuracies["b"]).any() else accuracies.iloc[:0]
 
 
 def _matrices(pairs: pd.DataFrame) -> Figure:

@@ -24,20 +24,20 @@ import pandas as pd
 
 from memstudy.analysis.significance import bootstrap_interval
 from memstudy.derived.ablation import Ablation
-from memstudy.derived.ablation import measure as ablate
-from memstudy.derived.landscape import measure as landscape
+from memstudy.derived.ablation.measure import areas
+from memstudy.derived.landscape.measure import FLATNESS, MEASURED
+from memstudy.derived.ranking import Ranking
 from memstudy.derived.reading import read
 from memstudy.recipe import Corruption, Recipe, Regularizer
 from memstudy.regularizers import BARE, label
 from memstudy.report.differences import COLUMNS, differences
-from memstudy.report.frames import is_last, named, seeds, shared
+from memstudy.report.frames import is_last, run_label, seeds, shared
 from memstudy.store import RunDirectory
 from memstudy.store.store import Selection
 
-NAME = "ranking"
-LEAST, MANY = 3, 10
+LEAST_SETS, MANY_SETS = 3, 10
 """Sets of regularizers for a ranking at all, and for one at a single rate that nobody asked for."""
-MEASURES = {
+QUANTITIES = {
     "final": ("test accuracy, %", 2),
     "best": ("best epoch, %", 2),
     "memorized": ("memorized, %", 1),
@@ -69,11 +69,13 @@ class Group:
         """The setting in a few words."""
         r = self.recipe
         part = "" if r.train_size is None else f" ({r.train_size:,} samples)"
-        own = "" if r.normalization == "al2" else f", {r.normalization} normalization"
-        ours = any(each.name == "pilcro" for method in self.methods.values() for each in method)
+        normalization = "" if r.normalization == "al2" else f", {r.normalization} normalization"
+        reconstructed = any(
+            regularizer.name == "pilcro" for method in self.methods.values() for regularizer in method
+        )
         return (
-            f"{r.dataset}{part}, {r.network}, {r.training.epochs} epochs, lr {r.training.learning_rate:g}{own}"
-            f"{'; pilcro: our reconstruction' if ours else ''}"
+            f"{r.dataset}{part}, {r.network}, {r.training.epochs} epochs, lr {r.training.learning_rate:g}"
+            f"{normalization}{'; pilcro: our reconstruction' if reconstructed else ''}"
         )
 
     @property
@@ -93,16 +95,16 @@ class Group:
 
     def by_seed(self, corruptions: Sequence[str]) -> pd.DataFrame:
         """method, seeds, value: final accuracy, mean over corruptions, of the seeds that have them all."""
-        whole = self.accuracy.reindex(columns=list(corruptions)).dropna()
-        return whole.mean(axis="columns").rename("value").reset_index()
+        complete = self.accuracy.reindex(columns=list(corruptions)).dropna()
+        return complete.mean(axis="columns").rename("value").reset_index()
 
     @cached_property
     def ranks(self) -> pd.DataFrame:
         """(seeds, methods): mean over `ranked` of the rank among all methods, of the seeds that they all have."""
-        whole = self.accuracy.reindex(columns=self.ranked).dropna()
-        methods = whole.index.get_level_values("method").nunique()
-        whole = whole[whole.groupby("seeds")[self.ranked[:1]].transform("size") == methods]
-        return whole.groupby("seeds").rank(ascending=False).mean(axis="columns").unstack("method")
+        complete = self.accuracy.reindex(columns=self.ranked).dropna()
+        methods = complete.index.get_level_values("method").nunique()
+        complete = complete[complete.groupby("seeds")[self.ranked[:1]].transform("size") == methods]
+        return complete.groupby("seeds").rank(ascending=False).mean(axis="columns").unstack("method")
 
     @cached_property
     def ranking(self) -> pd.DataFrame:
@@ -111,18 +113,18 @@ class Group:
         """
         clean = [corruption for corruption in self.corruptions if corruption not in self.ranked]
         to_bare = [self.by_seed(some).assign(of="", against=BARE) for some in (self.ranked, clean)]
-        found = pd.DataFrame([_row(self, name) for name in self.methods])
-        for what, rows in zip(COMPARED, (*to_bare, _pairs(self)), strict=True):
+        table = pd.DataFrame([_row(self, name) for name in self.methods])
+        for compared, rows in zip(COMPARED, (*to_bare, _pairs(self)), strict=True):
             tested = differences(rows, ["of", "method"], method="method").dropna(subset="against")
-            names = {name: f"{what}_{name}" for name in COLUMNS} | {"difference": what}
-            found = found.merge(tested.drop(columns="of").rename(columns=names), how="left", on="method")
-        return found.sort_values(["rank", "accuracy"], ascending=[True, False], ignore_index=True)
+            names = {name: f"{compared}_{name}" for name in COLUMNS} | {"difference": compared}
+            table = table.merge(tested.drop(columns="of").rename(columns=names), how="left", on="method")
+        return table.sort_values(["rank", "accuracy"], ascending=[True, False], ignore_index=True)
 
 
-def groups(selection: Selection) -> list[Group]:
+def ranking_groups(selection: Selection) -> list[Group]:
     """Every group of the selection's finished runs that has a ranking."""
     tables = selection.settings().get("tables")
-    asked = isinstance(tables, list) and NAME in tables
+    asked = isinstance(tables, list) and Ranking.name in tables
     chosen = {recipe: runs for recipe, runs in _members(selection.runs).items() if _enough(runs, asked)}
     if not chosen:
         return []
@@ -154,7 +156,7 @@ def _finished(runs: Iterable[RunDirectory]) -> list[RunDirectory]:
 def _enough(runs: Sequence[RunDirectory], asked: bool) -> bool:
     sets = _sets(runs)
     corruptions = len({_rule(run.recipe.corruption) for run in _finished(runs)})
-    return sets >= LEAST and (asked or corruptions > 1 or sets >= MANY)
+    return sets >= LEAST_SETS and (asked or corruptions > 1 or sets >= MANY_SETS)
 
 
 Derived = dict[tuple[str, int], float]
@@ -167,7 +169,7 @@ def _group(recipe: Recipe, members: Sequence[RunDirectory], areas: Derived, flat
     order = list(words.values())
     finished.sort(key=lambda run: order.index(words[_rule(run.recipe.corruption)]))
     one_each = {run.recipe.regularizers: run for run in finished}
-    names = {method: named(run, one_each.values()) for method, run in one_each.items()}
+    names = {method: run_label(run, one_each.values()) for method, run in one_each.items()}
     rows = []
     for run in finished:
         corruption, last = run.recipe.corruption, (run.name, recipe.training.epochs - 1)
@@ -182,9 +184,9 @@ def _group(recipe: Recipe, members: Sequence[RunDirectory], areas: Derived, flat
                 **_measured(run.metrics()),
             }
         )
-    columns = ["method", "corruption", "noisy", "seeds", *MEASURES]
-    table = pd.DataFrame(rows, columns=columns).astype(dict.fromkeys(MEASURES, float) | {"noisy": bool})
-    absent = [name for name in MEASURES if table[name].isna().all()]
+    columns = ["method", "corruption", "noisy", "seeds", *QUANTITIES]
+    table = pd.DataFrame(rows, columns=columns).astype(dict.fromkeys(QUANTITIES, float) | {"noisy": bool})
+    absent = [name for name in QUANTITIES if table[name].isna().all()]
     methods = {name: method for method, name in names.items()}
     return Group(recipe, table.drop(columns=absent), methods, len(members) - len(finished))
 
@@ -195,11 +197,11 @@ def _rule(corruption: Corruption) -> Corruption:
 
 def _words(corruptions: Iterable[Corruption]) -> dict[Corruption, str]:
     """Rules and rates in words, lower rates first; two matrices are told apart by numbers."""
-    found: dict[Corruption, str] = {}
-    for each in sorted({_rule(c) for c in corruptions}, key=lambda c: (c.rate or 0, c.rule, c.matrix, c.labels)):
-        same = sum(other.title == each.title for other in found)
-        found[each] = f"{each.title} ({same + 1})" if same else each.title
-    return found
+    words: dict[Corruption, str] = {}
+    for rule in sorted({_rule(c) for c in corruptions}, key=lambda c: (c.rate or 0, c.rule, c.matrix, c.labels)):
+        namesakes = sum(other.title == rule.title for other in words)
+        words[rule] = f"{rule.title} ({namesakes + 1})" if namesakes else rule.title
+    return words
 
 
 def _measured(metrics: pd.DataFrame) -> dict[str, float]:
@@ -219,16 +221,16 @@ def _areas(selection: Selection) -> Derived:
         curves = curves[is_last(curves)]
         masks = curves["protocol"] == "bernoulli"
         curves = curves[masks] if masks.any() else curves
-    areas = ablate.areas(curves)
-    return dict(zip(zip(areas["run"], areas["epoch"], strict=True), areas["area"], strict=True))
+    measured = areas(curves)
+    return dict(zip(zip(measured["run"], measured["epoch"], strict=True), measured["area"], strict=True))
 
 
 def _flatness(selection: Selection) -> Derived:
     """Coefficients of variation of measured importance landscapes."""
-    table = read(selection.path / landscape.FLATNESS)
+    table = read(selection.path / FLATNESS)
     if table.empty:
         return {}
-    table = table[table["kind"] == landscape.MEASURED]
+    table = table[table["kind"] == MEASURED]
     return dict(zip(zip(table["run"], table["epoch"], strict=True), table["cv"], strict=True))
 
 
@@ -257,12 +259,15 @@ def _pairs(group: Group) -> pd.DataFrame:
     """
     rows = group.by_seed(group.ranked)
     names = {method: name for name, method in group.methods.items()}
-    found = [rows[:0].assign(of="", against="")]
+    rows_of_pairs = [rows[:0].assign(of="", against="")]
     for pair, method in group.methods.items():
-        parts = [rows[rows["method"] == name] for name in (pair, *(names.get((each,), "") for each in method))]
+        parts = [
+            rows[rows["method"] == name]
+            for name in (pair, *(names.get((regularizer,), "") for regularizer in method))
+        ]
         common = set.intersection(*({*part["seeds"]} for part in parts))
         if len(method) == 2 and common:
             ours, *alone = (part[part["seeds"].isin(common)] for part in parts)
             better = max(alone, key=lambda part: part["value"].mean())
-            found.append(pd.concat([ours, better]).assign(of=pair, against=better["method"].iloc[0]))
-    return pd.concat(found)
+            rows_of_pairs.append(pd.concat([ours, better]).assign(of=pair, against=better["method"].iloc[0]))
+    return pd.concat(rows_of_pairs)

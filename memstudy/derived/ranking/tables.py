@@ -9,10 +9,18 @@ from typing import Any
 import pandas as pd
 
 from memstudy.analysis.significance import stars
-from memstudy.derived.ranking.methods import COMPARED, LEAST, MEASURES, NAME, Group, groups, most_sets
+from memstudy.derived.ranking import Ranking
+from memstudy.derived.ranking.methods import (
+    COMPARED,
+    LEAST_SETS,
+    QUANTITIES,
+    Group,
+    most_sets,
+    ranking_groups,
+)
 from memstudy.regularizers import BARE
 from memstudy.report.cells import DASH, frame, interval, mean, starred
-from memstudy.report.differences import COLUMNS, LEVELS, compared, meaning, untested
+from memstudy.report.differences import COLUMNS, STARS_NOTE, compared, star_notes, untested_notes
 from memstudy.report.frames import suffixed
 from memstudy.report.table import Table
 from memstudy.store.store import Selection
@@ -20,17 +28,17 @@ from memstudy.store.store import Selection
 
 def tables(selection: Selection) -> list[Table]:
     """Of every group the ranking, then what was measured at each rate, methods in the ranking's order."""
-    found = []
-    for group, suffix in suffixed(groups(selection)):
-        found.append(_ranking(group, suffix))
-        found += [_rate(group, corruption, suffix) for corruption in group.corruptions]
-    return found
+    made = []
+    for group, suffix in suffixed(ranking_groups(selection)):
+        made.append(_ranking(group, suffix))
+        made += [_rate(group, corruption, suffix) for corruption in group.corruptions]
+    return made
 
 
 def why_none(selection: Selection) -> str:
     """Why there is no table of this selection."""
     return (
-        f"it takes {LEAST} sets of regularizers, trained to the end with all else equal, and these runs have "
+        f"it takes {LEAST_SETS} sets of regularizers, trained to the end with all else equal, and these runs have "
         f"{most_sets(selection.runs)}"
     )
 
@@ -45,17 +53,20 @@ def _ranking(group: Group, suffix: str) -> Table:
             "mean rank": [_interval(row, "rank", "") for row in table.to_dict("records")],
             "accuracy, %": [mean(row["accuracy"], row["accuracy_sd"], 1) for row in table.to_dict("records")],
         }
-        | {name: [_interval(row, what) for row in table.to_dict("records")] for what, name in COMPARED.items()}
+        | {
+            name: [_interval(row, quantity) for row in table.to_dict("records")]
+            for quantity, name in COMPARED.items()
+        }
     )
     title = f"Methods under label noise: {group.title}"
     cells = cells.drop(columns=[name for name in COMPARED.values() if (cells[name] == DASH).all()])
-    return Table(f"{NAME}{suffix}", title, _notes(group), cells, table, words=("place", "method"))
+    return Table(f"{Ranking.name}{suffix}", title, _notes(group), cells, table, words=("place", "method"))
 
 
-def _interval(row: Mapping[Hashable, Any], what: str, sign: str = "+") -> str:
+def _interval(row: Mapping[Hashable, Any], quantity: str, sign: str = "+") -> str:
     """`+1.2 [+0.3, +2.1]*`, stars by the adjusted p-value."""
-    text = interval(row[what], row[f"{what}_low"], row[f"{what}_high"], 1, sign)
-    return text + stars(row.get(f"{what}_p_holm", 1))
+    text = interval(row[quantity], row[f"{quantity}_low"], row[f"{quantity}_high"], 1, sign)
+    return text + stars(row.get(f"{quantity}_p_holm", 1))
 
 
 def _notes(group: Group) -> tuple[str, ...]:
@@ -71,27 +82,27 @@ def _notes(group: Group) -> tuple[str, ...]:
             "Synergy: a pair's accuracy minus that of the better of its two methods alone, better in the mean "
             "over the same seeds."
         )
-    tested = {what: table[table[f"{what}_p"].notna()] for what in COMPARED}
-    counts = [f"{len(rows)} in {COMPARED[what]!r}" for what, rows in tested.items() if len(rows)]
+    tested = {quantity: table[table[f"{quantity}_p"].notna()] for quantity in COMPARED}
+    counts = [f"{len(rows)} in {COMPARED[quantity]!r}" for quantity, rows in tested.items() if len(rows)]
     if counts:
-        tests = sorted({test for what, rows in tested.items() for test in rows[f"{what}_test"]})
+        tests = sorted({test for quantity, rows in tested.items() for test in rows[f"{quantity}_test"]})
         notes.append(
-            f"Stars: {LEVELS}, t-tests ({' or '.join(tests)}), adjusted by Holm's method for "
+            f"Stars: {STARS_NOTE}, t-tests ({' or '.join(tests)}), adjusted by Holm's method for "
             f"the number of tests in a column: {', '.join(counts)}."
         )
-    return (*notes, *untested(_differences(table)), *_left_out(group))
+    return (*notes, *untested_notes(_differences(table)), *_left_out(group))
 
 
 def _differences(table: pd.DataFrame) -> pd.DataFrame:
     """Those of all columns below each other, named as `differences` names them."""
-    parts = [table.rename(columns={what: "difference"} | {f"{what}_{name}": name for name in COLUMNS})
-             for what in COMPARED]  # fmt: skip
+    parts = [table.rename(columns={quantity: "difference"} | {f"{quantity}_{name}": name for name in COLUMNS})
+             for quantity in COMPARED]  # fmt: skip
     return pd.concat([part[COLUMNS] for part in parts], ignore_index=True)
 
 
 def _rate(group: Group, corruption: str, suffix: str) -> Table:
     rows = group.runs[group.runs["corruption"] == corruption]
-    measures = [name for name in MEASURES if name in rows and rows[name].notna().any()]
+    measures = [name for name in QUANTITIES if name in rows and rows[name].notna().any()]
     by = ["method", "measure"]
     long = rows.melt(["method", "seeds"], measures, var_name="measure").assign(against=BARE)
     order = pd.MultiIndex.from_product([group.ranking["method"], measures], names=by)
@@ -99,23 +110,23 @@ def _rate(group: Group, corruption: str, suffix: str) -> Table:
     values = values.reset_index().astype({"n": int})
     cells = []
     for method, part in values.groupby("method", sort=False):
-        numbers = {MEASURES[row["measure"]][0]: _cell(row) for row in part.to_dict("records")}
+        numbers = {QUANTITIES[row["measure"]][0]: _cell(row) for row in part.to_dict("records")}
         cells.append({"method": str(method), "n": str(part["n"].max())} | numbers)
     flat = " Landscape cv: of pixels' importance, 0 is flat." if "flatness" in measures else ""
     notes = (
         "After the last epoch, mean ± standard deviation over n seeds, in the ranking's order. Best epoch: the "
         "highest test accuracy of any epoch, chosen on the test set, so an upper bound. Memorized: of the "
         f"corrupted samples. L_r: mean square of the trunk's output in training.{flat}",
-        *meaning(values, BARE),
+        *star_notes(values, BARE),
         *_left_out(group),
     )
-    name = re.sub(r"[^\w.]+", "_", f"{NAME}_{corruption}").strip("_")
+    name = re.sub(r"[^\w.]+", "_", f"{Ranking.name}_{corruption}").strip("_")
     title = f"{corruption} corruption: {group.title}"
     return Table(f"{name}{suffix}", title, notes, frame(cells), values, words=("method",))
 
 
 def _cell(row: Mapping[Hashable, Any]) -> str:
-    return starred(row, MEASURES[str(row["measure"])][1])
+    return starred(row, QUANTITIES[str(row["measure"])][1])
 
 
 def _left_out(group: Group) -> list[str]:

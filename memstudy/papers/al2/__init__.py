@@ -88,8 +88,8 @@ class AblationArea(Analysis):
         from memstudy.derived.reading import read
         from memstudy.papers.al2.tables import ablation_area, of_each_setting
 
-        found = areas(read(selection.path / Ablation().curves))
-        return of_each_setting(selection, lambda setting: ablation_area(setting, found, self.epochs))
+        measured = areas(read(selection.path / Ablation().curves))
+        return of_each_setting(selection, lambda setting: ablation_area(setting, measured, self.epochs))
 
     def why_none(self, selection: Selection) -> str:
         """Not ablated."""

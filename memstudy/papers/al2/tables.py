@@ -19,7 +19,7 @@ import pandas as pd
 from memstudy.derived.kept import nearest
 from memstudy.report import published
 from memstudy.report.cells import noted, number, span, starred
-from memstudy.report.differences import compared, meaning
+from memstudy.report.differences import compared, star_notes
 from memstudy.report.frames import BASELINES, WITH, WITHOUT, Setting, differences_from_paper
 from memstudy.report.table import Table
 from memstudy.report.twins import baseline_order, each_setting
@@ -96,12 +96,12 @@ def _of_metrics(
 
 def ablation_area(setting: Setting, areas: pd.DataFrame, epochs: Sequence[int] | None = None) -> Table | None:
     """AL2's area under the cumulative ablation curve, in percent; None if no network of these was ablated."""
-    found = areas.merge(setting.labels(), on="run")
-    if found.empty:
+    of_runs = areas.merge(setting.labels(), on="run")
+    if of_runs.empty:
         return None
-    kept = sorted(found["epoch"].unique())
-    found = found[found["epoch"].isin(nearest(kept, epochs) if epochs else kept)]
-    long = found.rename(columns={"protocol": "column", "area": "value"})
+    kept = sorted(of_runs["epoch"].unique())
+    of_runs = of_runs[of_runs["epoch"].isin(nearest(kept, epochs) if epochs else kept)]
+    long = of_runs.rename(columns={"protocol": "column", "area": "value"})
     paper = published.table("al2_ablation_area").rename(columns={"area_pct": "published"})
     values = _summarized(setting, long, paper.assign(column="bernoulli"))
     headings = {"bernoulli": "area, %, Bernoulli masks", "units": "area, %, fixed orders of units"}
@@ -160,7 +160,7 @@ def _notes(setting: Setting, values: pd.DataFrame) -> tuple[str, ...]:
     n = span(values.loc[values["n"] > 0, "n"], " to ")
     notes = [
         f"Mean ± standard deviation over seeds, n = {n}. Epochs are counted from 0.",
-        *meaning(values, "the same without AL2"),
+        *star_notes(values, "the same without AL2"),
     ]
     unfinished = [
         f"{run.name} ({run.epochs_done} of {run.recipe.training.epochs} epochs)"

@@ -15,53 +15,53 @@ from dataclasses import replace
 import pandas as pd
 
 from memstudy.analysis.significance import stars
+from memstudy.papers.loco_reg import LocoRegTable
 from memstudy.recipe import Recipe, Regularizer
 from memstudy.regularizers import BARE, label
 from memstudy.report import published
 from memstudy.report.cells import frame, mean, noted, number, span
-from memstudy.report.differences import LEVELS, compared, tests, untested
+from memstudy.report.differences import STARS_NOTE, compared, untested_notes, used_tests
 from memstudy.report.frames import seeds, shared
 from memstudy.report.table import Table
 from memstudy.store import RunDirectory
 from memstudy.store.store import Selection
 
-METHOD, PLAIN = "loco", "eta 1.0, gamma 1.0"
-NAME = "loco_reg"
-WORDS = ("data set", "network")
+LOCO, PLAIN = "loco", "eta 1.0, gamma 1.0"
+WORD_COLUMNS = ("data set", "network")
 FAMILIES = {"vgg": "vgg", "resnet": "resnet", "mobilenet": "mobilenet"}
 """The paper's names of networks, by how ours begin."""
 
 
 def tables(selection: Selection) -> list[Table]:
     """The table of all runs with LOCO-Reg; none if their η and λ never differ, and there is nothing to compare."""
-    rows = pd.DataFrame([_row(run) for run in selection.runs if run.recipe.options(METHOD) is not None])
+    rows = pd.DataFrame([_row(run) for run in selection.runs if run.recipe.options(LOCO) is not None])
     if rows.empty or len(rows[["eta", "lambda"]].drop_duplicates()) < 2:
         return []
     by = ["setting", "dataset", "network", "besides", "method", "lambda"]
-    found = compared(rows.assign(against=PLAIN), by, "accuracy", "method", "epoch", adjusted=False)
-    found = rows[["method", "eta", "gamma"]].drop_duplicates().merge(found, on="method")
-    found = _with_published(found.drop(columns="method")).sort_values(
+    values = compared(rows.assign(against=PLAIN), by, "accuracy", "method", "epoch", adjusted=False)
+    values = rows[["method", "eta", "gamma"]].drop_duplicates().merge(values, on="method")
+    values = _with_published(values.drop(columns="method")).sort_values(
         ["dataset", "network", "setting", "eta", "gamma", "lambda"], ignore_index=True
     )
     notes = (
         "Test accuracy after the last epoch, %: mean ± standard deviation over n seeds.",
-        *_stars(found),
+        *_stars(values),
         "In parentheses, where there is one, LOCO-Reg's own mean accuracy and stars for that kind of network and "
         "data set; its optimizer, epochs and number of runs are not known, so it is context and no target.",
     )
-    title, values = "LOCO-Reg: accuracy by η and λ", found.drop(columns="setting")
-    return [Table(NAME, title, notes, _cells(found), values, words=WORDS)]
+    title, shown = "LOCO-Reg: accuracy by η and λ", values.drop(columns="setting")
+    return [Table(LocoRegTable.name, title, notes, _cells(values), shown, words=WORD_COLUMNS)]
 
 
 def why_none(selection: Selection) -> str:
     """Why there is no table of this selection."""
-    if all(run.recipe.options(METHOD) is None for run in selection.runs):
+    if all(run.recipe.options(LOCO) is None for run in selection.runs):
         return "none of these runs uses LOCO-Reg"
     return "all runs with LOCO-Reg have the same η and λ, so there is nothing to compare"
 
 
 def _row(run: RunDirectory) -> dict[str, object]:
-    options, metrics = run.recipe.options(METHOD) or {}, run.metrics()
+    options, metrics = run.recipe.options(LOCO) or {}, run.metrics()
     return {
         "setting": _setting(run.recipe),
         "besides": _besides(run.recipe),
@@ -79,51 +79,51 @@ def _row(run: RunDirectory) -> dict[str, object]:
 
 def _setting(recipe: Recipe) -> str:
     """What runs must share to be compared: all but seeds, η, γ and λ."""
-    others = [r if r.name != METHOD else Regularizer(METHOD) for r in recipe.regularizers]
-    mean_one = (recipe.options(METHOD) or {}).get("mean_one")
+    others = [r if r.name != LOCO else Regularizer(LOCO) for r in recipe.regularizers]
+    mean_one = (recipe.options(LOCO) or {}).get("mean_one")
     return f"{replace(shared(recipe), regularizers=tuple(others)).id}-{mean_one}"
 
 
 def _besides(recipe: Recipe) -> str:
     """What the network's name leaves open, in words."""
-    others = label(r for r in recipe.regularizers if r.name != METHOD)
-    mean_one = (recipe.options(METHOD) or {}).get("mean_one")
+    others = label(r for r in recipe.regularizers if r.name != LOCO)
+    mean_one = (recipe.options(LOCO) or {}).get("mean_one")
     return (f", {others}" if others != BARE else "") + (", mean r 1" if mean_one else "")
 
 
-def _stars(found: pd.DataFrame) -> tuple[str, ...]:
+def _stars(values: pd.DataFrame) -> tuple[str, ...]:
     """What stars mean, if there was a test, and what it would take where there was none."""
-    not_tested = untested(found, adjusted=False)
-    if found["p"].isna().all():
+    not_tested = untested_notes(values, adjusted=False)
+    if values["p"].isna().all():
         return not_tested
     return (
-        f"Stars: two-sided t-test ({tests(found)}) against η = 1 at the same λ; {LEVELS}, not adjusted for the "
-        "number of tests, as the paper names no adjustment. The CSV has the differences, their 95 % intervals, "
-        f"and p-values adjusted by Holm's method for {found['p'].count()} tests.",
+        f"Stars: two-sided t-test ({used_tests(values)}) against η = 1 at the same λ; {STARS_NOTE}, not adjusted "
+        "for the number of tests, as the paper names no adjustment. The CSV has the differences, their 95 % "
+        f"intervals, and p-values adjusted by Holm's method for {values['p'].count()} tests.",
         *not_tested,
     )
 
 
-def _with_published(found: pd.DataFrame) -> pd.DataFrame:
+def _with_published(values: pd.DataFrame) -> pd.DataFrame:
     paper = published.table("loco_reg").rename(columns={"accuracy": "published", "stars": "published_stars"})
     paper = paper.assign(published=100 * paper["published"]).drop(columns="gamma")
-    family = found["network"].map(lambda name: next((f for f in FAMILIES if str(name).startswith(f)), ""))
-    joined = found.assign(architecture=family).merge(
+    family = values["network"].map(lambda name: next((f for f in FAMILIES if str(name).startswith(f)), ""))
+    joined = values.assign(architecture=family).merge(
         paper, on=["dataset", "architecture", "eta", "lambda"], how="left"
     )
     return joined.drop(columns="architecture")
 
 
-def _cells(found: pd.DataFrame) -> pd.DataFrame:
+def _cells(values: pd.DataFrame) -> pd.DataFrame:
     """As the paper lays it out: η down, λ across; published numbers in parentheses."""
     rows = []
-    for _, group in found.groupby(["dataset", "network", "setting", "eta", "gamma"], sort=False):
+    for _, group in values.groupby(["dataset", "network", "setting", "eta", "gamma"], sort=False):
         first = group.iloc[0]
         words = {"data set": first["dataset"], "network": f"{first['network']}{first['besides']}"}
         numbers = {"η": f"{first['eta']:g}", "γ": f"{first['gamma']:g}", "n": span(group["n"])}
         rows.append(words | numbers | {f"λ = {row['lambda']:g}": _cell(row) for _, row in group.iterrows()})
-    columns = [f"λ = {value:g}" for value in sorted(set(found["lambda"]))]
-    return frame(rows)[[*WORDS, "η", "γ", "n", *columns]]
+    columns = [f"λ = {value:g}" for value in sorted(set(values["lambda"]))]
+    return frame(rows)[[*WORD_COLUMNS, "η", "γ", "n", *columns]]
 
 
 def _cell(row: pd.Series) -> str:

@@ -14,15 +14,16 @@ import matplotlib.ticker
 import pandas as pd
 import seaborn as sns
 
-from memstudy.papers.norm_loss.runs import METHOD, NAME, by_batch_size, by_strength, errors, usual
+from memstudy.papers.norm_loss import NormLossTables
+from memstudy.papers.norm_loss.runs import NORM_LOSS, at_usual_values, by_batch_size, by_strength, errors
 from memstudy.report.frames import suffixed
 from memstudy.report.lettering import style
 from memstudy.report.saving import Drawing, titled
 from memstudy.store import RunDirectory
 from memstudy.store.store import Selection
 
-LOSSES = {"train_cross_entropy": "training", "test_cross_entropy": "test"}
-AXES = {"wd.decay": "weight decay", f"{METHOD}.weight": "λ"}
+CROSS_ENTROPIES = {"train_cross_entropy": "training", "test_cross_entropy": "test"}
+AXES = {"wd.decay": "weight decay", f"{NORM_LOSS}.weight": "λ"}
 HEIGHT = 2.6  # inches, of one panel
 DECADE = 10.0  # values that differ by more than this factor are drawn on a logarithmic axis
 
@@ -35,13 +36,13 @@ def figures(selection: Selection) -> Iterator[Drawing]:
     runs = {run.name: run for run in selection.runs}
     for (title, part), suffix in suffixed(_by_setting(by_strength(rows), ["batch_size"])):
         data = _data(part)
-        yield _titled(f"{NAME}_lambda{suffix}", _robustness(data, None), data, title)
+        yield _titled(f"{NormLossTables.name}_lambda{suffix}", _robustness(data, None), data, title)
     for (title, part), suffix in suffixed(_by_setting(by_batch_size(rows), [])):
         data = _data(part)
-        yield _titled(f"{NAME}_batch_size{suffix}", _robustness(data, "batch size"), data, title)
-    for (title, part), suffix in suffixed(_by_setting(usual(rows), ["batch_size"])):
+        yield _titled(f"{NormLossTables.name}_batch_size{suffix}", _robustness(data, "batch size"), data, title)
+    for (title, part), suffix in suffixed(_by_setting(at_usual_values(rows), ["batch_size"])):
         data = _losses(part, runs)
-        yield _titled(f"{NAME}_cross_entropy{suffix}", _curves(data), data, title)
+        yield _titled(f"{NormLossTables.name}_cross_entropy{suffix}", _curves(data), data, title)
 
 
 def _titled(name: str, grid: sns.FacetGrid, data: pd.DataFrame, title: str) -> Drawing:
@@ -89,15 +90,15 @@ def _colors(count: int) -> Any:
 
 def _losses(rows: pd.DataFrame, runs: dict[str, RunDirectory]) -> pd.DataFrame:
     """A row an epoch, method, seed and loss: `images` are those of training or test."""
-    found = []
+    parts = []
     for row in rows.to_dict("records"):
         names = {name: row[name] for name in ("run", "seed", "dataset", "network", "method")}
-        found.append(runs[row["run"]].metrics().assign(**names))
-    metrics = pd.concat(found, ignore_index=True)
-    present = [name for name in LOSSES if name in metrics]
+        parts.append(runs[row["run"]].metrics().assign(**names))
+    metrics = pd.concat(parts, ignore_index=True)
+    present = [name for name in CROSS_ENTROPIES if name in metrics]
     ids = ["run", "seed", "dataset", "network", "method", "epoch"]
     data = metrics.melt(ids, present, var_name="images", value_name="cross_entropy").dropna(subset="cross_entropy")
-    return data.assign(images=data["images"].map(LOSSES))
+    return data.assign(images=data["images"].map(CROSS_ENTROPIES))
 
 
 def _curves(data: pd.DataFrame) -> sns.FacetGrid:

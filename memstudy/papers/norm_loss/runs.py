@@ -15,19 +15,18 @@ from memstudy.report.frames import Setting, seeds, shared
 from memstudy.store import RunDirectory
 from memstudy.store.store import Selection
 
-METHOD = "normloss"
-NAME = "norm_loss"
-STRENGTHS = {"wd": "decay", METHOD: "weight"}
+NORM_LOSS = "normloss"
+STRENGTH_OPTIONS = {"wd": "decay", NORM_LOSS: "weight"}
 """The option that says how strong a regularizer is, and is swept."""
-NETWORKS = {"resnet110": "resnet110", "wrn28-10": "wrn-28-10"}
+PUBLISHED_NETWORKS = {"resnet110": "resnet110", "wrn28-10": "wrn-28-10"}
 """The paper's names of networks, by ours."""
-PUBLISHED = {
-    "wd": ("wd_reproduced", "wd"), METHOD: ("nl",),
+PUBLISHED_METHODS = {
+    "wd": ("wd_reproduced", "wd"), NORM_LOSS: ("nl",),
     "wn": ("WN",), "pbwn": ("PBWN",), "oni": ("ONI",), "olm": ("OLM",),
 }  # fmt: skip
 """The paper's names of methods, by ours."""
 BY = ["dataset", "network", "protocol"]
-ORDER = ["order", "family", *STRENGTHS]
+ORDER = ["order", "family", *STRENGTH_OPTIONS]
 """Columns by which every table is sorted: by its settings, and then by its methods."""
 
 
@@ -41,7 +40,7 @@ def errors(selection: Selection) -> pd.DataFrame:
     kind: those of its regularizers that are the paper's methods; `besides`: the others.
     paper: the names that the paper has for it, maybe none.
     """
-    chosen = {_setting(run.recipe) for run in selection.runs if run.recipe.options(METHOD) is not None}
+    chosen = {_setting(run.recipe) for run in selection.runs if run.recipe.options(NORM_LOSS) is not None}
     runs = [run for run in selection.runs if _setting(run.recipe) in chosen and is_finished(run)]
     versions = _versions(run.recipe for run in runs)
     protocols = _protocols([run.recipe for run in runs])
@@ -49,11 +48,11 @@ def errors(selection: Selection) -> pd.DataFrame:
     return rows if rows.empty else rows.sort_values([*BY, *ORDER, "batch_size"], ignore_index=True)
 
 
-def usual(rows: pd.DataFrame) -> pd.DataFrame:
+def at_usual_values(rows: pd.DataFrame) -> pd.DataFrame:
     """Each method at the batch size, and then the strengths, that most runs of its setting have."""
     family = ["setting", "family"]
     here = _most(rows, rows.groupby(["setting", "batch_size"])["run"].transform("size"), family)
-    strengths = [*family, "wd", METHOD]
+    strengths = [*family, "wd", NORM_LOSS]
     return _most(here, rows.groupby(strengths, dropna=False)["run"].transform("size")[here.index], family)
 
 
@@ -64,7 +63,7 @@ def _most(rows: pd.DataFrame, count: pd.Series, by: Sequence[str]) -> pd.DataFra
 def by_strength(rows: pd.DataFrame) -> pd.DataFrame:
     """Runs that differ by λ, or by weight decay, alone: `value` of the option `swept`, all else is `series`."""
     parts = []
-    for name, option in STRENGTHS.items():
+    for name, option in STRENGTH_OPTIONS.items():
         part = rows.assign(series=rows[f"but {name}"], value=rows[name], swept=f"{name}.{option}")
         parts.append(_several(part.dropna(subset="value"), ["setting", "batch_size", "series"]))
     return pd.concat(parts, ignore_index=True)
@@ -106,7 +105,9 @@ def is_finished(run: RunDirectory) -> bool:
 
 def _row(run: RunDirectory, versions: Mapping[tuple[str, str], set[object]], protocol: str) -> dict[str, Any]:
     recipe = run.recipe
-    strengths = {name: (recipe.options(name) or {}).get(option, np.nan) for name, option in STRENGTHS.items()}
+    strengths = {
+        name: (recipe.options(name) or {}).get(option, np.nan) for name, option in STRENGTH_OPTIONS.items()
+    }
     return {
         "run": run.name,
         "seed": recipe.seed,
@@ -118,11 +119,11 @@ def _row(run: RunDirectory, versions: Mapping[tuple[str, str], set[object]], pro
         "protocol": protocol,
         "batch_size": recipe.training.batch_size,
         "order": _order(recipe),
-        "kind": label(r for r in recipe.regularizers if r.name in PUBLISHED),
-        "besides": _words([r for r in recipe.regularizers if r.name not in PUBLISHED], versions),
-        "family": _words(recipe.regularizers, versions, STRENGTHS),
+        "kind": label(r for r in recipe.regularizers if r.name in PUBLISHED_METHODS),
+        "besides": _words([r for r in recipe.regularizers if r.name not in PUBLISHED_METHODS], versions),
+        "family": _words(recipe.regularizers, versions, STRENGTH_OPTIONS),
         "method": _words(recipe.regularizers, versions),
-        **{f"but {name}": _words(recipe.regularizers, versions, [name]) for name in STRENGTHS},
+        **{f"but {name}": _words(recipe.regularizers, versions, [name]) for name in STRENGTH_OPTIONS},
         **strengths,
         "error": 100 - 100 * run.metrics()["test_accuracy"].iloc[-1],
         "paper": _paper(recipe),
@@ -139,12 +140,12 @@ def _order(recipe: Recipe) -> tuple[tuple[int, ...], tuple[int, ...]]:
 
 def _versions(recipes: Iterable[Recipe]) -> dict[tuple[str, str], set[object]]:
     """The values that each option of a regularizer has."""
-    found: dict[tuple[str, str], set[object]] = {}
+    versions: dict[tuple[str, str], set[object]] = {}
     for recipe in recipes:
         for regularizer in recipe.regularizers:
             for option, value in options(regularizer).items():
-                found.setdefault((regularizer.name, option), set()).add(value)
-    return found
+                versions.setdefault((regularizer.name, option), set()).add(value)
+    return versions
 
 
 def _words(
@@ -153,7 +154,7 @@ def _words(
     strengthless: Iterable[str] = (),
 ) -> str:
     """Regularizers and the options in which runs differ, but for the strengths of some."""
-    hidden = {(name, STRENGTHS[name]) for name in strengthless}
+    hidden = {(name, STRENGTH_OPTIONS[name]) for name in strengthless}
     words = [
         option if value is True else f"{option} {value:g}" if isinstance(value, float) else f"{option} {value}"
         for regularizer in regularizers
@@ -168,16 +169,16 @@ def _protocols(recipes: Sequence[Recipe]) -> dict[Recipe, str]:
     """Corruption, epochs, and in what else recipes of one data set and network differ, batch size aside."""
     facts = {recipe: _facts(recipe) for recipe in recipes}
     values: dict[tuple[str, str, str], set[object]] = {}
-    for recipe, own in facts.items():
-        for name, value in own.items():
+    for recipe, of_recipe in facts.items():
+        for name, value in of_recipe.items():
             values.setdefault((recipe.dataset, recipe.network, name), set()).add(value)
-    found = {}
-    for recipe, own in facts.items():
-        differing = [name for name in own if len(values[recipe.dataset, recipe.network, name]) > 1]
+    protocols = {}
+    for recipe, of_recipe in facts.items():
+        differing = [name for name in of_recipe if len(values[recipe.dataset, recipe.network, name]) > 1]
         labels = f"{recipe.corruption.title} corruption, " if recipe.corruption.rate != 0 else ""
-        others = "".join(f", {name} {own[name]}" for name in differing)
-        found[recipe] = f"{labels}{recipe.training.epochs} epochs{others}"
-    return found
+        others = "".join(f", {name} {of_recipe[name]}" for name in differing)
+        protocols[recipe] = f"{labels}{recipe.training.epochs} epochs{others}"
+    return protocols
 
 
 def _facts(recipe: Recipe) -> dict[str, object]:
@@ -193,10 +194,10 @@ def _paper(recipe: Recipe) -> tuple[str, ...]:
 
     Weight decay beside another method acts on what that leaves over, and dropout is part of WRN's protocol.
     """
-    if recipe.network not in NETWORKS or recipe.train_size is not None or recipe.corruption.rate != 0:
+    if recipe.network not in PUBLISHED_NETWORKS or recipe.train_size is not None or recipe.corruption.rate != 0:
         return ()
     used = {r.name for r in recipe.regularizers} - ({"do"} if recipe.network == "wrn28-10" else set())
-    if "wd" in used and (recipe.options(METHOD) or {}).get("keep_decay"):
+    if "wd" in used and (recipe.options(NORM_LOSS) or {}).get("keep_decay"):
         return ()
     names = used - {"wd"} or used
-    return PUBLISHED.get(next(iter(names)), ()) if len(names) == 1 else ()
+    return PUBLISHED_METHODS.get(next(iter(names)), ()) if len(names) == 1 else ()

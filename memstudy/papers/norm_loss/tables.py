@@ -25,30 +25,30 @@ from typing import Any
 
 import pandas as pd
 
+from memstudy.papers.norm_loss import NormLossTables
 from memstudy.papers.norm_loss.runs import (
     BY,
-    METHOD,
-    NAME,
-    NETWORKS,
+    NORM_LOSS,
     ORDER,
-    PUBLISHED,
-    STRENGTHS,
+    PUBLISHED_METHODS,
+    PUBLISHED_NETWORKS,
+    STRENGTH_OPTIONS,
+    at_usual_values,
     by_batch_size,
     by_strength,
     errors,
     is_finished,
-    usual,
     with_references,
 )
 from memstudy.report import published
 from memstudy.report.cells import DASH, frame, noted, number, span, starred
-from memstudy.report.differences import differences, meaning
+from memstudy.report.differences import differences, star_notes
 from memstudy.report.table import Table
 from memstudy.store.store import Selection
 
 TITLE = "Norm Loss: test error"
-WORDS = ("data set", "network", "setting", "regularizers")
-WHAT = "Test error in % after the last epoch: the best of n seeds and (their mean ± standard deviation)."
+WORD_COLUMNS = ("data set", "network", "setting", "regularizers")
+ERROR_NOTE = "Test error in % after the last epoch: the best of n seeds and (their mean ± standard deviation)."
 CONTEXT = (
     "Published: Norm Loss' own table, best (mean), of five runs (inferred). Context, no target: its λ is not "
     "known, and its protocol is inferred from its baselines' code: ResNet-110 160 epochs, WRN-28-10 200 epochs "
@@ -67,15 +67,15 @@ def tables(selection: Selection) -> list[Table]:
         "lambda": ("by λ and weight decay", by_strength(rows), ["batch_size", "series", "swept"]),
         "batch_size": ("by batch size", by_batch_size(rows), ["series"]),
     }
-    found = [_sweep(name, title, part, by) for name, (title, part, by) in swept.items() if len(part)]
+    sweeps = [_sweep(name, title, part, by) for name, (title, part, by) in swept.items() if len(part)]
     left_out = _left_out(selection)
-    tables = [_main(usual(rows), [table.name for table in found]), *found]
+    tables = [_main(at_usual_values(rows), [table.name for table in sweeps]), *sweeps]
     return [replace(table, notes=table.notes + left_out) for table in tables]
 
 
 def why_none(selection: Selection) -> str:
     """Why there is no table of this selection."""
-    if all(run.recipe.options(METHOD) is None for run in selection.runs):
+    if all(run.recipe.options(NORM_LOSS) is None for run in selection.runs):
         return "none of these runs uses Norm Loss"
     return "no run in a setting with Norm Loss is finished"
 
@@ -96,7 +96,7 @@ def _main(rows: pd.DataFrame, others: Sequence[str]) -> Table:
             "published, %": [_published_cell(rows) for rows in paper],
         }
     )
-    notes = [f"{WHAT} The best is chosen on the test images, as in the paper's table."]
+    notes = [f"{ERROR_NOTE} The best is chosen on the test images, as in the paper's table."]
     if others:
         notes.append(
             "Where batch size, λ or weight decay were swept, a row has what most runs have, not what has the "
@@ -106,21 +106,21 @@ def _main(rows: pd.DataFrame, others: Sequence[str]) -> Table:
     context = pd.concat(paper).drop_duplicates()
     if context.empty:
         cells, values = cells.drop(columns="published, %"), ours.assign(source="ours")
-        return Table(NAME, TITLE, tuple(notes), cells, values, words=WORDS)
+        return Table(NormLossTables.name, TITLE, tuple(notes), cells, values, words=WORD_COLUMNS)
     names = {"regularizer": "method", "best_error_pct": "best", "mean_error_pct": "mean"}
     context = context.rename(columns=names).drop(columns="architecture")
     values = pd.concat([ours.assign(source="ours"), context.assign(source="published")], ignore_index=True)
     values = values.astype({"batch_size": "Int64", "n": "Int64"})  # the published rows have none
-    return Table(NAME, TITLE, (*notes, CONTEXT), cells, values, words=WORDS)
+    return Table(NormLossTables.name, TITLE, (*notes, CONTEXT), cells, values, words=WORD_COLUMNS)
 
 
 def _sweep(name: str, title: str, rows: pd.DataFrame, by: Sequence[str]) -> Table:
     """One row for all that is equal, one column a value."""
     keys = [*BY, "order", "family", *by]
     equal = ["setting", "besides", "value", *(["batch_size"] if "batch_size" in by else [])]
-    found = _summary(rows, [*keys, "value"], equal, "series")
+    values = _summary(rows, [*keys, "value"], equal, "series")
     cells = []
-    for _, group in found.groupby([*BY, *by], sort=False):
+    for _, group in values.groupby([*BY, *by], sort=False):
         first = group.iloc[0]
         batch = f", batch {first['batch_size']}" if "batch_size" in by else ""
         words = {
@@ -132,13 +132,13 @@ def _sweep(name: str, title: str, rows: pd.DataFrame, by: Sequence[str]) -> Tabl
         }
         errors_of = {f"{row['value']:g}": _error(row) for row in group.to_dict("records")}
         cells.append(words | {"n": span(group["n"])} | errors_of)
-    values = [f"{value:g}" for value in sorted(set(found["value"]))]
-    table = frame(cells)[[*words, "n", *values]]
+    headings = [f"{value:g}" for value in sorted(set(values["value"]))]
+    table = frame(cells)[[*words, "n", *headings]]
     notes = (
-        f"{WHAT} All else is equal in a row, the learning rate included.",
-        *_stars(found, "at the same value"),
+        f"{ERROR_NOTE} All else is equal in a row, the learning rate included.",
+        *_stars(values, "at the same value"),
     )
-    return Table(f"{NAME}_{name}", f"{TITLE} {title}", notes, table, found, words=tuple(words))
+    return Table(f"{NormLossTables.name}_{name}", f"{TITLE} {title}", notes, table, values, words=tuple(words))
 
 
 def _summary(
@@ -146,16 +146,16 @@ def _summary(
 ) -> pd.DataFrame:
     """Over seeds, and differences to the reference among what is `equal`; what only sorts the rows is dropped."""
     by = [*keys, *(name for name in equal if name not in keys)]
-    found = rows.groupby(by, dropna=False)["error"].agg(n="size", best="min", mean="mean", sd="std").reset_index()
+    values = rows.groupby(by, dropna=False)["error"].agg(n="size", best="min", mean="mean", sd="std").reset_index()
     tested = differences(with_references(rows, equal, method), [*equal, method], "error", method)
-    found = found.merge(tested, on=[*equal, method])
-    names = {name: f"{name}.{option}" for name, option in STRENGTHS.items()}
-    return found.drop(columns=["order", "family", "setting", "besides"]).rename(columns=names)
+    values = values.merge(tested, on=[*equal, method])
+    names = {name: f"{name}.{option}" for name, option in STRENGTH_OPTIONS.items()}
+    return values.drop(columns=["order", "family", "setting", "besides"]).rename(columns=names)
 
 
-def _stars(found: pd.DataFrame, where: str) -> tuple[str, ...]:
-    references = dict.fromkeys(found.loc[found["p"].notna(), "against"])
-    return meaning(found, f"{' or '.join(references)} {where}")
+def _stars(values: pd.DataFrame, where: str) -> tuple[str, ...]:
+    references = dict.fromkeys(values.loc[values["p"].notna(), "against"])
+    return star_notes(values, f"{' or '.join(references)} {where}")
 
 
 def _error(row: Mapping[Hashable, Any]) -> str:
@@ -165,8 +165,8 @@ def _error(row: Mapping[Hashable, Any]) -> str:
 
 def _published(row: pd.Series) -> pd.DataFrame:
     """The paper's rows for a run; maybe none."""
-    paper = published.table(NAME)
-    here = (paper["dataset"] == row["dataset"]) & (paper["architecture"] == NETWORKS.get(row["network"]))
+    paper = published.table(NormLossTables.name)
+    here = (paper["dataset"] == row["dataset"]) & (paper["architecture"] == PUBLISHED_NETWORKS.get(row["network"]))
     return paper[here & paper["regularizer"].isin(row["paper"])].assign(network=row["network"])
 
 
@@ -174,7 +174,7 @@ def _published_cell(paper: pd.DataFrame) -> str:
     """`5.90 (6.00)`; with the paper's name where it has two rows of the method."""
     texts = []
     for _, row in paper.iterrows():
-        name = f"{row['regularizer']} " if row["regularizer"] in PUBLISHED["wd"] else ""
+        name = f"{row['regularizer']} " if row["regularizer"] in PUBLISHED_METHODS["wd"] else ""
         best, mean = (number(row[f"{which}_error_pct"], ".2f") for which in ("best", "mean"))
         texts.append(noted(f"{name}{best}", mean))
     return "; ".join(texts) or DASH

@@ -15,33 +15,34 @@ import pandas as pd
 from memstudy.derived.landscape.measure import FLATNESS, NOISE
 from memstudy.derived.landscape.tables import AFTER, BEFORE, epochs, panels
 from memstudy.derived.reading import read
+from memstudy.papers.pilcro import PilcroTables
 from memstudy.recipe import Regularizer
 from memstudy.report.cells import frame, noted, starred
-from memstudy.report.differences import COLUMNS, compared, differences, meaning
-from memstudy.report.frames import Setting, groups, is_last, merged, suffixed
+from memstudy.report.differences import COLUMNS, compared, differences, star_notes
+from memstudy.report.frames import Setting, comparable_runs, is_last, merged, suffixed
 from memstudy.report.table import Table
 from memstudy.store import RunDirectory
 from memstudy.store.store import Selection
 
-METHOD = NAME = "pilcro"
+PILCRO = "pilcro"
 TARGETS = (*range(10, 100, 10), 95, 97, 99)
 """Test accuracies in percent, some of which the speed is measured by."""
-SHOWN = 4
-STRENGTHS = {"gaussian": 0.2, "salt-and-pepper": 0.1}
+SHOWN_TARGETS = 4
+SHOWN_STRENGTHS = {"gaussian": 0.2, "salt-and-pepper": 0.1}
 """The middle of what is measured; the whole curves are in landscape_noise."""
-WITHOUT = "the same without PILCRO"
+REFERENCE = "the same without PILCRO"
 OURS = "PILCRO here is our reconstruction: nothing in this table confirms or refutes the paper."
 
 
 def tables(selection: Selection) -> list[Table]:
     """Both tables of every group of runs with PILCRO among them; the first one once there are landscapes."""
     flat, noise = read(selection.path / FLATNESS), read(selection.path / NOISE)
-    found = []
-    for (setting, labels), suffix in suffixed(_with_pilcro(selection)):
-        if len(rows := panels(flat, labels)):
-            found.append(_robustness(setting, labels, rows, merged(noise, labels), suffix))
-        found.append(_speed(setting, labels, suffix))
-    return found
+    made = []
+    for (setting, members), suffix in suffixed(_with_pilcro(selection)):
+        if len(rows := panels(flat, members)):
+            made.append(_robustness(setting, members, rows, merged(noise, members), suffix))
+        made.append(_speed(setting, members, suffix))
+    return made
 
 
 def why_none(selection: Selection) -> str:
@@ -51,30 +52,30 @@ def why_none(selection: Selection) -> str:
 
 def _with_pilcro(selection: Selection) -> Iterator[tuple[Setting, pd.DataFrame]]:
     """Each group's runs with PILCRO and, before them, those equal in all else, which they are held against."""
-    for setting, labels in groups(selection.runs):
+    for setting, members in comparable_runs(selection.runs):
         others = pd.Series([_others(run) for run in setting.runs])
-        uses = pd.Series([run.recipe.options(METHOD) is not None for run in setting.runs])
+        uses = pd.Series([run.recipe.options(PILCRO) is not None for run in setting.runs])
         rows = []
         for same in dict.fromkeys(others[uses]):
-            without, with_it = (labels[(others == same) & (uses == use)] for use in (False, True))
+            without, with_it = (members[(others == same) & (uses == use)] for use in (False, True))
             rows.append(pd.concat([without, with_it]).assign(against=next(iter(without["label"]), "")))
         if rows:
             yield setting, pd.concat(rows, ignore_index=True)
 
 
 def _others(run: RunDirectory) -> tuple[Regularizer, ...]:
-    return tuple(r for r in run.recipe.regularizers if r.name != METHOD)
+    return tuple(r for r in run.recipe.regularizers if r.name != PILCRO)
 
 
 def _robustness(
-    setting: Setting, labels: pd.DataFrame, flat: pd.DataFrame, noise: pd.DataFrame, suffix: str
+    setting: Setting, members: pd.DataFrame, flat: pd.DataFrame, noise: pd.DataFrame, suffix: str
 ) -> Table:
     """A row a combination of regularizers: flatness before and after training, accuracy without and with noise."""
     parts = {f"cv {panel}": (flat[flat["panel"] == panel], "cv", 3) for panel in (BEFORE, AFTER)}
-    metrics = setting.metrics().merge(labels[["run", "label", "against"]], on="run")
+    metrics = setting.metrics().merge(members[["run", "label", "against"]], on="run")
     last = metrics[is_last(metrics)]
     parts["test accuracy, %"] = last.assign(accuracy=100 * last["test_accuracy"]), "accuracy", 1
-    for kind, strength in STRENGTHS.items():
+    for kind, strength in SHOWN_STRENGTHS.items():
         if len(noise):
             rows = noise[(noise["noise"] == kind) & (noise["strength"] == strength)]
             parts[f"{kind.capitalize()} {strength:g}, %"] = (
@@ -85,7 +86,7 @@ def _robustness(
     long = [rows.assign(quantity=name, value=rows[column]) for name, (rows, column, _) in parts.items()]
     values = compared(pd.concat(long, ignore_index=True), ["label", "quantity"], epoch="epoch")
     cells = []
-    for name, n in labels.groupby("label", sort=False).size().items():
+    for name, n in members.groupby("label", sort=False).size().items():
         row = {"regularizers": str(name), "n": str(n)}
         for entry in values[values["label"] == name].to_dict("records"):
             row[entry["quantity"]] = starred(entry, parts[entry["quantity"]][2])
@@ -96,25 +97,25 @@ def _robustness(
         f"{epochs(flat)}Test accuracy after the last epoch; under noise after the last kept one, on up to "
         f"{flat['images'].max():,} test images. Gaussian: standard deviation in units of pixel intensity; "
         "salt-and-pepper: share of pixels.",
-        *meaning(values, WITHOUT),
+        *star_notes(values, REFERENCE),
     )
     title = f"PILCRO, flatness and robustness: {setting.title}"
-    return Table(f"{NAME}{suffix}", title, notes, frame(cells), values, words=("regularizers",))
+    return Table(f"{PilcroTables.name}{suffix}", title, notes, frame(cells), values, words=("regularizers",))
 
 
-def _speed(setting: Setting, labels: pd.DataFrame, suffix: str) -> Table:
+def _speed(setting: Setting, members: pd.DataFrame, suffix: str) -> Table:
     """One row a combination of regularizers: epochs until the test accuracy first reaches each target."""
     runs = {run.name: run for run in setting.runs}
     rows = pd.DataFrame(
         row | {"accuracy": target, "epochs": _first(runs[row["run"]], target)}
-        for row in labels.to_dict("records")
+        for row in members.to_dict("records")
         for target in TARGETS
     )
     reached = rows.dropna(subset="epochs")["accuracy"].unique()
-    shown = sorted(reached)[-SHOWN:] or list(TARGETS[:1])
+    shown = sorted(reached)[-SHOWN_TARGETS:] or list(TARGETS[:1])
     rows, by = rows[rows["accuracy"].isin(shown)], ["label", "accuracy"]
-    found = rows.groupby(by, sort=False)["epochs"]
-    values = found.agg(mean="mean", sd="std", reached="count", n="size").reset_index()
+    reached_epochs = rows.groupby(by, sort=False)["epochs"]
+    values = reached_epochs.agg(mean="mean", sd="std", reached="count", n="size").reset_index()
     tested = differences(rows.assign(value=rows["epochs"].fillna(np.inf)), by)  # never is no number to be tested
     values = values.join(tested[COLUMNS])
     cells = [
@@ -125,12 +126,12 @@ def _speed(setting: Setting, labels: pd.DataFrame, suffix: str) -> Table:
     notes = (
         f"{OURS} Epochs trained (1 is the first) until the test accuracy, measured after each epoch, first "
         "reaches a value: mean ± standard deviation over seeds; where not all ever do, over those, and how many.",
-        f"Values are the {SHOWN} highest of {', '.join(map(str, TARGETS))} % that any of these runs reaches. An "
-        "epoch with PILCRO takes longer: it differentiates twice.",
-        *meaning(values, WITHOUT),
+        f"Values are the {SHOWN_TARGETS} highest of {', '.join(map(str, TARGETS))} % that any of these runs "
+        "reaches. An epoch with PILCRO takes longer: it differentiates twice.",
+        *star_notes(values, REFERENCE),
     )
     title = f"PILCRO, speed: {setting.title}"
-    return Table(f"{NAME}_speed{suffix}", title, notes, frame(cells), values, words=("regularizers",))
+    return Table(f"{PilcroTables.name}_speed{suffix}", title, notes, frame(cells), values, words=("regularizers",))
 
 
 def _first(run: RunDirectory, target: int) -> float:
