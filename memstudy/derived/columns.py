@@ -7,15 +7,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Columns:
-    """Columns by kind, each a text of names with blanks between.
+    """The columns of a table by kind. Each kind is a text: names of columns, separated by blanks.
 
     Attributes:
-        text: words, never missing.
-        whole: whole numbers from `low` to `high`; those of `gaps`, too, or none.
-        numbers: finite ones of at most `size`, and such as are not finite.
-        key: what tells rows apart together with the words; nothing where rows may be equal (bins of rounded
-            losses may fall together).
-        every: a column of which each group of equal keys has all the values that there are.
+        text: columns of words, never missing.
+        whole: columns of whole numbers from `low` to `high`.
+        gaps: columns of such whole numbers, some of which may be missing.
+        numbers: columns of numbers: NaN, infinite, or of at most `size`.
+        key: columns that, together with `text`, no two rows have equal; empty where rows may be equal (bins of
+            rounded losses may coincide).
+        every: a column of `text` or `key`, all of whose values occur for every combination of the others.
 
     """
 
@@ -31,4 +32,4 @@ class Columns:
 
 
 UNKNOWN = Columns("", "", key="")
-"""Of a file that no analysis declares: nothing of it is checked."""
+"""For a file that no analysis declares: nothing in it is checked."""

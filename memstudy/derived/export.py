@@ -1,4 +1,4 @@
-"""What other tools take of a run: predicted probabilities and given labels, as cleanlab wants them."""
+"""Export of a run for other tools: predicted probabilities and given labels, in cleanlab's format."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from memstudy.training import DeviceData, predict
 
 
 def memorizing_from(run: RunDirectory) -> int | None:
-    """The first epoch whose L_c is below the floor of the run's labels, so that some are memorized; or None."""
+    """The first epoch whose L_c is below the floor of the labels, which proves memorization; or None."""
     losses = run.metrics()["train_cross_entropy"]
     below = losses.index[losses < run.floor]
     return int(below[0]) if len(below) else None
 
 
 def default_epoch(run: RunDirectory) -> int:
-    """The last kept epoch before memorization is proven (ours); the first kept one if that is too late.
+    """The last kept epoch before memorization is proven (ours); the first kept one, if all are later.
 
-    It looks at the training loss and the corruption's rule alone, at no test label.
+    It follows from the training loss and the corruption rule alone. No test label is looked at.
     """
     first, kept = memorizing_from(run), run.checkpoints()
     return max((epoch for epoch in kept if first is None or epoch < first), default=kept[0])
@@ -33,10 +33,10 @@ def cleanlab(run: RunDirectory, bench: Workbench, epoch: int) -> bytes:
     pred_probs              (N, K) float64, rows add up to 1: in-sample probabilities
     labels                  (N,) int64, the given (noisy) labels
     true_labels, corrupted  (N,) int64 and bool, to check what is found
-    positions               (N,) int64, where each sample is in the set's training part
-    run, epoch              text, and a number
+    positions               (N,) int64, the place of each sample in the set's training part
+    run, epoch              a name, and a number
 
-    On the images without augmentation. A MemstudyError if the epoch was not kept, its network diverged, or the
+    Images are not augmented. A MemstudyError if the epoch was not kept, its network diverged, or the
     images found are not those of the run.
     """
     network = bench.network(run, epoch)  # which checks the images

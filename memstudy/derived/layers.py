@@ -13,13 +13,14 @@ TRUNK = "trunk"
 
 
 class _Reached(Exception):
-    """The layer has answered: what comes behind it need not be computed."""
+    """Raised once the layer has given its output, as the layers behind it need not be computed."""
 
 
 def output_of(network: Network, layer: str = TRUNK) -> Callable[[Tensor], Tensor]:
-    """Normalized images → the output of a module by its name in the network: `trunk` (its features), `head.1` …
+    """A function from normalized images to the output of a layer, which is named as in the network: `trunk`,
+    `head.1` …
 
-    A MemstudyError for a name that it does not have.
+    A MemstudyError for a name that the network does not have.
     """
     if layer == TRUNK:
         return network.trunk
@@ -45,10 +46,11 @@ def output_of(network: Network, layer: str = TRUNK) -> Callable[[Tensor], Tensor
 
 
 def behind(network: Network, layer: str = TRUNK) -> tuple[nn.Module, bool]:
-    """What makes logits (N, K) of the layer's output, and whether it needs the images, too: `Replaced`.
+    """A module that makes logits (N, K) of a layer's output, and whether it needs the images as well.
 
-    It does not behind a layer on the one way through Sequentials, where what follows is run alone; it does inside
-    a block, past which another way may lead. A MemstudyError for a name that the network does not have.
+    If the layer lies in Sequentials only, all that follows it is run alone, and no images are needed. If it lies
+    inside a block, a skip connection may lead past it. Then the whole network runs with the layer's output
+    replaced (`Replaced`), which takes the images. A MemstudyError for a name that the network does not have.
     """
     module = _module(network, layer)
     if (following := _following(network, layer)) is None:
@@ -57,7 +59,7 @@ def behind(network: Network, layer: str = TRUNK) -> tuple[nn.Module, bool]:
 
 
 class Replaced(nn.Module):
-    """The whole network, with another output of one of its modules (the first time that it is used)."""
+    """The whole network, with the output of one module replaced (where it is used for the first time)."""
 
     def __init__(self, network: Network, module: nn.Module) -> None:
         super().__init__()
@@ -65,7 +67,7 @@ class Replaced(nn.Module):
         self.module = module
 
     def forward(self, activations: Tensor, images: Tensor) -> Tensor:
-        """What the module is to answer, and the normalized images (N, C, H, W) → logits (N, K)."""
+        """The module's new output, and normalized images (N, C, H, W) → logits (N, K)."""
         answers = [activations]
         handle = self.module.register_forward_hook(
             lambda module, inputs, answer: answers.pop() if answers else answer
@@ -85,7 +87,7 @@ def _module(network: Network, layer: str) -> nn.Module:
 
 
 def _following(network: Network, layer: str) -> list[nn.Module] | None:
-    """The modules behind a layer, in order; None if they are not those of Sequentials alone."""
+    """The modules behind a layer, in order; None if the layer does not lie in Sequentials only."""
     part, *path = layer.split(".")
     if part not in ("trunk", "head"):
         return None
@@ -101,12 +103,12 @@ def _following(network: Network, layer: str) -> list[nn.Module] | None:
 
 
 def _parts(module: nn.Sequential) -> list[nn.Module]:
-    """The modules of a Sequential in order, one that is there twice twice: `children` would give it once."""
+    """The modules of a Sequential in order. One that occurs twice is given twice, unlike by `children`."""
     return [module[index] for index in range(len(module))]
 
 
 def _flat(module: nn.Module) -> Iterator[nn.Module]:
-    """The modules of a Sequential and of those in it, else the module alone."""
+    """The modules of a Sequential, those of nested ones in their place; of any other module, itself."""
     if type(module) is nn.Sequential:
         for child in _parts(module):
             yield from _flat(child)

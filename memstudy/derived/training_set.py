@@ -24,15 +24,15 @@ class TrainingSet:
 
 
 def training_set(bench: Workbench, run: RunDirectory, size: int | None = None) -> TrainingSet:
-    """What the run was trained on, in its order, on the bench's device; `size` takes a stratified part at most.
+    """The run's training samples, in their order, on the bench's device; with `size`, a stratified part of them.
 
-    The part is the same for all runs on the same samples. A MemstudyError if the images found are others, or the
-    run's labels are damaged.
+    The part is the same for all runs on the same samples. A MemstudyError if the images found are not those that
+    the run was trained on, or if its labels are damaged.
     """
     source, labels = bench.image_set(run), artifact.read(run.labels())
     whole = size is None or size >= len(labels.clean)
     part = stratified(labels.clean, None if whole else size, seed=0)
-    # Replaced images are made for the run's samples alone; of others the set has all there are.
+    # A set of replaced images holds the run's samples only; any other set holds all samples.
     places = part if replaces_images(run.recipe) else labels.positions[part]
     mean, std = per_channel(source.mean, bench.device), per_channel(source.std, bench.device)
     pixels = source.train_images[torch.from_numpy(places)].to(bench.device)

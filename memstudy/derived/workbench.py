@@ -1,4 +1,4 @@
-"""A kept network and its trunk's output on the test images: what the analyses of a run look at."""
+"""The workbench of analyses: test images loaded once, kept networks, and their output on these images."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from memstudy.training.evaluation import batch_size
 from memstudy.training.state import build_network, load_network
 
 REMADE = "restore it, or code of your own that its network was made with, or run it again in another store"
-"""What helps where tensors and network do not fit."""
+"""What to do if the tensors of a checkpoint do not fit the network."""
 
 
 class NotFinite(MemstudyError):
-    """A network that diverged: there is nothing to analyze in it, but the others can be analyzed without it."""
+    """A network that diverged: it cannot be analyzed, but others can be analyzed without it."""
 
     def __init__(self, run: RunDirectory, epoch: int) -> None:
         super().__init__(f"{run.name}, epoch {epoch}: its representation is not finite")
@@ -49,7 +49,7 @@ class TestSet:
 
 @dataclass
 class Workbench:
-    """The images that some runs were tested on, on a device, loaded once for all of them."""
+    """A device, and the images that runs were tested on, loaded once for all runs that share them."""
 
     device: torch.device
     data_dir: Path | None = None
@@ -61,7 +61,7 @@ class Workbench:
         return self._load(run)[0]
 
     def image_set(self, run: RunDirectory) -> ImageSet:
-        """The set whose test images those are, on the CPU."""
+        """The image set of `test_set`, on the CPU."""
         return self._load(run)[1]
 
     def network(self, run: RunDirectory, epoch: int) -> Network:
@@ -86,15 +86,15 @@ class Workbench:
         return network.eval()
 
     def features(self, run: RunDirectory, epoch: int) -> Tensor:
-        """That network's trunk's output on all test images, in their order, (N, C, H, W) or (N, p).
+        """The output of a kept network's trunk on all test images, in their order: (N, C, H, W) or (N, p).
 
-        Raises NotFinite if it is not.
+        Raises NotFinite if it is not finite.
         """
         return self.network_and_features(run, epoch)[1]
 
     @torch.no_grad()
     def network_and_features(self, run: RunDirectory, epoch: int) -> tuple[Network, Tensor]:
-        """Both of the above, the network loaded once."""
+        """`network` and `features`, the network loaded once."""
         network = self.network(run, epoch)
         images = self.test_set(run).images
         chunks = images.split(batch_size(images))
@@ -122,6 +122,6 @@ class Workbench:
 
 
 def _tested_on(recipe: Recipe) -> tuple[object, ...]:
-    """What of a recipe decides on which images its network is tested."""
+    """What the test images of a recipe depend on."""
     replaced = (recipe.corruption, recipe.train_size) if dataset.replaces_images(recipe) else ()
     return recipe.dataset, recipe.normalization, *replaced

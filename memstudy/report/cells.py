@@ -1,4 +1,4 @@
-"""What stands in a table's cells: every kind of number as text in one way. A number that is missing is a dash."""
+"""Text of a table's cells: one format for each kind of number. A missing number is a dash."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def number(value: float | None, form: str) -> str:
 
 
 def mean(value: float, sd: float, digits: int) -> str:
-    """`0.85 ± 0.02`: a mean with its standard deviation, without where there is none."""
+    """`0.85 ± 0.02`: a mean with its standard deviation; `0.85` if there is none."""
     text = number(value, f".{digits}f")
     return text if text == DASH or pd.isna(sd) else f"{text} ± {number(sd, f'.{digits}f')}"
 
@@ -35,7 +35,7 @@ def interval(value: float, low: float, high: float, digits: int, sign: str = "")
 
 
 def noted(text: str, note: str) -> str:
-    """`95.1 (94.9)`: a text and, in parentheses, what is to be read beside it: a published number, an epoch."""
+    """`95.1 (94.9)`: a text, and a note to it in parentheses, such as a published number or an epoch."""
     return text if note in ("", DASH) else f"{text} ({note})"
 
 
@@ -58,6 +58,6 @@ def span(counts: Iterable[int], to: str = "–") -> str:
 def frame(rows: Iterable[dict[str, str]], absent: str = DASH) -> pd.DataFrame:
     """Rows of cells as a data frame, columns in the order in which they first come.
 
-    absent: stands where a row has no such cell; "" where the column says nothing about the row.
+    absent: the text where a row has no such cell; use "" if the column does not apply to the row.
     """
     return pd.DataFrame(rows).fillna(absent)

@@ -1,13 +1,13 @@
 """Means over seeds, and how surely methods differ: one way to test, used by every table of several methods.
 
-A method is held against its reference, by `analysis.significance.compare`: paired over the seeds that both have,
-where enough are shared, else by Welch's test, with the interval of that test. Below three pairs, or values a side,
-nothing is tested and there is no star; the table says how many seeds it would take. All p-values of one table are
-adjusted together by Holm's method, and stars are by the adjusted ones; LOCO-Reg's table, whose stars are not
-adjusted, says so. All of this is ours.
+A method is compared with its reference by `analysis.significance.compare`: by a test paired over seeds, if enough
+seeds are shared, else by Welch's test. With fewer than three pairs, or three values a side, nothing is tested and
+there is no star; the table says how many seeds it would take. All p-values of a table are adjusted together by
+Holm's method, and stars follow the adjusted ones. LOCO-Reg's table, whose stars are not adjusted, says so. All of
+this is ours.
 
-Rows of a table's frame are single runs. They have the columns of `frames.groups` or `Setting.labels`, of which
-`seeds` says what makes a pair, and `against`: the method that theirs is compared with, or none ("").
+A data frame of values has one row a run. It has the columns of `frames.comparable_runs` or `Setting.labels`, of
+which `seeds` says which runs make a pair, and a column `against`: the method to compare with, or "" for none.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ TYPES = {
     "p_holm": "float", "pairs": "Int64", "seeds_needed": "Int64",
 }  # fmt: skip
 COLUMNS = list(TYPES)
-"""Of `differences`."""
-FEW = "fewer than"  # what a reason of `compare` begins with where seeds are wanting
+"""The columns that `differences` adds."""
+FEW = "fewer than"  # how a reason of `compare` begins if there are too few seeds
 STARS_NOTE = "* p < .05, ** .01, *** .001"
 TEST_WORDS = {PAIRED: "paired over seeds", WELCH: "Welch's, where too few seeds are shared to pair them"}
 
@@ -43,7 +43,7 @@ TEST_WORDS = {PAIRED: "paired over seeds", WELCH: "Welch's, where too few seeds 
 def mean_over_runs(rows: pd.DataFrame, by: Sequence[str], value: str = "value") -> pd.DataFrame:
     """Mean, sd and n of a column over runs, one row for each value of `by`, in the order of the rows.
 
-    n counts the runs that have a number. A mean of which one value is infinite is none.
+    n counts the runs that have a number. A mean over an infinite value is NaN.
     """
     means = rows.groupby(list(by), sort=False)[value].agg(mean="mean", sd="std", n="count").reset_index()
     return means.replace([np.inf, -np.inf], np.nan)
@@ -57,18 +57,18 @@ def differences(
     epoch: str = "",
     adjusted: bool = True,
 ) -> pd.DataFrame:
-    """One row for each value of `by`, in the order of `summary`: how far a method's mean is from its reference's.
+    """How far each method's mean is from its reference's: one row a value of `by`, ordered as in `mean_over_runs`.
 
     by: the columns that tell means apart, `method` among them; the reference has equal values in all others.
-    epoch: the column of the epoch after which a run was looked at, where runs may differ in it; sides are then
-        compared at the last epoch that both have.
-    adjusted: whether stars will be by `p_holm`.
+    epoch: the column of the epoch after which a run was looked at, if runs may differ in it; both sides are then
+        compared at the last epoch that they have in common.
+    adjusted: whether stars will follow `p_holm`.
 
-    COLUMNS are `against`, the `difference` (this minus the reference, in the unit of the values), its 95 %
-    interval `low` to `high`, the `test`, or why there is none, `p`, `p_holm`, adjusted over all rows, and over
-    how many `pairs` of seeds all that is (0: unpaired). All are missing where there is no reference. A difference
-    without a star has `seeds_needed`, an estimate of how many seeds one would take; it is missing where that is
-    more than MOST, or the values do not spread.
+    COLUMNS are `against`; the `difference`, method minus reference, in the unit of the values; its 95 % interval
+    `low` to `high`; the `test`, or why there is none; `p`; `p_holm`, adjusted over all rows; and the number of
+    `pairs` of seeds (0: unpaired). All are missing where there is no reference. A difference without a star has
+    `seeds_needed`, an estimate of the seeds that a star would take. It is missing if that is more than MOST, or if
+    values do not vary.
     """
     place = list(by).index(method)
     sides = dict(list(rows.groupby(list(by), sort=False)))
@@ -118,7 +118,7 @@ def compared(
 
 
 def star_notes(values: pd.DataFrame, against: str) -> tuple[str, ...]:
-    """What the stars of a table mean, in sentences, and what was not tested for want of seeds."""
+    """Notes for a table: what its stars mean, and what was not tested for lack of seeds."""
     count = int(values["p"].notna().sum())
     if not count:
         return untested_notes(values)
@@ -131,7 +131,7 @@ def star_notes(values: pd.DataFrame, against: str) -> tuple[str, ...]:
 
 
 def untested_notes(values: pd.DataFrame, adjusted: bool = True) -> tuple[str, ...]:
-    """What is not tested for want of seeds, and how many it would take; nothing if all is."""
+    """Notes on what was not tested for lack of seeds, and how many it would take; none if all was tested."""
     few = values[values["test"].fillna("").str.startswith(FEW) & values["difference"].notna()]
     if few.empty:
         return ()
@@ -153,6 +153,6 @@ def untested_notes(values: pd.DataFrame, adjusted: bool = True) -> tuple[str, ..
 
 
 def used_tests(values: pd.DataFrame) -> str:
-    """Which tests a table's are, in words."""
+    """The kinds of tests in a table, in words."""
     used = set(values.loc[values["p"].notna(), "test"])
     return "; ".join(words for test, words in TEST_WORDS.items() if test in used)

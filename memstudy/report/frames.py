@@ -1,4 +1,4 @@
-"""What tables and figures are made of: the runs of a selection, sorted into comparable groups, as data frames."""
+"""The runs of a selection in comparable groups, as data frames: what tables and figures are made of."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from memstudy.regularizers import label, options
 from memstudy.store import RunDirectory
 
 AL2 = "al2"
-"""What twins differ by: a baseline and the same with AL2."""
+"""The regularizer that twins differ by: one has it, the baseline does not."""
 WITHOUT, WITH = "without AL2", "with AL2"
 BASELINES = {"bare": "Bare", "bn": "BN", "do": "DO", "wd": "WD"}
 
@@ -28,7 +28,7 @@ class Setting:
     recipe: Recipe  # what they share; no regularizers, seeds 0
     runs: tuple[RunDirectory, ...]
     floor: float  # mean over the runs, whose labels may be drawn by several seeds
-    version: str = ""  # in words, what tells it from a setting that shares all of this
+    version: str = ""  # in words: the options that tell it from other settings of the same recipe
 
     @property
     def title(self) -> str:
@@ -43,17 +43,17 @@ class Setting:
 
     @property
     def _reconstructed(self) -> str:
-        """Wherever PILCRO's numbers stand, so does that its formula is ours."""
+        """A note wherever there are PILCRO's numbers, as its formula is our reconstruction."""
         uses = any(run.recipe.options("pilcro") is not None for run in self.runs)
         return "; pilcro: our reconstruction" if uses else ""
 
     @property
     def data_notes(self) -> list[str]:
-        """What the runs' images have to say of themselves: that they are not the original ones, say."""
+        """Notes on the runs' images, for example that they are not the original ones."""
         return sorted({str(note) for run in self.runs if (note := run.state().get("data_note"))})
 
     def labels(self) -> pd.DataFrame:
-        """One row a run: `run`, `seed`, `seeds` (see `seeds`), `reg`, `baseline` (it without AL2), and `al2`."""
+        """One row a run: `run`, `seed`, `seeds` (both), `reg`, `baseline` (`reg` without AL2), and `al2`."""
         return pd.DataFrame([_labels(run) for run in self.runs])
 
     def metrics(self) -> pd.DataFrame:
@@ -75,12 +75,12 @@ def _labels(run: RunDirectory) -> dict[str, Any]:
 
 
 def seeds(recipe: Recipe) -> str:
-    """Both seeds of a run. Equal ones make a pair: the same initial weights and batches, and the same labels."""
+    """Both seeds of a run, as text. Runs with equal ones make a pair: same initial weights, batches and labels."""
     return f"{recipe.seed}/{recipe.corruption.seed}"
 
 
 def settings(runs: Iterable[RunDirectory]) -> list[Setting]:
-    """Sort runs into settings. Two versions of one regularizer (options differ) never share a setting."""
+    """Sort runs into settings. Two versions of a regularizer, with different options, never share a setting."""
     alike: dict[Recipe, list[RunDirectory]] = {}
     for run in runs:
         alike.setdefault(shared(run.recipe), []).append(run)
@@ -103,8 +103,10 @@ def shared(recipe: Recipe) -> Recipe:
 
 
 def _one_version_each(runs: Sequence[RunDirectory]) -> dict[tuple[RunDirectory, ...], str]:
-    """For every way to choose one version of each regularizer, the runs that use no other version; and the
-    chosen options in words, where there was a choice.
+    """Groups of runs in which each regularizer has one version, with the chosen options in words (if there is a
+    choice).
+
+    There is one group for every way to choose a version of each regularizer: the runs that use no other version.
     """
     versions: dict[str, list[Regularizer]] = {}
     for run in runs:
@@ -121,7 +123,7 @@ def _one_version_each(runs: Sequence[RunDirectory]) -> dict[tuple[RunDirectory, 
 
 
 def _options(regularizer: Regularizer, versions: Sequence[Regularizer]) -> str:
-    """The options in which a regularizer's versions differ."""
+    """The options in which a regularizer's versions differ, in words."""
     chosen = options(regularizer)
     values = {name: {options(version)[name] for version in versions} for name in chosen}
     return "".join(
@@ -130,7 +132,7 @@ def _options(regularizer: Regularizer, versions: Sequence[Regularizer]) -> str:
 
 
 def suffix(index: int) -> str:
-    """What names of a group's files end in: nothing for the first, then -2, -3 …"""
+    """The suffix of file names of a group: none for the first, then -2, -3 …"""
     return f"-{index + 1}" if index else ""
 
 
@@ -138,13 +140,13 @@ T = TypeVar("T")
 
 
 def suffixed(groups: Iterable[T]) -> Iterator[tuple[T, str]]:
-    """Each of some groups, with what names of its files end in (`suffix`)."""
+    """Groups, each with the suffix of its file names (`suffix`)."""
     return ((group, suffix(index)) for index, group in enumerate(groups))
 
 
 def is_last(rows: pd.DataFrame, by: str | list[str] = "run", epoch: str = "epoch") -> pd.Series[bool]:
-    """Whether a row is of the last epoch that there is for its value of `by`; having none is an epoch, too."""
-    epochs = rows.assign(**{epoch: rows[epoch].fillna(-1)})  # a file's network has none
+    """Whether a row has the last epoch among those of its value of `by`. A missing epoch counts as -1."""
+    epochs = rows.assign(**{epoch: rows[epoch].fillna(-1)})  # a network from a file has no epoch
     return epochs[epoch] == epochs.groupby(by)[epoch].transform("max")
 
 
@@ -155,14 +157,15 @@ def after_epochs(epochs: pd.Series, which: str = "After the last kept epoch") ->
 
 
 def merged(table: pd.DataFrame, members: pd.DataFrame) -> pd.DataFrame:
-    """A derived table's rows of some runs, in their order, with the columns of `labels`; maybe none."""
+    """The rows of a derived table that are of these runs, in their order; with the columns of `members`."""
     return members.merge(table, on="run") if len(table) else table
 
 
 def comparable_runs(runs: Iterable[RunDirectory]) -> list[tuple[Setting, pd.DataFrame]]:
-    """Runs that differ by their regularizers, these' options and their seeds alone.
+    """Groups of runs that differ only by their regularizers, the options of these, and their seeds.
 
-    With each the names of its runs: `run`, `seed`, `seeds` (both), and `label`, what `named` says.
+    With each setting a data frame of its members, one row a run: `run`, `seed`, `seeds` (both), and `label`, its
+    `run_label`.
     """
     alike: dict[object, list[RunDirectory]] = {}
     for run in runs:
@@ -182,7 +185,7 @@ def _named(run: RunDirectory, among: Iterable[RunDirectory]) -> dict[str, Any]:
 
 
 def run_label(run: RunDirectory, among: Iterable[RunDirectory]) -> str:
-    """A run's regularizers, with the options in which others of these runs use them differently."""
+    """A run's regularizers, with those of their options that differ among these runs."""
     values: dict[tuple[str, str], set[object]] = {}
     for other in among:
         for regularizer in other.recipe.regularizers:
@@ -198,7 +201,7 @@ def run_label(run: RunDirectory, among: Iterable[RunDirectory]) -> str:
 
 
 def differences_from_paper(setting: Setting) -> list[str]:
-    """In what the setting's recipes are not AL2's protocol, in words; empty if they are."""
+    """How the setting's recipes differ from AL2's protocol, in words; empty if they do not."""
     paper = _flat(shared(presets.get("al2").recipe).as_dict())
     differences: dict[str, None] = {}
     for run in setting.runs:
@@ -217,12 +220,12 @@ def differences_from_paper(setting: Setting) -> list[str]:
 
 
 def _text(value: OptionValue) -> str:
-    """A number as short as it goes; a word or a truth as it is."""
+    """An option's value as text, a number as short as possible."""
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _flat(recipe: dict[str, Any]) -> dict[str, Any]:
-    """`{"training": {"epochs": 5}}` → `{"epochs": 5}`, without what a table averages over."""
+    """A recipe in one level, `{"training": {"epochs": 5}}` → `{"epochs": 5}`, without what differs in a table."""
     flat = {k: v for k, v in recipe.items() if k not in ("corruption", "training", "regularizers")}
     flat |= {f"corruption {k}": v for k, v in recipe["corruption"].items()}
     flat |= {k.replace("_", " "): v for k, v in recipe["training"].items() if k != "checkpoints"}

@@ -1,7 +1,7 @@
-"""Text in figures: as it was given, a `$` too, and in fonts that have its characters.
+"""Text in figures: shown literally, a `$` too, and in fonts that have its characters.
 
-Names of classes and of a user's own layers are anybody's text. Math is set only where this package writes it: in
-the labels of axes and the powers of log scales.
+Names of classes and of a user's own layers may be any text. Only what this package writes is set as math: the
+labels of axes, and the powers of log scales.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from matplotlib.ticker import LogFormatter
 
 @contextlib.contextmanager
 def literal() -> Iterator[None]:
-    """Text is taken as it is. What is drawn before `settle` has found fonts (seaborn does) is not warned of."""
+    """Text is taken literally, and nobody is warned of characters without a font: `settle` finds one later."""
     with mpl.rc_context({"text.parse_math": False}), warnings.catch_warnings():
         warnings.filterwarnings("ignore", r"Glyph \d+ ")
         yield
@@ -37,7 +37,7 @@ def style(axes: str | None = None) -> Iterator[None]:
 
 
 def set_math(figure: Figure) -> None:
-    """Make math of what this package writes, and of nothing else; before layout, as math is the shorter text."""
+    """Set as math what this package writes, and nothing else. Before layout, as math takes less room."""
     of_axes = [text for axis in _axes(figure) for text in (axis.label, *_powers(axis))]
     for text in figure.findobj(Text):
         text.set_parse_math(False)
@@ -83,7 +83,7 @@ def _spelt(text: str, marks: frozenset[str]) -> str:
 
 
 def _powers(axis: Axis) -> Collection[Text]:
-    """The labels of ticks if they are powers of 10. Looked up for every axis, as they have no text before."""
+    """The labels of ticks if they are powers of 10. Asking for them gives them their text."""
     labels = axis.get_ticklabels(which="both")
     return labels if isinstance(axis.get_major_formatter(), LogFormatter) else []
 

@@ -1,4 +1,4 @@
-"""What a file of corrupted labels holds: in words, its transition matrix, and a grid of corrupted samples."""
+"""A file of corrupted labels, shown: in words, as a transition matrix, and as a grid of corrupted samples."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MOST_NUMBERS = 12  # classes up to which a matrix is legible as numbers
 
 
 def describe(artifact: Artifact) -> dict[str, str]:
-    """Everything in words, in the order to read it."""
+    """All that the file says, as headings and texts in the order of reading."""
     rule = RULES.get(artifact.rule) if artifact.rule in RULES.names() else None
     asked = "none: this rule has no rate"
     if not math.isnan(artifact.rate_asked):
@@ -111,7 +111,7 @@ def _title(artifact: Artifact) -> str:
 
 
 def _long(matrix: Matrix, artifact: Artifact) -> pd.DataFrame:
-    """A row a pair of classes, whatever they are called; those of one noisy label together."""
+    """Tidy: one row a pair of classes, in percent; those of one noisy label are together. Names may be equal."""
     names = np.array(artifact.class_names)
     true, noisy = np.tile(names, len(names)), np.repeat(names, len(names))
     return pd.DataFrame({"true": true, "noisy": noisy, "percent": 100 * matrix.T.ravel()})

@@ -46,7 +46,10 @@ def titled(name: str, grid: sns.FacetGrid, data: pd.DataFrame, title: str) -> Dr
 def save(
     folder: Path, name: str, figure: Figure, data: pd.DataFrame, how: str = files.ANOTHER_STORE
 ) -> list[Path]:
-    """Write `name` in every format, and close the figure; `how` to choose a folder that can be written to."""
+    """Write a figure in every format and its data as CSV, and close it.
+
+    how: what an error says on choosing a folder that can be written to.
+    """
     _count_epochs(figure)
     note = settle(figure)
     bounds = figure.get_tightbbox().padded(0.1)  # once: "tight" would draw each format twice
@@ -66,7 +69,7 @@ def save(
 
 
 def _count_epochs(figure: Figure) -> None:
-    """No tick between two epochs; of all else, matplotlib's choice."""
+    """Put the ticks of axes of epochs on whole epochs; other axes keep matplotlib's choice."""
     for axis in figure.axes:
         if axis.get_xlabel() == "epoch" and isinstance(axis.xaxis.get_major_locator(), AutoLocator):
             axis.xaxis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 2.5, 5, 10], integer=True))

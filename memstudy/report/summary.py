@@ -10,7 +10,7 @@ from memstudy.store import RunDirectory
 
 
 def run_summary(run: RunDirectory) -> dict[str, Any]:
-    """What there is to say about a run, ready for JSON: NaN becomes None."""
+    """A run in short, ready for JSON: NaN becomes None."""
     state, metrics, recipe = run.state(), run.metrics(), run.recipe
     last = metrics.iloc[-1].to_dict() if len(metrics) else {}
     return {

@@ -23,7 +23,7 @@ PLAIN = {
     "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "–": "--",
     **{character: f"\\{character}" for character in "%&#_${}"},
 }  # fmt: skip
-"""What stands in LaTeX for what, in math and outside of it."""
+"""Characters and what LaTeX has for them, in math and outside of it."""
 SYMBOLS = rf"\bL_[cr]\b|\|w\||[<>{''.join(MATH)}]"
 
 
@@ -31,11 +31,12 @@ SYMBOLS = rf"\bL_[cr]\b|\|w\||[<>{''.join(MATH)}]"
 class Table:
     """A table: its file name without ending, title, notes in plain sentences, cells, and the values behind them.
 
-    cells: a data frame of text. Of two levels of columns, equal upper ones beside each other are one heading over
-        theirs; "" is none.
+    cells: a data frame of text. Columns may have two levels: equal upper ones side by side become one heading
+    above
+        the lower ones; "" is no heading.
     values: a tidy data frame, which the CSV and JSON have with all digits.
-    words: the columns of the cells that hold words, and stand to the left; numbers stand to the right.
-    group: a column of which LaTeX shows equal cells below each other once, with a line before the next; or none.
+    words: the columns of words, which are aligned left; columns of numbers are aligned right.
+    group: a column whose equal cells below each other LaTeX shows once, with a line before the next; "" for none.
     """
 
     name: str
@@ -94,7 +95,7 @@ class Table:
 
     @property
     def _upper(self) -> list[str]:
-        """The heading over each column's own, or ""."""
+        """The upper heading of each column, or ""."""
         columns = self.cells.columns
         return [str(name) if columns.nlevels > 1 else "" for name in columns.get_level_values(0)]
 
@@ -109,7 +110,7 @@ class Table:
             yield " & ".join(_over(name, columns) for name, columns in spans) + r" \\"
 
     def _latex_rows(self) -> Iterator[str]:
-        """The rows; of the column `group` the first of equal cells, and a line between groups."""
+        """The rows, with a line between groups. In the column `group` only the first of equal cells is shown."""
         place, before = self._headings.index(self.group) if self.group else None, None
         for row in self._rows:
             if place is None:
@@ -122,7 +123,7 @@ class Table:
 
 
 def _over(name: str, columns: int) -> str:
-    """A LaTeX cell over some columns; for none, as many empty ones."""
+    """A LaTeX cell that spans columns; without a name, empty cells."""
     return rf"\multicolumn{{{columns}}}{{c}}{{{tex(name)}}}" if name else " &" * (columns - 1)
 
 
@@ -158,6 +159,6 @@ def tex(text: str) -> str:
 
 
 def _tex(text: str) -> str:
-    """Of one character, or of symbols in a row."""
+    """LaTeX for one character, or for symbols in a row."""
     symbols = [MATH.get(symbol, symbol) for symbol in re.findall(SYMBOLS, text)]
     return f"${' '.join(symbols)}$" if symbols else PLAIN[text]

@@ -1,7 +1,7 @@
-"""What became of a run: what it memorized, by its predictions, and then its training loss against the floor.
+"""The verdict on a run: what it memorized, first by its predictions, then by its training loss and the floor.
 
-Predictions come first. A loss below the floor proves that labels are known beyond their classes, but not how many,
-and one above it proves nothing: it is measured while dropout, batch statistics and an epoch's changes disturb it.
+Predictions come first. A loss below the floor proves that some labels are memorized, but not how many. A loss
+above it proves nothing: it is measured during training, with dropout, batch statistics and changing weights.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from memstudy.store import RunDirectory, Status
 from memstudy.store.run import LABELS
 
 CALLED_MOST, CALLED_SOME = 0.5, 0.1
-"""By how much the memorized share must exceed the expected one to be called so."""
+"""The excess of the memorized share over the expected one from which on it is called "most" or "some"."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Verdict:
 
     memorized: the share of corrupted labels that are predicted after the last epoch; None if none is corrupted.
     expected: the share that would be, had the network memorized none; None if there is nothing to tell it by.
-    by: what `expected` follows from: `confusion` (records of each sample), `spread` (noise that is even over
+    by: where `expected` comes from: `confusion` (records of each sample), `spread` (noise that is even over
         classes), or `errors`, which give no more than an upper bound. See `analysis.chance`.
     memorizes: whether more are predicted than expected, interval against interval; None if that cannot be told.
     train_cross_entropy: L_c of the last epoch, nats.
@@ -57,7 +57,7 @@ def verdict(run: RunDirectory) -> Verdict:
 
 
 def verdict_text(run: RunDirectory) -> str:
-    """What became of a run in a few lines: accuracy, what was memorized, and the loss against its floor."""
+    """The verdict in a few lines: accuracy, what was memorized, and the loss beside its floor."""
     metrics, labels, predicted = _evidence(run)
     judgment, state, rule = (
         _judged(run, metrics, labels, predicted),
@@ -112,7 +112,7 @@ def _judged(run: RunDirectory, metrics: pd.DataFrame, labels: Artifact, predicte
 def _expected(
     last: pd.Series[float], labels: Artifact, predicted: Predictions | None
 ) -> tuple[Share | None, str | None]:
-    """The share to expect without memorization, by the best that there is, and by what."""
+    """The share to expect without memorization, by the best evidence there is, and its kind (see `Verdict.by`)."""
     classes = len(labels.class_names)
     if predicted is not None:
         return by_confusion(predicted, labels.clean, labels.noisy), "confusion"
@@ -154,7 +154,7 @@ def _accuracy(metrics: pd.DataFrame, labels: Artifact, epochs: int) -> str:
 
 
 def _by_predictions(judgment: Verdict, labels: Artifact) -> str:
-    """What the predictions of corrupted samples say."""
+    """What the predictions of corrupted samples say, in words."""
     assert judgment.memorized is not None
     if _one_label_each(labels.transition):
         return (
@@ -186,16 +186,17 @@ def _one_label_each(transition: NDArray[np.float64]) -> bool:
 
 
 def _caveat(labels: Artifact) -> str:
-    """Where a label has to do with its image, to predict it may be to see what there is to see."""
+    """A caveat for labels that may depend on the image: predicting them need not be memorization."""
     return (
         "" if len(labels.transition_asked) else " (Some may be seen in the image: these labels may depend on it.)"
     )
 
 
 def _by_loss(judgment: Verdict, given: bool) -> str:
-    """What the training loss adds.
+    """What the training loss adds, in words.
 
-    Labels that were given, by people say, may be wrong for reasons that the image shows.
+    given: whether the labels were given, by people for example: they may be wrong for reasons that the image
+    shows.
     """
     floor = f"the floor, {judgment.floor:.4f}, the lowest on these labels without memorization"
     if given:
@@ -218,7 +219,7 @@ def _by_loss(judgment: Verdict, given: bool) -> str:
 
 
 def _without_corruption(judgment: Verdict, last: pd.Series[float], replaced: bool) -> str:
-    """What there is to say where every label is the true one; with the images replaced it is a control."""
+    """The verdict if every label is true. With replaced images, such a run is a control."""
     known = (
         f"of the training labels {100 * last['clean_accuracy']:.1f} % are predicted, of the test labels "
         f"{100 * last['test_accuracy']:.1f} %"

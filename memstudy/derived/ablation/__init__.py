@@ -60,7 +60,7 @@ class Ablation(Analysis):
 
     @property
     def suffix(self) -> str:
-        """Of everything but orders, seed and epochs that is not as usual."""
+        """The options that are not at their defaults, but for orders, seed and epochs."""
         usual_values = {
             field.name: field.default for field in fields(self) if field.name not in ("orders", "seed", "epochs")
         }

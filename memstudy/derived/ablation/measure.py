@@ -32,11 +32,11 @@ def ablate(
     ablation: Ablation,
     watch: Watch = UNWATCHED,
 ) -> pd.DataFrame:
-    """Ablation curves of every kept network (or those nearest to its epochs), by both protocols.
+    """Ablation curves of every kept network, or of those nearest to `ablation.epochs`, by both protocols.
 
-    Returns and writes one row per (run, epoch, protocol, order, fraction) with the `accuracy` on its labels; the
-    areas under the curves go to a file of their own. The watch is told which networks have no curve, as they
-    diverged, or their code is another, and which have collapsed.
+    Returns and writes one row per (run, epoch, protocol, order, fraction) with the `accuracy`, a fraction. The
+    areas under the curves go to a file of their own. The watch is told which networks are left out, as they
+    diverged or their code has changed, and which have collapsed.
     """
     selection = code.usable(selection, watch.left_out)
     rows = Rows(selection.path / ablation.curves, KEY, VERSION)
@@ -62,7 +62,7 @@ def ablate(
 
 
 def _unmoved(curves: pd.DataFrame) -> list[tuple[str, int]]:
-    """The run and the epoch of each network that has one accuracy, whatever is ablated."""
+    """Run and epoch of each network whose accuracy is the same whatever is ablated."""
     if curves.empty:
         return []
     accuracies = curves.groupby(["run", "epoch"], sort=False)["accuracy"].nunique()
@@ -97,7 +97,7 @@ def _curves(run: RunDirectory, epoch: int, bench: Workbench, ablation: Ablation)
 
 
 def _evaluated(run: RunDirectory, bench: Workbench, ablation: Ablation) -> tuple[Tensor, Tensor]:
-    """Normalized images and what counts as right on them."""
+    """Normalized images, and the labels that count as right."""
     if ablation.images == "test":
         test = bench.test_set(run)
         return test.images, test.labels
@@ -106,8 +106,9 @@ def _evaluated(run: RunDirectory, bench: Workbench, ablation: Ablation) -> tuple
 
 
 def areas(curves: pd.DataFrame) -> pd.DataFrame:
-    """Area under each network's curve, in percent: `area` is the mean over orders, `half_width` of its 95 %
-    confidence interval; one row per (run, epoch, protocol).
+    """Area under each network's curve, in percent; one row per (run, epoch, protocol).
+
+    `area` is the mean over orders, `half_width` the half width of its 95 % confidence interval.
     """
     columns = ["run", "epoch", "protocol", "area", "half_width"]
     if curves.empty:

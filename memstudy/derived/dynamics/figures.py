@@ -53,7 +53,7 @@ def figures(selection: Selection) -> Iterator[Drawing]:
 
 
 def _aucs(rows: pd.DataFrame) -> tuple[Figure, pd.DataFrame, str] | None:
-    """One panel a label, one line a score; None if nothing is there to be told apart."""
+    """One panel a label, one line a score; None if all samples are corrupted, or none."""
     data = rows[["run", "seed", "label", "epoch", "score", "auc"]].dropna()
     if data.empty:
         return None
@@ -114,7 +114,7 @@ def _panels(labels: list[str]) -> tuple[Figure, dict[str, Axes]]:
 
 
 def _histogram(axis: Axes, rows: pd.DataFrame, colors: dict[str, tuple[float, float, float]]) -> None:
-    """Bars over epochs, several epochs a bar in a long run, and one apart for never."""
+    """Bars over epochs (in a long run, several epochs a bar), and one bar apart for never."""
     epochs = int(rows["epochs"].max())
     width = -(-epochs // BARS)
     edges = np.arange(0, epochs + width, width)

@@ -27,16 +27,16 @@ KEY, VERSION = ("run", "records"), ("records",)
 CLEAN, CORRUPTED = "clean", "corrupted"
 MIXTURE = {CLEAN: "mixture, clean", CORRUPTED: "mixture, corrupted"}
 SCORED_EPOCHS = 25
-"""At how many epochs of a long run scores are judged, besides those that are kept."""
+"""The number of epochs of a long run at which scores are judged, besides the kept ones."""
 LOSS_EPOCHS, LOSS_BINS = 4, 40
-"""At how many epochs the distribution of losses is taken, and in how many bins."""
+"""The number of epochs at which the distribution of losses is taken, and of its bins."""
 
 
 def measure(
     selection: Selection,
     watch: Watch = UNWATCHED,
 ) -> None:
-    """Write three CSV files on the runs whose samples were recorded; the watch is told of others, and why.
+    """Write three CSV files on the runs whose samples were recorded. The watch is told of the others, and why.
 
     dynamics.csv: `auc` of each of SCORES per (run, epoch, score), NaN where none or all are corrupted; of the
         mixture also the `accuracy` at a posterior of .5.
@@ -61,14 +61,14 @@ def measure(
 
 
 def _rows(run: RunDirectory) -> dict[str, pd.DataFrame]:
-    """Of one run, by file."""
+    """The rows of one run, by file."""
     labels = artifact.read(run.labels())
     records = run.dynamics(len(labels.noisy))
     return {AUCS: _aucs(records, labels), COUNTS: _counts(records, labels), LOSSES: _losses(records, labels)}
 
 
 def _version(run: RunDirectory) -> str:
-    """What the numbers of a run depend on."""
+    """The version of a run's records: part of a checksum, or, while it is trained, the number of its epochs."""
     state = run.state()
     final = state.get("checksums", {}).get(f"{run.records.folder.name}/loss.npy", "")
     return str(final)[:12] if state["status"] == Status.FINISHED else f"{run.epochs_done} epochs"
@@ -101,7 +101,7 @@ def _aucs(records: Dynamics, labels: Artifact) -> pd.DataFrame:
 
 
 def _learned(records: Dynamics, labels: Artifact) -> dict[str, NDArray[np.int64]]:
-    """(N,) whole numbers by the name of the quantity."""
+    """Each quantity of every sample, (N,) whole numbers, by its name."""
     return {
         f"{count.__name__}{suffix}": count(records.prediction, answers)
         for suffix, answers in (("", labels.noisy), ("_true", labels.clean))
@@ -134,7 +134,7 @@ def _losses(records: Dynamics, labels: Artifact) -> pd.DataFrame:
 def _distribution(
     loss: NDArray[np.float64], groups: Mapping[str, NDArray[np.bool_]]
 ) -> Iterator[tuple[str, NDArray[Any], NDArray[Any]]]:
-    """(part, centers of bins, densities) of an epoch."""
+    """The distribution of one epoch's losses (N,): part, centers of bins, and densities per nat."""
     edges = np.histogram_bin_edges(loss, LOSS_BINS)
     centers = (edges[:-1] + edges[1:]) / 2
     for group, members in groups.items():
@@ -150,8 +150,8 @@ def per_sample(run: RunDirectory) -> pd.DataFrame:
     """All scores of every training sample after the last epoch that is done, a row each, in the set's order.
 
     `position` is the sample's place in the set's training part; `el2n` is that of the last kept epoch,
-    `clean_posterior` the mixture's. Margin and AUM are in the papers' sign: low for corrupted samples. Never is an
-    empty cell.
+    `clean_posterior` the mixture's. Margin and AUM have the papers' sign: low for corrupted samples. An empty cell
+    means never.
     """
     labels = artifact.read(run.labels())
     records = run.dynamics(len(labels.noisy))
@@ -185,7 +185,7 @@ def write_samples(selection: Selection) -> None:
 
 
 def samples_paths(selection: Selection) -> list[Path]:
-    """Where they are written."""
+    """Where `write_samples` writes."""
     return [selection.path / "samples" / f"{run.name}.csv" for run in _recorded(selection)]
 
 

@@ -29,7 +29,7 @@ QUANTITIES = {
     ("forgetting_events", CLEAN): ("forgotten: clean", 2),
     ("forgetting_events", CORRUPTED): ("forgotten: corrupted", 2),
 }
-"""Headings and decimals of what is tabulated of a group of samples."""
+"""Heading and decimals of each quantity of a group of samples."""
 
 
 def tables(selection: Selection) -> list[Table]:
@@ -44,7 +44,7 @@ def tables(selection: Selection) -> list[Table]:
 
 
 def _aucs(setting: Setting, rows: pd.DataFrame, suffix: str) -> Table:
-    """ROC AUC of every score, at the last epoch that it is there for, and at the best."""
+    """ROC AUC of every score, at the last epoch that has it and at the best one."""
     last = rows[is_last(rows, ["run", "score"])]
     judged = rows.dropna(subset="auc")
     best = judged.loc[judged.groupby(["run", "score"], sort=False)["auc"].idxmax()]
@@ -74,7 +74,10 @@ def _aucs(setting: Setting, rows: pd.DataFrame, suffix: str) -> Table:
 
 
 def _over_seeds(rows: pd.DataFrame) -> pd.DataFrame:
-    """The AUC and the mean epoch by label, score and which epoch; best ones differ, last ones are to be equal."""
+    """Mean AUC and mean epoch by label, score and `at`.
+
+    Last epochs must be equal to be compared, best ones need not.
+    """
     by = ["label", "score", "at"]
     rows = rows.assign(against=BARE, last=rows["epoch"].where(rows["at"] == LAST, 0))
     epochs = rows.groupby(by, sort=False)["epoch"].mean().reset_index(drop=True)
@@ -132,7 +135,7 @@ def _learned(setting: Setting, counts: pd.DataFrame, aucs: pd.DataFrame, suffix:
 
 
 def _each_run(counts: pd.DataFrame, quantity: str, group: str) -> pd.DataFrame:
-    """A run's median of an epoch, infinite if that is never, or mean of a number of events: its `value`."""
+    """The `value` of a quantity in each run: a median epoch (infinite for never), or a mean number of events."""
     rows = counts[(counts["quantity"] == quantity) & (counts["group"] == group)]
     of_runs = []
     for (run, label), of_run in rows.groupby(["run", "label"], sort=False):

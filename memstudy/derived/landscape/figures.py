@@ -36,7 +36,7 @@ MOST_TOGETHER = 8  # labels whose lines share panels; of more, each has its own
 
 @dataclass(frozen=True)
 class Panel:
-    """What lines in a panel show: words for both axes, and the scale of y."""
+    """Words for both axes of a panel of lines, and the scale of y."""
 
     x: str
     y: str
@@ -70,7 +70,7 @@ def figures(selection: Selection) -> Iterator[Drawing]:
 
 
 def _variations(rows: pd.DataFrame) -> pd.Series:
-    """The mean over runs of cv, by label and panel."""
+    """The coefficient of variation, mean over runs, by label and panel."""
     of_runs = rows.groupby(["label", "panel", "run"])["value"].agg(
         lambda values: values.std(ddof=0) / values.mean()
     )
@@ -139,8 +139,9 @@ def _under_noise(data: pd.DataFrame, title: str) -> Figure:
 
 
 def _lines(data: pd.DataFrame, panels: Mapping[str, Panel], title: str, levels: pd.Series) -> Figure:
-    """Lines of `y` over `x`, mean and standard deviation over seeds, by `label` and `panel`; dotted, the `levels`
-    by label and panel to hold them against.
+    """Lines of `y` over `x` by `label` and `panel`, mean and standard deviation over seeds.
+
+    `levels`, by label and panel, are references, drawn as dotted lines.
     """
     labels = list(dict.fromkeys(data["label"]))
     apart = len(labels) > MOST_TOGETHER
@@ -183,14 +184,14 @@ def _together(data: pd.DataFrame, panels: Mapping[str, Panel], levels: pd.Series
 
 
 def _told_apart(levels: pd.Series, name: str, labels: list[str]) -> dict[str, float]:
-    """A panel's levels by label; one, for none of them, if all are equal to a hundredth."""
+    """A panel's levels by label; a single one, without a label, if all are equal to a hundredth."""
     by_label = {label: float(levels[label, name]) for label in labels if (label, name) in levels}
     equal = len(by_label) > 0 and max(by_label.values()) <= 1.01 * min(by_label.values())
     return {"": next(iter(by_label.values()))} if equal else by_label
 
 
 def _apart(data: pd.DataFrame, panels: Mapping[str, Panel], levels: pd.Series, labels: list[str]) -> Figure:
-    """One column a label, WIDE of them side by side; one row a panel, on one scale; behind all lines bare's."""
+    """One column a label, WIDE of them side by side; one row a panel, on one scale. Bare is gray in all."""
     blocks = [labels[start : start + WIDE] for start in range(0, len(labels), WIDE)]
     rows = list(itertools.product(blocks, panels))
     size = (SIDE * WIDE + 0.8, SIDE * len(rows) + 0.6)

@@ -39,7 +39,7 @@ def landscapes(
     landscape: Landscape,
     watch: Watch = UNWATCHED,
 ) -> None:
-    """Write three CSV files: of every run at initialization and every kept epoch (or those nearest to its epochs).
+    """Write three CSV files on every run: before training, and at every kept epoch or those nearest to its epochs.
 
     landscape.csv: one `value` of Ĩ, to six decimals, per (run, epoch, kind, row, column); `kind` is measured or
         predicted.
@@ -47,9 +47,9 @@ def landscapes(
         `correlation` of the measured with the predicted one.
     landscape_noise.csv: after the last kept epoch, `accuracy` (a fraction) per (run, noise, strength).
 
-    All on the same test images with their true labels, a stratified part of at most so many. The watch is
-    told which networks diverged or have other code now, which have collapsed, and which no theory predicts. A
-    MemstudyError for fewer images than classes.
+    All are measured on the same test images with their true labels, a stratified part of at most `images`. The
+    watch is told which networks diverged or have other code now, which have collapsed, and which no theory
+    predicts. A MemstudyError for fewer images than classes.
     """
     selection = code.usable(selection, watch.left_out)
     tables = {name: Rows(selection.path / name, KEY, VERSION) for name in (MAPS, FLATNESS, NOISE)}
@@ -76,7 +76,7 @@ def _rows(
     names: Sequence[str],
     on_left_out: Callable[[str], None],
 ) -> dict[str, pd.DataFrame]:
-    """One network's rows, by file; those of NOISE if it is among the names."""
+    """The rows of one network, by file. NOISE is measured only if it is among the names."""
     positions = _positions(bench.image_set(run), images)
     whole = bench.test_set(run)
     pixels, labels = whole.images[positions], whole.labels[positions]
@@ -127,7 +127,7 @@ def _flatness(kind: str, maps: Mapping[str, Tensor]) -> dict[str, object]:
 
 @torch.no_grad()
 def _noise(network: Network, images: ImageSet, positions: Tensor, device: torch.device) -> pd.DataFrame:
-    """Accuracy on true labels under every noise; intensities are normalized after it."""
+    """Accuracy on true labels under every noise. Noise acts on intensities, which are normalized after it."""
     intensities = images.test_images[positions].float() / 255
     labels = images.test_labels[positions].to(device)
     mean, std = (per_channel(values, torch.device("cpu")) for values in (images.mean, images.std))

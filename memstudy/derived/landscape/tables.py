@@ -18,7 +18,7 @@ from memstudy.store.store import Selection
 
 BEFORE, THEORY, AFTER = "before training", "before training, predicted", "after training"
 PANELS = {(MEASURED, True): BEFORE, (PREDICTED, True): THEORY, (MEASURED, False): AFTER}
-"""What of a landscape's kind, and of whether the network is untrained, is shown; by the name of it."""
+"""The landscapes that are shown, by (kind, whether the network is untrained), and their names."""
 HEADINGS = {
     (BEFORE, "cv"): "cv before training",
     (THEORY, "cv"): "predicted",
@@ -42,7 +42,7 @@ def tables(selection: Selection) -> list[Table]:
 
 
 def panels(table: pd.DataFrame, members: pd.DataFrame) -> pd.DataFrame:
-    """The rows that are shown, with their `panel`: before training, and after each run's last epoch there is."""
+    """The rows that are shown, with their `panel`: before training, and at each run's last measured epoch."""
     rows = merged(table, members)
     if rows.empty:
         return rows
@@ -53,7 +53,7 @@ def panels(table: pd.DataFrame, members: pd.DataFrame) -> pd.DataFrame:
 
 
 def epochs(rows: pd.DataFrame) -> str:
-    """After which epochs the trained networks are looked at, in words; empty if there are none."""
+    """A sentence on the epochs after which trained networks are looked at; empty if there are none."""
     return after_epochs(rows.loc[rows["epoch"] != INITIAL, "epoch"], "After training: the last kept epoch")
 
 

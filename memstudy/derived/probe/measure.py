@@ -26,7 +26,7 @@ from memstudy.training.evaluation import batch_size
 
 PROBES = "probe.csv"
 PIXELS = "pixels"
-"""What stands for a layer where the images themselves are probed."""
+"""In place of a layer's name: the images themselves are probed."""
 KEY = ("run", "epoch", "checkpoint", "layer", "samples")
 VERSION = ("checkpoint", "samples")
 
@@ -37,13 +37,14 @@ def probes(
     probe: Probe,
     watch: Watch = UNWATCHED,
 ) -> pd.DataFrame:
-    """Probe the layers of every kept network (or those nearest to its epochs), of the untrained one; and pixels.
+    """Probe layers of every kept network (or of those nearest to `probe.epochs`) and of the untrained one; and
+    pixels.
 
-    Returns and writes one row per (run, epoch, layer), epoch -1 before training: `samples`, the training images
-    with their true labels that the probe learns from, a stratified part of at most so many; its `accuracy` on all
-    test images; `head_accuracy`, the network's own then (none before training). Fractions. Rows not asked for
-    leave the file. The watch is told which networks diverged, or have other code now. A
-    MemstudyError for fewer samples than classes, and for a layer that a network does not have.
+    Returns and writes one row per (run, epoch, layer); before training the epoch is -1. `samples` is the number of
+    training images with true labels that the probe learns from, a stratified part of at most `probe.samples`.
+    `accuracy` is the probe's on all test images, and `head_accuracy` the network's own (NaN before training), both
+    fractions. Rows not asked for leave the file. The watch is told which networks diverged, or have other code
+    now. A MemstudyError for fewer samples than classes, and for a layer that a network does not have.
     """
     if PIXELS in probe.layers:
         raise MemstudyError("raw pixels are probed anyway, as a control; name layers, such as trunk.")
@@ -68,7 +69,7 @@ def probes(
 
 
 def _size(run: RunDirectory, samples: int) -> int:
-    """How many training images a run's probes learn from."""
+    """The number of training images that a run's probes learn from."""
     labels = artifact.read(run.labels())
     if samples < (classes := len(labels.class_names)):
         raise MemstudyError(
@@ -100,7 +101,7 @@ def _rows(
 
 @torch.no_grad()
 def _activations(network: Network, layer: str, images: Tensor) -> Tensor:
-    """A layer's output on all images, or the images, (N, p)."""
+    """A layer's output on all images, or the images themselves for PIXELS: (N, p)."""
     if layer == PIXELS:
         return images.flatten(1)
     output = output_of(network, layer)

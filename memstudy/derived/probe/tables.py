@@ -58,7 +58,7 @@ def _table(setting: Setting, rows: pd.DataFrame, name: str) -> Table:
 
 
 def _chosen(after: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """Rows of each run's first and last epochs, and of each label's and layer's best one."""
+    """Rows of each run's first and last epoch, and of the epoch that is best for a label and a layer."""
     if after.empty:
         return {}
     by = ["label", "layer"]
@@ -72,14 +72,18 @@ def _chosen(after: pd.DataFrame) -> dict[str, pd.DataFrame]:
 
 
 def _long(rows: pd.DataFrame, at: str) -> pd.DataFrame:
-    """A row a run, layer and value `of` the probe or its own head, of which there is none before training."""
+    """One row a run, layer and accuracy: `of` the probe, or of the network's own head (not before training)."""
     ids = ["run", "seeds", "label", "layer", "epoch"]
     parts = [rows[ids].assign(at=at, of=name, value=rows[column]) for column, name in QUANTITIES.items()]
     return parts[0] if at == UNTRAINED else pd.concat(parts)
 
 
 def _over_seeds(rows: pd.DataFrame) -> pd.DataFrame:
-    """By label, layer, at and of, with the epoch (the last, if runs differ); best epochs need not be equal."""
+    """Means over runs by label, layer, `at` and `of`, tested against bare.
+
+    `epoch` is the last one, if runs differ. First and last epochs must be equal to be compared, best ones need
+    not.
+    """
     by = ["label", "layer", "at", "of"]
     rows = rows.assign(against=BARE, equal=rows["epoch"].where(rows["at"] != BEST, 0))
     epochs = rows.groupby(by, sort=False)["epoch"].max().reset_index(drop=True)

@@ -87,9 +87,9 @@ def _lay_out(figure: Figure) -> None:
 
 
 def _pairs(group: Group) -> pd.DataFrame:
-    """Tidy: corruption, a, b, accuracy (a mean over seeds), and that of bare; a method alone has a = b.
+    """Tidy: corruption, a, b, accuracy (mean over seeds), and bare's accuracy; a method alone has a = b.
 
-    Of methods that were trained alone; empty if none of these were paired.
+    Only methods that were trained alone are there; empty if no two of them were paired.
     """
     alone = {method[0]: name for name, method in group.methods.items() if len(method) == 1}
     placed = []
@@ -112,7 +112,7 @@ def _pairs(group: Group) -> pd.DataFrame:
 
 
 def _matrices(pairs: pd.DataFrame) -> Figure:
-    """One panel a rate, each on a scale of its own: rates differ by more than methods do."""
+    """One panel a rate, each with its own color scale, as rates differ by more than methods do."""
     panels = {name: pairs[pairs["corruption"] == name] for name in dict.fromkeys(pairs["corruption"])}
     names = list(dict.fromkeys(pairs["a"]))
     across = min(2, len(panels))

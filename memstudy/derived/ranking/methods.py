@@ -6,12 +6,13 @@ One ranking holds runs that differ in regularizers, corruption and seeds alone.
     rank      by final test accuracy among all methods at a rate and seed, 1 the best, ties shared; mean over these
     synergy   of a pair a+b: its accuracy minus that of the better of a and b alone, in the mean over common seeds
 
-A seed is one observation, its mean over the rates. Gain and synergy are tested by `report.differences`, p-values
-adjusted over all methods, or all pairs. The mean rank has a bootstrap interval over seeds. As these very numbers
-say which of a and b is better, luck makes that one look better, and synergy too small rather than too large.
+A seed is one observation: its mean over the rates. Gain and synergy are tested by `report.differences`, with
+p-values adjusted over all methods, or all pairs. The mean rank has a bootstrap interval over seeds. The same
+numbers decide which of a and b is better, so the better one was also lucky: synergy is rather too small than too
+large.
 
-There is a ranking where a study asks for it and has three sets of regularizers or more. Nobody need ask for it if
-these were trained at two rates or rules at least, or are ten: fewer at one rate are in the other tables.
+There is a ranking for three or more sets of regularizers, if the study asks for it. It is made unasked if they
+were trained at two or more rates or rules, or if they are ten or more: fewer at one rate are in the other tables.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ from memstudy.store import RunDirectory
 from memstudy.store.store import Selection
 
 LEAST_SETS, MANY_SETS = 3, 10
-"""Sets of regularizers for a ranking at all, and for one at a single rate that nobody asked for."""
+"""The least sets of regularizers for a ranking, and for one at a single rate that was not asked for."""
 QUANTITIES = {
     "final": ("test accuracy, %", 2),
     "best": ("best epoch, %", 2),
@@ -45,17 +46,17 @@ QUANTITIES = {
     "area": ("ablation area, %", 2),
     "flatness": ("landscape cv", 2),
 }
-"""Headings and decimals of what is measured of a run, after its last epoch but for `best`."""
+"""Heading and decimals of each quantity of a run, after its last epoch (but for `best`)."""
 COMPARED = {"gain": "gain over bare", "clean_gain": "gain on true labels", "synergy": "synergy"}
-"""Differences that are tested, and their headings."""
+"""The differences that are tested, with their headings."""
 
 
 @dataclass(frozen=True)
 class Group:
-    """Runs that one ranking may hold.
+    """The runs of one ranking.
 
-    runs: a row each: `method`, `corruption` in words, `noisy`, `seeds` (both), and those of MEASURES that were
-        made; lower rates first.
+    runs: one row each: `method`, `corruption` in words, `noisy`, `seeds` (both), and those of QUANTITIES that were
+        measured; lower rates first.
     methods: by name, `bare` among them if it was trained.
     """
 
@@ -85,7 +86,7 @@ class Group:
 
     @property
     def ranked(self) -> list[str]:
-        """What the ranking is over: the noisy ones; all, if none is."""
+        """The corruptions that the ranking is over: the noisy ones, or all if none is."""
         return list(dict.fromkeys(self.runs.loc[self.runs["noisy"], "corruption"])) or self.corruptions
 
     @cached_property
@@ -94,13 +95,13 @@ class Group:
         return self.runs.pivot_table(index=["method", "seeds"], columns="corruption", values="final")
 
     def by_seed(self, corruptions: Sequence[str]) -> pd.DataFrame:
-        """method, seeds, value: final accuracy, mean over corruptions, of the seeds that have them all."""
+        """Columns method, seeds, value: final accuracy, mean over corruptions, of seeds that have all of them."""
         complete = self.accuracy.reindex(columns=list(corruptions)).dropna()
         return complete.mean(axis="columns").rename("value").reset_index()
 
     @cached_property
     def ranks(self) -> pd.DataFrame:
-        """(seeds, methods): mean over `ranked` of the rank among all methods, of the seeds that they all have."""
+        """Mean rank over `ranked`: a row a seed that all methods have, a column a method."""
         complete = self.accuracy.reindex(columns=self.ranked).dropna()
         methods = complete.index.get_level_values("method").nunique()
         complete = complete[complete.groupby("seeds")[self.ranked[:1]].transform("size") == methods]
@@ -108,8 +109,10 @@ class Group:
 
     @cached_property
     def ranking(self) -> pd.DataFrame:
-        """A row a method, the best first: its numbers (see `_row`), and COMPARED, in percentage points, with the
-        columns of `differences` by their names. Without a seed that all have, it goes by accuracy.
+        """One row a method, the best first: its numbers (see `_row`), and each of COMPARED in percentage points.
+
+        The other columns of `differences` have names such as `gain_low`. Methods are sorted by mean rank, or by
+        accuracy if there is no seed that all of them have.
         """
         clean = [corruption for corruption in self.corruptions if corruption not in self.ranked]
         to_bare = [self.by_seed(some).assign(of="", against=BARE) for some in (self.ranked, clean)]
@@ -138,7 +141,7 @@ def most_sets(runs: Iterable[RunDirectory]) -> int:
 
 
 def _members(runs: Iterable[RunDirectory]) -> dict[Recipe, list[RunDirectory]]:
-    """Runs by what those in one ranking share."""
+    """Runs by the recipe that those of one ranking share."""
     members: dict[Recipe, list[RunDirectory]] = {}
     for run in runs:
         members.setdefault(replace(shared(run.recipe), corruption=Corruption()), []).append(run)
@@ -160,7 +163,7 @@ def _enough(runs: Sequence[RunDirectory], asked: bool) -> bool:
 
 
 Derived = dict[tuple[str, int], float]
-"""A number by (run, epoch)."""
+"""A number of each network, by (run, epoch)."""
 
 
 def _group(recipe: Recipe, members: Sequence[RunDirectory], areas: Derived, flatness: Derived) -> Group:
@@ -196,7 +199,7 @@ def _rule(corruption: Corruption) -> Corruption:
 
 
 def _words(corruptions: Iterable[Corruption]) -> dict[Corruption, str]:
-    """Rules and rates in words, lower rates first; two matrices are told apart by numbers."""
+    """Rules and rates in words, lower rates first; matrices of equal words are numbered."""
     words: dict[Corruption, str] = {}
     for rule in sorted({_rule(c) for c in corruptions}, key=lambda c: (c.rate or 0, c.rule, c.matrix, c.labels)):
         namesakes = sum(other.title == rule.title for other in words)
@@ -235,7 +238,7 @@ def _flatness(selection: Selection) -> Derived:
 
 
 def _row(group: Group, name: str) -> dict[str, object]:
-    """Over `n` seeds a method's accuracy, over `rank_n` its rank with a bootstrap interval."""
+    """A method's accuracy over `n` seeds, and its rank over `rank_n` seeds with a bootstrap interval."""
     rows = group.by_seed(group.ranked)
     ours = rows.loc[rows["method"] == name, "value"]
     ranks = group.ranks.get(name, pd.Series(dtype=float))
@@ -254,8 +257,9 @@ def _row(group: Group, name: str) -> dict[str, object]:
 
 
 def _pairs(group: Group) -> pd.DataFrame:
-    """The rows `of` each pair of methods, its own `against` those of the better one alone, over the seeds that it
-    and both have; maybe none.
+    """For each pair of methods (column `of`) its rows and those of the better one of the two alone (`against`).
+
+    Only seeds that the pair and both methods have count; maybe there are none.
     """
     rows = group.by_seed(group.ranked)
     names = {method: name for name, method in group.methods.items()}

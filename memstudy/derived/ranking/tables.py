@@ -27,7 +27,7 @@ from memstudy.store.store import Selection
 
 
 def tables(selection: Selection) -> list[Table]:
-    """Of every group the ranking, then what was measured at each rate, methods in the ranking's order."""
+    """For every group the ranking, then a table for each rate, with methods in the ranking's order."""
     made = []
     for group, suffix in suffixed(ranking_groups(selection)):
         made.append(_ranking(group, suffix))
@@ -94,7 +94,7 @@ def _notes(group: Group) -> tuple[str, ...]:
 
 
 def _differences(table: pd.DataFrame) -> pd.DataFrame:
-    """Those of all columns below each other, named as `differences` names them."""
+    """The differences of all columns of COMPARED below each other, with the columns of `differences`."""
     parts = [table.rename(columns={quantity: "difference"} | {f"{quantity}_{name}": name for name in COLUMNS})
              for quantity in COMPARED]  # fmt: skip
     return pd.concat([part[COLUMNS] for part in parts], ignore_index=True)

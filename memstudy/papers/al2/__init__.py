@@ -97,6 +97,6 @@ class AblationArea(Analysis):
 
 
 def untrained(epochs: Sequence[int] | None) -> str:
-    """Why there is nothing of metrics to tabulate."""
+    """Why there are no metrics to tabulate, a clause."""
     which = "" if epochs is None else f" of those to tabulate ({', '.join(map(str, epochs))})"
     return f"no epoch{which} is trained yet"

@@ -1,7 +1,7 @@
 """AL2's tables from our runs: means over seeds, and the published values where the recipe is the paper's.
 
-Cells are laid out as in the paper: epochs down, without and with AL2 side by side. What has a star with AL2
-differs from what is beside it (ours; the paper has no tests).
+Cells are laid out as in the paper: epochs down, without and with AL2 side by side. A star marks a mean with AL2
+that differs from the one without it (ours; the paper has no tests).
 
 Values have the columns baseline, epoch, metric, al2, mean (NaN if n = 0), sd (NaN if n < 2), n, those of
 `differences` (of with AL2 to without), and published (NaN if none). n counts the runs that have the number:
@@ -53,7 +53,7 @@ MEMORIZATION = {
 
 
 def of_each_setting(selection: Selection, make: Callable[[Setting], Table | None]) -> Iterator[Table]:
-    """What `make` makes of each setting, with notes on runs that are not there; of none that is empty."""
+    """The table that `make` makes of each setting, with notes on missing and damaged runs; no empty ones."""
     notes = tuple(
         f"{words}: {', '.join(names)}."
         for words, names in {"Missing": selection.missing, "Damaged, left out": selection.damaged}.items()
@@ -145,7 +145,7 @@ def _kept(setting: Setting) -> list[int]:
 
 
 def _summarized(setting: Setting, long: pd.DataFrame, paper: pd.DataFrame) -> pd.DataFrame:
-    """Means over runs, what AL2 changes, and the published value beside, if the recipe is the paper's."""
+    """Means over runs, tested against those without AL2; and published values, if the recipe is the paper's."""
     by = ["baseline", "epoch", "column", "al2"]
     values = compared(long.assign(against=WITHOUT), by, method="al2")
     if differences_from_paper(setting):

@@ -78,21 +78,21 @@ def _row(run: RunDirectory) -> dict[str, object]:
 
 
 def _setting(recipe: Recipe) -> str:
-    """What runs must share to be compared: all but seeds, η, γ and λ."""
+    """An identity of what runs must share to be compared: all but seeds, η, γ and λ."""
     others = [r if r.name != LOCO else Regularizer(LOCO) for r in recipe.regularizers]
     mean_one = (recipe.options(LOCO) or {}).get("mean_one")
     return f"{replace(shared(recipe), regularizers=tuple(others)).id}-{mean_one}"
 
 
 def _besides(recipe: Recipe) -> str:
-    """What the network's name leaves open, in words."""
+    """What else the runs of a row have, in words: other regularizers, and the option mean_one."""
     others = label(r for r in recipe.regularizers if r.name != LOCO)
     mean_one = (recipe.options(LOCO) or {}).get("mean_one")
     return (f", {others}" if others != BARE else "") + (", mean r 1" if mean_one else "")
 
 
 def _stars(values: pd.DataFrame) -> tuple[str, ...]:
-    """What stars mean, if there was a test, and what it would take where there was none."""
+    """Notes: what stars mean, if anything was tested, and how many seeds a test would take where none was made."""
     not_tested = untested_notes(values, adjusted=False)
     if values["p"].isna().all():
         return not_tested

@@ -18,13 +18,12 @@ from memstudy.papers.norm_loss import NormLossTables
 from memstudy.papers.norm_loss.runs import NORM_LOSS, at_usual_values, by_batch_size, by_strength, errors
 from memstudy.report.frames import suffixed
 from memstudy.report.lettering import style
-from memstudy.report.saving import Drawing, titled
+from memstudy.report.saving import HEIGHT, Drawing, titled
 from memstudy.store import RunDirectory
 from memstudy.store.store import Selection
 
 CROSS_ENTROPIES = {"train_cross_entropy": "training", "test_cross_entropy": "test"}
 AXES = {"wd.decay": "weight decay", f"{NORM_LOSS}.weight": "λ"}
-HEIGHT = 2.6  # inches, of one panel
 DECADE = 10.0  # values that differ by more than this factor are drawn on a logarithmic axis
 
 
@@ -61,7 +60,10 @@ def _data(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _robustness(data: pd.DataFrame, label: str | None) -> sns.FacetGrid:
-    """One panel a method, on one scale of errors; without a label, the swept option is each axis' own."""
+    """One panel a method, on one scale of errors.
+
+    label: of all x axes; None: each axis is labeled by its swept option.
+    """
     data = data.assign(panel=data["series"] + "|" + data["swept"])
     panels = list(dict.fromkeys(data["panel"]))
     with style("ticks"):
@@ -89,7 +91,7 @@ def _colors(count: int) -> Any:
 
 
 def _losses(rows: pd.DataFrame, runs: dict[str, RunDirectory]) -> pd.DataFrame:
-    """A row an epoch, method, seed and loss: `images` are those of training or test."""
+    """Tidy: one row an epoch, method, seed and loss; `images` says whether it is of training or test images."""
     parts = []
     for row in rows.to_dict("records"):
         names = {name: row[name] for name in ("run", "seed", "dataset", "network", "method")}

@@ -1,4 +1,4 @@
-"""What Norm Loss' tables and figures are made of: runs with it and those to compare them with, as data frames."""
+"""The runs of Norm Loss' tables and figures, as data frames: those with it, and those to compare them with."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from memstudy.store.store import Selection
 
 NORM_LOSS = "normloss"
 STRENGTH_OPTIONS = {"wd": "decay", NORM_LOSS: "weight"}
-"""The option that says how strong a regularizer is, and is swept."""
+"""The option of each regularizer that is its strength. It may be swept."""
 PUBLISHED_NETWORKS = {"resnet110": "resnet110", "wrn28-10": "wrn-28-10"}
 """The paper's names of networks, by ours."""
 PUBLISHED_METHODS = {
@@ -31,11 +31,11 @@ ORDER = ["order", "family", *STRENGTH_OPTIONS]
 
 
 def errors(selection: Selection) -> pd.DataFrame:
-    """A row a finished run, of settings in which a run uses Norm Loss; in the table's order, maybe none.
+    """One row a finished run, of settings in which some run uses Norm Loss, in the table's order; maybe none.
 
     setting: what runs share but for seeds, regularizers and batch size; in words `title`, and shorter `protocol`.
-    method: regularizers, and the options in which runs differ. `family`: without STRENGTHS; `but wd` and
-        `but normloss`: without that one's.
+    method: regularizers, and the options in which runs differ. `family`: the same without strengths; `but wd`
+        and `but normloss`: the same without the strength of that one.
     wd, normloss: their strengths, if used. error: in percent, after the last epoch.
     kind: those of its regularizers that are the paper's methods; `besides`: the others.
     paper: the names that the paper has for it, maybe none.
@@ -49,7 +49,7 @@ def errors(selection: Selection) -> pd.DataFrame:
 
 
 def at_usual_values(rows: pd.DataFrame) -> pd.DataFrame:
-    """Each method at the batch size, and then the strengths, that most runs of its setting have."""
+    """Each method at the batch size that most runs of its setting have, and its most frequent strengths there."""
     family = ["setting", "family"]
     here = _most(rows, rows.groupby(["setting", "batch_size"])["run"].transform("size"), family)
     strengths = [*family, "wd", NORM_LOSS]
@@ -61,7 +61,10 @@ def _most(rows: pd.DataFrame, count: pd.Series, by: Sequence[str]) -> pd.DataFra
 
 
 def by_strength(rows: pd.DataFrame) -> pd.DataFrame:
-    """Runs that differ by λ, or by weight decay, alone: `value` of the option `swept`, all else is `series`."""
+    """Runs that differ only by λ, or only by weight decay.
+
+    `swept` is the option, `value` its value, and `series` the method without it.
+    """
     parts = []
     for name, option in STRENGTH_OPTIONS.items():
         part = rows.assign(series=rows[f"but {name}"], value=rows[name], swept=f"{name}.{option}")
@@ -70,14 +73,16 @@ def by_strength(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def by_batch_size(rows: pd.DataFrame) -> pd.DataFrame:
-    """Runs that differ by batch size alone: it is `value`, the method `series`."""
+    """Runs that differ only by batch size: that is `value`, and the method is `series`."""
     part = rows.assign(series=rows["method"], value=rows["batch_size"], swept="batch size")
     return _several(part, ["setting", "series"]).reset_index(drop=True)
 
 
 def with_references(rows: pd.DataFrame, by: Sequence[str], method: str) -> pd.DataFrame:
-    """Rows with `against`, by the names in `method`: weight decay, as in the paper, or, where it was not trained,
-    none of the paper's methods; of rows equal in `by`. Nothing if its runs have several names.
+    """The same rows with `against`, the reference's name in the column `method`, among rows equal in `by`.
+
+    The reference is weight decay, as in the paper; where that was not trained, runs with none of the paper's
+    methods. It is "" if the reference's runs have several names.
     """
     parts = rows.groupby(list(by), sort=False)
     return pd.concat([part.assign(against=_reference(part, method)) for _, part in parts])
@@ -131,7 +136,7 @@ def _row(run: RunDirectory, versions: Mapping[tuple[str, str], set[object]], pro
 
 
 def _order(recipe: Recipe) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """What sorts methods as the registry does, baselines first: `wd+wn` stands with `wn`."""
+    """A key that sorts methods in the registry's order, baselines first, and `wd+wn` next to `wn`."""
     names = REGULARIZERS.names()
     places = sorted(names.index(r.name) for r in recipe.regularizers)
     last = names.index("wd")
@@ -139,7 +144,7 @@ def _order(recipe: Recipe) -> tuple[tuple[int, ...], tuple[int, ...]]:
 
 
 def _versions(recipes: Iterable[Recipe]) -> dict[tuple[str, str], set[object]]:
-    """The values that each option of a regularizer has."""
+    """All values of each option, by regularizer and option."""
     versions: dict[tuple[str, str], set[object]] = {}
     for recipe in recipes:
         for regularizer in recipe.regularizers:
@@ -153,7 +158,7 @@ def _words(
     versions: Mapping[tuple[str, str], set[object]],
     strengthless: Iterable[str] = (),
 ) -> str:
-    """Regularizers and the options in which runs differ, but for the strengths of some."""
+    """Regularizers with the options in which runs differ, but without the strengths of some."""
     hidden = {(name, STRENGTH_OPTIONS[name]) for name in strengthless}
     words = [
         option if value is True else f"{option} {value:g}" if isinstance(value, float) else f"{option} {value}"
@@ -166,7 +171,10 @@ def _words(
 
 
 def _protocols(recipes: Sequence[Recipe]) -> dict[Recipe, str]:
-    """Corruption, epochs, and in what else recipes of one data set and network differ, batch size aside."""
+    """Each recipe's corruption and epochs, and all in which recipes of one data set and network differ, in words.
+
+    Batch size is left out.
+    """
     facts = {recipe: _facts(recipe) for recipe in recipes}
     values: dict[tuple[str, str, str], set[object]] = {}
     for recipe, of_recipe in facts.items():

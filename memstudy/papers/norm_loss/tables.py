@@ -4,9 +4,9 @@ Error is in percent, on the test images, after the last epoch. As in the paper, 
 and, in brackets, their mean; that the paper's are of five runs is inferred. The best seed is chosen on the test
 images, so it is lower than that network's error on others would be; it is here for comparison with the paper's.
 
-The main table has each method at one batch size and one λ (or weight decay): those that most runs of its setting
-have, or all that equally many have. None is chosen by its result; every swept value is in a table of its own
-(ours).
+The main table has each method at one batch size and one λ (or weight decay): the most frequent ones of its
+setting, or several that are equally frequent. None is chosen by its result. Every swept value is in a table of its
+own (ours).
 
 A method's mean is tested against that of weight decay, the paper's own baseline, or else of bare training, with
 equal other regularizers (such as the dropout of WRN-28-10's protocol); in a sweep at the same value (ours).
@@ -144,7 +144,10 @@ def _sweep(name: str, title: str, rows: pd.DataFrame, by: Sequence[str]) -> Tabl
 def _summary(
     rows: pd.DataFrame, keys: Sequence[str], equal: Sequence[str], method: str = "method"
 ) -> pd.DataFrame:
-    """Over seeds, and differences to the reference among what is `equal`; what only sorts the rows is dropped."""
+    """Values over seeds, with differences to the reference among rows equal in `equal`.
+
+    Columns that only sort the rows are dropped.
+    """
     by = [*keys, *(name for name in equal if name not in keys)]
     values = rows.groupby(by, dropna=False)["error"].agg(n="size", best="min", mean="mean", sd="std").reset_index()
     tested = differences(with_references(rows, equal, method), [*equal, method], "error", method)

@@ -26,10 +26,10 @@ from memstudy.store.store import Selection
 
 PILCRO = "pilcro"
 TARGETS = (*range(10, 100, 10), 95, 97, 99)
-"""Test accuracies in percent, some of which the speed is measured by."""
+"""Test accuracies in percent. Speed is the number of epochs until some of them are reached."""
 SHOWN_TARGETS = 4
 SHOWN_STRENGTHS = {"gaussian": 0.2, "salt-and-pepper": 0.1}
-"""The middle of what is measured; the whole curves are in landscape_noise."""
+"""The strengths of noise in the table, in the middle of those measured; landscape_noise has all of them."""
 REFERENCE = "the same without PILCRO"
 OURS = "PILCRO here is our reconstruction: nothing in this table confirms or refutes the paper."
 
@@ -51,7 +51,7 @@ def why_none(selection: Selection) -> str:
 
 
 def _with_pilcro(selection: Selection) -> Iterator[tuple[Setting, pd.DataFrame]]:
-    """Each group's runs with PILCRO and, before them, those equal in all else, which they are held against."""
+    """Each group's runs with PILCRO, behind those without it that are equal in all else (`against`)."""
     for setting, members in comparable_runs(selection.runs):
         others = pd.Series([_others(run) for run in setting.runs])
         uses = pd.Series([run.recipe.options(PILCRO) is not None for run in setting.runs])
