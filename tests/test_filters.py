@@ -259,9 +259,9 @@ def test_rings_are_every_position_once_by_distance(size):
 
 
 def test_named_positions_are_the_papers():
-    places = {name: mask.nonzero().tolist() for name, mask in filters.named(3).items()}
+    places = {name: mask.nonzero().tolist() for name, mask in filters.figure_positions(3).items()}
     assert places == {"center": [[1, 1]], "left-middle": [[1, 0]], "left-upper": [[0, 0]]}
-    assert filters.named(5) == {}
+    assert filters.figure_positions(5) == {}
 
 
 def test_log_counts_by_hand():

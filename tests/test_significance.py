@@ -17,7 +17,7 @@ from scipy import stats
 
 from memstudy.analysis import significance
 from memstudy.analysis.significance import (
-    LEAST,
+    LEAST_VALUES,
     PAIRED,
     WELCH,
     bootstrap_interval,
@@ -205,7 +205,7 @@ def test_the_power_is_that_of_the_noncentral_t():
 def test_seeds_needed_fall_with_the_effect_and_rise_with_the_tests():
     by_effect = [seeds_needed(effect) for effect in (0.1, 0.3, 1, 3, 30, math.inf)]
     assert by_effect == sorted(by_effect, reverse=True)
-    assert by_effect[-1] == LEAST
+    assert by_effect[-1] == LEAST_VALUES
     by_tests = [seeds_needed(2.0, tests) for tests in (1, 2, 10, 100)]
     assert by_tests == sorted(set(by_tests))
     assert np.isnan([seeds_needed(0.0), seeds_needed(1e-3), seeds_needed(math.nan)]).all()

@@ -1,5 +1,6 @@
-"""Pure functions: arrays or tensors in, numbers out. Those on a user's own activations, logits, losses,
-predictions and gradients are named here; none needs a run.
+"""Pure functions: arrays or tensors in, numbers out. None needs a run.
+
+Named here are those for a user's own activations, logits, losses, predictions and gradients.
 """
 
 from memstudy.analysis.ablation import area as ablation_area

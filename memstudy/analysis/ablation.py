@@ -9,7 +9,8 @@ Two protocols, two measurements:
     units      a random order of the units, the same for all images, is ablated cumulatively (Morcos et al.;
                stated).
     bernoulli  each unit of each image is ablated on its own with probability `fraction` (AL2's code; stated).
-               One draw serves all fractions of an order (ours; at each fraction it is the same law).
+               One draw serves all fractions of an order (ours; it does not change the distribution at any of
+               them).
 
 In both, what is ablated at a fraction stays ablated at every larger one. Orders are keyed by (seed, protocol,
 order) and drawn on the CPU: the same on every device, for every chunk size, and for all networks with as many
@@ -42,10 +43,10 @@ FRACTIONS = tuple(step / 20 for step in range(21))
 
 
 def falls(protocol: str, images: int, units: int, seed: int, order: int) -> Tensor:
-    """When each activation falls, in (0, 1]: it is ablated at `fraction` if its fall is ≤ `fraction`.
+    """The fraction, in (0, 1], from which on each activation is ablated: its fall.
 
-    units: (1, units) float64, half a unit apart from 0 and 1, so that the nearest whole number of units to
-    fraction · units is ablated, halves up. bernoulli: (images, units) float32, uniform.
+    units: (1, units) float64, at odd multiples of half a unit, so that fraction · units is rounded (halves up) to
+    a whole number of ablated units. bernoulli: (images, units) float32, uniform.
     """
     generator = torch_generator(seed, f"ablation/{protocol}", order)
     if protocol == "units":
@@ -76,18 +77,18 @@ def curve(
     head: features → logits (N, K); run in evaluation mode, its own mode is kept.
     features: (N, C, H, W) or (N, p), a layer's output in evaluation mode: a tensor on the head's device, or an
         array; in the type of the head's parameters.
-    labels: (N,) what counts as right, usually the true labels.
-    fractions: within [0, 1], in any order. unit, clamp: of UNITS and CLAMPS.
-    chunk: images at a time; by default what a CPU's cache holds, elsewhere 5,000.
-    images: (N, …), for a head that is called as head(features, images), because a way from the images to the
-        logits leads past the layer.
+    labels: (N,) what counts as right, usually the true labels. fractions: within [0, 1], in any order. unit,
+    clamp: of UNITS and CLAMPS. chunk: images at a time; by default what a CPU's cache holds, elsewhere 5,000.
+    images: (N, …), for a head that is called as head(features, images), as a connection from the images to the
+    logits
+        bypasses the layer.
 
     Cost: a forward pass of the head for each order and fraction; for fixed orders of a head that starts with a
     linear layer, that layer once an order.
 
-    Raises a MemstudyError for an unknown protocol, unit or clamp, a fraction outside [0, 1], less than one order,
-    no image, labels that are not one an image or none of the head's classes, features that are not finite or not
-    what the head takes, and channels of features that are not (N, C, H, W).
+    Raises a MemstudyError for an unknown protocol, unit or clamp; a fraction outside [0, 1]; less than one order;
+    no image; labels that are not one an image, or not of the head's classes; features that are not finite, or that
+    the head cannot take; and channels as units of features that are not (N, C, H, W).
     """
     features, labels = labeled(features, labels, "features")
     features = for_network(head, features)
@@ -131,10 +132,10 @@ def _check(features: Tensor, orders: int, fractions: Sequence[float], unit: str,
 
 
 def check_choice(unit: str, clamp: str) -> None:
-    """Raise a MemstudyError for a kind of unit or a clamp that there is none of."""
-    for kind, name, known in (("unit to ablate", unit, UNITS), ("clamp", clamp, CLAMPS)):
-        if name not in known:
-            raise unknown(kind, name, known)
+    """Raise a MemstudyError for an unknown kind of unit, or an unknown clamp."""
+    for kind, name, choices in (("unit to ablate", unit, UNITS), ("clamp", clamp, CLAMPS)):
+        if name not in choices:
+            raise unknown(kind, name, choices)
 
 
 def _fixed(features: Tensor, clamp: str, positions: int) -> Tensor:
@@ -146,7 +147,7 @@ def _fixed(features: Tensor, clamp: str, positions: int) -> Tensor:
 
 
 def _plain(layer: _Layer, labels: Tensor, parts: Sequence[slice]) -> Tensor:
-    """Hits with nothing ablated: the plain network, bit for bit, and the same for every order."""
+    """Hits of the network with nothing ablated. They are the same for every order."""
     hits = torch.zeros((), dtype=torch.int64, device=labels.device)
     for part in parts:
         activations = layer.flat[part]
@@ -182,11 +183,11 @@ class _Layer:
 
 
 Answers = Callable[[slice, list[tuple[float, int]]], Iterator[tuple[int, Tensor]]]
-"""Images and (fraction, index) of some fractions → index and logits (n, K) of each."""
+"""A function from a slice of images and some (fraction, index) to (index, logits (n, K)) of each fraction."""
 
 
 def _masked(layer: _Layer, fall: Tensor) -> Answers:
-    """The plain way, for any head and either protocol; fall (1, p) or (N, p)."""
+    """A pass of the head for each fraction. For any head and both protocols; fall (1, p) or (N, p)."""
     flat, fall = layer.flat, fall.to(layer.features.device).expand(len(layer.features), -1)
 
     def answers(part: slice, fractions: list[tuple[float, int]]) -> Iterator[tuple[int, Tensor]]:
@@ -206,10 +207,11 @@ def _linear_first(head: nn.Module, units: int) -> nn.Sequential | None:
 
 
 def _cumulative(layer: _Layer, fall: Tensor, head: nn.Sequential) -> Answers:
-    """The same for a head that starts with a linear layer, and fall (1, p): units come back in groups.
+    """The same as `_masked`, faster, for a head that starts with a linear layer, and fall (1, p).
 
-    What a unit adds to the linear layer's output is added once, not summed again at every fraction, so that
-    all fractions together cost this layer what one costs the plain way. Equal to it up to rounding.
+    From the largest fraction to the smallest, units come back in groups, and what they add to the linear layer's
+    output is added to that of the group before. So all fractions together cost this layer as much as one. Equal up
+    to rounding.
     """
     linear, rest = head[0], head[1:]
     assert isinstance(linear, nn.Linear)
@@ -232,21 +234,21 @@ def _cumulative(layer: _Layer, fall: Tensor, head: nn.Sequential) -> Answers:
 def area(curves: Array, fractions: Sequence[float] = FRACTIONS) -> Tensor:
     """Area under accuracy curves (..., len(fractions)), an array or a tensor, in percent: (...,) (AL2; stated).
 
-    By the trapezoid rule (ours), O(1) a point. Over fractions from 0 to 1 this is the mean accuracy; 10 classes at
-    chance throughout give 10. Raises a MemstudyError for another shape, accuracies that are no fractions of 1, and
-    fractions that do not ascend.
+    By the trapezoid rule (ours), O(1) a point. Over fractions from 0 to 1 this is the mean accuracy: 10 if it is
+    at the chance level of 10 classes throughout. Raises a MemstudyError for another shape, accuracies that are no
+    fractions of 1, and fractions that do not ascend.
     """
-    found, places = precise(curves, "curves"), precise(fractions, "fractions")
-    if found.ndim == 0 or found.shape[-1:] != places.shape or len(places) < 2:
+    accuracies, places = precise(curves, "curves"), precise(fractions, "fractions")
+    if accuracies.ndim == 0 or accuracies.shape[-1:] != places.shape or len(places) < 2:
         raise MemstudyError(
-            f"curves must have one accuracy for each of two fractions or more, not shape {tuple(found.shape)} for "
-            f"{places.numel()} fractions."
+            f"curves must have one accuracy for each of two fractions or more, not shape "
+            f"{tuple(accuracies.shape)} for {places.numel()} fractions."
         )
-    if not ((found >= 0) & (found <= 1)).all():
+    if not ((accuracies >= 0) & (accuracies <= 1)).all():
         raise MemstudyError("accuracies must be fractions, from 0 to 1.")
     if not (places.diff() > 0).all():
         raise MemstudyError("the fractions must ascend, as the area between them is summed up.")
-    return 100 * torch.trapezoid(found, places.to(found))
+    return 100 * torch.trapezoid(accuracies, places.to(accuracies))
 
 
 def interval(areas: Tensor, confidence: float = 0.95) -> tuple[float, float]:

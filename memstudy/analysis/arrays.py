@@ -6,13 +6,13 @@
 Rows are samples, the same ones in the same order on both sides; columns are units, as many as each side has.
 Convolutional activations (N, C, H, W) become samples × units by `memstudy.analysis.as_samples`. All in float64,
 exact (QR and SVD): x (n, p) and y (n, q) cost O(n·(p² + q²)) time and, beside themselves, about n·(2p + q) numbers
-of memory (10,000 × 1,250 each: .4 GB). For many representations of the same samples, and without memory for
-samples, see `memstudy.analysis.factorization.Stack`.
+of memory (10,000 × 1,250 each: .4 GB). For many representations of the same samples that do not fit
+into memory, see `memstudy.analysis.factorization.Stack`.
 
 Every function raises a MemstudyError, which names the side, for what is no array of numbers, for values that are
 not finite, for another shape, for different numbers of samples, for a side that does not vary at all, and for
-constant units (what they are: `memstudy.analysis.factorization`). With `constant="drop"` these are dropped, as if
-they were not there, and the rank says so.
+constant units (defined in `memstudy.analysis.factorization`). With `constant="drop"` constant units are dropped,
+and only the rank tells that they were there.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class CCA:
 
     @property
     def mean(self) -> float:
-        """Their mean."""
+        """The mean coefficient."""
         return float(self.coefficients.mean())
 
 
@@ -102,15 +102,15 @@ def _pair(x: Array, y: Array, constant: str) -> Pair:
 
 def _view(samples: Tensor, name: str, constant: str) -> View:
     view = factorize(samples, name=name)
-    own = view.spectrum
-    if own.rank == 0:
+    spectrum = view.spectrum
+    if spectrum.rank == 0:
         raise MemstudyError(
-            f"{name} does not vary: all of its {own.p} units are constant, as a network that collapsed gives; it "
-            "is like nothing, so leave it out."
+            f"{name} does not vary: all of its {spectrum.p} units are constant, as a network that collapsed "
+            "gives; it is like nothing, so leave it out."
         )
-    if constant == "refuse" and len(own.constant):
+    if constant == "refuse" and len(spectrum.constant):
         raise MemstudyError(
-            f"{name} has constant units, {len(own.constant)} of {own.p} ({first_few(own.constant)}); drop them, "
-            'or say constant="drop".'
+            f"{name} has constant units, {len(spectrum.constant)} of {spectrum.p} ({first_few(spectrum.constant)})"
+            '; drop them, or say constant="drop".'
         )
     return view

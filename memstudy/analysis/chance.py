@@ -1,4 +1,5 @@
-"""How many corrupted labels a network would predict had it memorized none: what a measured share is held against.
+"""The share of corrupted labels that a network would predict without memorization, to compare a measured share
+with.
 
 A network that mistakes 4 for 9 predicts the label 9 of some corrupted 4s that it never learned by heart. All of
 this is ours; that memorization is what a label's presence in training adds to its prediction is Feldman 2020.
@@ -12,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 Z = 1.959963984540054
-"""Of a 95 % interval: the normal distribution's .975 quantile."""
+"""The normal distribution's .975 quantile, for 95 % intervals."""
 
 
 @dataclass(frozen=True)
@@ -40,22 +41,24 @@ def wilson(hits: ArrayLike, count: ArrayLike) -> tuple[NDArray[np.float64], NDAr
 
 
 ENOUGH = 30
-"""Corrupted samples of a class with other labels, below which intact ones are taken as well."""
+"""If a class has fewer corrupted samples with other labels, its intact samples are used as well."""
 
 
 def by_confusion(
     predicted: NDArray[np.integer], clean: NDArray[np.integer], noisy: NDArray[np.integer]
 ) -> Share | None:
-    """How many corrupted labels would be predicted if predictions followed labels through the class alone (ours).
+    """The share of corrupted labels that would be predicted if predictions depended on the true class alone
+    (ours).
 
-    Arguments are classes, (N,). A sample of class y that carries the wrong label k would then be predicted as k as
-    often as those samples of y are that carry another wrong label. Where these are fewer than `ENOUGH`, as with
-    noise that turns each class into one other, those that carry the true one are counted, too; if the network has
-    memorized true labels, the result is then low. Where all samples of a class carry k, nothing can be compared,
-    and what is measured is expected. None if it is like that everywhere, or if no label is corrupted.
+    Arguments are classes, (N,). Without memorization, a sample of class y with the wrong label k is predicted as k
+    as often as samples of y with another wrong label are. If there are fewer than `ENOUGH` of these, as with noise
+    that turns each class into one other, samples of y with the true label are counted, too; if the network has
+    memorized true labels, the result is then too low. If all samples of a class have the label k, there is nothing
+    to compare with, and the measured share is taken as the expected one. None if that holds for all classes, or if
+    no label is corrupted.
 
-    The interval adds Wilson's of each (y, k) in quadrature, weighted by their samples (Zou & Donner 2008). It is
-    for the luck of which sample was given which label, and says nothing of other seeds.
+    The interval adds Wilson's intervals of all (y, k) in quadrature, weighted by their samples (Zou & Donner
+    2008). It covers the chance of which sample got which label, not that of other seeds.
     """
     classes = 1 + max(int(column.max(initial=0)) for column in (predicted, clean, noisy))
     labeled, guessed = _table(clean, noisy, classes), _table(clean, predicted, classes)
@@ -83,30 +86,33 @@ def by_confusion(
 
 
 def _table(rows: NDArray[np.integer], columns: NDArray[np.integer], classes: int) -> NDArray[np.int64]:
-    """How many samples have which pair of classes, (K, K)."""
+    """The number of samples with each pair of classes, (K, K)."""
     pairs = rows.astype(np.int64) * classes + columns
     return np.bincount(pairs, minlength=classes * classes).reshape(classes, classes)
 
 
 def by_spread(other: float, corrupted: int, classes: int) -> Share:
-    """The same without single predictions, for noise that goes to each wrong class as often (ours).
+    """The same from the share `other` alone, for noise that turns a class into each other one equally often
+    (ours).
 
-    Of `corrupted` samples a share `other` is predicted as neither the true class nor the label. Whatever the
-    network confuses, a wrong prediction then hits the label with probability 1 / (K-1), so that K-2 of K-1 that
-    are not memorized are among `other`, and other / (K-2) hit the label. `classes` (K) above 2.
+    `other` is the share of `corrupted` samples that are predicted as neither the true class nor the label. Without
+    memorization, a wrong prediction is the label with probability 1 / (K-1). So of K-1 wrong predictions K-2 are
+    among `other`, and a share other / (K-2) of the samples is predicted as the label. `classes` (K) must be above
+    2.
     """
-    found, parts = share(round(other * corrupted), corrupted), classes - 2
-    return Share(found.value / parts, found.low / parts, found.high / parts)
+    errors, parts = share(round(other * corrupted), corrupted), classes - 2
+    return Share(errors.value / parts, errors.low / parts, errors.high / parts)
 
 
 def at_most_by_errors(
     clean_accuracy: float, clean: NDArray[np.integer], noisy: NDArray[np.integer]
 ) -> Share | None:
-    """A bound on the same without single predictions, for any noise (ours); labels are classes, (N,).
+    """An upper bound on the same from the accuracy on intact samples, for any noise (ours); labels are classes,
+    (N,).
 
-    The network is wrong on a share 1 - `clean_accuracy` of the intact samples. At worst all of these errors are of
-    the one kind, y for k, that weighs most: of which there are most corrupted samples for each intact one. None if
-    a class with corrupted samples has no intact one, or if no label is corrupted.
+    The network is wrong on a share 1 - `clean_accuracy` of the intact samples. At worst all these errors take some
+    class y for the class k for which the ratio of corrupted samples (y, k) to intact samples of y is largest. None
+    if a class with corrupted samples has no intact one, or if no label is corrupted.
     """
     classes = 1 + max(int(column.max(initial=0)) for column in (clean, noisy))
     labeled = _table(clean, noisy, classes)
@@ -116,5 +122,5 @@ def at_most_by_errors(
     if not corrupted or (intact[labeled.any(axis=1)] == 0).any():
         return None
     weight = (labeled / np.maximum(intact, 1)[:, None]).max() * intact.sum() / corrupted
-    found = share(round((1 - clean_accuracy) * intact.sum()), int(intact.sum()))
-    return Share(*(float(min(1.0, weight * limit)) for limit in (found.value, found.low, found.high)))
+    errors = share(round((1 - clean_accuracy) * intact.sum()), int(intact.sum()))
+    return Share(*(float(min(1.0, weight * limit)) for limit in (errors.value, errors.low, errors.high)))

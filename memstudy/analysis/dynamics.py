@@ -1,11 +1,11 @@
-"""Per-sample training dynamics: what the records of an epoch after another say of each sample.
+"""Per-sample training dynamics: what the records of all epochs say about each training sample.
 
 Records are (E, N): epochs × samples, a run's or your own, as arrays, memory maps or tensors; `analysis.records`
 says what is recorded. Labels are (N,).
 
 AUM is Pleiss et al.'s (2020), forgetting events are Toneva et al.'s (2019), the mixture is DivideMix' (Li et al.
-2020). Ours: each sees one record an epoch, in evaluation mode, where the first two see the batches as they pass.
-EL2N (Paul et al. 2021) is recorded as it is; theirs is a mean over ten networks, ours that of one.
+2020). Ours: all of them use one record an epoch, in evaluation mode; the first two papers use training batches.
+EL2N (Paul et al. 2021) is used as recorded; theirs is the mean over ten networks, ours the value of one.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ SCORES = {
     "forgetting": "forgetting",
     "first_learned": "first learned",
 }
-"""What may tell corrupted samples from clean ones, in words: four are of an epoch, four of all up to it."""
+"""Scores that may tell corrupted samples from clean ones, with headings. The first four are of one epoch, the
+others of all epochs up to it."""
 
 
 # What becomes of a sample
@@ -75,28 +76,28 @@ def forgetting_events(prediction: Array, labels: Array) -> Counts:
 def area_under_margin(margin: Array) -> Numbers:
     """AUM: the mean over epochs of margins (E, N), the label's logit minus the largest other one; (N,).
 
-    Low for labels that the others speak against (Pleiss et al. 2020; stated). O(E·N). Raises a
+    Low for labels that other samples contradict (Pleiss et al. 2020; stated). O(E·N). Raises a
     MemstudyError for another shape, and margins that are not finite.
     """
     return _finite(_table(margin, "margins"), "margins").mean(axis=0, dtype=np.float64)
 
 
 def shares(prediction: Array, clean: Array, noisy: Array) -> dict[str, Numbers]:
-    """What a network takes its training samples for, after each epoch: fractions (E,) by name, `clean_accuracy` of
-    the samples whose label is intact; `memorized`, `recovered` and `other` of the corrupted ones.
+    """What a network takes its training samples for, after each epoch: fractions (E,) by name.
 
-    prediction (E, N), clean (true) and noisy labels (N,); a sample is corrupted where these differ. Memorized: it
-    is predicted as its noisy label; recovered: as its true one. The split is Liu et al.'s (2020, ELR, figure 1;
-    stated). A share of no samples at all is NaN. O(E·N). Raises as `first_learned` does.
+    `clean_accuracy` is of the samples whose label is intact; `memorized`, `recovered` and `other` are of the
+    corrupted ones. prediction (E, N), clean (true) and noisy labels (N,); a sample is corrupted where these
+    differ. Memorized: it is predicted as its noisy label; recovered: as its true one. The split is Liu et al.'s
+    (2020, ELR, figure 1; stated). A share of no samples at all is NaN. O(E·N). Raises as `first_learned` does.
     """
     predicted = _table(prediction, "predictions", whole=True)
     true, given = (
-        torch.from_numpy(_labels(own, predicted.shape[1], name))
-        for own, name in ((clean, "true labels"), (noisy, "noisy labels"))
+        torch.from_numpy(_labels(labels, predicted.shape[1], name))
+        for labels, name in ((clean, "true labels"), (noisy, "noisy labels"))
     )
     mask = true != given
-    each = [memorization.shares(torch.from_numpy(row.astype(np.int64)), true, given, mask) for row in predicted]
-    return {name: np.array([float(found[name]) for found in each]) for name in each[0]}
+    split = [memorization.shares(torch.from_numpy(row.astype(np.int64)), true, given, mask) for row in predicted]
+    return {name: np.array([float(epoch_split[name]) for epoch_split in split]) for name in split[0]}
 
 
 # What tells corrupted samples from clean ones
@@ -112,7 +113,7 @@ def scores_over_epochs(
     a true label. One pass, O(N) an epoch, so that the records need not fit into memory. Raises a MemstudyError for
     records of unlike shapes, and, at its epoch, for one that is not finite.
     """
-    losses, margins = (_table(own, name) for own, name in ((loss, "losses"), (margin, "margins")))
+    losses, margins = (_table(records, name) for records, name in ((loss, "losses"), (margin, "margins")))
     predictions = _table(prediction, "predictions", whole=True)
     if not losses.shape == margins.shape == predictions.shape:
         raise MemstudyError(
@@ -148,11 +149,12 @@ def _scores(
 
 
 def auc(score: Array, corrupted: Array) -> float:
-    """ROC AUC of a score (N,) at telling corrupted samples, a mask (N,): the chance that one of them has a higher
-    score than a clean one, ties half (Fawcett 2006; scikit-learn's).
+    """ROC AUC of a score (N,) at telling corrupted samples, given as a mask (N,), from clean ones.
 
-    Above .5: higher is more likely corrupted. NaN if all samples are corrupted, or none. O(N log N). Raises a
-    MemstudyError for other shapes, scores that are not finite, and a mask that is not of booleans.
+    It is the chance that a corrupted sample has a higher score than a clean one, where ties count half (Fawcett
+    2006; scikit-learn's). Above .5: higher is more likely corrupted. NaN if all samples are corrupted, or none.
+    O(N log N). Raises a MemstudyError for other shapes, scores that are not finite, and a mask that is not of
+    booleans.
     """
     from sklearn.metrics import roc_auc_score
 
@@ -179,7 +181,7 @@ class Mixture:
     weights: Numbers
 
     def densities(self, losses: NDArray[Any]) -> Numbers:
-        """Of each component at some losses (M,), weighted: (2, M), per nat."""
+        """The weighted density of each component at losses (M,): (2, M), per nat."""
         from scipy.stats import norm
 
         columns = (values[:, None] for values in (self.weights, self.means, self.deviations))
@@ -187,9 +189,7 @@ class Mixture:
         return weights * norm.pdf(losses, means, deviations)
 
     def accuracy(self, corrupted: Array) -> float:
-        """The share of samples that are told right, a mask (N,) being the truth, when a posterior above .5 means
-        clean.
-        """
+        """The share of samples told right if a posterior above .5 means clean; the mask (N,) is the truth."""
         return float(((self.clean > 0.5) != _mask(corrupted, len(self.clean))).mean())
 
 
@@ -197,8 +197,8 @@ def mixture(loss: Array) -> Mixture | None:
     """Fit two Gaussians to the losses (N,) of an epoch, scaled to [0, 1] as in DivideMix; None if all are equal.
 
     DivideMix' (Li et al. 2020) numbers (stated): variances at least 5e-4, tolerance 1e-2. Ours: it starts from the
-    losses below and above their mean, not from a random k-means, so that equal losses give equal posteriors. It
-    may take 100 steps, O(N) each. Raises a MemstudyError for another shape, and losses that are not finite.
+    losses below and above their mean, not from a random k-means, so that equal losses give equal posteriors. At
+    most 100 steps, O(N) each. Raises a MemstudyError for another shape, and losses that are not finite.
     """
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.mixture import GaussianMixture
@@ -238,27 +238,27 @@ def _hits(prediction: Array, labels: Array) -> NDArray[np.bool_]:
 
 
 def _table(values: Array, name: str, *, whole: bool = False) -> NDArray[Any]:
-    """Records (E, N) of at least one epoch and sample; not read yet, if they are a memory map."""
-    found = array(values, name)
-    found = found.view(np.uint8) if found.dtype == bool else found
-    if found.ndim != 2 or 0 in found.shape:
+    """Records (E, N) of at least one epoch and sample. A memory map is not read yet."""
+    records = array(values, name)
+    records = records.view(np.uint8) if records.dtype == bool else records
+    if records.ndim != 2 or 0 in records.shape:
         raise MemstudyError(
-            f"{name} must have shape (E, N), at least one epoch × at least one sample, not {found.shape}."
+            f"{name} must have shape (E, N), at least one epoch × at least one sample, not {records.shape}."
         )
-    if found.dtype.kind not in ("iu" if whole else "iuf"):
-        raise MemstudyError(f"{name} must be {'whole ' * whole}numbers, not {found.dtype}.")
-    return found
+    if records.dtype.kind not in ("iu" if whole else "iuf"):
+        raise MemstudyError(f"{name} must be {'whole ' * whole}numbers, not {records.dtype}.")
+    return records
 
 
 def _samples(values: Array, name: str) -> NDArray[Any]:
     """Numbers (N,), finite."""
-    found = array(values, name)
-    found = found.view(np.uint8) if found.dtype == bool else found
-    if found.ndim != 1 or len(found) == 0:
-        raise MemstudyError(f"{name} must have shape (N,), at least one sample, not {found.shape}.")
-    if found.dtype.kind not in "iuf":
-        raise MemstudyError(f"{name} must be numbers, not {found.dtype}.")
-    return _finite(found, name)
+    numbers = array(values, name)
+    numbers = numbers.view(np.uint8) if numbers.dtype == bool else numbers
+    if numbers.ndim != 1 or len(numbers) == 0:
+        raise MemstudyError(f"{name} must have shape (N,), at least one sample, not {numbers.shape}.")
+    if numbers.dtype.kind not in "iuf":
+        raise MemstudyError(f"{name} must be numbers, not {numbers.dtype}.")
+    return _finite(numbers, name)
 
 
 def _finite(values: NDArray[Any], name: str) -> NDArray[Any]:
@@ -269,17 +269,17 @@ def _finite(values: NDArray[Any], name: str) -> NDArray[Any]:
 
 def _labels(labels: Array, samples: int, name: str = "labels") -> Counts:
     """Classes (N,), one for each of so many samples."""
-    found: Counts = classes(labels, name).cpu().numpy()
-    if len(found) != samples:
-        raise MemstudyError(f"there must be one label a sample, not {len(found)} labels for {samples} samples.")
-    return found
+    given: Counts = classes(labels, name).cpu().numpy()
+    if len(given) != samples:
+        raise MemstudyError(f"there must be one label a sample, not {len(given)} labels for {samples} samples.")
+    return given
 
 
 def _mask(corrupted: Array, samples: int) -> NDArray[np.bool_]:
     """Which of so many samples are corrupted, (N,)."""
-    found = array(corrupted, "the mask")
-    if found.shape != (samples,) or found.dtype != bool:
+    mask = array(corrupted, "the mask")
+    if mask.shape != (samples,) or mask.dtype != bool:
         raise MemstudyError(
-            f"the mask must be one boolean a sample, ({samples},), not {found.dtype} of shape {found.shape}."
+            f"the mask must be one boolean a sample, ({samples},), not {mask.dtype} of shape {mask.shape}."
         )
-    return found
+    return mask

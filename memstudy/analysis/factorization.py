@@ -2,20 +2,20 @@
 
     X − mean = U · diag(σ) · V,   X (n samples, p units), float64
 
-Two ways to the same thing. `factorize` is exact, for a representation at hand: QR, then the SVD of a p × p
-triangle, O(n·p²); it keeps U. `Stack` goes through many representations of the same samples chunk by chunk, keeps
-p × p products alone, and so needs no memory for samples: inner products of the U's follow from XᵀY. It squares the
-condition number: in float64, of units scaled to one size, a direction whose σ is a share s of the largest has an
-error of about 1e-16 / s², which stays below what float32 features themselves carry (6e-8 / s) for every direction
-that is kept.
+There are two ways to do it. `factorize` is exact, for one representation that is in memory: QR, then the SVD of a
+p × p triangle, O(n·p²); it keeps U. `Stack` goes through many representations of the same samples chunk by chunk.
+It keeps only p × p products, and so needs no memory for samples: inner products of the U's follow from XᵀY. This
+squares the condition number. In float64, with units scaled to one size, a direction whose σ is a share s of the
+largest has an error of about 1e-16 / s². For every direction that is kept, this is below the error of the float32
+features themselves (6e-8 / s).
 
-In both, each unit is taken at a scale of its own (`directions`, `magnitude`): what does not depend on the units'
-scales by its definition does not in float64 either, from the smallest numbers to the largest.
+In both, each unit has a scale of its own (`directions`, `magnitude`). So what by its definition does not depend on
+the units' scales does not depend on them in float64 either, from the smallest numbers to the largest.
 
-Both know a constant unit: one whose centered norm is at most a share of 2⁻²³, float32's resolution, of its norm
-about zero (ours). Values that are equal but for their last bit in float32 are constant, and so is a unit whose
-variation is that small beside its mean, whatever the type of the array that holds it; subtract the mean first if
-such a variation is meant. A constant unit is taken for 0: it is no direction, and its size counts for nothing.
+In both, a unit is constant if its centered norm is at most 2⁻²³, float32's resolution, of its norm about zero
+(ours). So values that are equal in float32 but for their last bit are constant, and so is any unit whose variation
+is that small compared with its mean, whatever the type of its array; subtract the mean first if the variation is
+meant. A constant unit is replaced by 0: it is no direction, and its size does not count.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from memstudy.analysis.magnitude import ORDINARY, exponents, scale_
 from memstudy.errors import MemstudyError, unknown
 
 PRODUCTS = {"float64": (torch.float64, ROUNDING), "float32": (torch.float32, 2.0**-11)}
-"""How a Stack multiplies, and the share of the norm below which a direction is then rounding."""
+"""The type in which a Stack multiplies, and the share of the norm below which a direction may be rounding."""
 
 POSITIONS = ("samples", "flattened")
 CONSTANT = ("drop", "refuse")
@@ -51,7 +51,7 @@ def as_samples(features: Array, positions: str = "samples") -> Tensor:
 
 
 def in_rows(features: Tensor, positions: str = "samples") -> Tensor:
-    """The same, in the features' own type."""
+    """The same as `as_samples`, in the features' own type."""
     if positions not in POSITIONS:
         raise unknown("way to treat positions", positions, POSITIONS)
     if features.ndim not in (2, 4):
@@ -65,7 +65,7 @@ def in_rows(features: Tensor, positions: str = "samples") -> Tensor:
 
 @dataclass(frozen=True, eq=False)
 class Spectrum:
-    """What a representation is up to a rotation of its samples.
+    """A representation up to a rotation of its samples.
 
     n: samples. singular_values: (r,) descending, all positive, of X / 2^exponent; the exponent is 0 where sizes
     are ordinary (`magnitude`). directions: (r, p) orthonormal rows. quartic: Σ over samples of ‖x‖⁴, centered,
@@ -87,14 +87,15 @@ class Spectrum:
 
     @property
     def rank(self) -> int:
-        """Directions in which the representation varies at all."""
+        """The number of directions in which the representation varies."""
         return len(self.singular_values)
 
 
 @dataclass(frozen=True, eq=False)
 class View:
-    """A spectrum, its basis U (n, r), orthonormal columns, and the squared norms (n,) of the centered samples of
-    X / 2^exponent.
+    """A factorized representation.
+
+    basis: U (n, r), orthonormal columns. norms: (n,) the squared norms of the centered samples of X / 2^exponent.
     """
 
     spectrum: Spectrum
@@ -102,13 +103,13 @@ class View:
     norms: Tensor
 
     def leading(self, rule: KeepRule) -> Tensor:
-        """The part of the basis that SVCCA keeps, a copy that holds no memory of the rest: for many pairs."""
+        """The part of the basis that SVCCA keeps. It is a copy, so that the memory of the rest can be freed."""
         return self.basis[:, : rule.count(self.spectrum.singular_values)].clone()
 
 
 @dataclass(frozen=True, eq=False)
 class Pair:
-    """Two spectra of the same samples, and what joins them.
+    """Two spectra of the same samples, and what a comparison needs of both.
 
     overlap: (r_x, r_y) = U_xᵀ U_y. quartic: Σ over samples of ‖x‖²·‖y‖², centered, each at its spectrum's scale.
     """
@@ -125,7 +126,7 @@ class Pair:
         return cls(x.spectrum, y.spectrum, x.basis.T @ y.basis, float(x.norms @ y.norms))
 
     def swapped(self) -> Pair:
-        """The same two, the other way round."""
+        """The same pair with x and y exchanged."""
         return Pair(self.y, self.x, self.overlap.T, self.quartic)
 
 
@@ -134,7 +135,7 @@ def factorize(samples: Tensor, tolerance: float = ROUNDING, name: str = "the rep
 
     Null directions (of constant, duplicated or dependent units) are dropped: those with a singular value of at
     most `tolerance` · √p if each of the p units that vary is divided by its norm about zero, before centering. The
-    default bounds what rounding the features to float32 can make of nothing (`directions`). A collapsed
+    default is a bound on what rounding of features to float32 can produce (`directions`). A collapsed
     representation, constant to that precision, gives rank 0.
 
     Raises a MemstudyError, which calls the samples by `name`, for values that are not finite, for no samples, and
@@ -158,28 +159,29 @@ def factorize(samples: Tensor, tolerance: float = ROUNDING, name: str = "the rep
     orthonormal, triangle = torch.linalg.qr(centered)
     del centered  # as large as the basis to come
     left, values, rows = directions(triangle, sizes, units, tolerance)
-    found = Spectrum(len(samples), values, rows, float(norms @ norms), constant.nonzero().flatten(), exponent)
-    return View(found, orthonormal @ left, norms)
+    spectrum = Spectrum(len(samples), values, rows, float(norms @ norms), constant.nonzero().flatten(), exponent)
+    return View(spectrum, orthonormal @ left, norms)
 
 
 def _extent(samples: Tensor) -> tuple[Tensor, Tensor]:
-    """Of each unit of samples (n, p), n > 0: the largest magnitude, and whether it varies at all; (p,) both."""
+    """For each unit of samples (n, p), n > 0: its largest magnitude, and whether it varies; both (p,)."""
     least, most = (bound.double() for bound in samples.aminmax(dim=0))
     largest = torch.maximum(-least, most)
     return largest, most - least > ROUNDING * largest
 
 
 def _common(units: Tensor, alive: Tensor) -> tuple[int, Tensor]:
-    """The largest exponent of units (p,) that vary, for the representation; and theirs above it, from -900 to 0.
+    """The representation's exponent, that of its largest varying unit; and each unit's, relative to it (p,).
 
-    Units 2⁹⁰⁰ times smaller than another count for nothing beside it, all alike, but stay directions.
+    Relative exponents are cut off at -900: units that much smaller than another do not change its numbers, but
+    remain directions.
     """
     exponent = int(units[alive].max()) if alive.any() else 0
     return exponent, (units - exponent).where(alive, 0).clamp(-900, 0)
 
 
 class Stack:
-    """Representations of the same samples, gone through once in chunks; memory is p_x · p_y for each pair.
+    """Representations of the same samples, added in chunks. Memory is p_x · p_y for each pair.
 
     Chunks of any sizes give the same numbers up to rounding.
     """
@@ -189,7 +191,7 @@ class Stack:
 
         count: representations. pairs: the indices of those that will be compared. product: `float64`, or
         `float32`: each chunk's products in float32, their sums in float64. That is about twice as fast on a CPU,
-        with a relative error of 1e-7 in XᵀY, and directions below 5e-4 of the norm are lost in it.
+        with a relative error of 1e-7 in XᵀY, in which directions below 5e-4 of the norm are lost.
         """
         if product not in PRODUCTS:
             raise unknown("product", product, PRODUCTS)
@@ -197,18 +199,18 @@ class Stack:
         self.n = 0
         self._partners = [sorted({i, *(max(pair) for pair in pairs if min(pair) == i)}) for i in range(count)]
         self._widths: list[int] = []
-        self._units: list[Tensor] = []  # each unit is taken at a scale of its own, 2^this
-        self._exponents: list[int] = []  # each representation's own, the largest of its units'
-        self._relative: list[Tensor] = []  # its units' above it
-        self._aside: list[Tensor] = []  # its units that were huge and constant when scales were taken
+        self._units: list[Tensor] = []  # of each unit: its scale is 2^this
+        self._exponents: list[int] = []  # of each representation: the largest of its units'
+        self._relative: list[Tensor] = []  # of each unit, relative to its representation's
+        self._aside: list[Tensor] = []  # units that were huge and constant when scales were taken
         self._chunk_means: list[Tensor] = []
         self._sums: list[Tensor] = []
         self._products: list[Tensor] = []  # of each representation XᵀY with its partners, side by side
-        self._made = torch.empty(0)  # room for those of a chunk, as new memory for each would take time
+        self._made = torch.empty(0)  # memory for the products of a chunk, reused, as allocating takes time
         self._by_norm: list[Tensor] = []  # of each representation Σ ‖x_j‖² x, a row for each j
         self._norms = torch.zeros(0)  # Σ ‖x_i‖² ‖x_j‖²
         self._spectra: list[Spectrum] = []
-        self._whitenings: dict[int, Tensor] = {}  # of those in whose spectra not all digits are there
+        self._whitenings: dict[int, Tensor] = {}  # of representations whose spectra lack digits
 
     @classmethod
     def of(
@@ -218,11 +220,11 @@ class Stack:
         product: str = "float64",
         chunk: int = CHUNK,
     ) -> Stack:
-        """A stack of representations at hand, (n, p) each; only chunks of them are copied."""
-        same_samples([len(each) for each in samples])
+        """A stack of representations that are in memory, (n, p) each; only chunks of them are copied."""
+        same_samples([len(representation) for representation in samples])
         stack = cls(len(samples), pairs, product)
         stack._begin(samples)
-        for parts in zip(*(each.split(chunk) for each in samples), strict=True):
+        for parts in zip(*(representation.split(chunk) for representation in samples), strict=True):
             stack.add(parts)
         return stack
 
@@ -233,31 +235,33 @@ class Stack:
         if not self._widths:
             self._begin(chunk)
         if not self._chunk_means:
-            # Near the mean, so that little cancels when the exact one is taken off.
+            # Close to the exact means, so that little cancels when these are subtracted.
             self._chunk_means = [self._scaled(i, part).double().mean(dim=0) for i, part in enumerate(chunk)]
-        whole = self._shifted(chunk)
-        parts = whole.split(self._widths, dim=1)
+        side_by_side = self._shifted(chunk)
+        parts = side_by_side.split(self._widths, dim=1)
         norms = torch.stack(
             [at_scale(part, self._relative[i]).square().sum(dim=1) for i, part in enumerate(parts)]
         )
         for i, part in enumerate(parts):
-            made = self._made[: self._products[i].numel()].view_as(self._products[i])
-            self._products[i] += torch.mm(part.T, _side_by_side(self._partners[i], parts, whole), out=made)
+            product = self._made[: self._products[i].numel()].view_as(self._products[i])
+            self._products[i] += torch.mm(
+                part.T, _side_by_side(self._partners[i], parts, side_by_side), out=product
+            )
             self._by_norm[i] += norms @ part
             self._sums[i] += part.sum(dim=0, dtype=torch.float64)
         self._norms += norms @ norms.T
-        self.n += len(whole)
+        self.n += len(side_by_side)
         self._spectra = []
 
     def _begin(self, chunk: Sequence[Tensor]) -> None:
-        """Take the units' scales from some samples, and make room."""
+        """Choose the units' scales by the first chunk, and allocate memory."""
         zeros = partial(torch.zeros, dtype=torch.float64, device=chunk[0].device)
         self._widths = [part.shape[1] for part in chunk]
         for part in chunk:
             largest, varies = _extent(part)
             units = exponents(largest.nan_to_num(0, 0, 0))
             exponent, relative = _common(units, varies)
-            # What rounding makes of a huge constant is to count for nothing.
+            # The rounding errors of a huge constant unit must not count.
             aside = ~varies & (largest > 0) & (units > exponent + ORDINARY)
             self._units.append(units.where(varies | aside, exponent))
             self._exponents.append(exponent)
@@ -274,55 +278,55 @@ class Stack:
         self._made = torch.empty(most, dtype=self.kind, device=chunk[0].device)
 
     def _shifted(self, chunk: Sequence[Tensor]) -> Tensor:
-        """The chunk (m, Σ p_i), side by side, about the first chunk's means."""
-        whole = torch.empty(len(chunk[0]), sum(self._widths), dtype=self.kind, device=chunk[0].device)
-        for i, place in enumerate(whole.split(self._widths, dim=1)):
+        """The representations of a chunk side by side, (m, Σ p_i), minus the first chunk's means."""
+        side_by_side = torch.empty(len(chunk[0]), sum(self._widths), dtype=self.kind, device=chunk[0].device)
+        for i, place in enumerate(side_by_side.split(self._widths, dim=1)):
             place.copy_(self._scaled(i, chunk[i]))
-        return whole.sub_(torch.cat(self._chunk_means).to(self.kind))
+        return side_by_side.sub_(torch.cat(self._chunk_means).to(self.kind))
 
     def _scaled(self, index: int, samples: Tensor) -> Tensor:
-        """A representation's samples (m, p), each unit at its scale."""
+        """Samples (m, p) of a representation, each unit divided by its scale."""
         units = self._units[index]
         return scale_(samples.to(torch.float64, copy=True), -units) if units.any() else samples
 
     def spectra(self) -> list[Spectrum]:
-        """Every representation's. Raises a MemstudyError for values that are not finite."""
+        """The spectrum of every representation. Raises a MemstudyError for values that are not finite."""
         if not self._spectra:
             self._whitenings = {}
             self._spectra = [self._spectrum(index) for index in range(len(self._partners))]
         return self._spectra
 
     def pair(self, x: int, y: int) -> Pair:
-        """Two representations of the pairs that were asked for."""
+        """The pair of two representations, one of those that the stack was made for."""
         i, j = sorted((x, y))
         spectra = self.spectra()
         white = [self._whitening(index) for index in (i, j)]
-        found = Pair(spectra[i], spectra[j], white[0].T @ self._centered(i, j) @ white[1], self._quartic(i, j))
-        return found if x <= y else found.swapped()
+        pair = Pair(spectra[i], spectra[j], white[0].T @ self._centered(i, j) @ white[1], self._quartic(i, j))
+        return pair if x <= y else pair.swapped()
 
     def _whitening(self, index: int) -> Tensor:
-        """(p, r): what turns centered samples, each unit at its scale, into the basis."""
+        """The matrix (p, r) that maps centered samples, each unit at its scale, to the basis U."""
         if index in self._whitenings:
             return self._whitenings[index]
         spectrum = self.spectra()[index]
         return at_scale(spectrum.directions, self._relative[index]).T / spectrum.singular_values
 
     def _offset(self, index: int) -> Tensor:
-        """The mean, counted from the first chunk's."""
+        """The mean of all samples minus that of the first chunk."""
         return self._sums[index] / self.n
 
     def _product(self, i: int, j: int) -> Tensor:
-        """XᵀY about the first chunk's means."""
+        """XᵀY of samples minus the first chunk's means."""
         partners = self._partners[i]
         start = sum(self._widths[k] for k in partners[: partners.index(j)])
         return self._products[i][:, start : start + self._widths[j]]
 
     def _centered(self, i: int, j: int) -> Tensor:
-        """XᵀY about the exact means."""
+        """XᵀY of samples minus their exact means."""
         return self._product(i, j) - torch.outer(self._sums[i], self._offset(j))
 
     def _quartic(self, i: int, j: int) -> float:
-        """Σ ‖x - a‖² ‖y - b‖², multiplied out, with the offsets a and b."""
+        """Σ ‖x - a‖² ‖y - b‖² with the offsets a and b, multiplied out."""
         at_i, at_j = (partial(at_scale, exponents=self._relative[index]) for index in (i, j))
         a, b = at_i(self._offset(i)), at_j(self._offset(j))
         aa, bb = a @ a, b @ b
@@ -347,38 +351,39 @@ class Stack:
         gram = (gram + gram.T) / 2
         at = partial(at_scale, exponents=self._relative[index])
         values, vectors = torch.linalg.eigh(at(at(gram).T))
-        found, rows = values.clamp(min=0).sqrt().flip(0), vectors.flip(1).T
+        sigma, rows = values.clamp(min=0).sqrt().flip(0), vectors.flip(1).T
         sizes = squares.sqrt().masked_fill(constant, 0)
-        rank = clear_rank(found, at(sizes), self.tolerance)
+        rank = clear_rank(sigma, at(sizes), self.tolerance)
         if rank is None:
-            found, rows, self._whitenings[index] = self._unclear(index, gram, sizes)
-            rank = len(found)
+            sigma, rows, self._whitenings[index] = self._unclear(index, gram, sizes)
+            rank = len(sigma)
         return Spectrum(
-            self.n, found[:rank], rows[:rank], self._quartic(index, index), constant.nonzero().flatten(),
+            self.n, sigma[:rank], rows[:rank], self._quartic(index, index), constant.nonzero().flatten(),
             self._exponents[index],
         )  # fmt: skip
 
     def _unclear(self, index: int, gram: Tensor, sizes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """σ, directions and whitening, where small directions are lost in the products of units as they are.
+        """σ, directions and whitening, if small directions are lost in the products of units as they are.
 
-        They are not in those of units that are all of one size, whose root is then what `factorize` has from QR.
+        They are not lost in the products of units scaled to one size. The root of these takes the place of the
+        triangle that `factorize` has from QR.
         """
         alike = torch.where(sizes > 0, gram.diagonal().sqrt(), 1.0)
         values, vectors = torch.linalg.eigh(gram / alike / alike[:, None])
-        there = values > self.tolerance**2 * (sizes > 0).sum()
-        shares, vectors = values[there].sqrt(), vectors[:, there]
+        nonzero = values > self.tolerance**2 * (sizes > 0).sum()
+        shares, vectors = values[nonzero].sqrt(), vectors[:, nonzero]
         root = shares[:, None] * vectors.T * alike
-        left, found, rows = directions(root, sizes, self._relative[index], self.tolerance)
-        return found, rows, vectors / alike[:, None] / shares @ left
+        left, sigma, rows = directions(root, sizes, self._relative[index], self.tolerance)
+        return sigma, rows, vectors / alike[:, None] / shares @ left
 
     def _squares(self, index: int) -> Tensor:
-        """(p,) Σ x² of each unit, about zero."""
+        """Σ x² of each unit (p,), not centered."""
         means, sums = self._chunk_means[index], self._sums[index]
         return (self._product(index, index).diagonal() + means * (2 * sums + self.n * means)).clamp(min=0)
 
 
 def _side_by_side(chosen: Sequence[int], parts: Sequence[Tensor], whole: Tensor) -> Tensor:
-    """Some of the parts, of which `whole` has all: neighbors in it are not copied."""
+    """Some of the parts side by side. `whole` has all of them: parts that are neighbors in it are not copied."""
     if list(chosen) != list(range(chosen[0], chosen[-1] + 1)):
         return torch.cat([parts[j] for j in chosen], dim=1)
     start = sum(part.shape[1] for part in parts[: chosen[0]])

@@ -1,8 +1,9 @@
-"""What LOCO-Reg's penalty is made of: filters by their kernel's size, weights by their distance from its center.
+"""The parts of LOCO-Reg's penalty: by kernel size, and by the weights' distance from the kernel's center.
 
 The penalty is Σ r · w² over the weights of convolutions and linear layers (`regularizers.loco`). A larger kernel
-has larger ratios r, so sizes bear different parts of it. Depthwise convolutions are told apart (ours), by their
-weights' shape (O, 1, k, k); a network's first convolution has that shape on gray images and counts as ordinary.
+has larger ratios r, so kernel sizes have different shares of it. Depthwise convolutions are told apart (ours), by
+their weights' shape (O, 1, k, k); a network's first convolution has that shape on gray images and counts as
+ordinary.
 """
 
 from __future__ import annotations
@@ -52,10 +53,10 @@ def penalized(tensors: Mapping[str, Tensor]) -> dict[str, list[Tensor]]:
     """
     names = [n for n in sorted(tensors, key=natural) if _is_weight(n, tensors[n])]
     first = next((name for name in names if tensors[name].ndim == 4), None)
-    found: dict[str, list[Tensor]] = {}
+    by_kernel: dict[str, list[Tensor]] = {}
     for name in names:
-        found.setdefault(_kernel(tensors[name], name == first), []).append(tensors[name])
-    return dict(sorted(found.items(), key=lambda item: (item[0] == LINEAR, item[1][0].shape[2:], item[0])))
+        by_kernel.setdefault(_kernel(tensors[name], name == first), []).append(tensors[name])
+    return dict(sorted(by_kernel.items(), key=lambda item: (item[0] == LINEAR, item[1][0].shape[2:], item[0])))
 
 
 def _is_weight(name: str, tensor: Tensor) -> bool:
@@ -70,7 +71,7 @@ def _kernel(weight: Tensor, first: bool) -> str:
 
 
 def rings(tensors: Mapping[str, Tensor], method: LocoReg) -> list[Ring]:
-    """Every weight that LOCO-Reg with these options acts on, by kernel and distance; sums in float64."""
+    """All weights that LOCO-Reg with these options acts on, by kernel and distance; sums in float64."""
     return [ring for kernel, weights in penalized(tensors).items() for ring in _rings(kernel, weights, method)]
 
 
@@ -81,10 +82,10 @@ def _rings(kernel: str, weights: list[Tensor], method: LocoReg) -> list[Ring]:
     factors = ratios((height, width), method.eta, method.gamma, method.mean_one)
     squares = sum(w.double().square().reshape(-1, height, width).sum(0).cpu() for w in weights)
     kernels = sum(w.numel() for w in weights) // (height * width)
-    whole = Ring(kernel, 0.0, 0.0, len(weights), sum(len(w) for w in weights))
+    of_kernel = Ring(kernel, 0.0, 0.0, len(weights), sum(len(w) for w in weights))
     return [
         replace(
-            whole,
+            of_kernel,
             distance=value**0.5,
             ratio=float(factors[squared == value][0]),
             weights=kernels * int((squared == value).sum()),

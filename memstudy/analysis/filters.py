@@ -1,10 +1,11 @@
 """Where in a kernel the large weights are: LOCO-Reg's filter statistics.
 
-A kernel is one (output, input) slice (k, k) of a convolution's weight; a filter is all kernels of one output.
-For 3×3 kernels the paper (Schneider, "Locality-Promoting Representation Learning", ICPR 2020) prints the fraction
-with |center| > |neighbor| and that with |neighbor| > |corner|; the null is .5 for each. All kernels of a network
-count alike, depthwise and ordinary ones together, and "lower" and "upper" are halves of its 3×3 layers, the lower
-the smaller where they are odd in number (inferred: so weighted, the halves in the published table give its "all").
+A kernel is one (output, input) slice (k, k) of a convolution's weight; a filter is all kernels of one output. For
+3×3 kernels the paper (Schneider, "Locality-Promoting Representation Learning", ICPR 2020) prints the fraction with
+|center| > |neighbor| and that with |neighbor| > |corner|; the null is .5 for each. All kernels of a network count
+alike, depthwise and ordinary ones together, and "lower" and "upper" are halves of its 3×3 layers, where the lower
+half is the smaller one for an odd number of layers (inferred: so weighted, the halves of the published table give
+its "all").
 
 Which of the four neighbors and the four corners are compared is not known. By default (inferred from the positions
 that the paper's figure names) it is the left-middle weight, and the left-upper one; `random` draws one of each for
@@ -40,7 +41,7 @@ def kernels(tensors: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], Counter[s
     A convolution is told by its four dimensions and its name, which ends in "weight". Layers are in the natural
     order of their names ("9" before "10"), as neither a file nor a state dict need keep the network's.
     """
-    found: dict[str, Tensor] = {}
+    kept: dict[str, Tensor] = {}
     others: Counter[str] = Counter()
     for name in sorted(tensors, key=natural):
         weight = tensors[name]
@@ -48,10 +49,10 @@ def kernels(tensors: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], Counter[s
             continue
         height, width = weight.shape[2:]
         if height == width and height % 2 and height > 1 and weight.numel():
-            found[name] = weight if weight.dtype.itemsize >= 4 else weight.float()  # 8 bits cannot be compared
+            kept[name] = weight if weight.dtype.itemsize >= 4 else weight.float()  # 8 bits cannot be compared
         else:
             others[f"{height}×{width}"] += 1
-    return found, others
+    return kept, others
 
 
 def natural(name: str) -> list[tuple[str, int]]:
@@ -88,7 +89,7 @@ class Tally:
     def p_kernels(self) -> float:
         """Two-sided binomial test of .5, as if kernels were independent, which those of one filter are not.
 
-        So it is too small. NaN if a kernel has several pairs, or if all are ties.
+        So the p-value is too small. NaN if a kernel has several pairs, or if all are ties.
         """
         from scipy.stats import binomtest
 
@@ -102,7 +103,7 @@ class Tally:
         """Two-sided test of .5 that takes filters, not kernels, for independent (ours).
 
         Under the null each filter's excess u = (larger - smaller) / 2 is as likely as -u, so Σ u / √Σ u² is about
-        normal (a sign-flip test). What filters of one layer share stays unseen. NaN if all are ties.
+        normal (a sign-flip test). Dependence among filters of one layer is ignored. NaN if all are ties.
         """
         if not self.larger + self.smaller:
             return math.nan
@@ -150,7 +151,7 @@ def _tally(a: Tensor, b: Tensor) -> Tally:
 
 
 def shuffled(weight: Tensor, generator: torch.Generator) -> Tensor:
-    """The same kernels, each with its positions permuted on its own: a negative control that needs no network."""
+    """The same kernels, the positions of each permuted independently: a negative control."""
     rows = weight.flatten(0, 1).flatten(1)
     order = torch.rand(rows.shape, generator=generator, dtype=torch.float64).argsort(dim=1)
     return rows.gather(1, order.to(weight.device)).view_as(weight)
@@ -163,7 +164,7 @@ def rings(size: int) -> dict[float, Tensor]:
     return {math.sqrt(value): squared == value for value in squared.unique().tolist()}
 
 
-def named(size: int) -> dict[str, Tensor]:
+def figure_positions(size: int) -> dict[str, Tensor]:
     """The three positions of the paper's figure (stated) in a 3×3 kernel, as masks; none for other sizes."""
     places = {"center": (1, 1), "left-middle": (1, 0), "left-upper": (0, 0)}
     masks = {name: torch.zeros(3, 3, dtype=torch.bool) for name in places}

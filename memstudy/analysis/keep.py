@@ -21,7 +21,8 @@ class KeepRule:
     fixed: so many, or all if there are fewer (AL2's code, 10; stated).
     all: every one, which makes SVCCA plain mean CCA.
 
-    On one spectrum these can differ by a factor of two: they are not one number.
+    For one spectrum the rules can give results that differ by a factor of two: results of different rules must not
+    be compared.
     """
 
     name: str = "variance"

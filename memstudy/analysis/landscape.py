@@ -1,4 +1,4 @@
-"""Importance landscapes: where in its images a network looks, measured by gradients, predicted by counting paths.
+"""Importance landscapes: where a network looks in images, measured by gradients and predicted by counting paths.
 
     I(u, v) = mean over images of Σ over channels of (∂L/∂x)²,   Ĩ = I / mean(I)
 
@@ -52,8 +52,8 @@ def measured(network: Callable[[Tensor], Answer], images: Array, labels: Array, 
     """Ĩ of images (N, C, H, W), normalized, and labels (N,): (H, W) float64 on the CPU, its mean 1 (ours).
 
     images and labels are arrays, or tensors on the network's device, in the type of its parameters. `network` is a
-    Network, or answers logits (N, K) alone; it must treat each image on its own (evaluation mode). It is 0
-    everywhere if no gradient is left, as in a network that is sure of every label, and NaN if a gradient is not
+    Network, or answers logits (N, K) alone; it must treat each image on its own (evaluation mode). The result is 0
+    everywhere if all gradients are 0, as in a network that is certain of every label, and NaN if a gradient is not
     finite. Cost: one forward and one backward pass an image, and the memory of `chunk` images' activations.
 
     Raises a MemstudyError without images, for images of another shape or that are not finite, and for labels that
@@ -63,13 +63,13 @@ def measured(network: Callable[[Tensor], Answer], images: Array, labels: Array, 
     pixels = for_network(network, pixels)
     _check_shape(pixels, "images")
     squares = torch.zeros(pixels.shape[2:], dtype=torch.float64)
-    for some, classes in zip(pixels.split(chunk), targets.split(chunk), strict=True):
-        some = some.detach().requires_grad_()
+    for part, classes in zip(pixels.split(chunk), targets.split(chunk), strict=True):
+        part = part.detach().requires_grad_()
         with understood("network", "images", pixels.shape):
-            logits = _logits(network(some))
+            logits = _logits(network(part))
         within(targets, logits.shape[1])
         loss = F.cross_entropy(logits, classes, reduction="sum")  # each image's own, side by side
-        (gradients,) = torch.autograd.grad(loss, some)
+        (gradients,) = torch.autograd.grad(loss, part)
         squares += gradients.double().square().sum(dim=(0, 1)).cpu()
     return _relative(squares)
 
@@ -81,11 +81,11 @@ def of_gradients(gradients: Array) -> Tensor:
     Their common scale does not matter. O(N·C·H·W). Raises a MemstudyError for another shape, and gradients that
     are not finite.
     """
-    found = precise(gradients, "gradients")
-    _check_shape(found, "gradients")
-    check_finite(found, gradients, "gradients")
-    found = scale_(found.clone(), -exponents(found.abs().max()))  # squares of tiny numbers would be 0
-    return _relative(found.square().sum(dim=(0, 1)).cpu())
+    scaled = precise(gradients, "gradients")
+    _check_shape(scaled, "gradients")
+    check_finite(scaled, gradients, "gradients")
+    scaled = scale_(scaled.clone(), -exponents(scaled.abs().max()))  # squares of tiny numbers would be 0
+    return _relative(scaled.square().sum(dim=(0, 1)).cpu())
 
 
 def predicted(network: torch.nn.Module, shape: Sequence[int] | Array) -> Tensor:
@@ -94,7 +94,7 @@ def predicted(network: torch.nn.Module, shape: Sequence[int] | Array) -> Tensor:
     `network` is a Network, or any module that answers logits; its mode is kept. The prediction looks at its
     architecture, each layer's mean squared weight, and batch normalization's statistics, not at images. Cost: one
     forward and one backward pass of one image in float64. Raises a MemstudyError for another shape, for weights
-    too large to be squared, and one that names the first operation without a counterpart.
+    too large to be squared, and for an operation without a counterpart, which it names.
     """
     sizes = tuple(tensor(shape, "the shape of an image").flatten().tolist())
     if len(sizes) != 3 or not all(size >= 1 and size == int(size) for size in sizes):
@@ -117,8 +117,8 @@ def variation(landscape: Array) -> float:
     NaN for zeros everywhere. O(H·W). Raises a MemstudyError for another shape, and importance that is negative or
     not finite.
     """
-    found = _landscape(landscape)
-    return float(found.std(correction=0) / found.mean())
+    scaled = _landscape(landscape)
+    return float(scaled.std(correction=0) / scaled.mean())
 
 
 def max_over_min(landscape: Array) -> float:
@@ -126,8 +126,8 @@ def max_over_min(landscape: Array) -> float:
 
     Infinite if the least has no importance, NaN for zeros everywhere. O(H·W). Raises as `variation` does.
     """
-    found = _landscape(landscape)
-    return float(found.max() / found.min())
+    scaled = _landscape(landscape)
+    return float(scaled.max() / scaled.min())
 
 
 def correlation(one: Array, other: Array) -> float:
@@ -143,18 +143,20 @@ def correlation(one: Array, other: Array) -> float:
     return float(np.corrcoef(first.flatten().numpy(), second.flatten().numpy())[0, 1])
 
 
-def _check_shape(found: Tensor, name: str) -> None:
-    if found.ndim != 4 or found.numel() == 0:
-        raise MemstudyError(f"{name} must have shape (N, C, H, W), none of them 0, not {tuple(found.shape)}.")
+def _check_shape(values: Tensor, name: str) -> None:
+    if values.ndim != 4 or values.numel() == 0:
+        raise MemstudyError(f"{name} must have shape (N, C, H, W), none of them 0, not {tuple(values.shape)}.")
 
 
 def _landscape(landscape: Array, name: str = "the landscape") -> Tensor:
-    found = precise(landscape, name).cpu()
-    if found.ndim != 2 or found.numel() == 0:
-        raise MemstudyError(f"a landscape must have shape (H, W), neither of them 0, not {tuple(found.shape)}.")
-    if not (found.isfinite() & (found >= 0)).all():
+    importance_map = precise(landscape, name).cpu()
+    if importance_map.ndim != 2 or importance_map.numel() == 0:
+        raise MemstudyError(
+            f"a landscape must have shape (H, W), neither of them 0, not {tuple(importance_map.shape)}."
+        )
+    if not (importance_map.isfinite() & (importance_map >= 0)).all():
         raise MemstudyError("a landscape must be finite and nowhere negative, as squared gradients are.")
-    return scale_(found.clone(), -exponents(found.max()))
+    return scale_(importance_map.clone(), -exponents(importance_map.max()))
 
 
 def _logits(answer: Answer) -> Tensor:
@@ -162,48 +164,48 @@ def _logits(answer: Answer) -> Tensor:
 
 
 def _relative(squares: Tensor) -> Tensor:
-    """Squared gradients (H, W), scaled as pilcro's landscape: mean 1, but zeros stay."""
+    """Squared gradients (H, W), scaled to mean 1 as in pilcro's landscape; if all are 0, they stay 0."""
     return importance(squares.sqrt()[None, None])
 
 
 class _Squared(Tensor):
-    """A tensor on its way through a network whose operations are replaced by their counterparts.
+    """A tensor that goes through a network: operations on it are replaced by their counterparts.
 
-    Only operations that it takes part in are replaced: weights that are made from others are made as ever.
+    Other operations are not, such as those that make weights from other tensors.
     """
 
     @classmethod
     def __torch_function__(
         cls, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
-        """Answer a function of PyTorch's by its counterpart; a MemstudyError if there is none."""
+        """Carry out the counterpart of a function of PyTorch; a MemstudyError if there is none."""
         name, kwargs = getattr(func, "__name__", str(func)), kwargs or {}
         with torch._C.DisableTorchFunctionSubclass():
             if name in _COUNTERPARTS:
                 return _as_squared(_COUNTERPARTS[name](*args, **kwargs))
             if name in _AS_IT_IS and "alpha" not in kwargs:  # a factor of add's
                 return _as_squared(func(*args, **kwargs))
-            with contextlib.suppress(RuntimeError):  # of numbers of two kinds, say: it is refused anyway
-                found = func(*args, **kwargs)
-                if not _has_tensor(found):
-                    return found  # a shape, a number of dimensions, …
+            with contextlib.suppress(RuntimeError):  # for example of two types of numbers: refused below
+                answer = func(*args, **kwargs)
+                if not _has_tensor(answer):
+                    return answer  # a shape, a number of dimensions, …
         raise MemstudyError(
             f"the landscape of a network with the operation {quoted(name)} cannot be predicted: it is none of "
             f"{', '.join(sorted({n.strip('_') for n in (*_COUNTERPARTS, *_AS_IT_IS)}))}."
         )
 
 
-def _as_squared(found: Any) -> Any:
-    if isinstance(found, tuple | list):
-        return tuple(_as_squared(part) for part in found)
-    return found.as_subclass(_Squared)
+def _as_squared(answer: Any) -> Any:
+    if isinstance(answer, tuple | list):
+        return tuple(_as_squared(part) for part in answer)
+    return answer.as_subclass(_Squared)
 
 
-def _has_tensor(found: Any) -> bool:
-    return isinstance(found, Tensor) or (isinstance(found, tuple | list) and any(map(_has_tensor, found)))
+def _has_tensor(answer: Any) -> bool:
+    return isinstance(answer, Tensor) or (isinstance(answer, tuple | list) and any(map(_has_tensor, answer)))
 
 
-# Counterparts: each takes what its operation takes, images (1, C, H, W) float64 first
+# Counterparts: each has the parameters of its operation, first of all images (1, C, H, W) float64
 
 
 def _convolution(
@@ -215,7 +217,7 @@ def _convolution(
     dilation: Any = 1,
     groups: int = 1,
 ) -> Tensor:
-    """A kernel of ones times the mean squared weight; all channels of a group have the same sum, taken once."""
+    """A kernel of ones times the mean squared weight. All channels of a group have the same sum, computed once."""
     summed = images.unflatten(1, (groups, -1)).sum(dim=2)
     kernel = _mean_square(weight).expand(groups, 1, *weight.shape[2:])
     paths = F.conv2d(summed, kernel, None, stride, padding, dilation, groups)
@@ -272,18 +274,20 @@ def _max_pool(
 
 
 def _resampling(operation: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """The counterpart of averages over rows, then columns: the coefficients of both, found by trying, squared.
+    """The counterpart of an operation R·x·Cᵀ (averages over rows, then columns): R and C with squared
+    coefficients.
 
-    An operation that is R·x·Cᵀ answers images with a single row of ones by columns of R, times a constant; the
-    constants of both sides are its answer to ones in that corner.
+    R and C are found by trying. For an image with a single row of ones the answer has a column of R in its first
+    column, times a constant; likewise for C. The product of both constants is the answer's corner for an image of
+    ones.
     """
 
     def counterpart(images: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         height, width = images.shape[2:]
-        one = images.new_ones(1, 1, height, width)
-        rows = operation(one * _unit(one, height)[:, :, :, None], *args, **kwargs)[:, 0, :, 0].T
-        columns = operation(one * _unit(one, width)[:, :, None, :], *args, **kwargs)[:, 0, 0, :]
-        corner = operation(one, *args, **kwargs)[0, 0, 0, 0]
+        ones = images.new_ones(1, 1, height, width)
+        rows = operation(ones * _unit(ones, height)[:, :, :, None], *args, **kwargs)[:, 0, :, 0].T
+        columns = operation(ones * _unit(ones, width)[:, :, None, :], *args, **kwargs)[:, 0, 0, :]
+        corner = operation(ones, *args, **kwargs)[0, 0, 0, 0]
         return (rows / corner).square() @ images @ columns.square()
 
     return counterpart

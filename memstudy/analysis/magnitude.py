@@ -1,7 +1,7 @@
-"""How large numbers are, in powers of two: to scale by one adds no rounding.
+"""Scaling by powers of two, which adds no rounding.
 
 Squares and fourth powers of very large numbers are infinite in float64, and those of very small ones are 0. Such
-numbers are scaled before they are squared; those of an ordinary size, from 2^-64 to 2^64, stay as they are.
+numbers are scaled before they are squared. Numbers of an ordinary size, from 2^-64 to 2^64, stay as they are.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ ORDINARY = 64
 
 
 def exponents(largest: Tensor) -> Tensor:
-    """Of largest magnitudes (…), finite: e (…) int64, so that they are below 1 when divided by 2^e.
+    """Exponents e (…) int64 for finite magnitudes (…): divided by 2^e, they are below 1.
 
-    0 for those from 2^-64 to 2^64, which are of an ordinary size, and for 0.
+    e is 0 for magnitudes of an ordinary size, from 2^-64 to 2^64, and for 0.
     """
-    found = torch.frexp(largest.double()).exponent.long()
-    return found.where((found.abs() > ORDINARY) & (largest > 0), 0)
+    of_largest = torch.frexp(largest.double()).exponent.long()
+    return of_largest.where((of_largest.abs() > ORDINARY) & (largest > 0), 0)
 
 
 def powers(exponents: Tensor) -> Tensor:

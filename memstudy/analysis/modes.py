@@ -1,4 +1,4 @@
-"""Evaluation mode for a while."""
+"""Evaluation mode within a `with` block."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import nn
 
 @contextlib.contextmanager
 def evaluating(module: nn.Module) -> Iterator[None]:
-    """A module in evaluation mode; afterwards each of its parts in its own again, frozen ones among them."""
+    """Put a module into evaluation mode; afterwards each of its parts has its own mode back."""
     before = [(part, part.training) for part in module.modules()]
     module.eval()
     try:

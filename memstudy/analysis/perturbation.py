@@ -1,15 +1,15 @@
 """Noise on test images: how far a network's accuracy falls on images worse than those it was trained on.
 
     gaussian          x + σ·n, clipped to [0, 1]; n is standard normal for each channel of each pixel, σ in units
-                      of pixel intensity. Clipped, as no image is darker than black; so the deviation that is left
-                      is below σ where an image is nearly black or white
+                      of pixel intensity. As it is clipped, the deviation is below σ where an image is nearly black
+                      or white
     salt-and-pepper   with probability `rate` a pixel, all its channels together, becomes white or black, each
                       equally often
 
 That PILCRO makes networks more robust to noise at test time is its paper's claim (stated, in the abstract); which
 noise, how strong, and all of the above are ours. Noise acts on intensities, before normalization. One draw serves
-all strengths: a higher rate hits the same pixels, and more. Draws are keyed by (seed, kind) and made on the CPU:
-equal for all networks on the same images, on every device.
+all strengths: a higher rate changes the same pixels, and more. Draws are keyed by (seed, kind) and made on the
+CPU: equal for all networks on the same images, on every device.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ STRENGTHS = {
     "gaussian": (0.0, 0.1, 0.2, 0.3, 0.4),
     "salt-and-pepper": (0.0, 0.05, 0.1, 0.2, 0.3),
 }
-"""The kinds of noise; σ of the one and the rate of the other, where accuracy is measured."""
+"""The kinds of noise, and the strengths (σ, or the rate) at which accuracy is measured."""
 
 
 def perturbed(images: Array, kind: str, strength: float, seed: int = 0) -> Tensor:
     """Intensities (N, C, H, W) in [0, 1], an array or a tensor on any device → the same with noise (ours).
 
-    kind and strength: of STRENGTHS, which also has what is usual. An array becomes float32. O(N·C·H·W). A
-    MemstudyError for an unknown kind, a negative σ, a rate outside [0, 1], another shape, and intensities outside
-    [0, 1].
+    kind and strength: see STRENGTHS, which has the kinds and usual strengths. An array becomes float32.
+    O(N·C·H·W). A MemstudyError for an unknown kind, a negative σ, a rate outside [0, 1], another shape, and
+    intensities outside [0, 1].
     """
     images = numbers(images, "images")
     if images.ndim != 4 or images.numel() == 0:

@@ -1,10 +1,10 @@
-"""Linear probe: how much of the classes a linear classifier reads off frozen features.
+"""Linear probe: how well a linear classifier can tell the classes by frozen features.
 
 A multinomial logistic regression is trained on a layer's activations with true labels and tested on those of test
-images: how general the representation is, whatever the network's own head memorized (Alain and Bengio 2016,
+images. It says how general a representation is, whatever the network's own head memorized (Alain and Bengio 2016,
 "Understanding intermediate layers using linear classifier probes"; the way to fit is ours). Features are
 standardized, unit by unit, with the training images' mean and standard deviation, so that a layer's scale does not
-act as regularization; a unit that never changes stays 0.
+act as regularization; a constant unit becomes 0.
 
 L2 with scikit-learn's C = 0.1 for all layers and sizes (ours). It is fixed, as cross-validation would cost many
 fits for one; on smallNet's trunk and on raw MNIST pixels, with 400 to 4,000 images, it is within 1.5 percentage
@@ -27,9 +27,9 @@ from memstudy.analysis.magnitude import exponents, scale_
 from memstudy.errors import MemstudyError
 
 C = 0.1
-"""scikit-learn's inverse strength of the L2 penalty, against the sum of the samples' losses."""
+"""scikit-learn's inverse strength of the L2 penalty, relative to the sum of the samples' losses."""
 STEPS = 1000
-"""of L-BFGS, at most."""
+"""The most steps of L-BFGS."""
 
 
 def probe(train: Array, train_labels: Array, test: Array, test_labels: Array) -> float:
@@ -49,19 +49,23 @@ def probe(train: Array, train_labels: Array, test: Array, test_labels: Array) ->
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    known, classes = labeled(train, train_labels, "training activations", kind=None, labels_name="training labels")
-    asked, right = labeled(test, test_labels, "test activations", kind=None, labels_name="test labels")
-    _check(known, classes, asked)
-    sides = _alike(known, asked)
+    train_values, train_targets = labeled(
+        train, train_labels, "training activations", kind=None, labels_name="training labels"
+    )
+    test_values, test_targets = labeled(
+        test, test_labels, "test activations", kind=None, labels_name="test labels"
+    )
+    _check(train_values, train_targets, test_values)
+    sides = _alike(train_values, test_values)
     classifier = make_pipeline(StandardScaler(), LogisticRegression(C=C, max_iter=STEPS))
     with threadpool_limits(torch.get_num_threads()), warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # the last step's probe is one, too
-        classifier.fit(sides[0], classes.cpu().numpy())
-        return float((classifier.predict(sides[1]) == right.cpu().numpy()).mean())
+        classifier.fit(sides[0], train_targets.cpu().numpy())
+        return float((classifier.predict(sides[1]) == test_targets.cpu().numpy()).mean())
 
 
 def _alike(train: Tensor, test: Tensor) -> list[NDArray[np.floating[Any]]]:
-    """Both sides (N, p), of one type. Units whose squares would be 0 or infinite are scaled to what is usual."""
+    """Both sides (N, p) in one type. Units whose squares would be 0 or infinite are scaled to an ordinary size."""
     kind = torch.promote_types(at_least_single(train).dtype, at_least_single(test).dtype)
     flat = [side.flatten(1).cpu().to(kind) for side in (train, test)]
     scales = exponents(flat[0].abs().amax(dim=0))

@@ -1,7 +1,7 @@
 """What is recorded of every training sample after an epoch: a few bytes, from the network's logits alone.
 
-Ours is when: after each epoch, in evaluation mode, on the images without augmentation, where the papers measure on
-the training batches as they pass. So a record says what the network knows, and dropout and crops do not blur it.
+When it is recorded is ours: after each epoch, in evaluation mode, on images without augmentation. The papers
+measure on training batches. So a record says what the network knows, without the noise of dropout and crops.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from memstudy.analysis.inputs import Array, at_least_single, labeled, within
 from memstudy.errors import MemstudyError
 
 LARGEST = torch.finfo(torch.float16).max
-"""65504: what is larger is recorded as this, so that no record is infinite."""
+"""65504: larger values are recorded as this, so that no record is infinite."""
 
 
 def record(logits: Array, noisy: Array) -> dict[str, Tensor]:
@@ -25,7 +25,7 @@ def record(logits: Array, noisy: Array) -> dict[str, Tensor]:
     el2n: `el2n` of the softmax, from 0 to √2 (Paul et al. 2021, stated); float16.
     prediction: the class of the largest logit; uint8, int16 for more than 256 classes.
 
-    Numbers beyond float16's range are clipped to ±65504, and what is no number counts as the worst (ours). Raises
+    Values beyond float16's range are clipped to ±65504, and NaN becomes the worst value (ours). Raises
     a MemstudyError for other shapes, and labels that are not whole numbers from 0 to K - 1.
     """
     logits, noisy = _classified(logits, noisy, "logits", finite=False)
@@ -50,9 +50,9 @@ def margin(logits: Array, labels: Array) -> Tensor:
 def el2n(probabilities: Array, labels: Array) -> Tensor:
     """‖probabilities − one-hot label‖₂ of each sample, (N,), from 0 to √2 (EL2N; Paul et al. 2021, stated).
 
-    probabilities (N, K), the softmax of logits, and labels (N,) are arrays or tensors. Theirs is a mean over ten
-    networks early in training, of which this is one. O(N·K). Raises a MemstudyError for other shapes, rows that
-    are no probabilities, and labels that are not whole numbers from 0 to K - 1.
+    probabilities (N, K), the softmax of logits, and labels (N,) are arrays or tensors. Theirs is the mean over ten
+    networks early in training; this is the value of one. O(N·K). Raises a MemstudyError for other shapes, rows
+    that are no probabilities, and labels that are not whole numbers from 0 to K - 1.
     """
     shares, labels = _classified(probabilities, labels, "probabilities")
     if shares.min() < 0 or (shares.sum(dim=1) - 1).abs().max() > 1e-2:
@@ -64,18 +64,18 @@ def el2n(probabilities: Array, labels: Array) -> Tensor:
 
 def _classified(values: Array, labels: Array, name: str, *, finite: bool = True) -> tuple[Tensor, Tensor]:
     """Numbers (N, K) for each of K > 1 classes, and labels (N,) of these."""
-    numbers, found = labeled(values, labels, name, finite=finite)
+    numbers, targets = labeled(values, labels, name, finite=finite)
     numbers = at_least_single(numbers)
     if numbers.ndim != 2 or numbers.shape[1] < 2:
         raise MemstudyError(f"{name} must have shape (N, K) for K > 1 classes, not {tuple(numbers.shape)}.")
-    within(found, numbers.shape[1])
-    return numbers, found
+    within(targets, numbers.shape[1])
+    return numbers, targets
 
 
 def _margin(logits: Tensor, labels: Tensor) -> Tensor:
-    own = logits.gather(1, labels[:, None]).squeeze(1)
+    of_label = logits.gather(1, labels[:, None]).squeeze(1)
     others = logits.scatter(1, labels[:, None], -torch.inf).amax(dim=1)
-    return own - others
+    return of_label - others
 
 
 def _el2n(probabilities: Tensor, labels: Tensor) -> Tensor:
@@ -83,5 +83,5 @@ def _el2n(probabilities: Tensor, labels: Tensor) -> Tensor:
 
 
 def _half(values: Tensor) -> Tensor:
-    """As float16, the higher the worse."""
+    """As float16, where higher is worse, so that NaN becomes the highest."""
     return values.nan_to_num(nan=LARGEST).clamp(-LARGEST, LARGEST).half()

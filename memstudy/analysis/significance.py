@@ -1,17 +1,18 @@
 """Is a difference more than luck? Tests and intervals for a few values a method, one value a seed.
 
-All of this is ours in its choice, and the field's own in its formulas: Student's paired and Welch's t-test, Holm's
+The choice of methods is ours, their formulas are the field's: Student's paired and Welch's t-test, Holm's
 step-down adjustment (Holm 1979), the percentile bootstrap (Efron 1979).
 
-Differences of means get the intervals of their t-tests, which cover at their level if values are about normal. A
-bootstrap of n values cannot: there are C(2n - 1, n) distinct resamples, 3, 10, 35 and 126 for n = 2 to 5, and at
-n ≤ 3 the 95 % percentile interval is the range from the least to the largest value, which holds the center of a
-symmetric distribution with probability 1 - 2^(1 - n): 50 % at n = 2, 75 % at n = 3 (about 83 % at n = 5). It is
-for numbers such as mean ranks, which have no better one, and says how far the seeds disagree.
+Differences of means get the intervals of their t-tests, which have their nominal coverage if values are about
+normal. A bootstrap of n values cannot have it: there are C(2n - 1, n) distinct resamples, 3, 10, 35 and 126 for n
+= 2 to 5, and at n ≤ 3 the 95 % percentile interval is the range from the least to the largest value, which holds
+the center of a symmetric distribution with probability 1 - 2^(1 - n): 50 % at n = 2, 75 % at n = 3 (about 83 % at
+n = 5). It is used for numbers such as mean ranks, which have no better interval, and says how much the seeds
+disagree.
 
-Nothing is tested below LEAST values: of two differences the t-test has one degree of freedom, so that its verdict
-is about how close those two happen to lie, and of many tests some pair always lies close. Two have an interval all
-the same: it is as wide as that ignorance.
+Nothing is tested below LEAST_VALUES values: with two differences the t-test has one degree of freedom. Its result
+then depends on how close the two happen to lie, and among many tests some pair always lies close. Two values have
+an interval all the same; it is very wide.
 """
 
 from __future__ import annotations
@@ -32,9 +33,9 @@ from memstudy.randomness import numpy_generator
 PAIRED, WELCH = "paired", "Welch"
 LEVELS = (0.05, 0.01, 0.001)
 CONFIDENCE = 0.95
-LEAST = 3  # values on either side, or pairs, below which nothing is tested
-POWER = 0.8  # that `seeds_needed` asks for
-MOST = 1000  # seeds that it looks up to
+LEAST_VALUES = 3  # values on either side, or pairs, below which nothing is tested
+POWER = 0.8  # that `seeds_needed` is for
+MOST_SEEDS = 1000  # up to which `seeds_needed` looks
 ROUNDING = 1e-12  # relative: values that differ by less differ by rounding alone
 
 Values = NDArray[np.float64]
@@ -45,9 +46,9 @@ class Comparison:
     """Two samples compared by a two-sided t-test.
 
     `difference` of the means, a minus b, with its confidence interval `low` to `high`; `n_a` and `n_b` values were
-    used, in `pairs` pairs, 0 if they are not paired. Where there is no test, p is NaN, `test` is empty and
-    `reason` says why; the interval is there from two values on that spread. Of values that are not finite there is
-    no difference either.
+    used, in `pairs` pairs, 0 if they are not paired. If there is no test, p is NaN, `test` is empty and `reason`
+    says why. There is an interval from two values on, if they differ. For values that are not finite there is no
+    difference either.
 
     `effect`: the size of the difference over the standard deviation that it has from one pair of runs to another,
     both sides' together if they are not paired. That deviation is estimated median-unbiased, under normality: as
@@ -76,15 +77,15 @@ def compare(
 ) -> Comparison:
     """Two-sided t-test of the means of a (n,) and b (m,): paired over the seeds that both have, else Welch's.
 
-    It is paired if the samples share at least LEAST seeds, or all of a side with fewer (but two), and these are at
-    least half of the seeds of either: runs of one seed start from the same weights and see the same batches, and a
-    pair takes that luck out of the difference. With fewer in common, pairing would throw away more than it gains.
-    The rule looks at seeds alone, never at values. Values of equal seeds are one value, their mean. A ValueError
-    if there are not as many seeds as values.
+    It is paired if the sides share enough seeds: at least LEAST_VALUES (or all of a side with fewer, but two), and
+    at least half of the seeds of either side. Runs of one seed start from the same weights and see the same
+    batches, so a paired difference is free of that luck. With fewer shared seeds, pairing would discard more than
+    it gains. The rule depends on seeds alone, never on values. Values of equal seeds are replaced by their mean. A
+    ValueError if there are not as many seeds as values.
     """
     left, right = _by_seed(a, seeds_a), _by_seed(b, seeds_b)
     common = [seed for seed in left if seed in right] if seeds_a is not None and seeds_b is not None else []
-    enough = max(2, min(LEAST, len(left), len(right)))
+    enough = max(2, min(LEAST_VALUES, len(left), len(right)))
     paired = len(common) >= enough and 2 * len(common) >= max(len(left), len(right))
     ours = np.array([left[seed] for seed in (common if paired else left)])
     theirs = np.array([right[seed] for seed in (common if paired else right)])
@@ -95,32 +96,32 @@ def compare(
     difference = unit * float(ours.mean() - theirs.mean()) if finite else math.nan
     if reason := _no_interval(ours, theirs, paired):
         return Comparison(math.nan, "", *counts, difference, math.nan, math.nan, reason=reason)
-    found = stats.ttest_rel(ours, theirs) if paired else stats.ttest_ind(ours, theirs, equal_var=False)
-    low, high = found.confidence_interval(confidence)
-    known = (
+    test = stats.ttest_rel(ours, theirs) if paired else stats.ttest_ind(ours, theirs, equal_var=False)
+    low, high = test.confidence_interval(confidence)
+    measured = (
         *counts,
         difference,
         unit * float(low),
         unit * float(high),
-        _effect(ours, theirs, float(found.df), paired),
+        _effect(ours, theirs, float(test.df), paired),
     )
-    if min(len(ours), len(theirs)) < LEAST:
-        return Comparison(math.nan, "", *known, reason=f"fewer than three {'pairs' if paired else 'values'}")
-    return Comparison(float(found.pvalue), PAIRED if paired else WELCH, *known)
+    if min(len(ours), len(theirs)) < LEAST_VALUES:
+        return Comparison(math.nan, "", *measured, reason=f"fewer than three {'pairs' if paired else 'values'}")
+    return Comparison(float(test.pvalue), PAIRED if paired else WELCH, *measured)
 
 
 def _unit(values: Values) -> float:
-    """A power of two, in which values have squares within float64's range; 1 for values of an ordinary size."""
+    """A power of two: divided by it, values have squares within float64's range; 1 for ordinary ones."""
     exponent = math.frexp(np.abs(values).max(initial=0.0))[1] if np.isfinite(values).all() else 0
     return math.ldexp(1.0, min(exponent, 1023)) if abs(exponent) > 64 else 1.0
 
 
 def _by_seed(values: ArrayLike, seeds: Sequence[Hashable] | None) -> dict[Hashable, float]:
     array = np.asarray(values, dtype=float)
-    found: dict[Hashable, list[float]] = {}
+    by_seed: dict[Hashable, list[float]] = {}
     for seed, value in zip(range(len(array)) if seeds is None else seeds, array.tolist(), strict=True):
-        found.setdefault(seed, []).append(value)
-    return {seed: float(np.mean(each)) for seed, each in found.items()}
+        by_seed.setdefault(seed, []).append(value)
+    return {seed: float(np.mean(of_seed)) for seed, of_seed in by_seed.items()}
 
 
 def _no_interval(a: Values, b: Values, paired: bool) -> str:
@@ -140,19 +141,25 @@ def _effect(a: Values, b: Values, df: float, paired: bool) -> float:
 
 
 def seeds_needed(effect: float, tests: int = 1) -> float:
-    """The least number of pairs of runs, LEAST or more, with which a difference would probably be found.
+    """The least number of pairs of runs, LEAST_VALUES or more, with which a difference would probably be found.
 
     Found: a two-sided paired t-test has p < .05 / tests, which is Holm's strictest step, with probability POWER or
-    more, if the differences of pairs are normal and their mean is `effect` standard deviations. NaN if MOST are
-    too few, or there is no effect. With an `effect` that was measured on few runs it is a rough estimate. Ours.
+    more, if the differences of pairs are normal and their mean is `effect` standard deviations. NaN if MOST_SEEDS
+    are too few, or there is no effect. With an `effect` that was measured on few runs it is a rough estimate.
+    Ours.
     """
-    if not effect > 0 or _power(effect, MOST, tests) < POWER:
+    if not effect > 0 or _power(effect, MOST_SEEDS, tests) < POWER:
         return math.nan
-    return float(bisect.bisect_left(range(MOST), POWER, lo=LEAST, key=lambda n: _power(effect, n, tests)))
+    return float(
+        bisect.bisect_left(range(MOST_SEEDS), POWER, lo=LEAST_VALUES, key=lambda n: _power(effect, n, tests))
+    )
 
 
 def _power(effect: float, n: int, tests: int) -> float:
-    """Of that test, by quadrature over the variance: scipy's noncentral t fails at critical values this large."""
+    """The power of the test of `seeds_needed`, by quadrature over the variance.
+
+    Scipy's noncentral t distribution fails at critical values as large as these.
+    """
     reach = stats.t.isf(LEVELS[0] / (2 * tests), n - 1) * _spreads(n - 1)
     shift = effect * math.sqrt(n)
     return float(np.mean(stats.norm.sf(reach - shift) + stats.norm.sf(reach + shift)))
@@ -160,9 +167,9 @@ def _power(effect: float, n: int, tests: int) -> float:
 
 @functools.cache
 def _spreads(df: int) -> Values:
-    """Midpoints of equal parts of the distribution of a standard deviation over its expected square's root."""
-    found: Values = np.sqrt(stats.chi2.ppf((np.arange(400) + 0.5) / 400, df) / df)
-    return found
+    """400 quantiles of s / σ, a standard deviation over its true value, at equally spaced probabilities."""
+    spreads: Values = np.sqrt(stats.chi2.ppf((np.arange(400) + 0.5) / 400, df) / df)
+    return spreads
 
 
 def holm(p_values: ArrayLike) -> Values:
@@ -195,11 +202,11 @@ def bootstrap_interval(
     array = np.asarray(values, dtype=float)
     if len(array) < 2 or not np.isfinite(array).all():
         return math.nan, math.nan
-    found = stats.bootstrap(
+    resampled = stats.bootstrap(
         (array,), statistic, n_resamples=draws, confidence_level=confidence, method="percentile",
         random_state=numpy_generator(seed, "bootstrap"),
     )  # fmt: skip
-    low, high = found.confidence_interval
+    low, high = resampled.confidence_interval
     return float(low), float(high)
 
 

@@ -1,4 +1,4 @@
-"""How similar two representations are, from their factorization: CCA, SVCCA, PWCCA, linear CKA, Procrustes.
+"""Similarity of two factorized representations: CCA, SVCCA, PWCCA, linear CKA, Procrustes.
 
 Each is a function of a `Pair`, so that one pass over the samples serves all of them. CCA, and with it SVCCA's last
 step and PWCCA's coefficients, do not change under invertible linear maps of either representation; CKA and
@@ -32,16 +32,16 @@ def coefficients(pair: Pair) -> Tensor:
 
 
 def all_coefficients(pairs: Sequence[Pair]) -> list[Tensor]:
-    """`coefficients` of many pairs: overlaps of equal shapes are decomposed together, which a GPU needs."""
+    """`coefficients` of many pairs. Overlaps of equal shapes are decomposed together, which is faster on a GPU."""
     for pair in pairs:
         _check(pair)
     shapes = [pair.overlap.shape for pair in pairs]
-    found: dict[int, Tensor] = {}
+    by_pair: dict[int, Tensor] = {}
     for shape in set(shapes):
-        members = [index for index, own in enumerate(shapes) if own == shape]
+        members = [index for index, other in enumerate(shapes) if other == shape]
         values = torch.linalg.svdvals(torch.stack([pairs[index].overlap for index in members])).clamp(0, 1)
-        found |= dict(zip(members, values, strict=True))
-    return [found[index] for index in range(len(pairs))]
+        by_pair |= dict(zip(members, values, strict=True))
+    return [by_pair[index] for index in range(len(pairs))]
 
 
 def truncated(pair: Pair, rule: KeepRule) -> Tensor:
@@ -62,9 +62,9 @@ def pwcca(pair: Pair) -> float:
         Σ_i α_i ρ_i / Σ_i α_i,   α_i = Σ_j |⟨h_i, x_j⟩|
 
     h_i is the i-th canonical variate of the first representation (a unit vector over the samples) and x_j its j-th
-    centered unit, so each coefficient counts by how much of the first representation it accounts for; the other
-    direction is that of `pair.swapped()`. With ρ_i = ρ_j the variates, and with them the weights, are defined only
-    up to a rotation.
+    centered unit, so each coefficient is weighted by how much of the first representation it accounts for; the
+    other direction is that of `pair.swapped()`. For equal coefficients the variates, and so the weights, are
+    defined only up to a rotation.
 
     Other tools give other numbers. google/svcca builds h_i without the whitening factor, so that they are not
     the variates (.579 where the definition gives .545), and where the first view has more neurons one
@@ -95,13 +95,13 @@ def unbiased_cka(pair: Pair) -> float:
     n = pair.x.n
     if n < 4:
         raise MemstudyError(f"the unbiased CKA needs at least 4 samples, not {n}.")
-    own = [
+    with_itself = [
         _hsic(n, _gram_square(side), side.quartic, float(side.singular_values.square().sum()) ** 2)
         for side in (pair.x, pair.y)
     ]
     sizes = [float(side.singular_values.square().sum()) for side in (pair.x, pair.y)]
     both = _hsic(n, _cross(pair).square().sum(), pair.quartic, sizes[0] * sizes[1])
-    return both / math.sqrt(own[0] * own[1]) if min(own) > 0 else math.nan
+    return both / math.sqrt(with_itself[0] * with_itself[1]) if min(with_itself) > 0 else math.nan
 
 
 def procrustes(pair: Pair) -> float:
@@ -147,7 +147,7 @@ def _decomposed(matrix: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _slowly_decomposed(matrix: Tensor) -> tuple[Tensor, Tensor]:
-    """By QR iterations: divide and conquer sometimes fails where many values are 1, as few samples make them."""
+    """By QR iterations: divide and conquer sometimes fails if many values are 1, as they are for few samples."""
     import scipy.linalg
 
     left, values, _ = scipy.linalg.svd(matrix.cpu().numpy(), full_matrices=False, lapack_driver="gesvd")

@@ -18,8 +18,8 @@ import numpy as np
 import pandas as pd
 
 from memstudy.analysis.significance import (
-    LEAST,
-    MOST,
+    LEAST_VALUES,
+    MOST_SEEDS,
     PAIRED,
     POWER,
     WELCH,
@@ -67,8 +67,8 @@ def differences(
     COLUMNS are `against`; the `difference`, method minus reference, in the unit of the values; its 95 % interval
     `low` to `high`; the `test`, or why there is none; `p`; `p_holm`, adjusted over all rows; and the number of
     `pairs` of seeds (0: unpaired). All are missing where there is no reference. A difference without a star has
-    `seeds_needed`, an estimate of the seeds that a star would take. It is missing if that is more than MOST, or if
-    values do not vary.
+    `seeds_needed`, an estimate of the seeds that a star would take. It is missing if that is more than MOST_SEEDS,
+    or if values do not vary.
     """
     place = list(by).index(method)
     sides = dict(list(rows.groupby(list(by), sort=False)))
@@ -136,13 +136,13 @@ def untested_notes(values: pd.DataFrame, adjusted: bool = True) -> tuple[str, ..
     if few.empty:
         return ()
     if values["p"].notna().any():
-        return (f"Not tested, as there are fewer than {LEAST} seeds: {len(few)} of these differences.",)
-    start = f"No stars: with fewer than {LEAST} seeds nothing is tested"
+        return (f"Not tested, as there are fewer than {LEAST_VALUES} seeds: {len(few)} of these differences.",)
+    start = f"No stars: with fewer than {LEAST_VALUES} seeds nothing is tested"
     spread = few[few["low"].notna()]
     if spread.empty:
         return (f"{start}, and one seed has no spread by which to estimate how many it would take.",)
     half = np.quantile(spread["seeds_needed"].astype(float).fillna(np.inf), 0.5, method="inverted_cdf")
-    seeds = f"{half:.0f}" if np.isfinite(half) else f"more than {MOST:,}"
+    seeds = f"{half:.0f}" if np.isfinite(half) else f"more than {MOST_SEEDS:,}"
     family = " after Holm's adjustment" if adjusted and len(spread) > 1 else ""
     which = f"half of these {len(spread)}" if len(spread) > 1 else "this difference"
     return (

@@ -238,9 +238,9 @@ def _rings(weights: Sequence[Tensor], size: int) -> Iterator[dict[str, object]]:
 
 
 def _log_weights(weights: Sequence[Tensor], size: int) -> Iterator[dict[str, object]]:
-    places = {f"distance {distance:.3g}": mask for distance, mask in filters.rings(size).items()} | filters.named(
-        size
-    )
+    places = {
+        f"distance {distance:.3g}": mask for distance, mask in filters.rings(size).items()
+    } | filters.figure_positions(size)
     for place, mask in places.items():
         counts = sum((filters.log_counts(weight[..., mask]) for weight in weights), Counter[float]())
         yield from ({"place": place, "low": low, "count": count} for low, count in sorted(counts.items()))
