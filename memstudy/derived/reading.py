@@ -42,8 +42,8 @@ def read(path: Path) -> pd.DataFrame:
 def each_group(selection: Selection, table: str) -> Iterator[tuple[Setting, pd.DataFrame, str]]:
     """Each group of comparable runs that has rows in a derived table (the name of its file).
 
-    A group is its setting; these rows, with `seed`, `seeds` and `label` of their runs (see `frames.comparable_runs`);
-    and the suffix of the names of its tables and figures.
+    A group is its setting; these rows, with `seed`, `seeds` and `label` of their runs (see
+    `frames.comparable_runs`); and the suffix of the names of its tables and figures.
     """
     measured = read(selection.path / table)
     for (setting, members), suffix in suffixed(comparable_runs(selection.runs)):
