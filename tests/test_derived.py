@@ -19,7 +19,7 @@ from memstudy.analysis.keep import parse_keep
 from memstudy.derived.ablation import Ablation
 from memstudy.derived.ablation.measure import ablate, areas
 from memstudy.derived.analysis import Watch
-from memstudy.derived.rows import Rows
+from memstudy.derived.cached_table import CachedTable
 from memstudy.derived.similarity import Similarity
 from memstudy.derived.similarity.measure import compare
 from memstudy.derived.similarity.plan import is_twin, kind, plan
@@ -321,7 +321,7 @@ def test_runs_of_two_data_sets_are_not_compared(store, bench):
 def test_rows_keep_their_order_and_types(tmp_path):
     path = tmp_path / "rows.csv"
     for _ in range(2):  # the second time everything is kept
-        with Rows(path, ("name", "epoch")) as rows:
+        with CachedTable(path, ("name", "epoch")) as rows:
             for epoch in (0, 1):
                 if len(rows.find("a", epoch)):
                     rows.keep("a", epoch)
@@ -335,7 +335,7 @@ def test_rows_keep_their_order_and_types(tmp_path):
 def test_a_damaged_cache_is_made_anew(tmp_path):
     path = tmp_path / "rows.csv"
     path.write_bytes(b"\x00garbage,\n1")
-    with Rows(path, ("name",)) as rows:
+    with CachedTable(path, ("name",)) as rows:
         assert rows.find("a").empty
         rows.add(pd.DataFrame({"value": [1]}), ("a",))
     assert pd.read_csv(path)["value"].tolist() == [1]

@@ -20,7 +20,7 @@ from memstudy.options import option
 if TYPE_CHECKING:
     import pandas as pd
 
-    from memstudy.derived.rows import Task
+    from memstudy.derived.cached_table import Task
     from memstudy.derived.workbench import Workbench
     from memstudy.report.frames import Setting
     from memstudy.report.saving import Drawing
@@ -59,20 +59,20 @@ class Norms(Analysis):
 
     def measure(self, selection: Selection, bench: Workbench, watch: Watch) -> None:
         """One row for each kept network and layer; layers count from 1, in the network's order."""
+        from memstudy.derived.cached_table import CachedTable, fill
         from memstudy.derived.kept import kept
-        from memstudy.derived.rows import Rows, fill
         from memstudy.store import code
 
         runs = code.usable(selection, watch.left_out).runs
         tasks = [self._task(run, epoch, bench) for run in runs for epoch in kept(run, self.epochs)]
-        fill({"norms": Rows(selection.path / self.path, KEY, version=KEY[2:])}, tasks, watch)
+        fill({"norms": CachedTable(selection.path / self.path, KEY, version=KEY[2:])}, tasks, watch)
 
     def _task(self, run: RunDirectory, epoch: int, bench: Workbench) -> Task:
         """One network's rows; its key has the checkpoint's digest, so another network is measured anew."""
         import pandas as pd
         from torch.linalg import matrix_norm
 
-        from memstudy.derived.rows import Task
+        from memstudy.derived.cached_table import Task
         from memstudy.regularizers.base import weighted_layers
 
         def rows() -> dict[str, pd.DataFrame]:

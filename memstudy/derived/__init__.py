@@ -16,32 +16,32 @@ ANALYSES = Registry(
     landscape="memstudy.derived.landscape:Landscape",
     dynamics="memstudy.derived.dynamics:Dynamics",
 )
-"""By the names of their commands, in the order of --help."""
-USUAL = ("svcca", "ablate")
-"""What a study makes that does not say."""
+"""Our analyses by the names of their commands, in the order of --help."""
+USUAL_ANALYSES = ("svcca", "ablate")
+"""The analyses of a study that names none."""
 
 
 def analysis(name: str, registry: Registry = ANALYSES) -> type[Analysis]:
-    """A registered analysis; a MemstudyError if there is none of the name, or what is registered is none."""
-    found = registry.get(name)
-    if not (isinstance(found, type) and issubclass(found, Analysis)):
+    """The registered analysis of a name; a MemstudyError if there is none, or if it is no analysis."""
+    registered = registry.get(name)
+    if not (isinstance(registered, type) and issubclass(registered, Analysis)):
         raise MemstudyError(
             f"{registry.kind} {quoted(name)} must be a dataclass derived from memstudy.derived.analysis.Analysis, "
-            f"not {getattr(found, '__name__', type(found).__name__)}."
+            f"not {getattr(registered, '__name__', type(registered).__name__)}."
         )
-    if getattr(found, "name", None) != name:
+    if getattr(registered, "name", None) != name:
         raise MemstudyError(
-            f"{registry.kind} {quoted(name)} must have this name, not {quoted(getattr(found, 'name', None))}."
+            f"{registry.kind} {quoted(name)} must have this name, not {quoted(getattr(registered, 'name', None))}."
         )
-    if problem := found.problem():
+    if problem := registered.problem():
         raise MemstudyError(f"{registry.kind} {quoted(name)} {problem}; its author must mend that.")
-    return found
+    return registered
 
 
 def loadable(registry: Registry = ANALYSES) -> dict[str, type[Analysis]]:
-    """All that can be loaded, by name; of one that cannot be, who asks for it is told why."""
-    found = {}
+    """All registered analyses that can be loaded, by name. `analysis` says why one of the others cannot be."""
+    loaded = {}
     for name in registry.names():
         with suppress(MemstudyError):
-            found[name] = analysis(name, registry)
-    return found
+            loaded[name] = analysis(name, registry)
+    return loaded

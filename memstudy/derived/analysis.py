@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 
 OTHERS = ("runs", "study", "runs_dir", "json", "as_json", "device", "threads", "data_dir", "help")
-"""What commands of analyses take beside the options of the analysis, none of which has such a name."""
+"""Options that every command of an analysis has, so that no option of an analysis may have these names."""
 
 
 class Needs(Enum):
@@ -62,7 +62,7 @@ def kept_epochs(verb: str) -> Any:
 
 @dataclass(frozen=True)
 class Watch:
-    """Whom an analysis tells how far it is, as (done, total), and in a clause what it leaves out and why."""
+    """What an analysis calls: `progress` with (done, total), `left_out` with a clause on what it skips."""
 
     progress: Callable[[int, int], None] = lambda done, total: None
     left_out: Callable[[str], None] = lambda clause: None
@@ -81,9 +81,9 @@ class Analysis:
         columns: of the tables that `measure` writes, by name without ending and `suffix`; a file whose
             columns are not as declared is refused when it is read.
         source: the file that tables and figures are made of; `holds`: what is in it, in words.
-        tabulates, draws: names of tables and of figures, patterns such as `ranking_*`, without what follows for
-            other groups of runs (-2, -3 …) or other options (`suffix`).
-        shared: keys of options that may stand in [report] itself, for every analysis that shares them.
+        tabulates, draws: names of tables and of figures, or patterns such as `ranking_*`; without the suffixes for
+            other groups of runs (-2, -3 …) and other options (`suffix`).
+        shared: keys of options that may also be set in [report] itself, for all analyses that share them.
 
     """
 
@@ -109,11 +109,13 @@ class Analysis:
             declared = options.options(cls)
         except Exception as error:  # an annotation of anything
             return f"must annotate its options with their types ({reason(error)})"
-        for each in fields(cls):
-            if each.name not in declared or each.default is MISSING:
-                return f"must declare its field {quoted(each.name)} with option(help, default)"
-            if not {each.name, declared[each.name].key}.isdisjoint(OTHERS):
-                return f"must name its option {quoted(each.name)} otherwise, as every command has one of that name"
+        for field in fields(cls):
+            if field.name not in declared or field.default is MISSING:
+                return f"must declare its field {quoted(field.name)} with option(help, default)"
+            if not {field.name, declared[field.name].key}.isdisjoint(OTHERS):
+                return (
+                    f"must name its option {quoted(field.name)} otherwise, as every command has one of that name"
+                )
         return ""
 
     @classmethod
@@ -123,14 +125,14 @@ class Analysis:
 
     @property
     def suffix(self) -> str:
-        """What names of files end in for options that measure something else; nothing for the usual ones."""
+        """The end of file names if the options make other numbers; empty for the default options."""
         return ""
 
     @classmethod
     def select(
         cls, store: Store, patterns: Sequence[str], study: str | None, given: Mapping[str, Any]
     ) -> Selection:
-        """The runs that a command is about, which was given these options, by field."""
+        """The runs that a command is about. `given` are the options that the command was given, by field."""
         return store.select(patterns, study)
 
     def measure(self, selection: Selection, bench: Workbench, watch: Watch) -> None:
@@ -149,7 +151,7 @@ class Analysis:
         return "\n\n".join(table.markdown() for table in tables), {table.name: table.records() for table in tables}
 
     def why_none(self, selection: Selection) -> str:
-        """Why there is no table, a clause, where a study asks for one."""
+        """Why there is no table: a clause for a study that asks for one."""
         return f"{self.source or self.name} has nothing of these runs; 'memstudy {self.name}' makes it"
 
     @property
@@ -165,12 +167,12 @@ class Analysis:
 
     @classmethod
     def could_own(cls, path: Path) -> bool:
-        """Whether any options write it: a name of its own, or one with more behind a dash."""
+        """Whether the analysis writes such a file with some options: a name of its own, with any suffix."""
         return any(fnmatchcase(path.stem, pattern + end) for pattern in cls._names(path) for end in ("", "-*"))
 
     @classmethod
     def _names(cls, path: Path) -> tuple[str, ...]:
-        """The names of what goes to a file's folder, if it has an ending of what is written there."""
+        """The names that the analysis writes to a file's folder; none if files there have no such ending."""
         folder = path.parent.name
         return cls.written_to(folder) if path.suffix[1:] in ENDINGS.get(folder, ()) else ()
 
@@ -181,28 +183,28 @@ class Analysis:
 
 
 def configured(
-    kind: type[Analysis], report: Mapping[str, Any], given: Mapping[str, Any] | None = None, where: str = ""
+    analysis: type[Analysis], report: Mapping[str, Any], given: Mapping[str, Any] | None = None, where: str = ""
 ) -> Analysis:
     """An analysis with its options: those `given`, by field, else a study's [report], else its own defaults.
 
     Raises a MemstudyError for a key of [report.NAME] that is none of its options, and for a value that an option
     cannot have; `where` is the file, in these sentences.
     """
-    by_key = {one.key: (name, one) for name, one in options.options(kind).items()}
-    table, place = report.get(kind.name, {}), f" in {where}" if where else ""
+    by_key = {declared.key: (name, declared) for name, declared in options.options(analysis).items()}
+    table, in_file = report.get(analysis.name, {}), f" in {where}" if where else ""
     if not isinstance(table, Mapping):
-        raise MemstudyError(f"[report.{kind.name}]{place} must be a table, not {quoted(table)}.")
-    chosen: dict[str, Any] = {}
-    for key in kind.shared:
+        raise MemstudyError(f"[report.{analysis.name}]{in_file} must be a table, not {quoted(table)}.")
+    values: dict[str, Any] = {}
+    for key in analysis.shared:
         if key in report and key in by_key:
-            name, one = by_key[key]
-            chosen[name] = one.checked(report[key], f"{key} in [report]{place}")
+            name, declared = by_key[key]
+            values[name] = declared.checked(report[key], f"{key} in [report]{in_file}")
     for key, value in table.items():
         if key not in by_key:
-            raise unknown(f"key of [report.{kind.name}]{place}", key, by_key)
-        name, one = by_key[key]
-        chosen[name] = one.checked(value, f"{key} in [report.{kind.name}]{place}")
+            raise unknown(f"key of [report.{analysis.name}]{in_file}", key, by_key)
+        name, declared = by_key[key]
+        values[name] = declared.checked(value, f"{key} in [report.{analysis.name}]{in_file}")
     try:
-        return kind(**(chosen | dict(given or {})))
+        return analysis(**(values | dict(given or {})))
     except MemstudyError as error:  # options that do not go together
-        raise MemstudyError(f"[report.{kind.name}]{place}: {error}" if table else str(error)) from error
+        raise MemstudyError(f"[report.{analysis.name}]{in_file}: {error}" if table else str(error)) from error

@@ -1,6 +1,6 @@
-"""Carry out an analysis: measure, say, write its tables, draw its figures, and remove what an earlier time left.
+"""Carry out an analysis: measure, say, write its tables, draw its figures, and remove outdated files.
 
-What a command or a study does with an analysis is here once, whatever the analysis.
+Commands and studies do all this here, for every analysis in the same way.
 """
 
 from __future__ import annotations
@@ -27,18 +27,20 @@ FOLDERS = (TABLES, FIGURES)
 
 
 class Voice(Protocol):
-    """Where it is said what is done."""
+    """Where messages go."""
 
     def say(self, text: str) -> None:
         """Print one line or block of plain text."""
 
-    def counted(self, what: str) -> AbstractContextManager[Callable[[int, int], None]]:
+    def counted(self, doing: str) -> AbstractContextManager[Callable[[int, int], None]]:
         """A progress bar for reports of (done, total)."""
 
 
 def derive(analysis: Analysis, selection: Selection, bench: Workbench, voice: Voice) -> dict[str, Any]:
-    """Measure, and make tables and figures. The summary for --json: the analysis' own, `left_out`, a list of
-    clauses, `written`, paths of all tables and figures, and `figures`, of these alone.
+    """Measure, and make tables and figures. Returns the summary for --json.
+
+    That is the analysis' own summary with `left_out`, a list of clauses; `written`, the paths of all tables and
+    figures; and `figures`, the paths of figures alone.
     """
     not_measured: list[str] = []
     with voice.counted(analysis.doing) as progress:
@@ -68,7 +70,7 @@ def tables_of(analysis: Analysis, selection: Selection) -> list[Table]:
 
 
 def _record(analysis: Analysis, selection: Selection, clauses: Sequence[str]) -> None:
-    """Keep a row for each thing that was not measured, such as a network that diverged, as no number says so."""
+    """Write one row for each thing that was not measured, such as a network that diverged."""
     path = _left_out(analysis, selection)
     if clauses:
         files.write(path, pd.DataFrame({"left_out": clauses}).to_csv(index=False, lineterminator="\n"))
@@ -81,12 +83,12 @@ def _left_out(analysis: Analysis, selection: Selection) -> Path:
 
 
 def write_tables(analysis: Analysis, selection: Selection, tables: Iterable[Table]) -> list[str]:
-    """Write tables as Markdown, LaTeX and CSV; those of an earlier time go."""
+    """Write tables as Markdown, LaTeX and CSV, and remove outdated ones."""
     return _write(analysis, selection, "tables", tables)
 
 
 def write_figures(analysis: Analysis, selection: Selection) -> list[str]:
-    """Draw and write figures, one after the other; those of an earlier time go."""
+    """Draw and write figures, one after the other, and remove outdated ones."""
     return _write(analysis, selection, "figures", analysis.figures(selection))
 
 
@@ -95,14 +97,14 @@ def _write(
 ) -> list[str]:
     path = selection.path / folder
     written: list[Path] = []
-    for one in made:
-        if not analysis.owns(path / f"{one.name}.csv"):
+    for product in made:
+        if not analysis.owns(path / f"{product.name}.csv"):
             names = ", ".join(analysis.written_to(folder)) or "none"
             raise MemstudyError(
-                f"the analysis {quoted(analysis.name)} makes {quoted(one.name)}, which is none of its {folder} "
-                f"({names}); its author must name it there."
+                f"the analysis {quoted(analysis.name)} makes {quoted(product.name)}, which is none of its "
+                f"{folder} ({names}); its author must name it there."
             )
-        written += one.write(path)
+        written += product.write(path)
     files.remove({old for old in path.glob("*") if analysis.owns(old)} - set(written))
     return list(map(str, written))
 
@@ -113,7 +115,7 @@ def damaged(selection: Selection) -> list[str]:
 
 
 def say_left_out(voice: Voice, left_out: Sequence[str]) -> None:
-    """Say it, a line each."""
+    """Say each clause in a line of its own."""
     if left_out:
         voice.say("")
     for clause in left_out:

@@ -11,7 +11,7 @@ from itertools import chain
 from typing import Any
 
 from memstudy import files, foreign
-from memstudy.derived import ANALYSES, USUAL, analysis, loadable
+from memstudy.derived import ANALYSES, USUAL_ANALYSES, analysis, loadable
 from memstudy.derived.analysis import Analysis, configured
 from memstudy.derived.deriving import FOLDERS, Voice, damaged, derive, say_left_out, write_figures, write_tables
 from memstudy.derived.workbench import Workbench
@@ -32,7 +32,7 @@ def derive_all(selection: Selection, bench: Workbench, voice: Voice) -> tuple[di
     """Carry out all of it. Returns the summary for --json, and the errors of analyses that failed."""
     summary: dict[str, Any] = {name: [] for name in LISTS}
     errors: list[MemstudyError] = []
-    for name in chosen(selection, "analyses", USUAL):
+    for name in chosen(selection, "analyses", USUAL_ANALYSES):
         try:
             with foreign.blamed():
                 part = derive(_configured(ANALYSES, name, selection), selection, bench, voice)
@@ -93,7 +93,7 @@ def make_tables(
 def make_figures(selection: Selection, voice: Voice) -> dict[str, Any]:
     """Draw all figures that there are numbers for (training, analyses, tables), and say which are missing."""
     left_out, written = damaged(selection), write_figures(Curves(), selection)
-    for name in chosen(selection, "analyses", USUAL):
+    for name in chosen(selection, "analyses", USUAL_ANALYSES):
         maker = _configured(ANALYSES, name, selection)
         written += (drawn := write_figures(maker, selection))
         if not drawn:

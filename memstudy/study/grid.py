@@ -48,7 +48,7 @@ from typing import Any
 from memstudy import presets, regularizers
 from memstudy.data import RULES
 from memstudy.data.label_files import LabelSource
-from memstudy.derived import ANALYSES, USUAL, analysis, loadable
+from memstudy.derived import ANALYSES, USUAL_ANALYSES, analysis, loadable
 from memstudy.derived.analysis import Needs, configured
 from memstudy.errors import MemstudyError, quoted, reason, unknown
 from memstudy.papers import TABLES
@@ -81,7 +81,7 @@ class Study:
     @property
     def needs_records(self) -> bool:
         """Whether one of its analyses looks at records of each training sample."""
-        return any(analysis(name).needs is Needs.RECORDS for name in self.report.get("analyses", USUAL))
+        return any(analysis(name).needs is Needs.RECORDS for name in self.report.get("analyses", USUAL_ANALYSES))
 
     def data_recipes(self) -> list[Recipe]:
         """One recipe for each way in which the study's recipes make their data, seeds aside."""

@@ -12,10 +12,10 @@ from memstudy import files
 from memstudy.analysis.ablation import FRACTIONS, PROTOCOLS, area, curve, interval
 from memstudy.derived.ablation import Ablation
 from memstudy.derived.analysis import UNWATCHED, Watch
+from memstudy.derived.cached_table import CachedTable, Task, fill
 from memstudy.derived.kept import checkpoint, kept
 from memstudy.derived.layers import behind, output_of
 from memstudy.derived.reading import read
-from memstudy.derived.rows import Rows, Task, fill
 from memstudy.derived.training_set import training_set
 from memstudy.derived.workbench import NotFinite, Workbench
 from memstudy.store import RunDirectory, code
@@ -39,7 +39,7 @@ def ablate(
     diverged or their code has changed, and which have collapsed.
     """
     selection = code.usable(selection, watch.left_out)
-    rows = Rows(selection.path / ablation.curves, KEY, VERSION)
+    rows = CachedTable(selection.path / ablation.curves, KEY, VERSION)
     tasks = [
         Task(
             (run.name, epoch, checkpoint(run, epoch), ablation.orders, ablation.seed),

@@ -16,7 +16,7 @@ from memstudy.analysis import dynamics
 from memstudy.data import artifact
 from memstudy.data.artifact import Artifact
 from memstudy.derived.analysis import UNWATCHED, Watch
-from memstudy.derived.rows import Rows, Task, fill
+from memstudy.derived.cached_table import CachedTable, Task, fill
 from memstudy.recipe import spread
 from memstudy.store import RunDirectory, Status
 from memstudy.store.records import HOW_TO_RECORD, Dynamics
@@ -48,7 +48,7 @@ def measure(
 
     A file of records that is damaged raises a MemstudyError that names it.
     """
-    tables = {name: Rows(selection.path / name, KEY, VERSION) for name in (AUCS, COUNTS, LOSSES)}
+    tables = {name: CachedTable(selection.path / name, KEY, VERSION) for name in (AUCS, COUNTS, LOSSES)}
     recorded = []
     for run in selection.runs:
         if not run.recorded:

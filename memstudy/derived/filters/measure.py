@@ -31,7 +31,7 @@ FRACTIONS, RINGS, LOG_WEIGHTS = "filters.csv", "filters_rings.csv", "filters_log
 SIZES = "filters_sizes.csv"
 TRAINED, SHUFFLED = "trained", "shuffled"
 DRAWS = 10
-"""How often the kernels of a network's last kept epoch are shuffled."""
+"""The number of times that the kernels of a network's last kept epoch are shuffled."""
 CONVERSION = (
     "import torch; from safetensors.torch import save_file\n"
     'save_file({{k: v.clone() for k, v in torch.load("{0}", weights_only=True).items()}}, "{1}")'
@@ -40,7 +40,7 @@ CONVERSION = (
 
 @dataclass(frozen=True)
 class Weights:
-    """A network to look at: a run's name and epoch, or a file's name and no epoch; its LOCO-Reg, if it has any."""
+    """A network to look at: of a run and epoch, or of a file (no epoch); with its LOCO-Reg, if it has one."""
 
     name: str
     epoch: int | None
@@ -53,7 +53,7 @@ class Weights:
 
 @dataclass
 class _Table:
-    """Rows of the CSV files, as they are found."""
+    """The rows of the CSV files, collected."""
 
     fractions: list[dict[str, object]] = field(default_factory=list)
     rings: list[dict[str, object]] = field(default_factory=list)
@@ -62,7 +62,7 @@ class _Table:
 
 
 def select(store: Store, runs: Sequence[str], study: str | None, weights: Sequence[Path]) -> Selection:
-    """The store's selection; files of weights alone are one of their own, without runs, named by their content."""
+    """The store's selection; for files of weights alone a selection without runs, named by the files' content."""
     if runs or study is not None or not weights:
         return store.select(runs, study)
     digests = []
@@ -82,7 +82,7 @@ def measure(
     seed: int = 0,
     watch: Watch = UNWATCHED,
 ) -> None:
-    """Write the CSV files of a selection, of every kept network and every file.
+    """Write the CSV files of a selection: on every kept network and every file of weights.
 
     filters.csv: one row per (network, epoch, size, weights, draw, part, comparison), see
         `analysis.filters.Tally`; `weights` are trained or, a negative control, shuffled within each kernel:
@@ -96,7 +96,7 @@ def measure(
     The watch is told which networks have no such kernels, or not in their files, diverged or collapsed. A
     MemstudyError if those are all.
     """
-    rows, wanted, left_out = _Table(), list(_wanted(selection, weights)), []
+    measured, wanted, left_out = _Table(), list(_wanted(selection, weights)), []
     seen: set[str] = set()
     for done, network in enumerate(reversed(wanted)):  # so that the first epoch met of a network is its last
         tensors = _network(network.load())
@@ -105,20 +105,25 @@ def measure(
             left_out.append(f"{network} {problem}")
             watch.left_out(left_out[-1])
         else:
-            _measure(rows, network, layers, choice, seed, last=network.name not in seen)
-            rows.sizes += _sizes(network, tensors)
+            _measure(measured, network, layers, choice, seed, last=network.name not in seen)
+            measured.sizes += _sizes(network, tensors)
             seen.add(network.name)
             if not any(weight.any() for weight in layers.values()):
                 watch.left_out(f"{network} has collapsed, as its kernels are 0; its rows have no fraction")
         watch.progress(done + 1, len(wanted))
-    if not rows.fractions:
+    if not measured.fractions:
         raise MemstudyError(f"there are no kernels to look at: {'; '.join(left_out)}.")
-    tables = {FRACTIONS: rows.fractions, RINGS: rows.rings, LOG_WEIGHTS: rows.log_weights, SIZES: rows.sizes}
-    for name, found in tables.items():
-        if not found:
+    tables = {
+        FRACTIONS: measured.fractions,
+        RINGS: measured.rings,
+        LOG_WEIGHTS: measured.log_weights,
+        SIZES: measured.sizes,
+    }
+    for name, rows in tables.items():
+        if not rows:
             files.remove([selection.path / name])
             continue
-        table = pd.DataFrame(found).astype({"epoch": "Int64"}).sort_values(["network", "epoch"], kind="stable")
+        table = pd.DataFrame(rows).astype({"epoch": "Int64"}).sort_values(["network", "epoch"], kind="stable")
         files.write(selection.path / name, table.to_csv(index=False, lineterminator="\n"))
 
 
@@ -143,13 +148,13 @@ def _names(paths: Sequence[Path]) -> dict[Path, str]:
 
 
 def _network(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Of a checkpoint of ours the network alone, without what continues its training; of others all."""
-    own = {n.removeprefix(NETWORK): value for n, value in tensors.items() if n.startswith(NETWORK)}
-    return own or dict(tensors)
+    """The network's tensors: of a checkpoint of ours without the state of training, of other files all."""
+    network = {n.removeprefix(NETWORK): value for n, value in tensors.items() if n.startswith(NETWORK)}
+    return network or dict(tensors)
 
 
 def read(path: Path) -> dict[str, Tensor]:
-    """The four-dimensional tensors of a safetensors file. A MemstudyError with what to do if it is another's."""
+    """The four-dimensional tensors of a safetensors file. A MemstudyError, with what to do, for any other file."""
     try:
         with path.open("rb") as raw:
             start = raw.read(4)
@@ -169,7 +174,7 @@ def read(path: Path) -> dict[str, Tensor]:
 
 
 def _problem(tensors: Mapping[str, Tensor], layers: Mapping[str, Tensor], others: Counter[str]) -> str | None:
-    """Why a network cannot be looked at, to follow its name in a sentence; None if it can."""
+    """Why a network cannot be looked at, as the end of a sentence that begins with its name; None if it can."""
     if any(".parametrizations." in name for name in tensors):
         return "makes its weights from other tensors (wn, pbwn, oni, olm), so its kernels are not in its file"
     if not layers:
@@ -186,25 +191,25 @@ def _measure(
     """Add one network's rows, kernel size by kernel size."""
     generator = torch_generator(seed, f"filters/{network.name}", network.epoch or 0)
     for size in sorted({weight.shape[-1] for weight in layers.values()}):
-        ours = [weight for weight in layers.values() if weight.shape[-1] == size]
+        of_size = [weight for weight in layers.values() if weight.shape[-1] == size]
         key = {"network": network.name, "epoch": network.epoch, "size": size}
-        for row in _fractions(ours, choice, generator):
+        for row in _fractions(of_size, choice, generator):
             rows.fractions.append(key | {"choice": choice, "weights": TRAINED, "draw": 0} | row)
-        for part, members in _parts(len(ours)).items():
-            rows.rings += [key | {"part": part} | row for row in _rings(ours[members], size)]
+        for part, members in _parts(len(of_size)).items():
+            rows.rings += [key | {"part": part} | row for row in _rings(of_size[members], size)]
         if last:
             for draw in range(DRAWS):
-                control = (filters.shuffled(weight, generator) for weight in ours)
+                control = (filters.shuffled(weight, generator) for weight in of_size)
                 for row in _fractions(control, choice, generator):
                     rows.fractions.append(key | {"choice": choice, "weights": SHUFFLED, "draw": draw} | row)
-            rows.log_weights += [key | row for row in _log_weights(ours, size)]
+            rows.log_weights += [key | row for row in _log_weights(of_size, size)]
 
 
 def _fractions(weights: Iterable[Tensor], choice: str, generator: torch.Generator) -> Iterator[dict[str, object]]:
-    each = [filters.tallies(weight, choice, generator) for weight in weights]
-    for part, members in _parts(len(each)).items():
+    by_layer = [filters.tallies(weight, choice, generator) for weight in weights]
+    for part, members in _parts(len(by_layer)).items():
         for comparison in filters.COMPARISONS:
-            tally = sum((found[comparison] for found in each[members]), Tally())
+            tally = sum((of_layer[comparison] for of_layer in by_layer[members]), Tally())
             yield {"part": part, "comparison": comparison, **_numbers(tally)}
 
 
@@ -224,14 +229,14 @@ def _rings(weights: Sequence[Tensor], size: int) -> Iterator[dict[str, object]]:
     count = sum(weight.numel() for weight in weights)
     overall = float(sum(weight.sum() for weight in magnitudes)) / count
     for distance, mask in filters.rings(size).items():
-        ring = [weight[..., mask.to(weight.device)] for weight in magnitudes]
-        n = sum(part.numel() for part in ring)
-        mean = float(sum(part.sum() for part in ring)) / n
+        at_distance = [weight[..., mask.to(weight.device)] for weight in magnitudes]
+        n = sum(part.numel() for part in at_distance)
+        mean = float(sum(part.sum() for part in at_distance)) / n
         yield {
             "distance": round(distance, 4),
             "positions": int(mask.sum()),
             "count": n,
-            "zeros": int(sum((part == 0).sum() for part in ring)),
+            "zeros": int(sum((part == 0).sum() for part in at_distance)),
             "mean_abs": mean,
             "relative": mean / overall if overall else float("nan"),
         }
@@ -251,8 +256,8 @@ def _sizes(network: Weights, tensors: Mapping[str, Tensor]) -> Iterator[dict[str
     if network.loco is None:
         return
     rings = filter_sizes.rings(tensors, network.loco)
-    whole = sum(ring.penalty for ring in rings)
+    total = sum(ring.penalty for ring in rings)
     for ring in rings:
-        derived = {"penalty": ring.penalty, "share": ring.penalty / whole if whole else float("nan")}
+        derived = {"penalty": ring.penalty, "share": ring.penalty / total if total else float("nan")}
         shown = asdict(ring) | {"distance": round(ring.distance, 4), "rms": ring.rms}
         yield {"network": network.name, "epoch": network.epoch} | shown | derived

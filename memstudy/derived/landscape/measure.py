@@ -14,10 +14,10 @@ from memstudy.analysis.landscape import correlation, max_over_min, measured, pre
 from memstudy.data.dataset import stratified
 from memstudy.data.images import ImageSet
 from memstudy.derived.analysis import UNWATCHED, Watch
+from memstudy.derived.cached_table import CachedTable, Task, fill
 from memstudy.derived.kept import INITIAL, checkpoint, kept
 from memstudy.derived.landscape import Landscape
 from memstudy.derived.reading import read
-from memstudy.derived.rows import Rows, Task, fill
 from memstudy.derived.workbench import NotFinite, Workbench
 from memstudy.errors import MemstudyError, quoted
 from memstudy.models import Network
@@ -52,7 +52,7 @@ def landscapes(
     predicts. A MemstudyError for fewer images than classes.
     """
     selection = code.usable(selection, watch.left_out)
-    tables = {name: Rows(selection.path / name, KEY, VERSION) for name in (MAPS, FLATNESS, NOISE)}
+    tables = {name: CachedTable(selection.path / name, KEY, VERSION) for name in (MAPS, FLATNESS, NOISE)}
     tasks = []
     for run in selection.runs:
         for epoch in (INITIAL, *kept(run, landscape.epochs)):

@@ -11,11 +11,11 @@ from torch import Tensor
 from memstudy.analysis import linear_probe
 from memstudy.data import artifact
 from memstudy.derived.analysis import UNWATCHED, Watch
+from memstudy.derived.cached_table import CachedTable
 from memstudy.derived.kept import INITIAL, checkpoint, kept
 from memstudy.derived.layers import output_of
 from memstudy.derived.probe import Probe
 from memstudy.derived.reading import read
-from memstudy.derived.rows import Rows
 from memstudy.derived.training_set import training_set
 from memstudy.derived.workbench import NotFinite, Workbench
 from memstudy.errors import MemstudyError, quoted
@@ -51,7 +51,7 @@ def probes(
     selection = code.usable(selection, watch.left_out)
     wanted = [(run, epoch) for run in selection.runs for epoch in (INITIAL, *kept(run, probe.epochs))]
     sizes = {run.name: _size(run, probe.samples) for run in selection.runs}
-    with Rows(selection.path / PROBES, KEY, VERSION) as rows:
+    with CachedTable(selection.path / PROBES, KEY, VERSION) as rows:
         for done, (run, epoch) in enumerate(wanted):
             version = checkpoint(run, epoch)
             names = dict.fromkeys([PIXELS, *probe.layers] if epoch == INITIAL else probe.layers)

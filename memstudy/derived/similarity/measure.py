@@ -24,9 +24,9 @@ from memstudy.analysis.similarity import (
     unbiased_cka,
 )
 from memstudy.derived.analysis import UNWATCHED, Watch
+from memstudy.derived.cached_table import CachedTable
 from memstudy.derived.kept import checkpoint
 from memstudy.derived.reading import read
-from memstudy.derived.rows import Rows
 from memstudy.derived.similarity import Similarity, streams
 from memstudy.derived.similarity.bundles import Bundle, Size, bundles, companies
 from memstudy.derived.similarity.plan import UNIFORM, Comparison, Side, couples, describe_side, plan
@@ -83,9 +83,9 @@ def compare(
         selection.path / similarity.together
     ).is_file()  # earlier versions wrote none: their rows are trusted
     with (
-        Rows(selection.path / similarity.together, KEY, VERSION) as together,
-        Rows(selection.path / similarity.coefficients, KEY, VERSION) as sequences,
-        Rows(selection.path / similarity.pairs, KEY, VERSION) as pairs,
+        CachedTable(selection.path / similarity.together, KEY, VERSION) as together,
+        CachedTable(selection.path / similarity.coefficients, KEY, VERSION) as sequences,
+        CachedTable(selection.path / similarity.pairs, KEY, VERSION) as pairs,
     ):
         missing = set()
         for comparison in todo:

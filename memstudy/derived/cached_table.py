@@ -1,7 +1,7 @@
-"""Derived numbers as a CSV file that is its own cache.
+"""A derived table as a CSV file that is its own cache, and tasks that fill it.
 
-Each row names the checkpoints (by digest) and settings that it was computed from. What is there is not
-computed again, and what an interruption left out is computed the next time.
+Each row names the checkpoints (by digest) and settings that it was computed from. Rows that are there are not
+computed again. After an interruption, the missing ones are computed the next time.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from memstudy.derived.workbench import NotFinite
 from memstudy.errors import MemstudyError
 
 
-class Rows:
-    """Rows of a CSV file, found by the values of its `key` columns; a key may have many rows.
+class CachedTable:
+    """A CSV file whose rows are found by the values of its `key` columns. A key may have many rows.
 
-    Keys that differ in their `version` columns alone are versions of the same numbers, and the file never
-    gets two of them.
+    Keys that differ only in their `version` columns are versions of the same numbers. The file never has two of
+    them.
 
-    A context: at its end the file is replaced by the rows that were kept or added, in that order; when an
-    exception ends it, those not asked for in any version stay too.
+    It is a context manager. At its end, the file is replaced by the rows that were kept or added, in that order.
+    If an exception ends it, old rows stay as well, unless a version of them was kept or added.
     """
 
     def __init__(self, path: Path, key: Sequence[str], version: Sequence[str] = ()) -> None:
@@ -51,19 +51,19 @@ class Rows:
         return self
 
     def find(self, *key: Hashable) -> pd.DataFrame:
-        """What the file has under a key, as text, for the caller to judge whether it is all; maybe nothing."""
+        """The old rows of a key, as text; maybe none. The caller decides whether they are complete."""
         return self._old.get(tuple(map(str, key)), pd.DataFrame())
 
     def expect(self, *key: Hashable) -> None:
-        """Hold a place in the new file's order for a key whose rows may come later."""
+        """Reserve a place in the order of the new file for a key whose rows may be added later."""
         self._new.setdefault(tuple(map(str, key)), pd.DataFrame())
 
     def keep(self, *key: Hashable) -> None:
-        """Keep what was found under a key for the new file."""
+        """Keep the old rows of a key in the new file."""
         self._new[tuple(map(str, key))] = self.find(*key)
 
     def add(self, rows: pd.DataFrame, key: Sequence[Hashable]) -> None:
-        """Add rows just computed for a key."""
+        """Add new rows of a key."""
         values = tuple(map(str, key))
         names = pd.DataFrame([values] * len(rows), columns=self.key, index=rows.index)
         self._new[values] = pd.concat([names, rows.astype(str)], axis="columns")
@@ -88,13 +88,13 @@ class Rows:
 
 @dataclass(frozen=True)
 class Task:
-    """What is measured at once: one network, say.
+    """What is measured at once, for example one network.
 
     Attributes:
-        key: what the rows of all tables are found by.
+        key: the key of its rows in all tables.
         tables: the names of the tables that get rows.
-        measure: computes them, by the name of the table. May raise NotFinite.
-        count: how many rows each table gets, where that is known.
+        measure: computes the rows, by the table's name. May raise NotFinite.
+        count: the number of rows that each table gets, if known.
 
     """
 
@@ -103,14 +103,14 @@ class Task:
     measure: Callable[[], Mapping[str, pd.DataFrame]]
     count: int | None = None
 
-    def is_there(self, tables: Mapping[str, Rows]) -> bool:
-        """Whether it was measured before."""
+    def is_there(self, tables: Mapping[str, CachedTable]) -> bool:
+        """Whether its rows are in all of its tables."""
         counts = [len(tables[name].find(*self.key)) for name in self.tables]
         return all(counts) and self.count in (None, *counts)
 
 
-def fill(tables: Mapping[str, Rows], tasks: Sequence[Task], watch: Watch) -> None:
-    """Keep what is there of each task, and measure the rest; a network that diverged is left out, and said so."""
+def fill(tables: Mapping[str, CachedTable], tasks: Sequence[Task], watch: Watch) -> None:
+    """Measure the tasks whose rows are not there. The watch is told of networks that diverged."""
     with contextlib.ExitStack() as stack:
         for table in tables.values():
             stack.enter_context(table)
