@@ -43,8 +43,7 @@ from memstudy.report.folders import ENDINGS
 from memstudy.report.table import Table
 from memstudy.store import RunDirectory, Store
 from memstudy.store.store import STUDY, Selection
-from memstudy.study import deriving as whole
-from memstudy.study import grid
+from memstudy.study import derive_all, grid
 from tests.kit.others_code import new_process, package
 from tests.kit.sentences import Sentences, refused
 from tests.kit.sources import stand_in
@@ -552,9 +551,9 @@ def test_a_command_and_a_study_leave_the_same_bytes(name, store, tmp_path, small
     record(by_study, {"analyses": [name], "tables": [], name: keys(name, every)})
     monkeypatch.setattr(Curves, "figures", lambda *given: ())
     selection = Store(by_study).select(study=SOME)
-    whole.derive_all(selection, bench(), Sentences())
+    derive_all.derive_all(selection, bench(), Sentences())
     found = content(by_study)
-    assert found.pop(whole.DERIVED)
+    assert found.pop(derive_all.DERIVED)
     assert found == content(by_command)
     assert len(found) > 1
 
@@ -665,7 +664,7 @@ def test_what_an_earlier_study_left_goes_and_a_users_files_stay(
         Store(root).record_study(SOME, Store(root).select(study=ALONE).runs, report)
     else:
         record(root, report)
-    summary, errors = whole.derive_all(Store(root).select(study=SOME), bench(), Sentences())
+    summary, errors = derive_all.derive_all(Store(root).select(study=SOME), bench(), Sentences())
     assert not errors
     written = {str(Path(name).relative_to(folder)) for name in summary["written"]}
     assert left(root) == written | {str(place.relative_to(folder)) for place in users}
@@ -833,7 +832,7 @@ def register(monkeypatch: pytest.MonkeyPatch) -> Callable[[type], None]:
     """Register a class of this file as the analysis `bad`."""
 
     def call(kind: type) -> None:
-        monkeypatch.setitem(ANALYSES._own, "bad", f"{__name__}:{kind.__name__}")
+        monkeypatch.setitem(ANALYSES._ours, "bad", f"{__name__}:{kind.__name__}")
 
     return call
 
@@ -868,7 +867,7 @@ def test_a_table_that_is_not_declared_is_refused(register, store, tmp_path, smal
 )
 def test_a_bad_declaration_is_told_in_help_and_stops_nothing_else(kind, says, register, store, monkeypatch):
     if kind is dict:
-        monkeypatch.setitem(ANALYSES._own, "bad", "builtins:dict")
+        monkeypatch.setitem(ANALYSES._ours, "bad", "builtins:dict")
     else:
         register(kind)
     refused(lambda: analysis("bad"), "'bad'", says)
@@ -932,7 +931,7 @@ def test_an_analysis_that_fails_keeps_no_other_from_a_study(store, tmp_path, mon
     root = linked(store, tmp_path / "runs")
     record(root, {"analyses": ["bad", "filters"], "tables": []})
     monkeypatch.setattr(Curves, "figures", lambda *given: ())
-    summary, (error,) = whole.derive_all(Store(root).select(study=SOME), bench(), Sentences())
+    summary, (error,) = derive_all.derive_all(Store(root).select(study=SOME), bench(), Sentences())
     assert "ZeroDivisionError: division by zero in measure (" in str(error)
     assert any(clause.startswith("bad: ") for clause in summary["left_out"])
     assert "tables/filters.md" in left(root)
