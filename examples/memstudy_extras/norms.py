@@ -68,11 +68,12 @@ class Norms(Analysis):
         fill({"norms": CachedTable(selection.path / self.path, KEY, version=KEY[2:])}, tasks, watch)
 
     def _task(self, run: RunDirectory, epoch: int, bench: Workbench) -> Task:
-        """One network's rows; its key has the checkpoint's digest, so another network is measured anew."""
+        """One network's rows; its key names the checkpoint, so that another network is measured anew."""
         import pandas as pd
         from torch.linalg import matrix_norm
 
         from memstudy.derived.cached_table import Task
+        from memstudy.derived.kept import checkpoint
         from memstudy.regularizers.base import weighted_layers
 
         def rows() -> dict[str, pd.DataFrame]:
@@ -81,7 +82,7 @@ class Norms(Analysis):
             norms = [float(matrix_norm(matrix, ORDERS[self.order])) for matrix in matrices]
             return {"norms": pd.DataFrame({"layer": range(1, len(norms) + 1), "norm": norms})}
 
-        return Task((run.name, epoch, run.checkpoint_digest(epoch)[:12]), ["norms"], rows)
+        return Task((run.name, epoch, checkpoint(run, epoch)), ["norms"], rows)
 
     def tables(self, selection: Selection) -> Iterator[Table]:
         """Norms after the last epoch, of every group of comparable runs."""
