@@ -61,6 +61,11 @@ def installed(tmp_path_factory):
     return place / "library"
 
 
+def paths(installed):
+    """The environment of a process that has the package."""
+    return os.environ | {"PYTHONPATH": os.pathsep.join(map(str, [ROOT, installed]))}
+
+
 @dataclass(frozen=True)
 class CommandLine:
     """Runs memstudy in processes that have the package, in a folder."""
@@ -70,10 +75,9 @@ class CommandLine:
 
     def __call__(self, *words):
         """What is printed."""
-        paths = {"PYTHONPATH": os.pathsep.join(map(str, [ROOT, self.installed]))}
         done = subprocess.run(
             [sys.executable, "-W", "error::UserWarning", "-m", "memstudy", *words],
-            cwd=self.place, env=os.environ | paths, capture_output=True, text=True, check=False,
+            cwd=self.place, env=paths(self.installed), capture_output=True, text=True, check=False,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         return done.stdout
@@ -347,6 +351,17 @@ def measured(root, **options):
     summary = derive(one, selection, Workbench(torch.device("cpu")), Voice(quiet=True))
     with (selection.path / one.path).open() as file:
         return summary, list(csv.DictReader(file))
+
+
+def test_the_analysis_keeps_the_contract(installed):
+    """The laws of memstudy's own, which find it by its entry point: where the package is installed, it is one."""
+    laws = "norms and not no_longer_made"  # that one derives all analyses
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/test_analyses.py", "-k", laws],
+        cwd=ROOT, env=paths(installed), capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout
+    assert int(re.findall(r"(\d+) passed", done.stdout)[0]) > 10
 
 
 def test_weights_that_are_made_of_others_are_looked_at_as_they_are_used(extras, tmp_path, small):
