@@ -113,8 +113,8 @@ class Corruption:
 
 
 @dataclass(frozen=True)
-class Regularizer:
-    """The name of a regularizer and its options, all of them, defaults included."""
+class RegularizerSpec:
+    """What a recipe says of a regularizer: its name and all its options, defaults included."""
 
     name: str
     options: tuple[tuple[str, OptionValue], ...] = ()
@@ -229,7 +229,7 @@ class Recipe:
         "smallnet",
         checker=partial(_word, also=".:"),
     )
-    regularizers: tuple[Regularizer, ...] = ()
+    regularizers: tuple[RegularizerSpec, ...] = ()
     corruption: Corruption = field(default_factory=Corruption)
     seed: int = option("Seed of weights, order and dropout.", 0, least=0, most=LARGEST_SEED)
     normalization: str = option(
@@ -314,7 +314,7 @@ def from_dict(data: dict[str, Any], where: str = "the recipe") -> Recipe:
         training=Training(**training),
         corruption=Corruption(**corruption),
         regularizers=tuple(
-            Regularizer(name, tuple(_table(f"[regularizers.{name}] of {where}", values).items()))
+            RegularizerSpec(name, tuple(_table(f"[regularizers.{name}] of {where}", values).items()))
             for name, values in regularizers.items()
         ),
         **data,

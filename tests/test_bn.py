@@ -98,7 +98,7 @@ def test_options_left_out_of_a_recipe_are_told():
     assert usual.options == ()
     assert regularizers.options(usual) == {"gamma": "one"}
     assert regularizers.options(uniform) == {"gamma": "uniform"}
-    assert regularizers.options(recipe.Regularizer("not-here", (("x", 1),))) == {"x": 1}
+    assert regularizers.options(recipe.RegularizerSpec("not-here", (("x", 1),))) == {"x": 1}
 
 
 def test_published_rows_are_of_uniform_scales(tmp_path):

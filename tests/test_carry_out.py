@@ -13,7 +13,7 @@ import torch
 
 from memstudy.data import sources
 from memstudy.errors import Interrupted, MemstudyError, RunFailed
-from memstudy.recipe import Recipe, Regularizer, Training
+from memstudy.recipe import Recipe, RegularizerSpec, Training
 from memstudy.regularizers import parse
 from memstudy.store import RunDirectory, Status, Store
 from memstudy.study import carry_out as module
@@ -313,8 +313,8 @@ def test_a_run_that_fails_at_once_says_so_each_time(store):
         ({"dataset": "mnist"}, CPU),
         ({"dataset": "mnist6k"}, CPU),
         ({"network": "lenet"}, CPU),
-        ({"regularizers": (Regularizer("al3"),)}, CPU),
-        ({"regularizers": (Regularizer("al2", (("initial", -1.0),)),)}, CPU),
+        ({"regularizers": (RegularizerSpec("al3"),)}, CPU),
+        ({"regularizers": (RegularizerSpec("al2", (("initial", -1.0),)),)}, CPU),
     ],
     ids=str,
 )

@@ -314,7 +314,7 @@ def test_a_continued_run_keeps_its_choice(selection, tmp_path, small_source):
     (whole,) = [run for run in selection.runs if run.name == on.name]
     assert content(on, *TRAINED, "dynamics/*") == content(whole, *TRAINED, "dynamics/*")
     carried(tmp_path / "off", dynamics=False, stop=0)
-    assert not carried(tmp_path / "off", dynamics=True).recorded
+    assert not carried(tmp_path / "off", dynamics=True).has_records
 
 
 def test_an_interruption_between_two_files_is_repaired(selection, tmp_path, small_source, monkeypatch):
@@ -504,4 +504,4 @@ def test_recording_is_no_part_of_a_recipe(command, small_source):
     command("run", "--epochs", "1", "--device", "cpu", "--dynamics")
     command("run", "--epochs", "1", "--device", "cpu", "--no-dynamics")
     (run,) = Store(Path("runs")).runs()
-    assert run.recorded
+    assert run.has_records

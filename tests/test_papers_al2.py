@@ -24,7 +24,7 @@ from memstudy.derived.similarity import Similarity, digest
 from memstudy.derived.similarity.measure import compare
 from memstudy.derived.workbench import Workbench
 from memstudy.papers.al2 import Curves, figures, tables
-from memstudy.recipe import Regularizer
+from memstudy.recipe import RegularizerSpec
 from memstudy.report import frames, published
 from memstudy.report.frames import differences_from_paper, settings
 from memstudy.report.saving import save
@@ -397,8 +397,8 @@ def test_json_of_tables_holds_the_numbers(store, setting):
 
 
 def test_words_and_truths_among_options_are_no_numbers(setting, monkeypatch):
-    odd = Regularizer("do", (("p", 1e-07), ("kind", "block")))
-    standard = Regularizer("do", (("p", 0.5), ("kind", "unit")))
+    odd = RegularizerSpec("do", (("p", 1e-07), ("kind", "block")))
+    standard = RegularizerSpec("do", (("p", 0.5), ("kind", "unit")))
     recipe = replace(setting.runs[0].recipe, regularizers=(odd,))
     monkeypatch.setattr(presets, "build", lambda name, reg: replace(recipe, regularizers=(standard,)))
     changed = replace(setting, runs=(RunDirectory(setting.runs[0].path, recipe),))

@@ -145,7 +145,7 @@ def test_state(run):
             if rng.random() < 0.5:
                 state["seal"] = states._seal(state)
             path.write_text(json.dumps(state))
-        return run.status, run.checkpoints(), run.recorded, run.metrics(), RunDirectory(run.path).recipe
+        return run.status, run.checkpoints(), run.has_records, run.metrics(), RunDirectory(run.path).recipe
 
     assert len(only_sentences(3 * TRIES, attempt)) == 2
 

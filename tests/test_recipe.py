@@ -10,11 +10,11 @@ import pytest
 
 from memstudy import presets, recipe
 from memstudy.errors import MemstudyError
-from memstudy.recipe import Corruption, Recipe, Regularizer, Training, from_dict, read, spread
+from memstudy.recipe import Corruption, Recipe, RegularizerSpec, Training, from_dict, read, spread
 
 TRAINING = Training(epochs=25, batch_size=64, learning_rate=0.03, momentum=0.5)
-AL2 = Regularizer("al2", (("advance", 5.0), ("initial", 0.01)))
-BN = Regularizer("bn")
+AL2 = RegularizerSpec("al2", (("advance", 5.0), ("initial", 0.01)))
+BN = RegularizerSpec("bn")
 BASE = Recipe(training=TRAINING, dataset="mnist5k", regularizers=(AL2, BN))
 
 
@@ -43,8 +43,8 @@ ANOTHER: list[dict[str, Any]] = [
     {"seed": 1},
     {"regularizers": ()},
     {"regularizers": (AL2,)},
-    {"regularizers": (BN, Regularizer("al2", (("advance", 5.0), ("initial", 0.02))))},
-    {"regularizers": (BN, Regularizer("al2", (("advance", 5.0),)))},
+    {"regularizers": (BN, RegularizerSpec("al2", (("advance", 5.0), ("initial", 0.02))))},
+    {"regularizers": (BN, RegularizerSpec("al2", (("advance", 5.0),)))},
     {"c_rule": "uniform"},
     {"c_rate": 0.5},
     {"c_seed": 1},
@@ -92,7 +92,7 @@ def test_the_identities_of_all_these_differ():
     [
         {},
         {"regularizers": (BN, AL2)},
-        {"regularizers": (BN, Regularizer("al2", (("initial", 0.01), ("advance", 5.0))))},
+        {"regularizers": (BN, RegularizerSpec("al2", (("initial", 0.01), ("advance", 5.0))))},
         {"checkpoints": (24, 0, 0)},
     ],
     ids=str,
@@ -123,7 +123,7 @@ def test_options_of_regularizers_may_be_written_either_way():
 
 
 def test_a_recipe_written_by_hand_is_the_one_with_all_options_filled_in():
-    by_hand = dataclasses.replace(BASE, regularizers=(Regularizer("al2", (("advance", 5),)),))
+    by_hand = dataclasses.replace(BASE, regularizers=(RegularizerSpec("al2", (("advance", 5),)),))
     filled_in = presets.check(by_hand)
     assert filled_in.regularizers == presets.build(reg="al2", options={"al2": {"advance": 5.0}}).regularizers
     assert presets.check(filled_in) == filled_in
@@ -303,12 +303,12 @@ def test_the_limits_themselves_are_allowed(field, value):
 @pytest.mark.parametrize("value", [math.nan, math.inf, 10**400, [1], {}, None])
 def test_options_of_regularizers_are_plain_values(value):
     with pytest.raises(MemstudyError, match=r"al2\.initial"):
-        Regularizer("al2", (("initial", value),))
+        RegularizerSpec("al2", (("initial", value),))
 
 
 def test_options_of_regularizers_may_be_words_and_truths():
     options = (("kind", "block"), ("shared", True))
-    assert Regularizer("do", options).options == options
+    assert RegularizerSpec("do", options).options == options
 
 
 def test_a_rate_in_percent_is_recognized():

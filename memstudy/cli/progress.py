@@ -166,7 +166,7 @@ class RunProgress(Voice, Watcher):
         )
         if (threads := run.state()["sessions"][-1]["threads"]) > 1:
             self.say(f"on {threads} CPU threads; on one its last digits may differ (--threads 1, as in a study)")
-        if not run.recorded and self._dynamics is None:
+        if not run.has_records and self._dynamics is None:
             self.say(self._unrecorded())
         self._clock, self._began = Clock(self._done), time.monotonic()
         self.bar.update(self._done, self._epochs, "continuing" if self._done else "first epoch")

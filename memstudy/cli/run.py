@@ -71,7 +71,7 @@ def run(
         carry_out(directory, execution, progress)
     if not leads:
         return
-    if dynamics and not directory.recorded:
+    if dynamics and not directory.has_records:
         progress.say(f"there are no records of its samples: {HOW_TO_RECORD}.")
     if as_json:
         progress.print_json(run_summary(directory) | {"verdict": verdict(directory).as_dict()})

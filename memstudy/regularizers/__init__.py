@@ -109,7 +109,7 @@ def parse(
     text: str,
     options: Mapping[str, Mapping[str, OptionValue]] | None = None,
     defaults: Mapping[str, Mapping[str, OptionValue]] | None = None,
-) -> tuple[recipe.Regularizer, ...]:
+) -> tuple[recipe.RegularizerSpec, ...]:
     """`"bn+al2"` → specifications with every option filled in: `options`, else `defaults`, else its own.
 
     Names, those of `options` too, may be any that `canonical` knows. `options` of a regularizer that is not in
@@ -124,37 +124,37 @@ def parse(
                 f"add it ({'+'.join([*wanted, name])}) or leave the option out."
             )
         chosen[name] |= values
-    return complete(recipe.Regularizer(name, tuple(given.items())) for name, given in chosen.items())
+    return complete(recipe.RegularizerSpec(name, tuple(given.items())) for name, given in chosen.items())
 
 
-def complete(specifications: Iterable[recipe.Regularizer]) -> tuple[recipe.Regularizer, ...]:
+def complete(specifications: Iterable[recipe.RegularizerSpec]) -> tuple[recipe.RegularizerSpec, ...]:
     """Fill in the defaults by building each regularizer once, which also checks names and values.
 
     An option that was added later (see `later`) is left out at its default.
     """
     return tuple(
-        recipe.Regularizer(
+        recipe.RegularizerSpec(
             name, tuple((f.name, getattr(built, f.name)) for f in fields(built) if is_recorded(f, built))
         )
         for name, built in build(specifications).items()
     )
 
 
-def options(specification: recipe.Regularizer) -> dict[str, OptionValue]:
+def options(specification: recipe.RegularizerSpec) -> dict[str, OptionValue]:
     """All options of a regularizer in a recipe, also those that it leaves out at their defaults (see `later`)."""
     known = fields(REGULARIZERS.get(specification.name)) if specification.name in REGULARIZERS.names() else ()
     later: dict[str, Any] = {option.name: option.default for option in known if is_later(option)}
     return later | dict(specification.options)
 
 
-def build(specifications: Iterable[recipe.Regularizer]) -> dict[str, Regularizer]:
+def build(specifications: Iterable[recipe.RegularizerSpec]) -> dict[str, Regularizer]:
     """Build a recipe's regularizers by name, in the registry's order."""
     order = REGULARIZERS.names()
     known = sorted(specifications, key=lambda s: order.index(REGULARIZERS.check(s.name)))
     return {specification.name: _build(specification) for specification in known}
 
 
-def _build(specification: recipe.Regularizer) -> Regularizer:
+def _build(specification: recipe.RegularizerSpec) -> Regularizer:
     name, method = specification.name, _method(specification.name)
     known = [f.name for f in fields(method)]
     for option, _ in specification.options:
@@ -183,7 +183,7 @@ def _method(name: str) -> type[Regularizer]:
     return method
 
 
-def label(specifications: Iterable[recipe.Regularizer]) -> str:
+def label(specifications: Iterable[recipe.RegularizerSpec]) -> str:
     """The usual way to write a combination: `bn+al2`, or `bare`. Unknown names come last."""
     order = REGULARIZERS.names()
     used = sorted(s.name for s in specifications)

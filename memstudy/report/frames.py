@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import pandas as pd
 
 from memstudy import presets
-from memstudy.recipe import OptionValue, Recipe, Regularizer
+from memstudy.recipe import OptionValue, Recipe, RegularizerSpec
 from memstudy.regularizers import label, options
 from memstudy.store import RunDirectory
 
@@ -108,7 +108,7 @@ def _one_version_each(runs: Sequence[RunDirectory]) -> dict[tuple[RunDirectory, 
 
     There is one group for every way to choose a version of each regularizer: the runs that use no other version.
     """
-    versions: dict[str, list[Regularizer]] = {}
+    versions: dict[str, list[RegularizerSpec]] = {}
     for run in runs:
         for regularizer in run.recipe.regularizers:
             known = versions.setdefault(regularizer.name, [])
@@ -122,7 +122,7 @@ def _one_version_each(runs: Sequence[RunDirectory]) -> dict[tuple[RunDirectory, 
     return {members: words for members, words in by_members.items() if members}
 
 
-def _options(regularizer: Regularizer, versions: Sequence[Regularizer]) -> str:
+def _options(regularizer: RegularizerSpec, versions: Sequence[RegularizerSpec]) -> str:
     """The options in which a regularizer's versions differ, in words."""
     chosen = options(regularizer)
     values = {name: {options(version)[name] for version in versions} for name in chosen}

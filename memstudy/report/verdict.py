@@ -89,7 +89,7 @@ def _evidence(run: RunDirectory) -> tuple[pd.DataFrame, Artifact, Predictions | 
     if not len(metrics):
         raise MemstudyError(f"{run.name} has no finished epoch to judge; run it again.")
     labels = artifact.read(run.path / LABELS)
-    if not run.recorded:
+    if not run.has_records:
         return metrics, labels, None
     return metrics, labels, np.asarray(run.dynamics(len(labels.noisy)).prediction[len(metrics) - 1])
 

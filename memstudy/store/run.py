@@ -129,7 +129,7 @@ class RunDirectory:
 
     def finish(self) -> None:
         """Mark the run finished, note the final check sums, and remove what only a continuation would need."""
-        if self.recorded:
+        if self.has_records:
             self.records.sync()
         epochs = self.epochs_done
         final = self._seals.after(epochs) or self._seals_of_files(epochs).after(epochs)
@@ -237,13 +237,13 @@ class RunDirectory:
         return Records(self.path / DYNAMICS, training.epochs, training.checkpoints, self._seals)
 
     @property
-    def recorded(self) -> bool:
+    def has_records(self) -> bool:
         """Whether each training sample is recorded after each epoch."""
         return bool(self.state().get(DYNAMICS))
 
     def dynamics(self, samples: int) -> Dynamics:
         """What was recorded of so many samples in the epochs done; a MemstudyError if it was not or is damaged."""
-        if not self.recorded:
+        if not self.has_records:
             raise MemstudyError(f"{self.name} has no records of its samples; {HOW_TO_RECORD}.")
         if self.state()["status"] == Status.FINISHED:
             for name, digest in self.records.digests().items():
@@ -332,7 +332,7 @@ class RunDirectory:
         else:
             self._seals = Seals()
             files.remove([self.path / METRICS])
-        if epochs and self.recorded:
+        if epochs and self.has_records:
             lost += self.records.resize()
         else:
             self.records.remove()
@@ -375,7 +375,7 @@ class RunDirectory:
         """The seals of the growing files as they are now, up to the first `epochs` epochs."""
         seals = Seals()
         seals.grown(METRICS, metrics.first(self._read(METRICS), epochs))
-        if self.recorded:
+        if self.has_records:
             replace(self.records, seals=seals).seal_again(epochs)
         seals.seal(epochs)
         return seals

@@ -263,7 +263,7 @@ def _follow(run: RunDirectory, trainer: Trainer) -> None:
 def _train(run: RunDirectory, trainer: Trainer, execution: Execution, watcher: Watcher) -> Generator[None]:
     """Train epoch by epoch, saving as it goes; end finished, or saved and raising."""
     state, data, ranks = trainer.state, trainer.data, trainer.ranks
-    good, recorded = _Snapshot.of(state), run.recorded
+    good, recorded = _Snapshot.of(state), run.has_records
     saved_at = began = time.monotonic()
     capture = execution.capture and capturable(trainer)
     evaluation = Evaluation(state.network, data, capture)

@@ -51,7 +51,7 @@ def measure(
     tables = {name: CachedTable(selection.path / name, KEY, VERSION) for name in (AUCS, COUNTS, LOSSES)}
     recorded = []
     for run in selection.runs:
-        if not run.recorded:
+        if not run.has_records:
             watch.left_out(f"{run.name}, of whose samples there are no records; {HOW_TO_RECORD}")
         elif not run.epochs_done:
             watch.left_out(f"{run.name}, of which no epoch is finished")
@@ -190,4 +190,4 @@ def samples_paths(selection: Selection) -> list[Path]:
 
 
 def _recorded(selection: Selection) -> list[RunDirectory]:
-    return [run for run in selection.runs if run.recorded]
+    return [run for run in selection.runs if run.has_records]

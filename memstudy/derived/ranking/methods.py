@@ -29,7 +29,7 @@ from memstudy.derived.ablation.measure import areas
 from memstudy.derived.landscape.measure import FLATNESS, MEASURED
 from memstudy.derived.ranking import Ranking
 from memstudy.derived.reading import read
-from memstudy.recipe import Corruption, Recipe, Regularizer
+from memstudy.recipe import Corruption, Recipe, RegularizerSpec
 from memstudy.regularizers import BARE, label
 from memstudy.report.differences import COLUMNS, differences
 from memstudy.report.frames import is_last, run_label, seeds, shared
@@ -62,7 +62,7 @@ class Group:
 
     recipe: Recipe  # what they share
     runs: pd.DataFrame
-    methods: dict[str, tuple[Regularizer, ...]]
+    methods: dict[str, tuple[RegularizerSpec, ...]]
     unfinished: int
 
     @property

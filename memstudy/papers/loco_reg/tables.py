@@ -16,7 +16,7 @@ import pandas as pd
 
 from memstudy.analysis.significance import stars
 from memstudy.papers.loco_reg import LocoRegTable
-from memstudy.recipe import Recipe, Regularizer
+from memstudy.recipe import Recipe, RegularizerSpec
 from memstudy.regularizers import BARE, label
 from memstudy.report import published
 from memstudy.report.cells import frame, mean, noted, number, span
@@ -79,7 +79,7 @@ def _row(run: RunDirectory) -> dict[str, object]:
 
 def _setting(recipe: Recipe) -> str:
     """An identity of what runs must share to be compared: all but seeds, η, γ and λ."""
-    others = [r if r.name != LOCO else Regularizer(LOCO) for r in recipe.regularizers]
+    others = [r if r.name != LOCO else RegularizerSpec(LOCO) for r in recipe.regularizers]
     mean_one = (recipe.options(LOCO) or {}).get("mean_one")
     return f"{replace(shared(recipe), regularizers=tuple(others)).id}-{mean_one}"
 

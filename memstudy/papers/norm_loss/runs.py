@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from memstudy.recipe import Recipe, Regularizer
+from memstudy.recipe import Recipe, RegularizerSpec
 from memstudy.regularizers import BARE, REGULARIZERS, label, options
 from memstudy.report.frames import Setting, seeds, shared
 from memstudy.store import RunDirectory
@@ -154,7 +154,7 @@ def _versions(recipes: Iterable[Recipe]) -> dict[tuple[str, str], set[object]]:
 
 
 def _words(
-    regularizers: Sequence[Regularizer],
+    regularizers: Sequence[RegularizerSpec],
     versions: Mapping[tuple[str, str], set[object]],
     strengthless: Iterable[str] = (),
 ) -> str:

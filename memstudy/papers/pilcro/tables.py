@@ -16,7 +16,7 @@ from memstudy.derived.landscape.measure import FLATNESS, NOISE
 from memstudy.derived.landscape.tables import AFTER, BEFORE, epochs, panels
 from memstudy.derived.reading import read
 from memstudy.papers.pilcro import PilcroTables
-from memstudy.recipe import Regularizer
+from memstudy.recipe import RegularizerSpec
 from memstudy.report.cells import frame, noted, starred
 from memstudy.report.differences import COLUMNS, compared, differences, star_notes
 from memstudy.report.frames import Setting, comparable_runs, is_last, merged, suffixed
@@ -63,7 +63,7 @@ def _with_pilcro(selection: Selection) -> Iterator[tuple[Setting, pd.DataFrame]]
             yield setting, pd.concat(rows, ignore_index=True)
 
 
-def _others(run: RunDirectory) -> tuple[Regularizer, ...]:
+def _others(run: RunDirectory) -> tuple[RegularizerSpec, ...]:
     return tuple(r for r in run.recipe.regularizers if r.name != PILCRO)
 
 
