@@ -131,5 +131,5 @@ class Norms(Analysis):
                 )  # fmt: skip
             for label, axis in grid.axes_dict.items():
                 axis.set_title(fill(label, 32))
-            grid.set(ylim=(0, None)).set_axis_labels("epoch", f"{self.order} norm")
+            grid.set(ylim=(0, None)).set_axis_labels("epoch", f"{self.order.capitalize()} norm")
             yield titled(f"{self.name}{self.suffix}{suffix}", grid, data, setting.title)
