@@ -31,7 +31,7 @@ from memstudy import files
 from memstudy.cli import main
 from memstudy.derived import ANALYSES, analysis, deriving
 from memstudy.derived.analysis import Analysis, Needs, Watch, configured
-from memstudy.derived.similarity import measure as similarity
+from memstudy.derived.similarity import measure
 from memstudy.derived.similarity.plan import CONTROL, PAST, UNIFORM
 from memstudy.derived.workbench import Workbench
 from memstudy.errors import MemstudyError
@@ -370,13 +370,13 @@ def test_one_more_run_is_compared_in_the_pairs_that_it_takes_part_in(derived, tm
     )
     (third,) = Store(root).select(study=ALONE).runs
     with pytest.MonkeyPatch.context() as patch:
-        measure = Mock(wraps=similarity._measure)
-        patch.setattr(similarity, "_measure", measure)
+        measured = Mock(wraps=measure._measure)
+        patch.setattr(measure, "_measure", measured)
         carry_out(root, "svcca", MORE)
     pairs = pd.read_csv(root / "studies" / MORE / "svcca.csv")
     kept = pairs["relation"].isin((PAST, CONTROL)) & (pairs["run_a"] != third.name)
     assert kept.any()
-    assert measure.call_count == (~kept).sum()
+    assert measured.call_count == (~kept).sum()
 
 
 # Networks that collapsed or diverged

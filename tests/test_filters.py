@@ -317,7 +317,7 @@ def test_every_kept_network_of_a_study(memstudy, store_copy):
     assert done.stderr.count("published: VGG16") == 3
     summary = json.loads(done.stdout)
     folder = store_copy.select().path
-    found = pd.read_csv(folder / measure.FRACTIONS)
+    found = pd.read_csv(folder / measure.TALLIES)
     runs = store_copy.select().runs
     plain = found[(found["weights"] == measure.TRAINED) & (found["part"] == "all")]
     assert len(plain) == len(COMPARISONS) * sum(len(run.checkpoints()) for run in runs)
@@ -417,7 +417,7 @@ def test_another_seed_shuffles_otherwise(store_copy):
     found = []
     for seed in (0, 1):
         measure.measure(selection, seed=seed)
-        found.append(pd.read_csv(selection.path / measure.FRACTIONS))
+        found.append(pd.read_csv(selection.path / measure.TALLIES))
     moved = found[0]["larger"] != found[1]["larger"]
     assert set(found[0].loc[moved, "weights"]) == {measure.SHUFFLED}
 

@@ -65,9 +65,9 @@ class Dynamics(Analysis):
         """The tables, and where every sample is; `samples` in --json."""
         from memstudy.derived.dynamics.measure import samples_paths
 
-        text, found = super().summary(selection, tables)
+        text, summary = super().summary(selection, tables)
         if self.samples:
             paths = samples_paths(selection)
             text += f"\nevery sample of {len(paths)} runs: {selection.path / 'samples'}"
-            found["samples"] = list(map(str, paths))
-        return text, found
+            summary["samples"] = list(map(str, paths))
+        return text, summary

@@ -31,7 +31,7 @@ SERIES = {
     ("first_learned_true", CORRUPTED): AS_TRUE,
 }
 BARS = 25  # of a histogram of epochs, at most
-ACROSS = 4  # panels
+PANELS_ACROSS = 4  # panels
 COLORS = (0, 1, 2, 3, 4, 5, 7, 9)  # of the palette, for the scores: without the palest
 
 
@@ -66,7 +66,7 @@ def _aucs(rows: pd.DataFrame) -> tuple[Figure, pd.DataFrame, str] | None:
         grid = sns.relplot(
             data=shown, kind="line", x="epoch", y="auc", hue="score", hue_order=order, style="score",
             style_order=order, dashes=dashes, palette=[colors[index] for index in COLORS], errorbar="sd",
-            col="label", col_wrap=min(ACROSS, shown["label"].nunique()), height=2.6, aspect=1.1,
+            col="label", col_wrap=min(PANELS_ACROSS, shown["label"].nunique()), height=2.6, aspect=1.1,
         )  # fmt: skip
     for name, axis in grid.axes_dict.items():
         axis.set_title(textwrap.fill(str(name), 30), fontsize="medium")
@@ -95,7 +95,7 @@ def _learned(rows: pd.DataFrame) -> tuple[Figure, pd.DataFrame, str]:
 
 
 def _panels(labels: list[str]) -> tuple[Figure, dict[str, Axes]]:
-    across = min(ACROSS, len(labels))
+    across = min(PANELS_ACROSS, len(labels))
     down = -(-len(labels) // across)
     with style("ticks"):
         figure, axes = plt.subplots(

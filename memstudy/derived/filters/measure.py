@@ -27,7 +27,7 @@ from memstudy.store import Store
 from memstudy.store.store import STUDIES, Selection
 from memstudy.training.state import NETWORK
 
-FRACTIONS, RINGS, LOG_WEIGHTS = "filters.csv", "filters_rings.csv", "filters_log_weights.csv"
+TALLIES, RINGS, LOG_WEIGHTS = "filters.csv", "filters_rings.csv", "filters_log_weights.csv"
 SIZES = "filters_sizes.csv"
 TRAINED, SHUFFLED = "trained", "shuffled"
 DRAWS = 10
@@ -114,7 +114,7 @@ def measure(
     if not measured.fractions:
         raise MemstudyError(f"there are no kernels to look at: {'; '.join(left_out)}.")
     tables = {
-        FRACTIONS: measured.fractions,
+        TALLIES: measured.fractions,
         RINGS: measured.rings,
         LOG_WEIGHTS: measured.log_weights,
         SIZES: measured.sizes,

@@ -11,7 +11,7 @@ import pandas as pd
 
 from memstudy.analysis.filters import COMPARISONS, Tally
 from memstudy.analysis.significance import holm, stars
-from memstudy.derived.filters.measure import DRAWS, FRACTIONS, RINGS, SHUFFLED, SIZES, TRAINED
+from memstudy.derived.filters.measure import DRAWS, RINGS, SHUFFLED, SIZES, TALLIES, TRAINED
 from memstudy.derived.reading import read
 from memstudy.regularizers import BARE
 from memstudy.report import published
@@ -33,7 +33,7 @@ CHOICE_NOTES = {
 
 def tables(selection: Selection) -> list[Table]:
     """The tables of every group of comparable networks, after their last kept epoch."""
-    makers = {FRACTIONS: _fractions, RINGS: _rings, SIZES: _sizes}
+    makers = {TALLIES: _fractions, RINGS: _rings, SIZES: _sizes}
     measured = {name: read(selection.path / name) for name in makers}
     return [
         makers[name](title, rows, suffix)

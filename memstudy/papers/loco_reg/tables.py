@@ -26,7 +26,7 @@ from memstudy.report.table import Table
 from memstudy.store import RunDirectory
 from memstudy.store.store import Selection
 
-LOCO, PLAIN = "loco", "eta 1.0, gamma 1.0"
+LOCO, REFERENCE = "loco", "eta 1.0, gamma 1.0"
 WORD_COLUMNS = ("data set", "network")
 FAMILIES = {"vgg": "vgg", "resnet": "resnet", "mobilenet": "mobilenet"}
 """The paper's names of networks, by how ours begin."""
@@ -38,7 +38,7 @@ def tables(selection: Selection) -> list[Table]:
     if rows.empty or len(rows[["eta", "lambda"]].drop_duplicates()) < 2:
         return []
     by = ["setting", "dataset", "network", "besides", "method", "lambda"]
-    values = compared(rows.assign(against=PLAIN), by, "accuracy", "method", "epoch", adjusted=False)
+    values = compared(rows.assign(against=REFERENCE), by, "accuracy", "method", "epoch", adjusted=False)
     values = rows[["method", "eta", "gamma"]].drop_duplicates().merge(values, on="method")
     values = _with_published(values.drop(columns="method")).sort_values(
         ["dataset", "network", "setting", "eta", "gamma", "lambda"], ignore_index=True
