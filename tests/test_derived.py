@@ -20,11 +20,15 @@ from memstudy.derived.ablation import Ablation
 from memstudy.derived.ablation.measure import ablate, areas
 from memstudy.derived.analysis import Watch
 from memstudy.derived.cached_table import CachedTable
+from memstudy.derived.deriving import derive
+from memstudy.derived.landscape import Landscape
+from memstudy.derived.probe import Probe
 from memstudy.derived.similarity import Similarity
 from memstudy.derived.similarity.measure import compare
 from memstudy.derived.similarity.plan import is_twin, kind, plan
 from memstudy.derived.workbench import NotFinite, Workbench
 from memstudy.errors import MemstudyError
+from tests.kit.sentences import Sentences
 from tests.kit.stores import small_recipes
 
 VARIANCE = parse_keep("variance:0.99")
@@ -179,6 +183,22 @@ def diverge(run, epoch, value=math.nan):
     """Replace a kept network by one whose every weight is `value`."""
     tensors = run.load_checkpoint(epoch)
     run.save_checkpoint(epoch, {name: torch.full_like(tensor, value) for name, tensor in tensors.items()})
+
+
+@pytest.mark.parametrize("analysis", [Ablation(orders=1), Landscape(images=10), Probe(samples=10)])
+def test_runs_that_all_diverged_are_named_and_leave_no_file(store, bench, monkeypatch, analysis):
+    """Not even an empty one, which could not be told from a damaged one; before training they diverge as well."""
+    (run,) = (selection := store.select(["*-bare-s0-*"])).runs
+    selection.path.mkdir(parents=True)
+    (selection.path / analysis.path).write_text("of an earlier time")
+    for epoch in run.checkpoints():
+        diverge(run, epoch)
+    monkeypatch.setattr(Workbench, "untrained", lambda bench, run, images: bench.network(run, 0))
+    summary = derive(analysis, selection, bench, Sentences())
+    named = [clause for clause in summary["left_out"] if "representation is not finite" in clause]
+    assert {clause.partition(":")[0] for clause in named} >= {f"{run.name}, epoch {e}" for e in run.checkpoints()}
+    assert not any((selection.path / f"{name}.csv").exists() for name in analysis.columns)
+    assert summary["written"] == []
 
 
 def test_a_diverged_network_is_left_out_by_name(store, bench):

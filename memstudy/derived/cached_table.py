@@ -1,4 +1,4 @@
-"""A derived table as a CSV file that is its own cache, and tasks that fill it.
+"""How derived tables are written: as CSV files that are their own cache, filled by tasks.
 
 Each row names the checkpoints (by digest) and settings that it was computed from. Rows that are there are not
 computed again. After an interruption, the missing ones are computed the next time.
@@ -21,6 +21,14 @@ from memstudy.derived.analysis import Watch
 from memstudy.derived.reading import read
 from memstudy.derived.workbench import NotFinite
 from memstudy.errors import MemstudyError
+
+
+def write(path: Path, rows: pd.DataFrame) -> None:
+    """Write a derived table. One without rows has no file, as none could be told from a damaged one."""
+    if len(rows):
+        files.write(path, rows.to_csv(index=False, lineterminator="\n"))
+    else:
+        files.remove([path])
 
 
 class CachedTable:
@@ -76,11 +84,7 @@ class CachedTable:
             identities = {self._identified(key) for key, group in self._new.items() if len(group)}
             groups += [group for key, group in self._old.items() if self._identified(key) not in identities]
         groups = [group for group in groups if len(group)]
-        if groups:
-            table = pd.concat(groups, ignore_index=True)
-            files.write(self.path, table.to_csv(index=False, lineterminator="\n"))
-        else:
-            files.remove([self.path])
+        write(self.path, pd.concat(groups, ignore_index=True) if groups else pd.DataFrame())
 
     def _identified(self, key: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(key[index] for index in self._identity)

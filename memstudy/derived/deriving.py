@@ -15,6 +15,7 @@ import pandas as pd
 
 from memstudy import files
 from memstudy.derived.analysis import Analysis, Watch
+from memstudy.derived.cached_table import write
 from memstudy.derived.reading import read
 from memstudy.derived.workbench import Workbench
 from memstudy.errors import MemstudyError, quoted
@@ -71,11 +72,7 @@ def tables_of(analysis: Analysis, selection: Selection) -> list[Table]:
 
 def _record(analysis: Analysis, selection: Selection, clauses: Sequence[str]) -> None:
     """Write one row for each thing that was not measured, such as a network that diverged."""
-    path = _left_out(analysis, selection)
-    if clauses:
-        files.write(path, pd.DataFrame({"left_out": clauses}).to_csv(index=False, lineterminator="\n"))
-    else:
-        files.remove([path])
+    write(_left_out(analysis, selection), pd.DataFrame({"left_out": clauses}))
 
 
 def _left_out(analysis: Analysis, selection: Selection) -> Path:

@@ -109,7 +109,9 @@ class Ablation(Analysis):
         from memstudy.report.table import plain, records
 
         areas = read(selection.path / self.areas)
-        last = areas[is_last(areas)] if len(areas) else areas
+        if areas.empty:
+            return "", {"ablation": []}
+        last = areas[is_last(areas)]
         words = (
             "area under the cumulative ablation curve, %, last epoch, mean and 95 % CI over "
             f"{self.orders} order{'s' if self.orders > 1 else ''}:"

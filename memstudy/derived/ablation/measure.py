@@ -8,11 +8,10 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from memstudy import files
 from memstudy.analysis.ablation import FRACTIONS, PROTOCOLS, area, curve, interval
 from memstudy.derived.ablation import Ablation
 from memstudy.derived.analysis import UNWATCHED, Watch
-from memstudy.derived.cached_table import CachedTable, Task, fill
+from memstudy.derived.cached_table import CachedTable, Task, fill, write
 from memstudy.derived.kept import checkpoint, kept
 from memstudy.derived.layers import behind, output_of
 from memstudy.derived.reading import read
@@ -52,7 +51,7 @@ def ablate(
     ]
     fill({ablation.curves: rows}, tasks, watch)
     curves = read(selection.path / ablation.curves)
-    files.write(selection.path / ablation.areas, areas(curves).to_csv(index=False, lineterminator="\n"))
+    write(selection.path / ablation.areas, areas(curves))
     for run, epoch in _unmoved(curves):
         watch.left_out(
             f"{run}, epoch {epoch}: it has collapsed, as its accuracy is the same whatever is ablated; its area "

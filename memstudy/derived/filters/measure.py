@@ -19,6 +19,7 @@ from memstudy import files
 from memstudy.analysis import filter_sizes, filters
 from memstudy.analysis.filters import Tally
 from memstudy.derived.analysis import UNWATCHED, Watch
+from memstudy.derived.cached_table import write
 from memstudy.errors import MemstudyError, reason
 from memstudy.randomness import torch_generator
 from memstudy.recipe import Recipe
@@ -120,11 +121,14 @@ def measure(
         SIZES: measured.sizes,
     }
     for name, rows in tables.items():
-        if not rows:
-            files.remove([selection.path / name])
-            continue
-        table = pd.DataFrame(rows).astype({"epoch": "Int64"}).sort_values(["network", "epoch"], kind="stable")
-        files.write(selection.path / name, table.to_csv(index=False, lineterminator="\n"))
+        write(selection.path / name, _in_order(rows))
+
+
+def _in_order(rows: list[dict[str, object]]) -> pd.DataFrame:
+    """Rows as a table, by network and epoch; maybe none."""
+    if not rows:
+        return pd.DataFrame()
+    return pd.DataFrame(rows).astype({"epoch": "Int64"}).sort_values(["network", "epoch"], kind="stable")
 
 
 def _wanted(selection: Selection, weights: Sequence[Path]) -> Iterator[Weights]:

@@ -60,12 +60,20 @@ def landscapes(
             measure = partial(_rows, run, epoch, bench, landscape.images, names, watch.left_out)
             tasks.append(Task((run.name, epoch, checkpoint(run, epoch), landscape.images), names, measure))
     fill(tables, tasks, watch)
-    flatness = read(selection.path / FLATNESS)
-    for row in flatness[(flatness["kind"] == MEASURED) & flatness["cv"].isna()].to_dict("records"):
-        watch.left_out(
-            f"{row['run']}, epoch {row['epoch']}: it has collapsed, as no pixel changes its loss; its landscape "
-            "is 0, and its flatness in no mean"
-        )
+    for clause in _collapsed(read(selection.path / FLATNESS)):
+        watch.left_out(clause)
+
+
+def _collapsed(flatness: pd.DataFrame) -> list[str]:
+    """A clause for each network whose landscape is 0."""
+    if flatness.empty:
+        return []
+    flat = flatness[(flatness["kind"] == MEASURED) & flatness["cv"].isna()]
+    return [
+        f"{row['run']}, epoch {row['epoch']}: it has collapsed, as no pixel changes its loss; its landscape is 0, "
+        "and its flatness in no mean"
+        for row in flat.to_dict("records")
+    ]
 
 
 def _rows(
