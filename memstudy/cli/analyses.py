@@ -37,10 +37,6 @@ def command(name: str) -> click.Command:
 def _option(option: Option) -> Any:
     """A declared option for click. Several texts are given by repeating it, several numbers in one list."""
     word, many_texts = option.key.replace("_", "-"), option.many and option.kind is str
-    usual = option.usual or (
-        ", ".join(map(str, option.default)) if option.many and option.default else option.default
-    )
-    is_told = usual not in ("", None, ()) and option.kind is not bool
     return click.option(
         f"--{word}/--no-{word}" if option.kind is bool else f"--{word}",
         option.name,
@@ -48,7 +44,7 @@ def _option(option: Option) -> Any:
         is_flag=option.kind is bool,
         multiple=many_texts,
         default=option.default,
-        help=option.help + (f" [default: {usual}]" if is_told else ""),
+        help=options.help_of(option),
     )
 
 
@@ -76,7 +72,7 @@ def _carry_out(
     from memstudy.store import Store
     from memstudy.store.store import STUDY
 
-    given = {name: value for name, value in chosen.items() if name in options.given(context)}
+    given = {name: chosen[name] for name in options.given(context) if name in chosen}
     selection = kind.select(Store(runs_dir), runs, study, given)
     chosen_analysis = configured(kind, selection.settings(), given, str(selection.path / STUDY))
     from memstudy.cli.progress import Voice  # only now, as they import torch: a mistake is told at once

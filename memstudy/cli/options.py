@@ -14,6 +14,7 @@ import click
 from memstudy.cli import names
 from memstudy.cli.types import CountOrList, Declared, Matrix, Name, NamingOption, Setting, Threads
 from memstudy.errors import MemstudyError
+from memstudy.options import Option
 from memstudy.recipe import OPTIONS
 
 Command = Callable[..., Any]
@@ -69,10 +70,6 @@ def of_recipe(*keys: str) -> Callable[[Command], Command]:
 def _of_recipe(key: str) -> Callable[[Command], Command]:
     _, declared = OPTIONS[key]
     flags = ["--network", "--arch"] if key == "network" else [f"--{key.replace('_', '-')}"]
-    usual = declared.default
-    if isinstance(usual, float):
-        usual = f"{usual:g}"
-    is_told = usual not in (MISSING, None, (), "") and usual is not False
     return click.option(
         *flags,
         key,
@@ -80,8 +77,19 @@ def _of_recipe(key: str) -> Callable[[Command], Command]:
         type=bool if declared.kind is bool else _TYPES.get(key) or Declared(declared),
         is_flag=declared.kind is bool,
         default=None,
-        help=declared.help + (f" [default: {usual}]" if is_told else ""),
+        help=help_of(declared),
     )
+
+
+def help_of(declared: Option) -> str:
+    """The help of a declared option, with its default where there is one to tell."""
+    usual = declared.usual or declared.default
+    if isinstance(usual, tuple):
+        usual = ", ".join(map(str, usual))
+    if isinstance(usual, float):
+        usual = f"{usual:g}"
+    is_told = usual not in (MISSING, None, "") and declared.kind is not bool
+    return declared.help + (f" [default: {usual}]" if is_told else "")
 
 
 preset = click.option(
