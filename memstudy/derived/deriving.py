@@ -81,12 +81,12 @@ def _left_out(analysis: Analysis, selection: Selection) -> Path:
 
 def write_tables(analysis: Analysis, selection: Selection, tables: Iterable[Table]) -> list[str]:
     """Write tables as Markdown, LaTeX and CSV, and remove outdated ones."""
-    return _write(analysis, selection, "tables", tables)
+    return _write(analysis, selection, TABLES, tables)
 
 
-def write_figures(analysis: Analysis, selection: Selection) -> list[str]:
-    """Draw and write figures, one after the other, and remove outdated ones."""
-    return _write(analysis, selection, "figures", analysis.figures(selection))
+def write_figures(analysis: Analysis, selection: Selection, wanted: bool = True) -> list[str]:
+    """Draw and write figures, one after the other, and remove outdated ones; all, if none are wanted."""
+    return _write(analysis, selection, FIGURES, analysis.figures(selection) if wanted else ())
 
 
 def _write(

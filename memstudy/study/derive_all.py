@@ -78,7 +78,7 @@ def make_tables(
             voice.say("\n" + {"markdown": table.markdown, "latex": table.latex, "csv": table.csv}[style]())
         tables += made
         written["tables"] += write_tables(maker, selection, made)
-        written["figures"] += _figures(maker, selection, name in wanted)
+        written["figures"] += write_figures(maker, selection, name in wanted)
         if name in wanted and not made:
             reasons.append(f"the table {name}: {maker.why_none(selection)}")
     if "tables" in selection.settings() or not tables:  # what nobody asked for needs no excuse
@@ -100,18 +100,10 @@ def make_figures(selection: Selection, voice: Voice) -> dict[str, Any]:
             left_out.append(f"nothing to draw from {maker.path} yet; 'memstudy {name}' makes it")
     wanted = chosen(selection, "tables", loadable(TABLES))
     for name in dict.fromkeys([*loadable(TABLES), *wanted]):
-        written += _figures(_configured(TABLES, name, selection), selection, name in wanted)
+        written += write_figures(_configured(TABLES, name, selection), selection, name in wanted)
     say_left_out(voice, left_out)
     voice.say(f"figures: {selection.path / 'figures'}")
     return {"left_out": left_out, "written": written, "figures": written}
-
-
-def _figures(maker: Analysis, selection: Selection, wanted: bool) -> list[str]:
-    """Write the figures of a table, or remove those of one that is not asked for."""
-    if wanted:
-        return write_figures(maker, selection)
-    files.remove(path for path in (selection.path / "figures").glob("*") if maker.owns(path))
-    return []
 
 
 def chosen(selection: Selection, key: str, usual: Iterable[str]) -> list[str]:
