@@ -15,7 +15,7 @@ LAYERS = (
     ("data",),
     ("models",),
     ("regularizers",),
-    ("presets",),
+    ("distinctions", "presets"),
     ("analysis",),
     ("training",),
     ("store",),
