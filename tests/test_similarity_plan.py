@@ -57,7 +57,7 @@ def test_pairs_are_told_apart_by_how_they_began(changes, expected):
     assert ("; their noisy labels differ" in digest.relation_words(expected)) == ("labels" in expected)
 
 
-@pytest.mark.parametrize("network", ["smallnet", "resnet18", "mobilenet"])
+@pytest.mark.parametrize("network", ["smallnet", "mobilenet", pytest.param("resnet18", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("reg", ["bn", "nobn", "do", "wd", "al2", "loco", "normloss", "pilcro", "wn", "oni"])
 def test_the_same_seed_is_the_same_initial_weights(network, reg):
     """Every weight that both have, whatever the methods add; with another seed, none of those that are drawn."""
