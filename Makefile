@@ -34,10 +34,10 @@ $(VENV)/.installed: pyproject.toml
 	@touch $@
 
 figures: $(READY)
-	$(PY) -m memstudy study studies/quick.toml
+	$(PY) -m memstudy study quick
 
 calibration: $(READY)
-	$(PY) -m memstudy study studies/calibration.toml
+	$(PY) -m memstudy study calibration
 
 # All of them, or of one study: make results STUDY=quick
 results: $(READY)

@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 
 import pytest
 import torch
 
 from memstudy.report.frames import WITH, WITHOUT, settings
 from memstudy.store import Store
-from memstudy.study import grid
+from memstudy.study import grid, shipped
 from memstudy.study.carry_out import Execution
 from memstudy.study.executor import carry_out_all, default_jobs
-
-CALIBRATION = Path(__file__).parents[1] / "studies" / "calibration.toml"
 
 
 @pytest.mark.slow
 def test_quick_preset_tells_bare_and_al2_apart_over_five_seeds(tmp_path):
     """At the end AL2's mean test accuracy is above bare's by two standard errors, its memorized share below."""
-    study = grid.read(CALIBRATION)
+    study = grid.read(shipped.path("calibration"))
     store = Store(tmp_path / "runs")
     runs = [store.open(recipe) for recipe in study.recipes]
     outcomes = carry_out_all(runs, Execution(device="cpu"), default_jobs(torch.device("cpu"), 1))

@@ -19,6 +19,7 @@ from memstudy.data import RULES, SOURCES
 from memstudy.models import NETWORKS
 from memstudy.regularizers import REGULARIZERS
 from memstudy.store import Store
+from memstudy.study import shipped
 from tests.kit.commands import commands
 from tests.kit.others_code import METHOD, new_process, package
 
@@ -116,14 +117,29 @@ def test_the_store_is_the_one_that_is_chosen(store, monkeypatch):
     assert completed("table", "--study", "pa") == ["pair"]
 
 
-def test_files_of_studies(tmp_path):
+def test_studies_by_name_and_their_files(tmp_path):
     (tmp_path / "studies").mkdir()
     for name in ("here.toml", "studies/quick.toml", "studies/notes.md"):
         (tmp_path / name).touch()
-    assert completed("study", "") == ["here.toml", "studies/quick.toml"]
+    assert completed("study", "") == [*shipped.names(), "list", "init", "here.toml", "studies/quick.toml"]
+    assert completed("study", "qu") == ["quick"]
+    assert completed("study", "li") == ["list"]
+    assert completed("study", "quick", "li") == ["<file>"]
+    assert completed("study", "list", "no") == ["noise_grid", "norm_loss"]
     assert completed("study", "studies/") == ["studies/quick.toml"]
     assert completed("study", "here.toml", "st") == ["studies/quick.toml"]
     assert completed("study", "studies/no") == ["<file>"]
+    assert completed("study", "--trai") == ["--train-only"]
+    assert completed("study", "list", "--js") == ["--json"]
+    assert completed("study", "init", "") == ["<file>"]
+
+
+def test_scales_of_the_study_on_the_line(tmp_path):
+    (tmp_path / "mine.toml").write_text("[scale.tiny]\n")
+    assert completed("study", "al2", "--scale", "") == ["lite", "gpu"]
+    assert completed("study", "al2", "mine.toml", "--scale", "t") == ["tiny"]
+    assert completed("study", "quick", "--scale", "") == []
+    assert completed("study", "none.toml", "--scale", "") == []
 
 
 def test_another_package_s_regularizer(tmp_path, monkeypatch):
@@ -163,7 +179,8 @@ def test_a_damaged_study_is_left_out(store):
 
 def test_completing_needs_no_torch(store):
     lines = [["run", "--reg", "a"], ["run", "--noise", "p"], ["run", "--network", "s"], ["run", "--dataset", "m"],
-             ["table", "m"], ["table", "--study", "p"], ["study", "s"]]  # fmt: skip
+             ["table", "m"], ["table", "--study", "p"], ["study", "q"],
+             ["study", "al2", "--scale", ""]]  # fmt: skip
     code = f"""
 import sys
 from click.shell_completion import ShellComplete

@@ -10,12 +10,10 @@ from memstudy import presets
 from memstudy.data import artifact, dataset, label_files
 from memstudy.errors import MemstudyError
 from memstudy.files import digest
-from memstudy.recipe import Corruption, read_toml
+from memstudy.recipe import Corruption
 from memstudy.regularizers import label
 from memstudy.store.run import run_name
-from memstudy.study import grid
-
-STUDIES = Path(__file__).parents[1] / "studies"
+from memstudy.study import grid, shipped
 
 
 def written(tmp_path: Path, text: str) -> Path:
@@ -25,22 +23,18 @@ def written(tmp_path: Path, text: str) -> Path:
 
 
 def test_quick_study_is_the_table_of_al2():
-    study = grid.read(STUDIES / "quick.toml")
+    study = grid.read(shipped.path("quick"))
     labels = {label(recipe.regularizers) for recipe in study.recipes}
     assert labels == {"bare", "al2", "bn", "bn+al2", "do", "do+al2", "wd", "wd+al2"}
     assert len(study.recipes) == 8 * len({recipe.seed for recipe in study.recipes})
 
 
 def test_al2_study_is_the_papers_protocol():
-    for recipe in grid.read(STUDIES / "al2.toml").recipes:
+    for recipe in grid.read(shipped.path("al2")).recipes:
         assert recipe == presets.build("al2", reg=label(recipe.regularizers))
 
 
-SCALES = [
-    (path, scale)
-    for path in sorted(STUDIES.glob("*.toml"))
-    for scale in (None, *read_toml(path, "the study").get("scale", {}))
-]
+SCALES = [(path, scale) for path in map(shipped.path, shipped.names()) for scale in (None, *shipped.scales(path))]
 
 
 @pytest.mark.parametrize(("path", "scale"), SCALES, ids=lambda value: getattr(value, "stem", value))
@@ -83,7 +77,7 @@ def test_shipped_studies_are_the_same_runs_as_ever():
 
 
 def test_norm_loss_study_is_the_published_grid_and_both_sweeps():
-    recipes = grid.read(STUDIES / "norm_loss.toml", seeds=(0,)).recipes
+    recipes = grid.read(shipped.path("norm_loss"), seeds=(0,)).recipes
     found = {(r.dataset, r.network, label(r.regularizers)) for r in recipes}
     sets = ("cifar10", "cifar100")
     assert found == {
@@ -102,7 +96,7 @@ def test_norm_loss_study_is_the_published_grid_and_both_sweeps():
 
 def test_calibration_shares_the_quick_runs():
     """Equal recipes are the same run, so the five-seed check retrains nothing that `make figures` made."""
-    quick, calibration = (set(grid.read(STUDIES / f"{n}.toml").recipes) for n in ("quick", "calibration"))
+    quick, calibration = (set(grid.read(shipped.path(n)).recipes) for n in ("quick", "calibration"))
     assert len(quick & calibration) == 4
     assert len({recipe.seed for recipe in calibration}) >= 5
 

@@ -31,7 +31,7 @@ from memstudy.regularizers.loco import LocoReg
 from memstudy.store import RunDirectory, Store, metrics, resume, tensors
 from memstudy.store import state as states
 from memstudy.store.run import checkpoint_name
-from memstudy.study import grid
+from memstudy.study import grid, shipped
 from memstudy.study.carry_out import Execution, carry_out
 from memstudy.training import Placement, TrainingState
 from tests.kit.sources import stand_in
@@ -40,7 +40,7 @@ from tests.kit.stores import copy_of
 from tests.test_damage import RECIPE
 
 TRIES = 200
-STUDIES = Path(__file__).parent.parent / "studies"
+RESULTS = Path(__file__).parent.parent / "studies" / "results"
 ODD: list[Any] = [
     None, True, 0, -1, 1.5, float("nan"), float("inf"), 10**400, "", "x", "nan", [], [1], [[1]], ["x"], [None], {},
     {"a": 1}, {"x": {}}, 2**70, "0" * 64,
@@ -366,7 +366,7 @@ def test_studies(run):
 
 
 def test_study_files(tmp_path):
-    path, content = tmp_path / "study.toml", (STUDIES / "quick.toml").read_bytes()
+    path, content = tmp_path / "study.toml", shipped.path("quick").read_bytes()
 
     def attempt(rng):
         if rng.random() < 0.5:
@@ -444,9 +444,7 @@ def test_kernels_of_which_a_comparison_is_missing(tmp_path):
 
 def test_the_committed_tables_are_of_their_kinds():
     found = [
-        path
-        for path in (STUDIES / "results" / "store" / "studies").glob("*/*.csv")
-        if path.stem.partition("-")[0] in TABLES
+        path for path in (RESULTS / "store" / "studies").glob("*/*.csv") if path.stem.partition("-")[0] in TABLES
     ]
     assert found
     assert all(len(read(path)) for path in found)

@@ -116,7 +116,7 @@ def main() -> None:
 
     \b
     memstudy run --corrupt 0.75 --reg al2    one run (preset quick: about half a minute on a CPU)
-    memstudy study studies/quick.toml        the 8 recipes of AL2's table, with tables and figures
+    memstudy study quick                     the 8 recipes of AL2's table, with tables and figures
     """  # noqa: D301 (the escape is click's mark of a block that is not to be wrapped)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):

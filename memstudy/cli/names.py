@@ -102,10 +102,33 @@ def studies(context: click.Context, begun: str) -> list[str]:
 
 
 def study_files(context: click.Context, begun: str) -> list[str]:
-    """TOML files here, or in a folder that the text begins or names."""
+    """Studies that come with memstudy, subcommands in the place of the first one, and TOML files.
+
+    The files are those here, or in a folder that the text begins or names.
+    """
+    from memstudy.study import shipped
+
+    verbs = list(getattr(context.command, "commands", ())) if not context.params.get("files") else []
     folder = Path(begun) if begun.endswith(os.sep) else Path(begun).parent
     paths = [path for pattern in ("*.toml", "*/*.toml") for path in folder.glob(pattern)]
-    return sorted(str(path) for path in paths if not path.parent.name.startswith("."))
+    files = sorted(str(path) for path in paths if not path.parent.name.startswith("."))
+    return [*shipped.names(), *verbs, *files]
+
+
+def study_file(text: str) -> Path:
+    """A study's file, by the name of the study or by its path; a name is checked."""
+    from memstudy.study import shipped
+
+    return shipped.find(text)
+
+
+def scales(context: click.Context, begun: str) -> list[str]:
+    """Names of the scales of the studies on the command line."""
+    from memstudy.study import shipped
+
+    # click has not read the arguments of a line that ends in an option without its value
+    files = context.params.get("files") or [shipped.find(word) for word in context.args]
+    return list(dict.fromkeys(scale for file in files for scale in shipped.scales(file)))
 
 
 def _store(context: click.Context) -> Store:

@@ -50,7 +50,8 @@ data = composed(data_dir, click.option("--download", is_flag=True, help="Fetch t
 DATASET = Name("dataset", names.data_sets, paths=True)
 FILE_OR_DATASET = Name("dataset", names.data_sets, paths=True, read=Path)
 RUN, STUDY = Name("run", names.runs), Name("study", names.studies)
-STUDY_FILE = Name("file", names.study_files, paths=True, read=Path)
+STUDY_FILE = Name("study", names.study_files, paths=True, read=names.study_file)
+SCALE = Name("scale", names.scales)
 _TYPES: dict[str, click.ParamType] = {
     "dataset": DATASET,
     "network": Name("network", names.networks, read=names.network),

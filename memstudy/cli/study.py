@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from memstudy.cli import options
+from memstudy.cli import options, studies
 from memstudy.cli.types import Positive, Seeds
 from memstudy.errors import Busy, Interrupted, MemstudyError, RunFailed
 
@@ -24,11 +24,42 @@ if TYPE_CHECKING:
     from memstudy.study.grid import Study
 
 
-@click.command()
-@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=options.STUDY_FILE)
-@click.option("--scale", metavar="NAME", help="Another size of the study that its FILE describes: lite, gpu.")
+class Verb(click.Group):
+    """A command that also has subcommands: `study list` is one, and any other words are its own.
+
+    Its parameters are the command's. As click parses a group's parameters before it looks for a subcommand, the
+    first word decides before anything is parsed.
+    """
+
+    allow_interspersed_args = True
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        """The context of the subcommand that the first word names, else of the command itself."""
+        if args and args[0] in self.commands:
+            name, *rest = args
+            return self.commands[name].make_context(f"{info_name} {name}", rest, parent, **extra)
+        return super().make_context(info_name, args, parent, **extra)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """All words are the command's: none is put aside for a subcommand."""
+        return click.Command.parse_args(self, ctx, args)
+
+    def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Of the command itself, and a line for its subcommands."""
+        pieces = click.Command.collect_usage_pieces(self, ctx)
+        formatter.write_usage(ctx.command_path, " ".join(pieces))
+        formatter.write_usage(ctx.command_path, f"{'|'.join(self.commands)} [OPTIONS] ...", prefix="       ")
+
+
+@click.group(cls=Verb, invoke_without_command=True)
+@click.argument("files", metavar="NAME|FILE...", nargs=-1, required=True, type=options.STUDY_FILE)
 @click.option(
-    "--seeds", type=Seeds(), help="Seeds instead of the file's own: a number of them (5), or which (0,3,7)."
+    "--scale", type=options.SCALE, metavar="NAME", help="Another size that the study describes: lite, gpu."
+)
+@click.option(
+    "--seeds", type=Seeds(), help="Seeds instead of the study's own: a number of them (5), or which (0,3,7)."
 )
 @click.option("--jobs", type=click.IntRange(1), help="Processes. [default: cores / threads; one for each GPU]")
 @click.option(
@@ -60,10 +91,13 @@ def study(
     runs_dir: Path,
     as_json: bool,
 ) -> None:
-    """Carry out a study FILE (a grid of recipes in TOML), then analyze, tabulate and draw.
+    """Carry out a study (a grid of recipes), then analyze, tabulate and draw.
 
-    The same command again continues; what is finished is not done twice. Of several FILEs, those that are finished
-    and tabulated are passed over, and the first that the time is up for ends the command.
+    NAME is a study that comes with memstudy, whatever files are near: quick, al2, … ('memstudy study list'). FILE
+    is the path of one of your own ('memstudy study init' writes one): with a / in it, or ending in .toml.
+
+    The same command again continues; what is finished is not done twice. Of several studies, those that are
+    finished and tabulated are passed over, and the first that the time is up for ends the command.
     """
     from memstudy.cli.progress import Voice
     from memstudy.store import Store, code
@@ -107,6 +141,10 @@ def study(
         raise not_made[0]
 
 
+for _command in (studies.list_, studies.init):
+    study.add_command(_command)
+
+
 @dataclass(frozen=True)
 class _Work:
     """What is asked of every study of a command, and carrying one out."""
@@ -147,6 +185,8 @@ class _Work:
             f"study {study.name}: {about}{len(directories)} runs, {jobs * fleet} at a time, on {where}"
             f"{progress.begun()}"
         )
+        if study.cost and not all(run.finished for run in directories):
+            progress.say(f"cost: {study.cost}.")
         for note in study.notes:
             progress.say(f"{note}.")
         if size := _records_of(directories, images, execution):

@@ -133,7 +133,7 @@ class Store:
         if not available:
             raise MemstudyError(
                 f"there are no runs in {self.root} yet; make one with 'memstudy run' "
-                "or several with 'memstudy study studies/quick.toml'."
+                "or several with 'memstudy study quick'."
             )
         if patterns:
             members = [run.name for run in directories if any(matches(run.name, pattern) for pattern in patterns)]

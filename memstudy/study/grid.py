@@ -1,7 +1,9 @@
 """A study: a TOML file with a grid of recipes, and what to draw from them.
 
-name = "quick"
-about = "one line"
+name = "quick"               # the file's, if left out
+about = "one line"           # what is trained; said when the study begins
+shows = "one line"           # what its tables and figures show, and
+cost = "a minute (measured on two CPU cores)"  # what it takes, for 'memstudy study list'
 preset = "quick"
 seeds = [0, 1, 2]            # or how many: 3
 
@@ -31,7 +33,8 @@ images = 1000                # how many test images landscapes are measured on
 layer = ["trunk.2"]
 
 [scale.lite]                 # memstudy study FILE --scale lite: another size of the study, named quick_lite
-seeds = 1                    # any of the keys above but name: each stands instead of the study's own
+seeds = 1                    # any of the keys above but name: each stands instead of the study's own, whose cost
+                             # is not that of another size
 """
 
 from __future__ import annotations
@@ -55,8 +58,11 @@ from memstudy.papers import TABLES
 from memstudy.recipe import OPTIONS, Recipe, read_toml
 from memstudy.store.store import WHOLE_STORE
 from memstudy.study.given_labels import GivenLabels
+from memstudy.study.shipped import called
 
-SCALED = ("about", "preset", "seeds", "common", "grid", "options", "report")
+WORDS = ("about", "shows", "cost")
+"""Keys whose values are sentences for whoever chooses a study."""
+SCALED = (*WORDS, "preset", "seeds", "common", "grid", "options", "report")
 TOP = ("name", *SCALED, "scale")
 GRID = (*(key for key in OPTIONS if key not in ("seed", "matrix")), "reg", "pairs", "label_column", "anyway")
 """Keys of [grid]: a study's seeds are a key of its own, and a matrix is a file."""
@@ -69,12 +75,18 @@ WORD = "[A-Za-z0-9_-]+"
 
 @dataclass(frozen=True)
 class Study:
-    """A named set of recipes and its report's settings."""
+    """A named set of recipes and its report's settings.
+
+    `about` says what is trained, `shows` what comes of it, `cost` what it takes with the file's own seeds; each
+    may be empty.
+    """
 
     name: str
     about: str
     recipes: tuple[Recipe, ...]
     report: dict[str, Any] = field(default_factory=dict)
+    shows: str = ""
+    cost: str = ""
     label_files: tuple[LabelSource, ...] = ()
     notes: tuple[str, ...] = ()  # how files of labels were read, a sentence each
 
@@ -105,10 +117,12 @@ def read(
     """
     data = read_toml(path, "the study")
     _known(f"key of the study {path}", data, TOP)
-    name, data = _name(path, data), data | _scale(path, data, scale)
+    name, data = name_of(path, data), data | _scale(path, data, scale)
     options, report = (_table(path, data, name) for name in ("options", "report"))
     if seeds is None:
         seeds = _seeds(path, data.get("seeds", [0]))
+    else:
+        data.pop("cost", None)  # that of the file's own seeds
     grids, given = _grids(path, data), GivenLabels(path.parent, folder, download)
     _check_size(path, grids, seeds)
     try:
@@ -124,9 +138,11 @@ def read(
         raise MemstudyError(f"{path} describes no run: a list in [grid] is empty; give it a value, or remove it.")
     _check_options(path, [*options, *(k.split(".")[0] for grid in grids for k in grid if "." in k)], recipes)
     _check_report(path, report, recipes)
-    about = str(data.get("about", ""))
     title, different = f"{name}_{scale}" if scale else name, tuple(dict.fromkeys(recipes))
-    return Study(title, about, different, report, tuple(given.files), tuple(given.notes))
+    words = {key: _text(path, data, key) for key in WORDS}
+    return Study(
+        title, recipes=different, report=report, label_files=tuple(given.files), notes=tuple(given.notes), **words
+    )
 
 
 def _scale(path: Path, data: dict[str, Any], scale: str | None) -> dict[str, Any]:
@@ -141,10 +157,10 @@ def _scale(path: Path, data: dict[str, Any], scale: str | None) -> dict[str, Any
     if scale is None:
         return {}
     if not scales:
-        raise MemstudyError(f"the study {path} has no scales; leave --scale out.")
+        raise MemstudyError(f"the study {called(path)} has no scales; leave --scale out.")
     if scale not in scales:
-        raise unknown(f"scale of the study {path}", scale, scales)
-    return dict(scales[scale])
+        raise unknown(f"scale of the study {called(path)}", scale, scales)
+    return {"cost": ""} | scales[scale]
 
 
 def _grids(path: Path, data: dict[str, Any]) -> list[dict[str, Any]]:
@@ -185,8 +201,8 @@ def _check_size(path: Path, grids: Sequence[dict[str, Any]], seeds: Sequence[int
         )
 
 
-def _name(path: Path, data: dict[str, Any]) -> str:
-    """The study's name, which is also that of its directory beside those of other selections of runs."""
+def name_of(path: Path, data: dict[str, Any]) -> str:
+    """The name of the study with these data, also of its directory beside those of other selections of runs."""
     name = data.get("name", path.stem)
     if not isinstance(name, str) or not re.fullmatch(WORD, name):
         raise MemstudyError(
@@ -271,6 +287,14 @@ def _check_report(path: Path, report: dict[str, Any], recipes: Sequence[Recipe])
         )
     for kind in kinds.values():
         configured(kind, report, where=str(path))
+
+
+def _text(path: Path, data: dict[str, Any], key: str) -> str:
+    """The words under a key, empty if it is not there."""
+    text = data.get(key, "")
+    if not isinstance(text, str):
+        raise MemstudyError(f"{key} in {path} must be a text, not {quoted(text)}.")
+    return text
 
 
 def _table(path: Path, data: dict[str, Any], name: str) -> dict[str, Any]:

@@ -1,6 +1,6 @@
-"""What memory a run takes on its device: every network, batch and precision of the studies' files.
+"""What memory a run takes on its device: every network, batch and precision of the studies.
 
-    python -m tests.benchmarks.bench_memory [studies/al2.toml ...] [--device cpu] [--measure smallnet ...]
+    python -m tests.benchmarks.bench_memory [al2 ...] [--device cpu] [--measure smallnet ...]
 
 Per line the regularizer that takes most. The sizes follow from the recipe and the images' shape alone:
 
@@ -20,7 +20,6 @@ import argparse
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache, partial
-from pathlib import Path
 
 import torch
 
@@ -29,11 +28,10 @@ from memstudy.data.dataset import CorruptedDataset
 from memstudy.data.images import ImageSet
 from memstudy.errors import MemstudyError
 from memstudy.recipe import Corruption, Recipe
-from memstudy.study import grid
+from memstudy.study import grid, shipped
 from memstudy.training import DeviceData, Placement, Trainer, TrainingState, numerics
 from tests.benchmarks.memory import grown, in_fresh_process, kept
 
-STUDIES = sorted(str(path) for path in Path("studies").glob("*.toml"))
 SHAPES = {
     # channels, pixels a side, classes, training and test images
     "mnist5k": (1, 28, 10, 4000, 1000),
@@ -120,11 +118,11 @@ def peak(recipe: Recipe, device: str) -> int:
     return grown(work) + held(DeviceData.of(data, place))  # on a CPU the set is there already
 
 
-def largest(paths: list[str]) -> Iterator[tuple[Recipe, Sizes]]:
+def largest(studies: list[str]) -> Iterator[tuple[Recipe, Sizes]]:
     """Of all recipes of the studies at full scale that differ in regularizers alone, the one that takes most."""
     found: dict[tuple[object, ...], dict[tuple[object, ...], Recipe]] = {}
-    for path in paths:
-        for recipe in grid.read(Path(path), [0]).recipes:
+    for study in studies:
+        for recipe in grid.read(shipped.find(study), [0]).recipes:
             training = recipe.training
             line = recipe.network, recipe.dataset, training.batch_size, training.precision
             methods = tuple(sorted(method.name for method in recipe.regularizers))
@@ -136,7 +134,7 @@ def largest(paths: list[str]) -> Iterator[tuple[Recipe, Sizes]]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("studies", nargs="*", default=STUDIES)
+    parser.add_argument("studies", nargs="*", default=shipped.names())
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--measure", nargs="+", default=["smallnet"])
     chosen = parser.parse_args()

@@ -97,9 +97,8 @@ def main() -> None:
     failed = collect(STAGES, chosen.folder, deadline, torch.device("cuda"))
     left = deadline - time.monotonic()
     if left > LEAST:
-        files = [f"studies/{name}.toml" for name in STUDIES]
         options = ["--scale", "gpu", "--device", "cuda", "--minutes", f"{left / 60:.2f}"]
-        code = subprocess.run([*PYTHON, "memstudy", "study", *files, *options]).returncode
+        code = subprocess.run([*PYTHON, "memstudy", "study", *STUDIES, *options]).returncode
         failed += ["studies"] * bool(code)
     if failed:
         raise SystemExit(f"failed: {', '.join(failed)}")
