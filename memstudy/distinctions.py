@@ -61,7 +61,7 @@ def value(recipe: Recipe, name: str) -> Any:
 def text(name: str, value: Any) -> str:
     """A value in a few characters: `0.1`, `80,120`, `1a2b3c4d`. Two numbers that differ have two texts."""
     if value is None or value in ((), ""):
-        return NONE
+        return "all" if name == "train_size" else NONE
     if name == "matrix":
         return files.digest(json.dumps(value).encode())[:8]
     if name == "labels":

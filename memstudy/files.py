@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import datetime
 import hashlib
 import io
 import json
@@ -50,6 +51,11 @@ def blamed(path: Path, cure: str = RUN_AGAIN) -> Iterator[None]:
         yield
     except MemstudyError as error:
         raise damaged(path, str(error).rstrip("."), cure) from error
+
+
+def now() -> str:
+    """The time, as files have it: ISO 8601 to the second, in UTC."""
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
 
 
 def write(path: Path, content: bytes | str, how: str = ANOTHER_STORE) -> None:

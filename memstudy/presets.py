@@ -12,9 +12,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from memstudy import regularizers
+from memstudy import distinctions, regularizers
 from memstudy.errors import MemstudyError, quoted, unknown
-from memstudy.recipe import OPTIONS, Corruption, OptionValue, Recipe, Training, spread
+from memstudy.recipe import OPTIONS, Corruption, OptionValue, Recipe, RegularizerSpec, Training, spread
 
 
 @dataclass(frozen=True)
@@ -93,6 +93,38 @@ def build(
         **parts[Recipe],
     )
     return check(recipe)
+
+
+def nearest(recipe: Recipe) -> tuple[str, list[str]]:
+    """The preset from which the fewest changes lead to a recipe, and what they change (see `distinctions`).
+
+    Other images and other kept epochs are changes, but do not count: they say nothing of how a network is trained.
+    Of several presets, the one with these images, or the first.
+    """
+    changes = {name: changed_from(name, recipe) for name in PRESETS}
+    counted = {name: {*changed} - {"dataset", "checkpoints"} for name, changed in changes.items()}
+    name = min(changes, key=lambda name: (len(counted[name]), "dataset" in changes[name]))
+    return name, changes[name]
+
+
+def changed_from(preset: str, recipe: Recipe) -> list[str]:
+    """What was changed in a preset to get a recipe, in the order of `distinctions.names`."""
+    base = get(preset)
+    epochs = recipe.training.epochs
+    training = replace(base.recipe.training, epochs=epochs, checkpoints=_checkpoints(epochs, None, base))
+    usual = replace(base.recipe, training=training, regularizers=_usual(recipe.regularizers, base))
+    changed = distinctions.differing([usual, recipe])
+    changed += ["epochs"] * (epochs != base.recipe.training.epochs) + ["reg"] * bool(recipe.regularizers)
+    return [name for name in distinctions.names([recipe]) if name in changed]
+
+
+def _usual(used: tuple[RegularizerSpec, ...], preset: Preset) -> tuple[RegularizerSpec, ...]:
+    """Regularizers as a preset has them; one that is not known here is taken as it is."""
+    known = regularizers.REGULARIZERS.names()
+    return tuple(
+        regularizers.parse(method.name, None, preset.options)[0] if method.name in known else method
+        for method in used
+    )
 
 
 def check(recipe: Recipe) -> Recipe:

@@ -13,7 +13,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -245,7 +245,7 @@ class Recipe:
             raise MemstudyError(f"regularizer {quoted(double)} is given twice; name each one once.")
         _set(self, regularizers=tuple(sorted(self.regularizers, key=lambda r: r.name)))
 
-    @property
+    @cached_property
     def id(self) -> str:
         """The content hash: 12 hexadecimal digits of SHA-256 over the canonical form."""
         canonical = json.dumps(self.as_dict(), sort_keys=True, separators=(",", ":"))

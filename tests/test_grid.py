@@ -12,7 +12,6 @@ from memstudy.errors import MemstudyError
 from memstudy.files import digest
 from memstudy.recipe import Corruption
 from memstudy.regularizers import label
-from memstudy.store.run import run_name
 from memstudy.study import grid, shipped
 
 
@@ -67,11 +66,18 @@ RECIPES = {
 """How many runs, and the digest of their sorted names, when each file's lists were still written out."""
 
 
+def first_name(recipe):
+    """What a recipe's directory was called in the first version, with its identity."""
+    return (
+        f"{recipe.dataset}-{recipe.corruption.short}-{label(recipe.regularizers)}-s{recipe.seed}-{recipe.id[:8]}"
+    )
+
+
 def test_shipped_studies_are_the_same_runs_as_ever():
     found = {}
     for path, scale in SCALES:
         study = grid.read(path, scale=scale)
-        names = sorted(run_name(recipe) for recipe in study.recipes)
+        names = sorted(map(first_name, study.recipes))
         found[study.name] = (len(names), digest("\n".join(names).encode())[:12])
     assert found == RECIPES
 

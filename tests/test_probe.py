@@ -137,7 +137,7 @@ def test_mistakes_are_answered_in_a_sentence() -> None:
 @pytest.fixture
 def selection(store_copy: Store, small_source: ImageSet) -> Selection:
     """One run without AL2 and one with it, of a copy of the trained store."""
-    return store_copy.select(("*-bare-s0-*", "*75-al2-s0-*"), None)
+    return store_copy.select(("*-bare-s0-*", "*-al2-s0-*"), None)
 
 
 @pytest.fixture

@@ -117,7 +117,7 @@ def test_the_digest_holds_like_against_like(quick):
 
 def regularizers(name):
     """Of a run's name."""
-    return name.split("-")[2]
+    return name.split("-")[-3]
 
 
 def test_twins_of_other_seeds_have_the_baseline_as_their_first_side(quick):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,11 @@ def check(path: Path, record: Mapping[str, Any], kinds: Mapping[str, Kind], cure
 def is_text(value: object) -> bool:
     """Whether a value is a text."""
     return isinstance(value, str)
+
+
+def is_date(value: object) -> bool:
+    """Whether it is a date and time as `files.now` writes it."""
+    return isinstance(value, str) and re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00", value) is not None
 
 
 def is_number(value: object) -> bool:

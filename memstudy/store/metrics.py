@@ -7,9 +7,10 @@ import io
 import math
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import pandas as pd
+from numpy.typing import NDArray
 
 from memstudy import files
 
@@ -22,6 +23,8 @@ MEASURED = (
 
 def row(epoch: int, values: Mapping[str, float]) -> bytes:
     """One epoch's row, the first one under its header; floats keep all their digits."""
+    import pandas as pd  # not at the top: a store is listed without it
+
     table = pd.DataFrame([{"epoch": epoch, **values}])
     text: str = table.to_csv(index=False, header=epoch == 0, lineterminator="\n")
     return text.encode()
@@ -38,8 +41,8 @@ def first(content: bytes, epochs: int) -> bytes:
     return b"".join(line for line in lines if line.endswith(b"\n"))
 
 
-def parse(path: Path, content: bytes) -> pd.DataFrame:
-    """The whole rows in the content of the file at `path`; a MemstudyError if they are no run's metrics.
+def parse(path: Path, content: bytes) -> dict[str, NDArray[Any]]:
+    """The columns of the file at `path`, whole rows only; a MemstudyError if they are no run's metrics.
 
     Not by pandas: its own float parser may miss the last digit, it takes a row that is too short for one with
     missing numbers, and a store has hundreds of these files.
@@ -59,4 +62,4 @@ def parse(path: Path, content: bytes) -> pd.DataFrame:
     columns = dict(zip(names, values.reshape(len(lines), len(names)).T, strict=True))
     if columns["epoch"].tolist() != list(range(len(lines))):
         raise files.damaged(path, "its epochs are not 0, 1, 2, …")
-    return pd.DataFrame(columns | {"epoch": np.arange(len(lines))})
+    return columns | {"epoch": np.arange(len(lines))}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from memstudy import files
@@ -21,20 +22,26 @@ def pack(selection: Selection, target: Store) -> tuple[list[Path], list[Path]]:
     if target.root.resolve() == selection.path.parent.parent.resolve():
         raise MemstudyError(f"{target.root} is where these runs are; choose another directory.")
     left_out = []
+    packed = {run.name: target.place(run) for run in selection.runs}
     copied = [
-        _copy(run.path / name, target.root / run.name / name)
+        _copy(run.path / name, packed[run.name].path / name)
         for run in selection.runs
         for name in (RECIPE, STATE, METRICS)
     ]
+    renamed = {name: run.name for name, run in packed.items() if run.name != name}
     for path in sorted(selection.path.glob("*.csv")):
         if path.stat().st_size > LARGEST:
             left_out.append(path)
         else:
-            copied.append(_copy(path, target.folder(selection.name) / path.name))
-    target.record_study(selection.name, selection.runs, selection.settings())
+            copied.append(_copy(path, target.folder(selection.name) / path.name, renamed))
+    target.record_study(selection.name, list(packed.values()), selection.settings())
     return copied, left_out
 
 
-def _copy(source: Path, target: Path) -> Path:
-    files.write(target, source.read_bytes())
+def _copy(source: Path, target: Path, renamed: Mapping[str, str] | None = None) -> Path:
+    """Copy a file, with the names that runs have in the other store."""
+    content = source.read_bytes()
+    for here, there in (renamed or {}).items():
+        content = content.replace(here.encode(), there.encode())
+    files.write(target, content)
     return target

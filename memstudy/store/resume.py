@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from memstudy import files
 from memstudy.store import tensors as tensor_files
+from memstudy.store.naming import identity
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -83,7 +84,7 @@ def _saved(path: Path, metadata: Mapping[str, str]) -> Saved:
     if not _is_sound(facts):
         raise files.damaged(path, "it does not say how many epochs are done", CURE)
     saved = Saved(**facts)
-    if saved.run not in ("", path.parent.name):
+    if saved.run and identity(saved.run) != identity(path.parent.name):
         raise files.damaged(path, f"it is that of {saved.run}", CURE)
     return saved
 

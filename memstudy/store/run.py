@@ -9,13 +9,12 @@ checkpoints/epoch-NNNN.safetensors   the network after epoch NNNN (0-based)
 resume.safetensors                network and momentum after the newest saved epoch; gone when finished
 log.txt                           what happened when
 
-Only what reads or writes tensors needs torch, and imports it: a store is listed without.
+Only what reads or writes tensors needs torch, and imports it: a store is listed without, and without pandas.
 """
 
 from __future__ import annotations
 
 import contextlib
-import datetime
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property
@@ -23,21 +22,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import filelock
-import pandas as pd
+import numpy as np
+from numpy.typing import NDArray
 
 from memstudy import files
 from memstudy import recipe as recipes
 from memstudy.errors import Busy, MemstudyError
 from memstudy.recipe import Recipe
-from memstudy.regularizers import label
-from memstudy.store import metrics, resume, tensors
+from memstudy.store import metrics, naming, resume, tensors
 from memstudy.store import state as states
+from memstudy.store.kinds import is_date
 from memstudy.store.records import HOW_TO_RECORD, Dynamics, Records
 from memstudy.store.resume import Saved
 from memstudy.store.seals import Seals
 from memstudy.store.state import CHECKSUMS, Status
 
 if TYPE_CHECKING:
+    import pandas as pd
     from torch import Tensor
 
 RECIPE, STATE, METRICS, LABELS = "recipe.toml", "state.json", "metrics.csv", "labels.npz"
@@ -45,16 +46,25 @@ RESUME, LOG, CHECKPOINTS, LOCK = "resume.safetensors", "log.txt", "checkpoints",
 DYNAMICS = "dynamics"
 
 
-def run_name(recipe: Recipe) -> str:
-    """A name people can read, made unique by the recipe's identity."""
-    return (
-        f"{recipe.dataset}-{recipe.corruption.short}-{label(recipe.regularizers)}-s{recipe.seed}-{recipe.id[:8]}"
-    )
-
-
 def checkpoint_name(epoch: int) -> str:
     """The file of the network kept after an epoch."""
     return f"{CHECKPOINTS}/epoch-{epoch:04d}.safetensors"
+
+
+def directories(root: Path, recipe: Recipe) -> list[Path]:
+    """The directories whose names say that they are of a recipe; there should be one at most."""
+    return sorted(path for path in root.iterdir() if naming.belongs(path.name, recipe)) if root.is_dir() else []
+
+
+def holds(path: Path, recipe: Recipe) -> bool:
+    """Whether a recipe's run is in a directory whose name is of that recipe, be its files damaged or not."""
+    if not (path / RECIPE).is_file():
+        return (path / STATE).is_file()
+    try:
+        found = recipes.read(path / RECIPE)
+    except MemstudyError:
+        return True
+    return found.id == recipe.id or not naming.belongs(path.name, found)  # else one with the same first digits
 
 
 class RunDirectory:
@@ -72,16 +82,17 @@ class RunDirectory:
 
     @cached_property
     def recipe(self) -> Recipe:
-        """The recipe, checked against its identity and against the directory's name."""
+        """The recipe, checked against its identity and against that in the directory's name."""
         path = self.path / RECIPE
         recipe = recipes.read(path)
-        if run_name(recipe) != self.name:
+        if not naming.belongs(self.name, recipe):
             raise MemstudyError(
                 f"{path} is not the recipe this directory was made for "
-                f"({run_name(recipe)}); restore it or remove the directory."
+                f"({naming.run_name(recipe)}); restore it or remove the directory."
             )
-        if RECIPE in self.checksums():
-            self._load(RECIPE)
+        checksums = self.checksums()
+        if RECIPE in checksums:
+            self._load(RECIPE, checksums)
         return recipe
 
     @property
@@ -105,19 +116,13 @@ class RunDirectory:
 
     @property
     def floor(self) -> float:
-        """The lowest training cross-entropy on the labels drawn without memorization, nats (see `data.dataset`).
-
-        Wherever a run speaks of its floor, it is this one; what is expected over label draws is named so. Earlier
-        versions wrote `floor` for that, and this one as `realized_floor`.
-        """
-        state = self.state()
-        return float(state.get("realized_floor", state["floor"]))
+        """The lowest training cross-entropy on its labels without memorization, nats (see `state.floor`)."""
+        return states.floor(self.state())
 
     @property
     def expected_floor(self) -> float:
         """The floor expected over label draws."""
-        state = self.state()
-        return float(state.get("expected_floor", state["floor"]))
+        return states.expected_floor(self.state())
 
     def update(self, **changes: Any) -> None:
         """Change some keys of state.json, atomically."""
@@ -144,12 +149,19 @@ class RunDirectory:
     @property
     def status(self) -> Status:
         """Where the run stands; one that was killed while running counts as interrupted."""
-        status = Status(self.state()["status"])
+        return self.status_in(self.state())
+
+    def status_in(self, state: Mapping[str, Any]) -> Status:
+        """As `status`, of the content of state.json."""
+        status = Status(state["status"])
         return Status.INTERRUPTED if status is Status.RUNNING and not self.locked else status
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
-        """Be the only writer. Raises a MemstudyError if another process is; a dead one's lock is free."""
+        """Be the only writer. Raises a MemstudyError if another process is; a dead one's lock is free.
+
+        It is raised, too, if the same recipe's run was begun in a directory of another name meanwhile.
+        """
         with files.explained(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
             lock = filelock.FileLock(self.path / LOCK)
@@ -160,10 +172,28 @@ class RunDirectory:
                     f"{self.name} is being run by another process; wait for it, or stop it first."
                 ) from error
         try:
+            self._check_begun_nowhere_else()
             files.tidy(self.path.rglob(f"{files.TEMPORARY}*"))
             yield
         finally:
             lock.release()
+
+    def _check_begun_nowhere_else(self) -> None:
+        """Refuse to begin what is begun already, under a name that another version has chosen.
+
+        Called under the lock: of two processes that begin at once, each sees the other's directory or lock.
+        """
+        if self.exists:
+            return
+        for path in directories(self.path.parent, self.recipe):
+            other = RunDirectory(path, self.recipe)
+            if path.name != self.name and (holds(path, self.recipe) or other.locked):
+                files.tidy([self.path / LOCK])
+                with contextlib.suppress(OSError):  # it is not empty
+                    self.path.rmdir()
+                raise Busy(
+                    f"{self.name} has just been begun as {other.name}; the same command again finds it there."
+                )
 
     def tidy(self) -> None:
         """Remove what a process left that was killed as it finished the run; nothing where we may only read."""
@@ -188,9 +218,17 @@ class RunDirectory:
 
     def log(self, text: str) -> None:
         """Append a line with the time to log.txt."""
-        now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         with files.explained(self.path), (self.path / LOG).open("a", encoding="utf-8") as file:
-            file.write(f"{now}  {text}\n")
+            file.write(f"{files.now()}  {text}\n")
+
+    def times(self) -> list[str]:
+        """When something was noted of it, ISO 8601 in UTC, in order; without its log, when it was begun."""
+        dates = [str(session["date"]) for session in self.state().get("sessions", []) if "date" in session]
+        try:
+            lines = (self.path / LOG).read_text(encoding="utf-8", errors="replace").splitlines()
+        except OSError:
+            lines = []
+        return sorted({*dates, *(time for line in lines if is_date(time := line.partition(" ")[0]))})
 
     def write_recipe(self, recorded: Mapping[str, Any] | None = None) -> dict[str, str]:
         """Write recipe.toml with facts about its images; returns its check sum, to be put in state.json next."""
@@ -202,13 +240,20 @@ class RunDirectory:
 
     def metrics(self) -> pd.DataFrame:
         """One row an epoch, column `epoch` from 0; empty before the first epoch."""
+        import pandas as pd
+
+        return pd.DataFrame(self.columns())
+
+    def columns(self) -> dict[str, NDArray[Any]]:
+        """The columns of `metrics`, (epochs,) each."""
         path, state = self.path / METRICS, self.state()
+        checksums = state.get(CHECKSUMS, {})
         if state["status"] == Status.FINISHED:
-            known = METRICS in state.get(CHECKSUMS, {})
-            return metrics.parse(path, self._load(METRICS) if known else self._read(METRICS))
+            known = METRICS in checksums
+            return metrics.parse(path, self._load(METRICS, checksums) if known else self._read(METRICS))
         saved = resume.look(self.path / RESUME)
         if not path.is_file() and not (saved and saved.epochs_done):
-            return pd.DataFrame({"epoch": pd.Series(dtype=int)})
+            return {"epoch": np.arange(0)}
         content = self._read(METRICS)
         if saved is not None:
             self._compare({METRICS: files.digest(metrics.first(content, saved.epochs_done))}, saved)
@@ -263,10 +308,10 @@ class RunDirectory:
     def _read(self, relative: str) -> bytes:
         return files.read(self.path / relative)
 
-    def _load(self, relative: str) -> bytes:
+    def _load(self, relative: str, checksums: Mapping[str, str] | None = None) -> bytes:
         """The content of a file; a MemstudyError if it does not have its check sum."""
-        content = self._read(relative)
-        if self.checksums().get(relative) != files.digest(content):
+        content, known = self._read(relative), self.checksums() if checksums is None else checksums
+        if known.get(relative) != files.digest(content):
             raise files.damaged(self.path / relative, "its checksum does not match")
         return content
 
@@ -343,7 +388,8 @@ class RunDirectory:
         for epoch in self.recipe.training.checkpoints:
             if epoch < epochs:
                 self._load(checkpoint_name(epoch))
-        if len(metrics.parse(self.path / METRICS, metrics.first(self._read(METRICS), epochs))) < epochs:
+        whole = metrics.parse(self.path / METRICS, metrics.first(self._read(METRICS), epochs))
+        if len(whole["epoch"]) < epochs:
             raise files.damaged(self.path / METRICS, "rows are missing")
         if saved := resume.look(self.path / RESUME):
             self._compare(dict.fromkeys(saved.sealed, "") | self._seals_of_files(epochs).after(epochs), saved)

@@ -11,7 +11,8 @@ from typing import Any
 
 from memstudy import files
 from memstudy.store import kinds
-from memstudy.store.kinds import Kind, are, is_count, is_number, is_positive, is_text
+from memstudy.store.kinds import Kind, are, is_count, is_date, is_number, is_positive, is_text
+from memstudy.store.naming import identity
 
 CHECKSUMS, RUN, SEAL = "checksums", "run", "seal"
 
@@ -41,7 +42,7 @@ def read(path: Path) -> dict[str, Any]:
             raise files.damaged(path, f"it has no {key}")
     if SEAL in state and state[SEAL] != _seal(state):
         raise files.damaged(path, "its seal does not fit its content")
-    if state.get(RUN, path.parent.name) != path.parent.name:
+    if RUN in state and identity(state[RUN]) != identity(path.parent.name):
         raise files.damaged(path, f"it is that of {state[RUN]}")
     return state
 
@@ -51,6 +52,20 @@ def write(path: Path, state: Mapping[str, Any]) -> None:
     record = {**state, RUN: path.parent.name}
     record.pop(SEAL, None)
     files.write_json(path, record | {SEAL: _seal(record)})
+
+
+def floor(state: Mapping[str, Any]) -> float:
+    """The lowest training cross-entropy on the labels drawn without memorization, nats (see `data.dataset`).
+
+    Wherever a run speaks of its floor, it is this one; what is expected over label draws is named so. Earlier
+    versions wrote `floor` for that, and this one as `realized_floor`.
+    """
+    return float(state.get("realized_floor", state["floor"]))
+
+
+def expected_floor(state: Mapping[str, Any]) -> float:
+    """The floor expected over label draws."""
+    return float(state.get("expected_floor", state["floor"]))
 
 
 def _seal(state: Mapping[str, Any]) -> str:
@@ -65,6 +80,7 @@ def _is_session(value: object) -> bool:
         fits(value[key])
         for key, fits in {
             "from_epoch": is_count,
+            "date": is_date,
             "device": is_text,
             "layout": is_text,
             "threads": is_positive,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import fnmatch
+import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -19,7 +20,8 @@ from memstudy.errors import MemstudyError, quoted, unknown
 from memstudy.recipe import Recipe
 from memstudy.store import kinds
 from memstudy.store.kinds import Kind, are, is_count, is_number, is_positive, is_text
-from memstudy.store.run import RECIPE, STATE, RunDirectory, run_name
+from memstudy.store.naming import DIGITS, identity, run_name
+from memstudy.store.run import RECIPE, STATE, RunDirectory, directories, holds
 
 STUDIES, STUDY = "studies", "study.json"
 WHOLE_STORE = "all"
@@ -53,8 +55,21 @@ class Store:
     root: Path
 
     def open(self, recipe: Recipe) -> RunDirectory:
-        """The directory of a recipe's run, existing or not."""
-        return RunDirectory(self.root / run_name(recipe), recipe)
+        """The directory of a recipe's run, existing or not.
+
+        An existing one is found by the recipe's identity: its name may be one that an earlier version gave it.
+        """
+        return self._open(recipe, run_name(recipe))
+
+    def place(self, run: RunDirectory) -> RunDirectory:
+        """The directory for a copy of another store's run: its own name, unless the run is here under another."""
+        return self._open(run.recipe, run.name)
+
+    def _open(self, recipe: Recipe, usual: str) -> RunDirectory:
+        if holds(self.root / usual, recipe):
+            return RunDirectory(self.root / usual, recipe)
+        there = (path for path in directories(self.root, recipe) if holds(path, recipe))
+        return RunDirectory(next(there, self.root / usual), recipe)
 
     def names(self) -> list[str]:
         """The names of all run directories, damaged ones included; nothing is written."""
@@ -158,7 +173,12 @@ class Store:
     def _selection(
         self, name: str, members: Sequence[str], available: Mapping[str, RunDirectory], damaged: Mapping[str, str]
     ) -> Selection:
-        """Those of the members that have a kept network; a MemstudyError if none has."""
+        """Those of the members that have a kept network; a MemstudyError if none has.
+
+        A member that was renamed since is found by its identity.
+        """
+        present = {identity(member): member for member in (*available, *damaged)}
+        members = [member if member in available else present.get(identity(member), member) for member in members]
         trained = [member for member in members if member in available and available[member].checkpoints()]
         broken = {member: damaged[member] for member in members if member in damaged}
         missing = tuple(member for member in members if member not in trained and member not in broken)
@@ -197,8 +217,9 @@ def _read_study(path: Path) -> dict[str, Any]:
 
 
 def matches(name: str, pattern: str) -> bool:
-    """Whether a pattern names a run: its name, a glob, the start of its name, or its identity's digits."""
-    return fnmatch.fnmatchcase(name, pattern) or name.startswith(pattern) or name.endswith(f"-{pattern}")
+    """Whether a pattern names a run: its name, a glob, the start of its name, or its identity (8 or 12 digits)."""
+    whole = re.fullmatch("[0-9a-f]{12}", pattern) is not None and identity(name) == pattern[:DIGITS]
+    return whole or fnmatch.fnmatchcase(name, pattern) or name.startswith(pattern) or name.endswith(f"-{pattern}")
 
 
 def problem(run: RunDirectory) -> str | None:

@@ -202,7 +202,7 @@ def _prepare(
         expected_floor=data.expected_floor,
         sessions=[
             *earlier.get("sessions", []),
-            {"from_epoch": state.epochs_done, **environment(place), "processes": processes},
+            {"from_epoch": state.epochs_done, "date": files.now(), **environment(place), "processes": processes},
         ],
         epochs=run.recipe.training.epochs,
         corrupted_share=data.corrupted_share,
