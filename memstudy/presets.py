@@ -95,27 +95,30 @@ def build(
     return check(recipe)
 
 
-def nearest(recipe: Recipe) -> tuple[str, list[str]]:
-    """The preset from which the fewest changes lead to a recipe, and what they change (see `distinctions`).
+def nearest(recipe: Recipe) -> tuple[str, dict[str, Any]]:
+    """The preset from which the fewest changes lead to a recipe, and these (see `changes`).
 
     Other images and other kept epochs are changes, but do not count: they say nothing of how a network is trained.
     Of several presets, the one with these images, or the first.
     """
-    changes = {name: changed_from(name, recipe) for name in PRESETS}
-    counted = {name: {*changed} - {"dataset", "checkpoints"} for name, changed in changes.items()}
-    name = min(changes, key=lambda name: (len(counted[name]), "dataset" in changes[name]))
-    return name, changes[name]
+    of = {name: changes(name, recipe) for name in PRESETS}
+    counted = {name: len(changed.keys() - {"dataset", "checkpoints"}) for name, changed in of.items()}
+    name = min(of, key=lambda name: (counted[name], "dataset" in of[name]))
+    return name, of[name]
 
 
-def changed_from(preset: str, recipe: Recipe) -> list[str]:
-    """What was changed in a preset to get a recipe, in the order of `distinctions.names`."""
+def changes(preset: str, recipe: Recipe) -> dict[str, Any]:
+    """What was changed in a preset to get a recipe: the preset's values, in the order of `distinctions.names`."""
     base = get(preset)
     epochs = recipe.training.epochs
     training = replace(base.recipe.training, epochs=epochs, checkpoints=_checkpoints(epochs, None, base))
     usual = replace(base.recipe, training=training, regularizers=_usual(recipe.regularizers, base))
-    changed = distinctions.differing([usual, recipe])
-    changed += ["epochs"] * (epochs != base.recipe.training.epochs) + ["reg"] * bool(recipe.regularizers)
-    return [name for name in distinctions.names([recipe]) if name in changed]
+    changed = {name: distinctions.value(usual, name) for name in distinctions.differing([usual, recipe])}
+    if recipe.regularizers:
+        changed[distinctions.REG] = regularizers.BARE
+    if epochs != base.recipe.training.epochs:
+        changed["epochs"] = base.recipe.training.epochs
+    return {name: changed[name] for name in distinctions.names([usual, recipe]) if name in changed}
 
 
 def _usual(used: tuple[RegularizerSpec, ...], preset: Preset) -> tuple[RegularizerSpec, ...]:

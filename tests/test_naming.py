@@ -49,6 +49,8 @@ def readable(recipe) -> str:
         ({"epochs": 9, "checkpoints": (4,)}, "mnist5k-symmetric0.75-epochs9-checkpoints0+4+8-bare-s0"),
         ({"preset": "al2", "reg": "bn+al2"}, "mnist-symmetric0.75-preset.al2-bn+al2-s0"),
         ({"preset": "al2", "epochs": 101, "lr": 0.01}, "mnist-symmetric0.75-preset.al2-lr0.01-epochs101-bare-s0"),
+        ({"preset": "al2", "reg": "bn", "options": {"bn": {"gamma": "one"}}},
+         "mnist-symmetric0.75-preset.al2-bn.gamma=one-bn-s0"),
         ({"preset": "al2", "dataset": "cifar10"}, "cifar10-symmetric0.75-preset.al2-bare-s0"),
         ({"dataset": "mnist"}, "mnist-symmetric0.75-bare-s0"),
     ],

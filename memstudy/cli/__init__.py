@@ -12,11 +12,13 @@ from memstudy import __version__
 from memstudy.cli import analyses
 from memstudy.cli.completion import completion
 from memstudy.cli.data import data
+from memstudy.cli.diff import diff
 from memstudy.cli.export import export
 from memstudy.cli.figures import figures
 from memstudy.cli.pack import pack
 from memstudy.cli.run import run
 from memstudy.cli.runs import runs
+from memstudy.cli.show import show
 from memstudy.cli.study import study
 from memstudy.cli.table import table
 from memstudy.derived import ANALYSES
@@ -124,6 +126,6 @@ def main() -> None:
 
 
 for _command in (
-    data, run, runs, study, table, figures, export, pack, completion,
+    data, run, runs, show, diff, study, table, figures, export, pack, completion,
 ):  # fmt: skip
     main.add_command(_command)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from memstudy import files
-from memstudy.errors import MemstudyError, quoted, unknown
+from memstudy.errors import MemstudyError, listed, quoted, unknown
 from memstudy.recipe import Recipe
 from memstudy.store import kinds
 from memstudy.store.kinds import Kind, are, is_count, is_number, is_positive, is_text
@@ -93,6 +93,37 @@ class Store:
         """Every run that can be trusted (see `problem`)."""
         return [run for run in self.directories() if not problem(run)]
 
+    def find(self, patterns: Sequence[str]) -> list[RunDirectory]:
+        """The runs that patterns name, in their order, whatever state they are in.
+
+        A MemstudyError if a pattern names none, or there are none.
+        """
+        names = self.names()
+        if not names:
+            raise self._empty()
+        found: dict[str, None] = {}
+        for pattern in patterns:
+            if not (matched := [name for name in names if matches(name, pattern)]):
+                raise unknown("run", pattern, names)
+            found |= dict.fromkeys(matched)
+        return [RunDirectory(self.root / name) for name in found]
+
+    def one(self, pattern: str) -> RunDirectory:
+        """The run that a pattern names; a MemstudyError if it names several, or none."""
+        run, *others = self.find([pattern])
+        if others:
+            raise MemstudyError(
+                f"one run is wanted, and {quoted(pattern)} names {1 + len(others)}; choose of "
+                f"{listed(each.name for each in (run, *others))}."
+            )
+        return run
+
+    def _empty(self) -> MemstudyError:
+        return MemstudyError(
+            f"there are no runs in {self.root} yet; make one with 'memstudy run' "
+            "or several with 'memstudy study quick'."
+        )
+
     # Studies
 
     def folder(self, study: str) -> Path:
@@ -105,6 +136,12 @@ class Store:
             self.folder(name) / STUDY,
             {"updated": time.time(), "runs": [run.name for run in members], "report": report},
         )
+
+    def studies_of(self, run: RunDirectory) -> list[str]:
+        """The studies that a run belongs to, the newest first."""
+        return [
+            name for name in self.studies() if identity(run.name) in map(identity, self._record_of(name)["runs"])
+        ]
 
     def record_derived(self, name: str) -> None:
         """Remember that everything was derived from a study's runs as they are now."""
@@ -146,10 +183,7 @@ class Store:
         if damaged and not available:
             raise MemstudyError(f"no run in {self.root} can be used: {next(iter(damaged.values()))}")
         if not available:
-            raise MemstudyError(
-                f"there are no runs in {self.root} yet; make one with 'memstudy run' "
-                "or several with 'memstudy study quick'."
-            )
+            raise self._empty()
         if patterns:
             members = [run.name for run in directories if any(matches(run.name, pattern) for pattern in patterns)]
             for pattern in patterns:
