@@ -11,7 +11,8 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from memstudy import files, regularizers
-from memstudy.recipe import OPTIONS, Corruption, Recipe, Training, chosen
+from memstudy import recipe as recipes
+from memstudy.recipe import OPTIONS, Corruption, Recipe, Training
 
 REG = "reg"
 SEEDS = ("corrupt_seed", "seed")
@@ -50,7 +51,7 @@ def value(recipe: Recipe, name: str) -> Any:
         return regularizers.label(recipe.regularizers)
     method, _, option = name.partition(".")
     if not option:
-        return chosen(recipe)[name]
+        return recipes.value(recipe, name)
     for regularizer in recipe.regularizers:
         if regularizer.name == method:
             given = dict(regularizer.options)

@@ -12,7 +12,7 @@ import json
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import MISSING, asdict, dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -261,12 +261,12 @@ class Recipe:
         Options that are rarely used are left out at their defaults, and so are those that later versions add, so
         that every earlier recipe keeps its identity.
         """
-        training = asdict(self.training) | {
+        training = vars(self.training) | {
             "checkpoints": list(self.training.checkpoints),
             "milestones": list(self.training.milestones),
         }
         usual = {f.name: f.default for f in fields(Training) if f.name != "checkpoints"} | {"milestones": []}
-        corruption = asdict(self.corruption) | {"matrix": [list(row) for row in self.corruption.matrix]}
+        corruption = vars(self.corruption) | {"matrix": [list(row) for row in self.corruption.matrix]}
         rare = {"normalization": self.normalization, "train_size": self.train_size}
         return {
             "dataset": self.dataset,
@@ -298,8 +298,14 @@ OPTIONS = {
 
 def chosen(recipe: Recipe) -> dict[str, Any]:
     """The value of each of OPTIONS in a recipe."""
-    parts = {Recipe: recipe, Corruption: recipe.corruption, Training: recipe.training}
-    return {key: getattr(parts[kind], declared.name) for key, (kind, declared) in OPTIONS.items()}
+    return {key: value(recipe, key) for key in OPTIONS}
+
+
+def value(recipe: Recipe, key: str) -> Any:
+    """The value of one of OPTIONS in a recipe."""
+    kind, declared = OPTIONS[key]
+    part = {Recipe: recipe, Corruption: recipe.corruption, Training: recipe.training}[kind]
+    return getattr(part, declared.name)
 
 
 def from_dict(data: dict[str, Any], where: str = "the recipe") -> Recipe:

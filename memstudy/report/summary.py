@@ -15,7 +15,7 @@ from memstudy.store import state as states
 def run_summary(run: RunDirectory) -> dict[str, Any]:
     """A run in short, ready for JSON: NaN becomes None. A MemstudyError if it cannot be trusted."""
     recipe, state, columns = run.recipe, run.state(), run.columns()
-    epochs, times, status = len(columns["epoch"]), run.times(), run.status_in(state)
+    epochs, times, status = len(columns["epoch"]), run.times(state), run.status_in(state)
     last = {name: float(values[-1]) for name, values in columns.items()} if epochs else {}
     return {
         "name": run.name,

@@ -221,9 +221,9 @@ class RunDirectory:
         with files.explained(self.path), (self.path / LOG).open("a", encoding="utf-8") as file:
             file.write(f"{files.now()}  {text}\n")
 
-    def times(self) -> list[str]:
+    def times(self, state: Mapping[str, Any]) -> list[str]:
         """When something was noted of it, ISO 8601 in UTC, in order; without its log, when it was begun."""
-        dates = [str(session["date"]) for session in self.state().get("sessions", []) if "date" in session]
+        dates = [str(session["date"]) for session in state.get("sessions", []) if "date" in session]
         try:
             lines = (self.path / LOG).read_text(encoding="utf-8", errors="replace").splitlines()
         except OSError:
