@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+import shlex
 from dataclasses import replace
 from typing import Any
 
+import click
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from memstudy import presets
+from memstudy.cli import main
 from memstudy.data import artifact, dataset
 from memstudy.recipe import Corruption, Recipe
 from memstudy.store import RunDirectory, Status, Store
+from tests.kit.commands import commands
 from tests.kit.runs import write_run
 
 SESSION = {
@@ -177,6 +182,15 @@ def test_a_run_is_chosen_in_every_way(command, written):
     run = written()
     for pattern in (run.name, run.name[:20], "*-bare-s0-*", run.recipe.id[:8], run.recipe.id):
         assert shown(command, "show", pattern)["id"] == run.recipe.id
+
+
+@pytest.mark.parametrize("name", ["runs", "show", "diff"])
+def test_help_has_examples_that_would_be_taken(name):
+    text = CliRunner().invoke(main, [name, "--help"]).output
+    examples = [line.split("   ")[0].split("|")[0] for line in text.splitlines() if f"  memstudy {name}" in line]
+    assert len(examples) == 2
+    for example in examples:
+        commands()[name].make_context(name, shlex.split(example)[2:], parent=click.Context(main))
 
 
 # diff

@@ -106,7 +106,9 @@ def test_runs_and_studies_of_the_store(store, command):
     assert completed(command, bare[:-14]) == [bare]
     assert completed(command, "--study", "") == ["pair", "all"]
     assert completed("pack", "--study", "p") == ["pair"]
-    assert completed("export", do[:-1]) == [do]
+    assert completed("export", do[:-1]) == completed("show", do[:-1]) == [do]
+    assert completed("diff", "") == [bare, do]
+    assert completed("diff", bare, "") == [do]
 
 
 def test_the_store_is_the_one_that_is_chosen(store, monkeypatch):

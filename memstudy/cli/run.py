@@ -145,10 +145,11 @@ def _origin(chosen: dict[str, Any], settings: list[str]) -> str:
 
 def _words(key: str, value: Any) -> str:
     """An option and its value: `milestones 80,120`."""
-    if key == "matrix":
+    from memstudy.distinctions import text
+
+    if key == "matrix":  # rows as they were read
         return f"a matrix of {len(value)} classes"
-    text = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
-    return f"{key.replace('_', '-')} {text[:8] if key == 'labels' else text}"
+    return f"{key.replace('_', '-')} {text(key, value)}"
 
 
 def _in_words(methods: str, dataset: str, network: str, epochs: int) -> str:

@@ -14,6 +14,7 @@ from memstudy.cli import options
 
 if TYPE_CHECKING:
     from memstudy.cli.layout import Column
+    from memstudy.cli.progress import Voice
     from memstudy.recipe import Recipe
 
 USUALLY_TOLD = ("dataset", "noise", "corrupt", "network", "reg", "optimizer", "lr", "batch_size", "epochs")
@@ -33,46 +34,53 @@ def runs(runs_dir: Path, as_json: bool) -> None:
     memstudy runs                     the store in ./runs
     memstudy runs --json | jq '.runs[] | select(.settings.lr == 0.1) | .name'
     """  # noqa: D301 (the escape is click's mark of a block that is not to be wrapped)
-    from memstudy.cli import layout
-    from memstudy.cli.progress import Voice, plural
+    from memstudy.cli.progress import Voice
     from memstudy.distinctions import differing
     from memstudy.errors import MemstudyError
     from memstudy.report.summary import run_summary
     from memstudy.store import Store
 
     store, voice = Store(runs_dir), Voice()
-    directories = store.directories()
     summaries: list[dict[str, Any]] = []
     recipes: list[Recipe] = []
     broken: dict[str, str] = {}
-    for run in directories:
+    for run in store.directories():
         try:
             summaries.append(run_summary(run))
             recipes.append(run.recipe)
         except MemstudyError as error:
             broken[run.name] = str(error)
-    differences = differing(recipes)
+    differences, studies = differing(recipes), store.studies()
     if as_json:
-        listed = {"runs": summaries, "differs": differences, "broken": broken, "studies": store.studies()}
-        voice.print_json(listed)
+        voice.print_json({"runs": summaries, "differs": differences, "broken": broken, "studies": studies})
         return
-    if not directories:
+    if not (summaries or broken):
         voice.say(f"there are no runs in {runs_dir} yet; make one with 'memstudy run'.")
         return
     if summaries:
-        common = _in_common(recipes, differences)
-        voice.say(f"{plural(len(summaries), 'run')}{', all of them' * (len(summaries) > 1)}: {common}\n")
-        shown, hidden = _columns(summaries, recipes, differences, layout.room(voice.console))
-        voice.say("\n".join(layout.lines(shown)))
-        if hidden:
-            voice.say(f"\nno room for {', '.join(hidden)}: --json has all.")
+        _say_list(voice, summaries, recipes, differences)
+    for name, sentence in broken.items():
+        voice.say(f"{name}: {sentence}")
+    if studies:
+        voice.say(f"studies, the newest first: {', '.join(studies)}")
+
+
+def _say_list(
+    voice: Voice, summaries: Sequence[Mapping[str, Any]], recipes: Sequence[Recipe], differences: Sequence[str]
+) -> None:
+    """What the runs have in common, the list, and why some failed."""
+    from memstudy.cli import layout
+    from memstudy.cli.progress import plural
+
+    common = _in_common(recipes, differences)
+    voice.say(f"{plural(len(summaries), 'run')}{', all of them' * (len(summaries) > 1)}: {common}\n")
+    shown, hidden = _columns(summaries, recipes, differences, layout.room(voice.console))
+    voice.say("\n".join(layout.lines(shown)))
+    if hidden:
+        voice.say(f"\nno room for {', '.join(hidden)}: --json has all.")
     for summary in summaries:
         if summary["failure"]:
             voice.say(f"{summary['name']} failed: {summary['failure']}")
-    for name, sentence in broken.items():
-        voice.say(f"{name}: {sentence}")
-    if studies := store.studies():
-        voice.say(f"studies, the newest first: {', '.join(studies)}")
 
 
 def _in_common(recipes: Sequence[Recipe], differences: Sequence[str]) -> str:

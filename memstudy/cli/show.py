@@ -139,23 +139,17 @@ def number(value: float | None) -> str:
 
 
 def _files(facts: Mapping[str, Any]) -> Iterator[str]:
+    from rich.filesize import decimal
+
     networks = {name: size for name, size in facts["files"].items() if name.startswith("checkpoints/")}
     for name, size in facts["files"].items():
         if name not in networks:
-            yield f"  {name}  {_bytes(size)}"
+            yield f"  {name}  {decimal(size)}"
     if networks:
         epochs = ", ".join(map(str, facts["kept_epochs"]))
-        yield f"  checkpoints/  {len(networks)} networks, {_bytes(sum(networks.values()))}: after epochs {epochs}"
+        yield f"  checkpoints/  {len(networks)} networks, {decimal(sum(networks.values()))}: after epochs {epochs}"
     for path in facts["derived"]:
         yield f"  {path}, beside it in the store, has numbers of it"
-
-
-def _bytes(size: float) -> str:
-    for unit in ("bytes", "kB", "MB"):
-        if size < 1000:
-            break
-        size, unit = size / 1000, {"bytes": "kB", "kB": "MB", "MB": "GB"}[unit]
-    return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.1f} {unit}"
 
 
 def _next(facts: Mapping[str, Any], runs_dir: Path) -> list[str]:
