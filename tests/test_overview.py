@@ -137,6 +137,13 @@ def test_the_list_as_json(listed):
     }  # fmt: skip
 
 
+def test_a_store_that_can_be_none_is_told(listed):
+    Path("a file").touch()
+    done = CliRunner().invoke(main, ["study", "list", "quick", "--runs-dir", "a file"])
+    assert (done.exit_code, done.stderr.count("\n")) == (2, 1)
+    assert "a file is no directory" in done.stderr
+
+
 def test_a_study_of_ones_own_is_listed(listed):
     Path("mine.toml").write_text('about = "[bold] is no markup"\n[grid]\nepochs = 1\ndataset = "mine"\n')
     text = listed("mine.toml")

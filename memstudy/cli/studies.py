@@ -64,7 +64,7 @@ def _described(scales: list[Overview]) -> Padding:
         steps = "?" if one.steps is None else _short(one.steps)
         table.add_row(one.scale or "–", f"{one.runs:,}", steps, f"{one.finished:,}", Text(words))
     shows = [Text(f"shows {scales[0].shows}")] if scales[0].shows else []
-    return Padding(Group(*shows, table), (0, 0, 1, 2))
+    return Padding(Group(*shows, table), (0, 0, 1, 2), expand=False)
 
 
 def _short(count: int) -> str:

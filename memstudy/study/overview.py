@@ -51,10 +51,11 @@ def overviews(file: Path, store: Store, folder: Path | None = None) -> list[Over
 
 
 def _overview(study: Study, given: str, scale: str | None, store: Store) -> Overview:
-    runs = [store.open(recipe) for recipe in study.recipes]
+    runs, there = [store.open(recipe) for recipe in study.recipes], set(store.names())
+    finished = sum(_finished(run) for run in runs if run.name in there)
     return Overview(
         study.name, given, scale, study.about, study.shows, study.cost, len(runs), steps(study.recipes),
-        sum(_finished(run) for run in runs), store.is_derived(study.name),
+        finished, store.is_derived(study.name),
     )  # fmt: skip
 
 
