@@ -62,7 +62,7 @@ def reason(error: object) -> str:
 
 def unknown(kind: str, name: object, known: Iterable[str]) -> MemstudyError:
     """The answer to a misspelt name: the nearest known ones, if any are near, then all of them."""
-    every = sorted(shortened(str(one)) for one in known)
+    every = sorted({shortened(str(one)) for one in known})
     subject = f"unknown {kind} {quoted(str(name))}"
     if not every:
         return MemstudyError(f"{subject}; there are none.")
