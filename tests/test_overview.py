@@ -91,11 +91,6 @@ def test_a_set_whose_size_nobody_knows():
     assert steps((presets.build(), recipe)) is None
 
 
-def test_the_size_of_a_set_is_that_of_the_loaded_one(mnist5k):
-    for images in (mnist5k, sources.load("digits")):
-        assert sources.samples(images.name) == len(images.train_labels)
-
-
 def test_sizes_of_the_well_known_sets():
     """Their publishers'. What is loaded has them, or is refused (`torchvision_sets._check`)."""
     known = {"mnist": 60_000, "fashion": 60_000, "cifar10": 50_000, "cifar100": 50_000, "cifar100-coarse": 50_000}

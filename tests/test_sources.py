@@ -29,6 +29,7 @@ FILES = {
 
 def test_the_embedded_set_has_its_shapes_and_counts(mnist5k):
     assert mnist5k.train_images.shape == (4000, 1, 28, 28)
+    assert sources.samples("mnist5k") == 4000
     assert mnist5k.test_images.shape == (1000, 1, 28, 28)
     assert mnist5k.train_images.dtype == mnist5k.test_images.dtype == torch.uint8
     assert mnist5k.train_labels.dtype == mnist5k.test_labels.dtype == torch.int64
@@ -117,6 +118,7 @@ def test_the_digits_are_scikit_learn_s_enlarged(monkeypatch):
         assert np.array_equal(found, np.kron(found[:, ::4, ::4], np.ones((1, 4, 4), np.uint8)))
         assert np.abs(found[:, ::4, ::4] / 255 - mine / 16).max() <= 0.5 / 255
     assert images.train_labels.tolist()[:10] == list(range(10))  # in the order of the file
+    assert sources.samples("digits") == len(images.train_labels)
 
 
 # Names of classes
@@ -379,7 +381,7 @@ def test_the_full_set(name, kind):
     images = sources.load(name, folder)
     assert images.content_hash() == torchvision_sets.DIGESTS[name]
     assert sources.load(name, folder).content_hash() == images.content_hash()
-    assert images.train_images.shape == (60_000, 1, 28, 28)
+    assert images.train_images.shape == (sources.samples(name), 1, 28, 28) == (60_000, 1, 28, 28)
     assert images.test_images.shape == (10_000, 1, 28, 28)
     assert images.train_labels.unique().tolist() == list(range(10))
     assert images.name == name
