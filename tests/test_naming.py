@@ -6,6 +6,7 @@ import re
 import shutil
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -144,6 +145,14 @@ def test_a_run_is_continued_under_the_name_that_it_has(command, small_source, tm
     assert f'"name": "{old.name}"' in again.stdout
     assert [path.name for path in (tmp_path / "runs").iterdir()] == [old.name]
     assert "to train for" not in again.stderr  # nothing was trained
+
+
+def test_the_committed_runs_are_found_under_the_names_that_they_have():
+    """They were made when a name had no differences; a study that is carried out again there trains nothing."""
+    store = Store(Path(__file__).parents[1] / "studies" / "results" / "store")
+    runs = [RunDirectory(store.root / name) for name in store.names()[::7]]
+    assert sum(run.name != run_name(run.recipe) for run in runs) > 10
+    assert [store.open(run.recipe).path for run in runs] == [run.path for run in runs]
 
 
 def test_a_damaged_run_under_an_old_name_is_not_begun_a_second_time(tmp_path):
