@@ -10,12 +10,12 @@ import difflib
 import math
 import types
 import typing
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from functools import cache
 from typing import Any
 
-from memstudy.errors import QUOTED, MemstudyError, quoted
+from memstudy.errors import QUOTED, MemstudyError, quoted, unknown
 
 LARGEST = 2**53 - 1
 """The largest whole number unless an option allows more: above it, two of them can be one float."""
@@ -168,6 +168,24 @@ def _options(kind: type) -> dict[str, Option]:
                 name=attribute.name, kind=value, many=many, default=attribute.default, **metadata
             )
     return declared
+
+
+def from_table(kind: type, table: object, name: str, where: str = "") -> dict[str, Any]:
+    """The values that a table of a study's file, such as [report.figures], sets: checked, by field.
+
+    name, where: the table's and the file's, in the sentences of a MemstudyError on an unknown key or a value.
+    """
+    in_file = f" in {where}" if where else ""
+    if not isinstance(table, Mapping):
+        raise MemstudyError(f"[{name}]{in_file} must be a table, not {quoted(table)}.")
+    by_key = {declared.key: (field_name, declared) for field_name, declared in options(kind).items()}
+    values: dict[str, Any] = {}
+    for key, value in table.items():
+        if key not in by_key:
+            raise unknown(f"key of [{name}]{in_file}", key, by_key)
+        field_name, declared = by_key[key]
+        values[field_name] = declared.checked(value, f"{key} in [{name}]{in_file}")
+    return values
 
 
 def check(target: object) -> None:

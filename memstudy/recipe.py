@@ -107,7 +107,9 @@ class Corruption:
 
     @property
     def title(self) -> str:
-        """A few words for titles: `75 % symmetric`, `human-worst`, `file 1a2b3c4d`."""
+        """A few words for titles: `75 % symmetric`, `human-worst`, `file 1a2b3c4d`; `clean` at a rate of 0."""
+        if self.rate == 0:
+            return "clean"
         percent = "" if self.rate is None else f"{100 * self.rate:g} % "
         return f"{percent}{self.rule}{self.labels and ' ' + self.labels[:8]}"
 

@@ -18,7 +18,6 @@ within its methods.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
 from enum import Enum, auto
@@ -28,9 +27,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from memstudy import options
 from memstudy.derived.columns import Columns
-from memstudy.errors import MemstudyError, quoted, reason, unknown
+from memstudy.errors import MemstudyError, quoted, reason
 from memstudy.options import option
-from memstudy.report.folders import ENDINGS, FIGURES, TABLES
+from memstudy.report.folders import FIGURES, SEPARATOR, TABLES, named
 
 if TYPE_CHECKING:
     from memstudy.derived.workbench import Workbench
@@ -82,7 +81,7 @@ class Analysis:
             columns are not as declared is refused when it is read.
         source: the file that tables and figures are made of; `holds`: what is in it, in words.
         tabulates, draws: names of tables and of figures, or patterns such as `ranking_*`; without the suffixes for
-            other groups of runs (-2, -3 …) and other options (`suffix`).
+            other groups of runs (`--lr-0.1`) and other options (`suffix`).
         shared: keys of options that may also be set in [report] itself, for all analyses that share them.
 
     """
@@ -162,19 +161,18 @@ class Analysis:
 
     def owns(self, path: Path) -> bool:
         """Whether a file in `tables` or `figures` is one that these options write."""
-        plain = re.sub(r"-\d+$", "", path.stem)
+        plain = named(path).partition(SEPARATOR)[0]
         return any(fnmatchcase(plain, pattern + self.suffix) for pattern in self._names(path))
 
     @classmethod
     def could_own(cls, path: Path) -> bool:
         """Whether the analysis writes such a file with some options: a name of its own, with any suffix."""
-        return any(fnmatchcase(path.stem, pattern + end) for pattern in cls._names(path) for end in ("", "-*"))
+        return any(fnmatchcase(named(path), pattern + end) for pattern in cls._names(path) for end in ("", "-*"))
 
     @classmethod
     def _names(cls, path: Path) -> tuple[str, ...]:
         """The names that the analysis writes to a file's folder; none if files there have no such ending."""
-        folder = path.parent.name
-        return cls.written_to(folder) if path.suffix[1:] in ENDINGS.get(folder, ()) else ()
+        return cls.written_to(path.parent.name) if named(path) else ()
 
     @classmethod
     def written_to(cls, folder: str) -> tuple[str, ...]:
@@ -191,19 +189,14 @@ def configured(
     cannot have; `where` is the file, in these sentences.
     """
     by_key = {declared.key: (name, declared) for name, declared in options.options(analysis).items()}
-    table, in_file = report.get(analysis.name, {}), f" in {where}" if where else ""
-    if not isinstance(table, Mapping):
-        raise MemstudyError(f"[report.{analysis.name}]{in_file} must be a table, not {quoted(table)}.")
+    in_file = f" in {where}" if where else ""
+    table = options.from_table(analysis, report.get(analysis.name, {}), f"report.{analysis.name}", where)
     values: dict[str, Any] = {}
     for key in analysis.shared:
         if key in report and key in by_key:
             name, declared = by_key[key]
             values[name] = declared.checked(report[key], f"{key} in [report]{in_file}")
-    for key, value in table.items():
-        if key not in by_key:
-            raise unknown(f"key of [report.{analysis.name}]{in_file}", key, by_key)
-        name, declared = by_key[key]
-        values[name] = declared.checked(value, f"{key} in [report.{analysis.name}]{in_file}")
+    values |= table
     try:
         return analysis(**(values | dict(given or {})))
     except MemstudyError as error:  # options that do not go together

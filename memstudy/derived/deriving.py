@@ -5,24 +5,25 @@ Commands and studies do all this here, for every analysis in the same way.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import pandas as pd
 
-from memstudy import files
+from memstudy import files, options
 from memstudy.derived.analysis import Analysis, Watch
 from memstudy.derived.cached_table import write
 from memstudy.derived.reading import read
 from memstudy.derived.workbench import Workbench
 from memstudy.errors import MemstudyError, quoted
 from memstudy.report.folders import FIGURES, TABLES
+from memstudy.report.look import Look
 from memstudy.report.saving import Drawing
 from memstudy.report.table import Table
-from memstudy.store.store import Selection
+from memstudy.store.store import STUDY, Selection
 
 FOLDERS = (TABLES, FIGURES)
 
@@ -37,7 +38,9 @@ class Voice(Protocol):
         """A progress bar for reports of (done, total)."""
 
 
-def derive(analysis: Analysis, selection: Selection, bench: Workbench, voice: Voice) -> dict[str, Any]:
+def derive(
+    analysis: Analysis, selection: Selection, bench: Workbench, voice: Voice, look: Look | None = None
+) -> dict[str, Any]:
     """Measure, and make tables and figures. Returns the summary for --json.
 
     That is the analysis' own summary with `left_out`, a list of clauses; `written`, the paths of all tables and
@@ -54,7 +57,7 @@ def derive(analysis: Analysis, selection: Selection, bench: Workbench, voice: Vo
         voice.say(f"\n{text}")
     say_left_out(voice, left_out)
     written = write_tables(analysis, selection, tables)
-    figures = write_figures(analysis, selection)
+    figures = write_figures(analysis, selection, look=look)
     for folder, paths in zip(FOLDERS, (written, figures), strict=True):
         if paths:
             voice.say(f"{folder}: {selection.path / folder}")
@@ -81,16 +84,41 @@ def _left_out(analysis: Analysis, selection: Selection) -> Path:
 
 def write_tables(analysis: Analysis, selection: Selection, tables: Iterable[Table]) -> list[str]:
     """Write tables as Markdown, LaTeX and CSV, and remove outdated ones."""
-    return _write(analysis, selection, TABLES, tables)
+    return _write(analysis, selection, TABLES, tables, lambda table, folder: table.write(folder))
 
 
-def write_figures(analysis: Analysis, selection: Selection, wanted: bool = True) -> list[str]:
-    """Draw and write figures, one after the other, and remove outdated ones; all, if none are wanted."""
-    return _write(analysis, selection, FIGURES, analysis.figures(selection) if wanted else ())
+def write_figures(
+    analysis: Analysis, selection: Selection, wanted: bool = True, look: Look | None = None
+) -> list[str]:
+    """Draw and write figures, one after the other, and remove outdated ones; all, if none are wanted.
+
+    look: by default the study's own.
+    """
+    look, command = look or look_of(selection), selection.command("figures")
+    with look.applied():
+        drawings = analysis.figures(selection) if wanted else ()
+        return _write(
+            analysis, selection, FIGURES, drawings, lambda drawing, folder: drawing.write(folder, look, command)
+        )
+
+
+def look_of(selection: Selection, given: Mapping[str, Any] | None = None) -> Look:
+    """How the figures of a selection look: as `given` (by field), else as its study's [report.figures] has it."""
+    table = options.from_table(
+        Look, selection.settings().get(FIGURES, {}), f"report.{FIGURES}", str(selection.path / STUDY)
+    )
+    return Look(**(table | dict(given or {})))
+
+
+Product = TypeVar("Product", Table, Drawing)
 
 
 def _write(
-    analysis: Analysis, selection: Selection, folder: str, made: Iterable[Table] | Iterable[Drawing]
+    analysis: Analysis,
+    selection: Selection,
+    folder: str,
+    made: Iterable[Product],
+    write_one: Callable[[Product, Path], list[Path]],
 ) -> list[str]:
     path = selection.path / folder
     written: list[Path] = []
@@ -101,7 +129,7 @@ def _write(
                 f"the analysis {quoted(analysis.name)} makes {quoted(product.name)}, which is none of its "
                 f"{folder} ({names}); its author must name it there."
             )
-        written += product.write(path)
+        written += write_one(product, path)
     files.remove({old for old in path.glob("*") if analysis.owns(old)} - set(written))
     return list(map(str, written))
 

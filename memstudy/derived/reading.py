@@ -12,7 +12,7 @@ import pandas as pd
 from memstudy import files
 from memstudy.derived import loadable
 from memstudy.derived.columns import UNKNOWN, Columns
-from memstudy.report.frames import Setting, comparable_runs, merged, suffixed
+from memstudy.report.frames import Setting, comparable_runs, merged
 from memstudy.store.store import Selection
 
 
@@ -42,13 +42,13 @@ def read(path: Path) -> pd.DataFrame:
 def each_group(selection: Selection, table: str) -> Iterator[tuple[Setting, pd.DataFrame, str]]:
     """Each group of comparable runs that has rows in a derived table (the name of its file).
 
-    A group is its setting; these rows, with `seed`, `seeds` and `label` of their runs (see
+    A group is its setting; these rows, with `seed`, `seeds`, `label` and `against` of their runs (see
     `frames.comparable_runs`); and the suffix of the names of its tables and figures.
     """
     measured = read(selection.path / table)
-    for (setting, members), suffix in suffixed(comparable_runs(selection.runs)):
+    for setting, members in comparable_runs(selection):
         if len(rows := merged(measured, members)):
-            yield setting, rows, suffix
+            yield setting, rows, setting.suffix
 
 
 @cache

@@ -4,8 +4,10 @@ from memstudy.registry import Registry
 
 TABLES = Registry(
     "table",
+    methods="memstudy.derived.methods:Methods",
     table1="memstudy.papers.al2:Table1",
-    memorization="memstudy.papers.al2:Memorization",
+    training="memstudy.derived.methods:TrainingTable",
+    memorization="memstudy.derived.methods:Memorization",
     ablation_area="memstudy.papers.al2:AblationArea",
     loco_reg="memstudy.papers.loco_reg:LocoRegTable",
     norm_loss="memstudy.papers.norm_loss:NormLossTables",

@@ -31,7 +31,7 @@ from memstudy.analysis.significance import (
 
 TYPES = {
     "against": "object", "difference": "float", "low": "float", "high": "float", "test": "object", "p": "float",
-    "p_holm": "float", "pairs": "Int64", "seeds_needed": "Int64",
+    "p_holm": "float", "effect": "float", "pairs": "Int64", "seeds_needed": "Int64",
 }  # fmt: skip
 COLUMNS = list(TYPES)
 """The columns that `differences` adds."""
@@ -65,8 +65,9 @@ def differences(
     adjusted: whether stars will follow `p_holm`.
 
     COLUMNS are `against`; the `difference`, method minus reference, in the unit of the values; its 95 % interval
-    `low` to `high`; the `test`, or why there is none; `p`; `p_holm`, adjusted over all rows; and the number of
-    `pairs` of seeds (0: unpaired). All are missing where there is no reference. A difference without a star has
+    `low` to `high`; the `test`, or why there is none; `p`; `p_holm`, adjusted over all rows; the `effect`, the
+    size of the difference in standard deviations (see `significance.Comparison`); and the number of `pairs` of
+    seeds (0: unpaired). All are missing where there is no reference. A difference without a star has
     `seeds_needed`, an estimate of the seeds that a star would take. It is missing if that is more than MOST_SEEDS,
     or if values do not vary.
     """
@@ -78,12 +79,12 @@ def differences(
         theirs = sides.get((*key[:place], reference, *key[place + 1 :]))
         tested = {} if theirs is None or theirs is ours else _tested(ours, theirs, value, epoch)
         rows_tested.append(dict(zip(by, key, strict=True)) | tested)
-    table = pd.DataFrame(rows_tested, columns=[*by, *COLUMNS, "effect"])
+    table = pd.DataFrame(rows_tested, columns=[*by, *COLUMNS])
     table["p_holm"] = holm(table["p"])
     count = int(table["effect"].notna().sum()) if adjusted else 1
     effects = table["effect"].astype(float).mask(table["p_holm" if adjusted else "p"].map(stars) != "")
     table["seeds_needed"] = [seeds_needed(effect, count) for effect in effects]
-    return table.drop(columns="effect").astype(TYPES)
+    return table.astype(TYPES)
 
 
 def _tested(ours: pd.DataFrame, theirs: pd.DataFrame, value: str, epoch: str) -> dict[str, object]:
@@ -117,8 +118,12 @@ def compared(
     return mean_over_runs(rows, by, value).join(differences(rows, by, value, method, epoch, adjusted)[COLUMNS])
 
 
-def star_notes(values: pd.DataFrame, against: str) -> tuple[str, ...]:
-    """Notes for a table: what its stars mean, and what was not tested for lack of seeds."""
+def star_notes(values: pd.DataFrame, against: str = "") -> tuple[str, ...]:
+    """Notes for a table: what its stars mean, and what was not tested for lack of seeds.
+
+    against: what was compared with, in words; by default the methods of the column `against`.
+    """
+    against = against or " or ".join(dict.fromkeys(values.loc[values["p"].notna(), "against"]))
     count = int(values["p"].notna().sum())
     if not count:
         return untested_notes(values)

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import MISSING, dataclass, replace
 from statistics import fmean
 from typing import Any, TypeVar
 
 import pandas as pd
 
-from memstudy import presets
-from memstudy.recipe import OptionValue, Recipe, RegularizerSpec
-from memstudy.regularizers import label, options
+from memstudy import distinctions, presets
+from memstudy.distinctions import REG
+from memstudy.errors import unknown
+from memstudy.recipe import OPTIONS, OptionValue, Recipe
+from memstudy.regularizers import BARE, label, options
+from memstudy.report.folders import SEPARATOR
+from memstudy.report.methods import (
+    TRAINING,
+    compared,
+    for_file,
+    in_words,
+    method_labels,
+    told_apart,
+)
 from memstudy.store import RunDirectory
+from memstudy.store.store import Selection
 
 AL2 = "al2"
 """The regularizer that twins differ by: one has it, the baseline does not."""
@@ -23,23 +34,38 @@ BASELINES = {"bare": "Bare", "bn": "BN", "do": "DO", "wd": "WD"}
 
 @dataclass(frozen=True)
 class Setting:
-    """Runs that differ by their regularizers and seeds alone, so that one table may hold them."""
+    """Runs that differ by their method (see `methods`) and seeds alone, so that one table may hold them.
 
-    recipe: Recipe  # what they share; no regularizers, seeds 0
+    Attributes:
+        recipe: what they share; no regularizers where these make the methods, seeds 0.
+        floor: mean over the runs, whose labels may be drawn by several seeds, nats.
+        words: what tells it from the other settings of its selection; empty if there are none.
+        compared: what makes a method.
+
+    """
+
+    recipe: Recipe
     runs: tuple[RunDirectory, ...]
-    floor: float  # mean over the runs, whose labels may be drawn by several seeds
-    version: str = ""  # in words: the options that tell it from other settings of the same recipe
+    floor: float
+    words: str = ""
+    compared: tuple[str, ...] = (REG,)
+
+    @property
+    def suffix(self) -> str:
+        """The end of its tables' and figures' names: `--50-symmetric`; empty if there are no other settings."""
+        return SEPARATOR + for_file(self.words) if self.words else ""
 
     @property
     def title(self) -> str:
-        """The setting in a few words."""
+        """The setting in a few words: all that its runs share."""
         r = self.recipe
-        part = "" if r.train_size is None else f" ({r.train_size:,} samples)"
-        normalization = "" if r.normalization == "al2" else f", {r.normalization} normalization"
-        return (
-            f"{r.dataset}{part}, {r.corruption.title} corruption, {r.network}, {r.training.epochs} epochs, "
-            f"lr {r.training.learning_rate:g}{normalization}{self.version}{self._reconstructed}"
-        )
+        unusual = [key for key in TRAINING if OPTIONS[key][1].default not in (MISSING, distinctions.value(r, key))]
+        keys = ["dataset", *["train_size"] * (r.train_size is not None), "network", "epochs", "lr", *unusual]
+        keys += ["normalization"] * (r.normalization != "al2")
+        parts = {key: in_words(r, [key]) for key in keys if key not in self.compared}
+        dataset = parts.pop("dataset", "") + (f" ({parts.pop('train_size')})" if "train_size" in parts else "")
+        corruption = r.corruption.title + ("" if r.corruption.rate == 0 else " corruption")
+        return f"{', '.join([dataset, corruption, *parts.values()])}{self._reconstructed}"
 
     @property
     def _reconstructed(self) -> str:
@@ -79,20 +105,8 @@ def seeds(recipe: Recipe) -> str:
     return f"{recipe.seed}/{recipe.corruption.seed}"
 
 
-def settings(runs: Iterable[RunDirectory]) -> list[Setting]:
-    """Sort runs into settings. Two versions of a regularizer, with different options, never share a setting."""
-    alike: dict[Recipe, list[RunDirectory]] = {}
-    for run in runs:
-        alike.setdefault(shared(run.recipe), []).append(run)
-    return [
-        Setting(recipe, members, fmean(run.floor for run in members), version)
-        for recipe, runs_alike in alike.items()
-        for members, version in _one_version_each(runs_alike).items()
-    ]
-
-
 def shared(recipe: Recipe) -> Recipe:
-    """A recipe without what may differ within a table: regularizers, seeds, kept epochs."""
+    """A recipe without what may differ within AL2's tables and a ranking: regularizers, seeds, kept epochs."""
     return replace(
         recipe,
         regularizers=(),
@@ -102,46 +116,70 @@ def shared(recipe: Recipe) -> Recipe:
     )
 
 
-def _one_version_each(runs: Sequence[RunDirectory]) -> dict[tuple[RunDirectory, ...], str]:
-    """Groups of runs in which each regularizer has one version, with the chosen options in words (if there is a
-    choice).
+def comparable_runs(selection: Selection) -> list[tuple[Setting, pd.DataFrame]]:
+    """The settings of a selection, and with each a data frame of its runs, one row each.
 
-    There is one group for every way to choose a version of each regularizer: the runs that use no other version.
+    Its columns are `run`, `seed`, `seeds` (both), `label`, the run's method, and `against`, the method that it is
+    compared with: the one that the selection, or its study's [report], names as the reference; else bare training,
+    else the first one. It is "" in a setting that has no such method, and a MemstudyError if none has it.
     """
-    versions: dict[str, list[RegularizerSpec]] = {}
-    for run in runs:
-        for regularizer in run.recipe.regularizers:
-            known = versions.setdefault(regularizer.name, [])
-            if regularizer not in known:
-                known.append(regularizer)
-    by_members: dict[tuple[RunDirectory, ...], str] = {}
-    for chosen in itertools.product(*versions.values()):
-        members = tuple(run for run in runs if set(run.recipe.regularizers) <= set(chosen))
-        words = [_options(regularizer, versions[regularizer.name]) for regularizer in chosen]
-        by_members.setdefault(members, "".join(words))
-    return {members: words for members, words in by_members.items() if members}
+    recipes = [run.recipe for run in selection.runs]
+    keys = compared(recipes)
+    names = (run.name for run in selection.runs)
+    labels = dict(zip(names, method_labels(recipes, keys), strict=True))
+    reference = reference_of(selection, list(labels.values()))
+    alike: dict[Recipe, list[RunDirectory]] = {}
+    for run in selection.runs:
+        alike.setdefault(_shared(run.recipe, keys), []).append(run)
+    parts = []
+    for (recipe, runs), words in zip(alike.items(), told_apart(list(alike)), strict=True):
+        setting = Setting(recipe, tuple(runs), fmean(run.floor for run in runs), words, keys)
+        rows = [
+            {"run": run.name, "seed": run.recipe.seed, "seeds": seeds(run.recipe), "label": labels[run.name]}
+            for run in runs
+        ]
+        there = any(row["label"] == reference for row in rows)
+        parts.append((setting, pd.DataFrame(rows).assign(against=reference if there else "")))
+    return parts
 
 
-def _options(regularizer: RegularizerSpec, versions: Sequence[RegularizerSpec]) -> str:
-    """The options in which a regularizer's versions differ, in words."""
-    chosen = options(regularizer)
-    values = {name: {options(version)[name] for version in versions} for name in chosen}
-    return "".join(
-        f", {regularizer.name}.{name} {_text(value)}" for name, value in chosen.items() if len(values[name]) > 1
+def reference_of(selection: Selection, labels: Sequence[str]) -> str:
+    """The method that the others are compared with (see `comparable_runs`)."""
+    named = selection.reference or selection.settings().get("reference", "")
+    if named and named not in labels:
+        raise unknown("method to compare with", str(named), dict.fromkeys(labels))
+    return str(named) or (BARE if BARE in labels else labels[0])
+
+
+def methods_of(selection: Selection) -> list[str]:
+    """The methods of a selection, the reference first, the others in the order of its runs."""
+    labels = [label for _, members in comparable_runs(selection) for label in members["label"]]
+    return list(dict.fromkeys([reference_of(selection, labels), *labels]))
+
+
+def _shared(recipe: Recipe, keys: Sequence[str]) -> Recipe:
+    """What the runs of a setting share: a recipe without seeds, kept epochs and what makes a method."""
+    usual = presets.get(presets.DEFAULT).recipe
+    without: dict[str, Any] = {"network": usual.network} if "network" in keys else {}
+    if REG in keys:
+        without["regularizers"] = ()
+    of_training = [OPTIONS[key][1].name for key in keys if key in TRAINING]
+    training = {name: getattr(usual.training, name) for name in of_training}
+    return replace(
+        recipe,
+        seed=0,
+        corruption=replace(recipe.corruption, seed=0),
+        training=replace(recipe.training, **training, checkpoints=()),
+        **without,
     )
-
-
-def suffix(index: int) -> str:
-    """The suffix of file names of a group: none for the first, then -2, -3 …"""
-    return f"-{index + 1}" if index else ""
 
 
 T = TypeVar("T")
 
 
 def suffixed(groups: Iterable[T]) -> Iterator[tuple[T, str]]:
-    """Groups, each with the suffix of its file names (`suffix`)."""
-    return ((group, suffix(index)) for index, group in enumerate(groups))
+    """Groups, each with the end of its files' names: none for the first, then --2, --3 …"""
+    return ((group, f"{SEPARATOR}{index + 1}" if index else "") for index, group in enumerate(groups))
 
 
 def is_last(rows: pd.DataFrame, by: str | list[str] = "run", epoch: str = "epoch") -> pd.Series[bool]:
@@ -159,45 +197,6 @@ def after_epochs(epochs: pd.Series, which: str = "After the last kept epoch") ->
 def merged(table: pd.DataFrame, members: pd.DataFrame) -> pd.DataFrame:
     """The rows of a derived table that are of these runs, in their order; with the columns of `members`."""
     return members.merge(table, on="run") if len(table) else table
-
-
-def comparable_runs(runs: Iterable[RunDirectory]) -> list[tuple[Setting, pd.DataFrame]]:
-    """Groups of runs that differ only by their regularizers, the options of these, and their seeds.
-
-    With each setting a data frame of its members, one row a run: `run`, `seed`, `seeds` (both), and `label`, its
-    `run_label`.
-    """
-    alike: dict[object, list[RunDirectory]] = {}
-    for run in runs:
-        alike.setdefault(shared(run.recipe), []).append(run)
-    return [
-        (
-            Setting(shared(members[0].recipe), tuple(members), fmean(run.floor for run in members)),
-            pd.DataFrame(_named(run, members) for run in members),
-        )
-        for members in alike.values()
-    ]
-
-
-def _named(run: RunDirectory, among: Iterable[RunDirectory]) -> dict[str, Any]:
-    recipe = run.recipe
-    return {"run": run.name, "seed": recipe.seed, "seeds": seeds(recipe), "label": run_label(run, among)}
-
-
-def run_label(run: RunDirectory, among: Iterable[RunDirectory]) -> str:
-    """A run's regularizers, with those of their options that differ among these runs."""
-    values: dict[tuple[str, str], set[object]] = {}
-    for other in among:
-        for regularizer in other.recipe.regularizers:
-            for option, value in options(regularizer).items():
-                values.setdefault((regularizer.name, option), set()).add(value)
-    chosen = [
-        f"{option} {value:g}" if isinstance(value, float) else f"{option} {value}"
-        for regularizer in run.recipe.regularizers
-        for option, value in options(regularizer).items()
-        if len(values[regularizer.name, option]) > 1
-    ]
-    return label(run.recipe.regularizers) + (f" ({', '.join(chosen)})" if chosen else "")
 
 
 def differences_from_paper(setting: Setting) -> list[str]:

@@ -31,8 +31,8 @@ def literal() -> Iterator[None]:
 
 @contextlib.contextmanager
 def style(axes: str | None = None) -> Iterator[None]:
-    """The look of figures, in which text is literal; `axes` is seaborn's style of axes."""
-    with sns.axes_style(axes), sns.plotting_context("paper"), literal():
+    """The look of the moment; `axes` is seaborn's style of axes."""
+    with sns.axes_style(axes):
         yield
 
 

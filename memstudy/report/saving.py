@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,55 +18,93 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import AutoLocator, MaxNLocator
 
 from memstudy import files
-from memstudy.report.folders import ENDINGS, FIGURES
 from memstudy.report.lettering import settle
+from memstudy.report.look import USUAL, Look
+from memstudy.report.table import tex
 
-HEIGHT = 2.6  # inches, of one panel
 _UNDATED = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {"Software": None}}
 
 
-@dataclass(frozen=True)
-class Drawing:
-    """A figure that is drawn and not yet written: its file name without ending, and its data."""
-
-    name: str
-    figure: Figure
-    data: pd.DataFrame
-
-    def write(self, folder: Path) -> list[Path]:
-        """Write it as SVG, PDF and PNG, its data as CSV beside them, and close it."""
-        return save(folder, self.name, self.figure, self.data)
+HEIGHT = 2.6  # inches, of one panel
 
 
 def titled(name: str, grid: sns.FacetGrid, data: pd.DataFrame, title: str) -> Drawing:
     """A grid of panels as a drawing, under a title."""
-    grid.figure.suptitle(title, y=1.02, va="bottom", fontsize="medium")
-    return Drawing(name, grid.figure, data)
+    return Drawing(name, grid.figure, data, title)
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A figure that is drawn and not yet written: its file name without ending, its data, and its caption.
+
+    caption: plain sentences: what is shown, of which runs, n, and what bands are.
+    """
+
+    name: str
+    figure: Figure
+    data: pd.DataFrame
+    caption: str = ""
+
+    def write(self, folder: Path, look: Look = USUAL, command: str = "") -> list[Path]:
+        """Write it as SVG, PDF and PNG, its data as CSV, and close it; the caption stands where the look says.
+
+        command: what makes the figure again, told in the caption's files.
+        """
+        in_file = look.caption == "file"
+        written = save(folder, self.name, self.figure, self.data, caption="" if in_file else self.caption)
+        if in_file:
+            made = f" Made by '{command}'" if command else " Made by memstudy"
+            text = f"{self.caption}{made}; its data are in {self.name}.csv."
+            for ending, content in {"caption.txt": text, "caption.tex": tex(text)}.items():
+                written.append(folder / f"{self.name}.{ending}")
+                files.write(written[-1], f"{content}\n")
+        return written
 
 
 def save(
-    folder: Path, name: str, figure: Figure, data: pd.DataFrame, how: str = files.ANOTHER_STORE
+    folder: Path,
+    name: str,
+    figure: Figure,
+    data: pd.DataFrame,
+    how: str = files.ANOTHER_STORE,
+    caption: str = "",
 ) -> list[Path]:
-    """Write a figure in every format and its data as CSV, and close it.
+    """Write a figure in every format and its data as CSV, and close it. A caption is set beneath it.
+
+    The figure is as wide as it was drawn: nothing is cut off, so that its text has the size that it was given.
 
     how: what an error says on choosing a folder that can be written to.
     """
     _count_epochs(figure)
     note = settle(figure)
-    bounds = figure.get_tightbbox().padded(0.1)  # once: "tight" would draw each format twice
-    if note:
-        width, height = figure.get_size_inches()
-        place = (bounds.x0 + 0.1) / width, bounds.y0 / height
-        figure.text(*place, note, va="top", fontsize="x-small", color="0.3", parse_math=False)
-        bounds = figure.get_tightbbox().padded(0.1)
+    _set_beneath(figure, " ".join(filter(None, (caption, note and f"{note}."))))
+    figure.draw_without_rendering()  # lays it out once, instead of once a format
+    figure.set_layout_engine("none")
     with mpl.rc_context({"svg.hashsalt": name}):
         for ending in _UNDATED:
             image = io.BytesIO()
-            figure.savefig(image, format=ending, dpi=150, bbox_inches=bounds, metadata=_UNDATED[ending])
+            figure.savefig(image, format=ending, metadata=_UNDATED[ending])
             files.write(folder / f"{name}.{ending}", image.getvalue(), how)
     plt.close(figure)
     files.write(folder / f"{name}.csv", data.to_csv(index=False, lineterminator="\n"), how)
-    return [folder / f"{name}.{ending}" for ending in ENDINGS[FIGURES]]
+    return [folder / f"{name}.{ending}" for ending in (*_UNDATED, "csv")]
+
+
+def _set_beneath(figure: Figure, text: str) -> None:
+    """Make a figure higher, and set a text beneath all that it has."""
+    if not text:
+        return
+    width, height = figure.get_size_inches()
+    size = 0.85 * plt.rcParams["font.size"]
+    lines = textwrap.wrap(text, int(width * 72 / (0.545 * size)))
+    room = (1.2 * size * len(lines) + 3) / 72
+    figure.set_size_inches(width, height + room)
+    share = room / (height + room)
+    figure.set_layout_engine("constrained", rect=(0, share, 1, 1 - share))
+    figure.text(
+        0.04 / width, share, "\n".join(lines), va="top", fontsize=size, color="0.25", parse_math=False,
+        linespacing=1.15,
+    ).set_in_layout(False)  # fmt: skip
 
 
 def _count_epochs(figure: Figure) -> None:

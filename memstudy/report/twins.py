@@ -1,48 +1,42 @@
-"""Baselines without and with AL2 side by side, as AL2's tables and figures have them."""
+"""Baselines without and with AL2 side by side, as AL2's tables and figures have them.
+
+Tables and figures have this layout where every method has its AL2 twin, and the one of `methods` elsewhere.
+"""
 
 from __future__ import annotations
 
-from typing import Any
-
-import pandas as pd
-import seaborn as sns
-
-from memstudy.report.frames import BASELINES, WITH, WITHOUT, Setting, settings, suffixed
-from memstudy.report.lettering import style
-from memstudy.report.saving import HEIGHT
+from memstudy.recipe import RegularizerSpec
+from memstudy.report.frames import AL2, BASELINES, WITH, WITHOUT, Setting, comparable_runs
+from memstudy.report.marks import Mark
 from memstudy.store.store import Selection
 
-SIDES = (WITHOUT, WITH)
+SIDES = {WITHOUT: Mark("#D55E00", "-", "o"), WITH: Mark("#0072B2", (0, (4, 1.4)), "s")}
+"""The marks of both sides, in the order of drawing."""
+
+
+def twins(selection: Selection) -> list[Setting]:
+    """The settings of a selection in which every method has its AL2 twin; none if one has not.
+
+    Two versions of a regularizer, with different options, are methods to compare rather than twins.
+    """
+    settings = [setting for setting, _ in comparable_runs(selection)]
+    return settings if settings and all(map(_is_of_twins, settings)) else []
+
+
+def _is_of_twins(setting: Setting) -> bool:
+    methods = {run.recipe.regularizers for run in setting.runs}
+    versions = {regularizer for method in methods for regularizer in method}
+    if len({regularizer.name for regularizer in versions}) < len(versions):
+        return False
+    with_it = {_without_al2(method) for method in methods if any(r.name == AL2 for r in method)}
+    return bool(with_it) and with_it == {method for method in methods if _without_al2(method) == method}
+
+
+def _without_al2(method: tuple[RegularizerSpec, ...]) -> tuple[RegularizerSpec, ...]:
+    return tuple(regularizer for regularizer in method if regularizer.name != AL2)
 
 
 def baseline_order(name: str) -> tuple[int, str]:
     """The paper's order, then the alphabet."""
     known = list(BASELINES.values())
     return (known.index(name) if name in known else len(known), name)
-
-
-def each_setting(selection: Selection) -> list[tuple[Setting, str]]:
-    """Each group of runs with twins, and what names of its files end in."""
-    return list(suffixed(settings(selection.runs)))
-
-
-def lines(data: pd.DataFrame, **choices: Any) -> sns.FacetGrid:
-    """Lines in one panel a baseline, without and with AL2 in the same two colors everywhere."""
-    present = [side for side in SIDES if side in set(data["al2"])]
-    columns = sorted(data["baseline"].unique(), key=baseline_order)
-    standard: dict[str, Any] = {
-        "kind": "line", "x": "epoch", "col": "baseline", "col_order": columns,
-        "hue": "al2", "hue_order": present, "palette": _palette(),
-        "style": "al2", "style_order": present, "errorbar": "sd", "height": HEIGHT, "aspect": 1.05,
-    }  # fmt: skip
-    with style("ticks"):
-        grid = sns.relplot(data=data, **(standard | choices))
-    grid.set_titles("{col_name}")
-    if grid.legend is not None:
-        grid.legend.set_title(None)
-    return grid
-
-
-def _palette() -> dict[str, Any]:
-    colors = sns.color_palette("colorblind")
-    return {WITHOUT: colors[3], WITH: colors[0]}

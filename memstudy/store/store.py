@@ -32,7 +32,8 @@ class Selection:
     """Some runs of a store, and the directory that what is derived from them goes to.
 
     `missing` names the study's members that are not in the store, or have no kept network yet; `damaged` says of
-    those that cannot be trusted, and are left out, why; `by_name` is whether the runs were chosen by their names.
+    those that cannot be trusted, and are left out, why; `by_name` is whether the runs were chosen by their names;
+    `reference` the method that others are compared with, if it was named.
     """
 
     name: str
@@ -41,6 +42,12 @@ class Selection:
     missing: tuple[str, ...] = ()
     damaged: Mapping[str, str] = field(default_factory=dict)
     by_name: bool = False
+    reference: str = ""
+
+    def command(self, verb: str) -> str:
+        """The command line of a verb on this selection: `memstudy figures --study quick`."""
+        chosen = [run.name for run in self.runs] if self.by_name else ["--study", self.name]
+        return " ".join(["memstudy", verb, *chosen])
 
     def settings(self) -> dict[str, object]:
         """The study's `[report]` settings; empty for a selection that is no study."""

@@ -14,10 +14,10 @@ from memstudy import files, foreign
 from memstudy.derived import ANALYSES, USUAL_ANALYSES, analysis, loadable
 from memstudy.derived.analysis import Analysis, configured
 from memstudy.derived.deriving import FOLDERS, Voice, damaged, derive, say_left_out, write_figures, write_tables
+from memstudy.derived.methods import Curves
 from memstudy.derived.workbench import Workbench
 from memstudy.errors import Interrupted, MemstudyError
 from memstudy.papers import TABLES
-from memstudy.papers.al2 import Curves
 from memstudy.registry import Registry
 from memstudy.report.table import Table
 from memstudy.store.store import STUDY, Selection

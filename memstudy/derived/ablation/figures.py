@@ -1,46 +1,57 @@
-"""Figure of ablation curves: accuracy against the ablated share, without and with AL2."""
+"""Figure of ablation curves: accuracy against the ablated share."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 import pandas as pd
-import seaborn as sns
 
 from memstudy.derived.ablation import Ablation
 from memstudy.derived.reading import read
 from memstudy.report.frames import is_last
-from memstudy.report.saving import Drawing, titled
-from memstudy.report.twins import each_setting, lines
+from memstudy.report.panels import label_axes, legend, lines, over_seeds, panels
+from memstudy.report.saving import Drawing
+from memstudy.report.views import View, views
 from memstudy.store.store import Selection
+
+PROTOCOLS = {"bernoulli": "Bernoulli masks", "units": "fixed orders"}
 
 
 def figures(selection: Selection, ablation: Ablation) -> Iterator[Drawing]:
-    """Accuracy against the ablated share, at the last kept epoch, for both protocols."""
+    """Accuracy against the ablated share, at the last kept epoch: a row of panels for each protocol."""
     curves = read(selection.path / ablation.curves)
     if curves.empty:
         return
-    for setting, suffix in each_setting(selection):
-        data = curves.merge(setting.labels(), on="run", suffixes=("_orders", ""))
-        if len(data):
-            data = data[is_last(data)]
-            # The orders of one network are no independent repetitions of it: a run counts once.
-            by = ["run", "seed", "baseline", "al2", "epoch", "protocol", "fraction"]
-            data = data.groupby(by, sort=False)["accuracy"].mean().reset_index()
-            title = f"{setting.title}; after the last kept epoch" + (
-                f"\n{ablation.title}" if ablation.title else ""
-            )
-            yield titled(f"ablation{ablation.suffix}{suffix}", _curves(data, ablation), data, title)
+    curves = curves[is_last(curves)].rename(columns={"seed": "orders_seed"})
+    for view in views(selection):
+        rows = view.of(curves)
+        if len(rows):
+            yield _figure(rows, view, ablation)
 
 
-def _curves(data: pd.DataFrame, ablation: Ablation) -> sns.FacetGrid:
-    protocols = {"bernoulli": "Bernoulli masks", "units": "fixed orders"}
-    data = data.assign(
-        percent=100 * data["fraction"], accuracy=100 * data["accuracy"], masks=data["protocol"].map(protocols)
-    )
-    grid = lines(data, x="percent", y="accuracy", style="masks", style_order=list(protocols.values()))
-    if grid.legend is not None:
-        for text in grid.legend.texts:
-            text.set_text({"al2": "", "masks": ""}.get(text.get_text(), text.get_text()))
+def _figure(rows: pd.DataFrame, view: View, ablation: Ablation) -> Drawing:
+    # The orders of one network are no independent repetitions of it: a run counts once.
+    by = ["run", "seed", "panel", "line", "method", "epoch", "protocol", "fraction"]
+    data = rows.groupby(by, sort=False)["accuracy"].mean().reset_index()
+    data = data.assign(percent=100 * data["fraction"], accuracy=100 * data["accuracy"])
+    titles = {
+        (protocol, panel): ", ".join(filter(None, (panel, words)))
+        for protocol, words in PROTOCOLS.items()
+        for panel in view.panels
+    }
+    across = len(view.panels) if 1 < len(view.panels) <= 4 else 4
+    figure, axes = panels(list(titles.values()), most=across)
+    for (protocol, panel), title in titles.items():
+        here = data[(data["protocol"] == protocol) & (data["panel"] == panel)]
+        lines(axes[title], here, "percent", "accuracy", view.marks, by="line")
     units = "channels" if ablation.unit == "channel" else "activations"
-    return grid.set_axis_labels(f"ablated {units}, %", f"accuracy on {ablation.labels} labels, %")
+    label_axes(figure, axes, f"ablated {units}, %", f"accuracy on {ablation.labels} labels, %")
+    legend(figure, view.marks)
+    what = f" ({ablation.title})" if ablation.title else ""
+    caption = (
+        f"Accuracy left when a growing share of the trunk's output is ablated{what}, after the last kept epoch. "
+        "Bernoulli masks are drawn for each sample, fixed orders for all. "
+        f"{over_seeds(data, ['panel', 'line'])}"
+    )
+    caption += f" {view.title}." if view.title else ""
+    return Drawing(f"ablation{ablation.suffix}{view.suffix}", figure, data, caption)

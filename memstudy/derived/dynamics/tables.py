@@ -12,7 +12,6 @@ from memstudy.analysis.dynamics import SCORES
 from memstudy.derived.dynamics import Dynamics
 from memstudy.derived.dynamics.measure import AUCS, CLEAN, CORRUPTED, COUNTS
 from memstudy.derived.reading import each_group
-from memstudy.regularizers import BARE
 from memstudy.report.cells import DASH, frame, noted, number, starred
 from memstudy.report.differences import compared, star_notes
 from memstudy.report.frames import Setting, after_epochs, is_last
@@ -66,7 +65,7 @@ def _aucs(setting: Setting, rows: pd.DataFrame, suffix: str) -> Table:
         "in parentheses; who chooses it must know which samples are corrupted. Loss, margin, EL2N (at kept "
         "epochs) and the mixture of two Gaussians over the loss are of one epoch; mean loss, AUM, forgetting "
         "events and the epoch that first predicts the given label are of all up to it.",
-        *star_notes(values, BARE),
+        *star_notes(values),
         *_uncorrupted(rows),
     )
     title = f"Telling corrupted samples: {setting.title}"
@@ -79,7 +78,7 @@ def _over_seeds(rows: pd.DataFrame) -> pd.DataFrame:
     Last epochs must be equal to be compared, best ones need not.
     """
     by = ["label", "score", "at"]
-    rows = rows.assign(against=BARE, last=rows["epoch"].where(rows["at"] == LAST, 0))
+    rows = rows.assign(last=rows["epoch"].where(rows["at"] == LAST, 0))
     epochs = rows.groupby(by, sort=False)["epoch"].mean().reset_index(drop=True)
     return compared(rows, by, "auc", epoch="last").assign(epoch=epochs)
 
@@ -106,7 +105,7 @@ def _learned(setting: Setting, counts: pd.DataFrame, aucs: pd.DataFrame, suffix:
     parts.append(_rates(counts))
     runs = counts[["run", "label", "seeds", "epochs"]].drop_duplicates()
     of_runs = pd.concat([table[["run", "quantity", "group", "value"]] for table in parts]).merge(runs, on="run")
-    values = compared(of_runs.assign(against=BARE), ["label", "quantity", "group"], epoch="epochs")
+    values = compared(of_runs, ["label", "quantity", "group"], epoch="epochs")
     headings = QUANTITIES | {
         ("mixture_accuracy", LAST): ("mixture right, %: last", 1),
         ("mixture_accuracy", BEST): ("mixture right, %: best", 1),
@@ -128,7 +127,7 @@ def _learned(setting: Setting, counts: pd.DataFrame, aucs: pd.DataFrame, suffix:
         "over n seeds.",
         "Mixture right: samples that are told right when a posterior of being clean above .5 means clean, at the "
         "last epoch and at the best. Predictions are made after each epoch, in evaluation mode.",
-        *star_notes(values, BARE),
+        *star_notes(values),
     )
     title = f"When samples are learned: {setting.title}"
     return Table(f"{Dynamics.name}_learned{suffix}", title, notes, frame(cells), values, words=("regularizers",))

@@ -13,11 +13,11 @@ from memstudy.analysis.filters import COMPARISONS, Tally
 from memstudy.analysis.significance import holm, stars
 from memstudy.derived.filters.measure import DRAWS, RINGS, SHUFFLED, SIZES, TALLIES, TRAINED
 from memstudy.derived.reading import read
-from memstudy.regularizers import BARE
 from memstudy.report import published
 from memstudy.report.cells import amount, frame, mean, number, p_value
 from memstudy.report.differences import differences, star_notes
-from memstudy.report.frames import after_epochs, comparable_runs, is_last, suffixed
+from memstudy.report.folders import SEPARATOR
+from memstudy.report.frames import after_epochs, comparable_runs, is_last
 from memstudy.report.table import Table
 from memstudy.store.store import Selection
 
@@ -50,17 +50,17 @@ def each_group_or_file(selection: Selection, table: pd.DataFrame) -> Iterator[tu
     """
     if table.empty:
         return
-    names = [run.name for run in selection.runs]
-    parts = []
-    for setting, members in comparable_runs(selection.runs):
-        labeled = members.rename(columns={"run": "network"})[["network", "label", "seeds"]].assign(against=BARE)
+    names, groups = [run.name for run in selection.runs], 0
+    for setting, members in comparable_runs(selection):
+        labeled = members.rename(columns={"run": "network"})[["network", "label", "seeds", "against"]]
         rows = labeled.merge(table, on="network")  # in the order of the runs
-        parts.append((setting.title, rows))
+        if len(rows):
+            groups += 1
+            yield setting.title, rows, setting.suffix
     rows = table[~table["network"].isin(names)]
-    parts.append(("files of weights", rows.assign(label=rows["network"], seeds=rows["network"], against="")))
-    present = [(title, rows) for title, rows in parts if len(rows)]
-    for (title, rows), suffix in suffixed(present):
-        yield title, rows, suffix
+    if len(rows):
+        rows = rows.assign(label=rows["network"], seeds=rows["network"], against="")
+        yield "files of weights", rows, f"{SEPARATOR}files" if groups else ""
 
 
 def _fractions(title: str, rows: pd.DataFrame, suffix: str) -> Table:
@@ -95,7 +95,7 @@ def _fractions(title: str, rows: pd.DataFrame, suffix: str) -> Table:
         f"kernels, their positions permuted, {DRAWS} times a network; ± is the standard deviation of one.",
         f"{after_epochs(rows['epoch'])}Published: LOCO-Reg's values for networks trained on ImageNet, "
         "context only, as these are other networks on other images.",
-        *star_notes(values, BARE),
+        *star_notes(values),
     )
     title = f"Where kernels are large: {title}"
     return Table(f"filters{suffix}", title, notes, frame(cells, absent=""), values, words=WORD_COLUMNS)
@@ -176,7 +176,7 @@ def _rings(title: str, rows: pd.DataFrame, suffix: str) -> Table:
         "Columns are distances from the kernel's center in pixels; 1 is the mean of |w| over all positions. "
         f"Mean ± standard deviation over networks. {after_epochs(rows['epoch'])}Weights that are 0, counted in: "
         f"{zeros.sum():,}.",
-        *star_notes(values, BARE),
+        *star_notes(values),
     )
     title = f"Mean |w| by distance from the center: {title}"
     return Table(f"filters_rings{suffix}", title, notes, frame(cells, absent=""), values, words=WORD_COLUMNS)

@@ -24,7 +24,7 @@ from memstudy.derived.reading import read
 from memstudy.regularizers import BARE
 from memstudy.report.cells import number
 from memstudy.report.differences import mean_over_runs
-from memstudy.report.frames import comparable_runs, is_last, merged, suffixed
+from memstudy.report.frames import comparable_runs, is_last, merged
 from memstudy.report.lettering import set_math, style
 from memstudy.report.saving import Drawing
 from memstudy.store.store import Selection
@@ -56,17 +56,19 @@ NOISES = {
 def figures(selection: Selection) -> Iterator[Drawing]:
     """Heat maps, flatness over training, and accuracy against noise, of every group of comparable runs."""
     maps, flat, noise = (read(selection.path / name) for name in (MAPS, FLATNESS, NOISE))
-    for (setting, members), suffix in suffixed(comparable_runs(selection.runs)):
+    for setting, members in comparable_runs(selection):
         if len(rows := panels(maps, members)):
             by = ["label", "panel", "row", "column"]
             means = mean_over_runs(rows, by, "value").rename(columns={"mean": "importance"})
-            yield Drawing(f"{Landscape.name}{suffix}", _maps(means, _variations(rows), setting.title), means)
+            yield Drawing(
+                f"{Landscape.name}{setting.suffix}", _maps(means, _variations(rows), setting.title), means
+            )
         if len(rows := merged(flat, members)) and (rows["epoch"] != INITIAL).any():
             data = rows[["run", "seed", "label", "epoch", "kind", *FLAT]]
-            yield Drawing(f"{Landscape.name}_flatness{suffix}", _over_training(data, setting.title), data)
+            yield Drawing(f"{Landscape.name}_flatness{setting.suffix}", _over_training(data, setting.title), data)
         if len(rows := merged(noise, members)):
             data = percent(rows[is_last(rows)])[["run", "seed", "label", "noise", "strength", "accuracy"]]
-            yield Drawing(f"{Landscape.name}_noise{suffix}", _under_noise(data, setting.title), data)
+            yield Drawing(f"{Landscape.name}_noise{setting.suffix}", _under_noise(data, setting.title), data)
 
 
 def _variations(rows: pd.DataFrame) -> pd.Series:

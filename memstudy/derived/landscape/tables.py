@@ -9,10 +9,9 @@ from memstudy.derived.kept import INITIAL
 from memstudy.derived.landscape import Landscape
 from memstudy.derived.landscape.measure import FLATNESS, MEASURED, NOISE, PREDICTED
 from memstudy.derived.reading import read
-from memstudy.regularizers import BARE
 from memstudy.report.cells import frame, starred
 from memstudy.report.differences import compared, star_notes
-from memstudy.report.frames import Setting, after_epochs, comparable_runs, is_last, merged, suffixed
+from memstudy.report.frames import Setting, after_epochs, comparable_runs, is_last, merged
 from memstudy.report.table import Table
 from memstudy.store.store import Selection
 
@@ -33,11 +32,11 @@ def tables(selection: Selection) -> list[Table]:
     """Flatness, and accuracy under noise, of every group of comparable runs."""
     flat, noise = read(selection.path / FLATNESS), read(selection.path / NOISE)
     made = []
-    for (setting, members), suffix in suffixed(comparable_runs(selection.runs)):
+    for setting, members in comparable_runs(selection):
         if len(rows := panels(flat, members)):
-            made.append(_flatness(setting, rows, suffix))
+            made.append(_flatness(setting, rows))
         if len(rows := merged(noise, members)):
-            made.append(_noise(setting, rows, suffix))
+            made.append(_noise(setting, rows))
     return made
 
 
@@ -57,8 +56,8 @@ def epochs(rows: pd.DataFrame) -> str:
     return after_epochs(rows.loc[rows["epoch"] != INITIAL, "epoch"], "After training: the last kept epoch")
 
 
-def _flatness(setting: Setting, rows: pd.DataFrame, suffix: str) -> Table:
-    rows = rows.assign(log_ratio=np.log10(rows["max_over_min"]), against=BARE)  # the ratio spans decades
+def _flatness(setting: Setting, rows: pd.DataFrame) -> Table:
+    rows = rows.assign(log_ratio=np.log10(rows["max_over_min"]))  # the ratio spans decades
     parts = [
         rows[rows["panel"] == panel].assign(quantity=quantity, value=rows[quantity])
         for panel, quantity in HEADINGS
@@ -75,16 +74,18 @@ def _flatness(setting: Setting, rows: pd.DataFrame, suffix: str) -> Table:
         f"mean over at most {rows['images'].max():,} test images. Mean ± standard deviation over n seeds.",
         f"{epochs(rows)}Predicted: the cv that counting paths through the architecture gives (ours), and its "
         "landscape's correlation with the measured one, before training.",
-        *star_notes(values, BARE),
+        *star_notes(values),
     )
     title = f"Flatness of importance landscapes: {setting.title}"
-    return Table(f"{Landscape.name}_flatness{suffix}", title, notes, frame(cells), values, words=("regularizers",))
+    return Table(
+        f"{Landscape.name}_flatness{setting.suffix}", title, notes, frame(cells), values, words=("regularizers",)
+    )
 
 
-def _noise(setting: Setting, rows: pd.DataFrame, suffix: str) -> Table:
+def _noise(setting: Setting, rows: pd.DataFrame) -> Table:
     rows = percent(rows[is_last(rows)])
     again = (rows["strength"] == 0) & rows.duplicated(["run", "strength"], keep="last")
-    rows = rows.assign(against=np.where(again, "", BARE))  # without noise it is one accuracy, tested once
+    rows = rows.assign(against=rows["against"].where(~again, ""))  # without noise it is one accuracy, tested once
     values = compared(rows, ["label", "noise", "strength"], "accuracy", epoch="epoch")
     cells = []
     for name, part in values.groupby("label", sort=False):
@@ -98,10 +99,12 @@ def _noise(setting: Setting, rows: pd.DataFrame, suffix: str) -> Table:
         f"at most {rows['images'].max():,} test images; without noise, the test accuracy on these.",
         "Numbers are the standard deviation in units of pixel intensity (0 to 1, noisy images clipped to that), "
         "and the share of pixels made black or white. The noise is the same for all networks.",
-        *star_notes(values, BARE),
+        *star_notes(values),
     )
     title = f"Accuracy under noise on test images: {setting.title}"
-    return Table(f"{Landscape.name}_noise{suffix}", title, notes, frame(cells), values, words=("regularizers",))
+    return Table(
+        f"{Landscape.name}_noise{setting.suffix}", title, notes, frame(cells), values, words=("regularizers",)
+    )
 
 
 def percent(rows: pd.DataFrame) -> pd.DataFrame:

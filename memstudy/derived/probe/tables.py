@@ -11,7 +11,6 @@ from memstudy.derived.kept import INITIAL
 from memstudy.derived.probe import Probe
 from memstudy.derived.probe.measure import PIXELS, PROBES
 from memstudy.derived.reading import each_group
-from memstudy.regularizers import BARE
 from memstudy.report.cells import DASH, frame, noted, starred
 from memstudy.report.differences import compared, star_notes
 from memstudy.report.frames import Setting, is_last
@@ -51,7 +50,7 @@ def _table(setting: Setting, rows: pd.DataFrame, name: str) -> Table:
         f"First and last: the first and the last kept epoch that was probed ({_words(epochs.get(FIRST, []))}; "
         f"{_words(epochs.get(LAST, []))}; counted from 0). Best: the one, in parentheses, with the highest mean "
         "of the probe, chosen on the test images. Untrained: before training.",
-        *star_notes(values, BARE),
+        *star_notes(values),
     )
     title = f"Linear probes: {setting.title}"
     return Table(name, title, notes, frame(cells), values, words=("regularizers", "layer"))
@@ -73,7 +72,7 @@ def _chosen(after: pd.DataFrame) -> dict[str, pd.DataFrame]:
 
 def _long(rows: pd.DataFrame, at: str) -> pd.DataFrame:
     """One row a run, layer and accuracy: `of` the probe, or of the network's own head (not before training)."""
-    ids = ["run", "seeds", "label", "layer", "epoch"]
+    ids = ["run", "seeds", "label", "against", "layer", "epoch"]
     parts = [rows[ids].assign(at=at, of=name, value=rows[column]) for column, name in QUANTITIES.items()]
     return parts[0] if at == UNTRAINED else pd.concat(parts)
 
@@ -85,7 +84,7 @@ def _over_seeds(rows: pd.DataFrame) -> pd.DataFrame:
     not.
     """
     by = ["label", "layer", "at", "of"]
-    rows = rows.assign(against=BARE, equal=rows["epoch"].where(rows["at"] != BEST, 0))
+    rows = rows.assign(equal=rows["epoch"].where(rows["at"] != BEST, 0))
     epochs = rows.groupby(by, sort=False)["epoch"].max().reset_index(drop=True)
     values = compared(rows, by, epoch="equal")
     values.insert(len(by), "epoch", epochs)

@@ -29,10 +29,12 @@ from memstudy.derived.ablation.measure import areas
 from memstudy.derived.landscape.measure import FLATNESS, MEASURED
 from memstudy.derived.ranking import Ranking
 from memstudy.derived.reading import read
+from memstudy.distinctions import REG
 from memstudy.recipe import Corruption, Recipe, RegularizerSpec
 from memstudy.regularizers import BARE, label
 from memstudy.report.differences import COLUMNS, differences
-from memstudy.report.frames import is_last, run_label, seeds, shared
+from memstudy.report.frames import is_last, seeds, shared
+from memstudy.report.methods import method_labels
 from memstudy.store import RunDirectory
 from memstudy.store.store import Selection
 
@@ -171,8 +173,8 @@ def _group(recipe: Recipe, members: Sequence[RunDirectory], areas: Derived, flat
     words = _words(run.recipe.corruption for run in finished)
     order = list(words.values())
     finished.sort(key=lambda run: order.index(words[_rule(run.recipe.corruption)]))
-    one_each = {run.recipe.regularizers: run for run in finished}
-    names = {method: run_label(run, one_each.values()) for method, run in one_each.items()}
+    one_each = {run.recipe.regularizers: run.recipe for run in finished}
+    names = dict(zip(one_each, method_labels(list(one_each.values()), (REG,)), strict=True))
     rows = []
     for run in finished:
         corruption, last = run.recipe.corruption, (run.name, recipe.training.epochs - 1)

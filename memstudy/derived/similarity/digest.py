@@ -25,8 +25,8 @@ from memstudy.derived.similarity.plan import (
     is_twin,
 )
 from memstudy.recipe import Recipe
-from memstudy.regularizers import label
-from memstudy.report.frames import is_last, settings
+from memstudy.report.folders import SEPARATOR
+from memstudy.report.frames import comparable_runs, is_last
 from memstudy.report.table import plain, records
 from memstudy.store import RunDirectory
 from memstudy.store.store import Selection
@@ -53,22 +53,23 @@ def relation_words(relation: str) -> str:
     return MEANING[known] + ("; their noisy labels differ" if known != relation else "")
 
 
-def by_setting(rows: pd.DataFrame, runs: Sequence[RunDirectory]) -> list[tuple[str, pd.DataFrame]]:
-    """Title and rows of each of `settings(runs)`, then those across settings.
+def by_setting(rows: pd.DataFrame, selection: Selection) -> list[tuple[str, pd.DataFrame, str]]:
+    """Title, rows and suffix of file names of each setting of a selection, then of runs across settings.
 
     `rows` are comparisons or coefficients. Parts may be empty. The columns `a` and `b` name both sides: by their
-    regularizers within a setting, so that runs that differ by the seed share a name; by their runs across
-    settings, where nothing may be averaged.
+    methods within a setting, so that runs that differ by the seed share a name; by their runs across settings,
+    where nothing may be averaged.
     """
     if rows.empty:
         return []
     parts = []
     across = rows
-    for setting in settings(runs):
-        part = _among(rows, {run.name: label(run.recipe.regularizers) for run in setting.runs})
-        parts.append((setting.title, part))
+    for setting, members in comparable_runs(selection):
+        part = _among(rows, dict(zip(members["run"], members["label"], strict=True)))
+        parts.append((setting.title, part, setting.suffix))
         across = across.drop(part.index, errors="ignore")
-    return [*parts, (ACROSS, _among(across, {run.name: run.name for run in runs}))]
+    names = {run.name: run.name for run in selection.runs}
+    return [*parts, (ACROSS, _among(across, names), f"{SEPARATOR}across")]
 
 
 def _among(rows: pd.DataFrame, names: dict[str, str]) -> pd.DataFrame:
@@ -132,7 +133,7 @@ def summary(selection: Selection, similarity: Similarity) -> tuple[str, dict[str
     """The digest of each setting in words, and as `svcca` for JSON."""
     parts = [
         (title, part)
-        for title, part in by_setting(read(selection.path / similarity.pairs), selection.runs)
+        for title, part, _ in by_setting(read(selection.path / similarity.pairs), selection)
         if len(part)
     ]
     lines = [

@@ -33,7 +33,7 @@ from memstudy.derived.similarity.plan import (
     began,
     kind,
 )
-from memstudy.report.frames import is_last, suffixed
+from memstudy.report.frames import is_last
 from memstudy.report.lettering import style
 from memstudy.report.saving import HEIGHT, Drawing, titled
 from memstudy.store.store import Selection
@@ -55,7 +55,7 @@ def figures(selection: Selection, similarity: Similarity) -> Iterator[Drawing]:
 
 def _coefficients(selection: Selection, similarity: Similarity) -> Iterator[Panels]:
     rows = read(selection.path / similarity.coefficients)
-    for (title, sequences), suffix in suffixed(by_setting(rows, selection.runs)):
+    for title, sequences, suffix in by_setting(rows, selection):
         past = sequences[sequences["relation"] == PAST]  # of every two epochs, those with the last
         past = past[is_last(past, "run_a", "epoch_b")]
         between = sequences[sequences["relation"].map(kind).isin([TWIN, PAIR])]
@@ -71,7 +71,7 @@ def _coefficients(selection: Selection, similarity: Similarity) -> Iterator[Pane
 
 def _maps(selection: Selection, similarity: Similarity) -> Iterator[Panels]:
     pairs, measure = read(selection.path / similarity.pairs), similarity.measured
-    for (title, rows), suffix in suffixed(by_setting(pairs, selection.runs)):
+    for title, rows, suffix in by_setting(pairs, selection):
         ending = similarity.suffix + suffix
         words = f"{MEASURES[measure]}, {similarity.title} on test images\n{title}"
         if (made := _epochs(rows, measure)) is not None:

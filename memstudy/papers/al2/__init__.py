@@ -1,32 +1,17 @@
-"""AL2's tables, its figures of training, and what was memorized."""
+"""AL2's tables."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from memstudy.derived.analysis import Analysis, Needs, kept_epochs
+from memstudy.derived.methods import untrained
 
 if TYPE_CHECKING:
-    from memstudy.report.saving import Drawing
     from memstudy.report.table import Table
     from memstudy.store.store import Selection
-
-
-@dataclass(frozen=True)
-class Curves(Analysis):
-    """Accuracy, losses with the floor, what corrupted samples are taken for, and activation loss over epochs."""
-
-    name: ClassVar = "curves"
-    needs: ClassVar = Needs.METRICS
-    draws: ClassVar = ("accuracy", "losses", "memorization", "activation_loss")
-
-    def figures(self, selection: Selection) -> Iterator[Drawing]:
-        """One figure each."""
-        from memstudy.papers.al2.figures import figures
-
-        return figures(selection)
 
 
 @dataclass(frozen=True)
@@ -41,34 +26,15 @@ class Table1(Analysis):
 
     def tables(self, selection: Selection) -> Iterable[Table]:
         """One for each setting."""
-        from memstudy.papers.al2.tables import of_each_setting, table1
+        from memstudy.papers.al2.tables import table1
 
-        return of_each_setting(selection, lambda setting: table1(setting, self.epochs))
-
-    def why_none(self, selection: Selection) -> str:
-        """Not trained so far."""
-        return untrained(self.epochs)
-
-
-@dataclass(frozen=True)
-class Memorization(Analysis):
-    """What training samples are taken for after an epoch (ours; the paper has no such table)."""
-
-    name: ClassVar = "memorization"
-    needs: ClassVar = Needs.METRICS
-    tabulates: ClassVar = ("memorization",)
-
-    epochs: tuple[int, ...] | None = kept_epochs("tabulate")
-
-    def tables(self, selection: Selection) -> Iterable[Table]:
-        """One for each setting."""
-        from memstudy.papers.al2.tables import memorization, of_each_setting
-
-        return of_each_setting(selection, lambda setting: memorization(setting, self.epochs))
+        return table1(selection, self.epochs)
 
     def why_none(self, selection: Selection) -> str:
-        """Not trained so far."""
-        return untrained(self.epochs)
+        """No twins, or not trained so far."""
+        from memstudy.report.twins import twins
+
+        return untrained(self.epochs) if twins(selection) else "not every method has its AL2 twin"
 
 
 @dataclass(frozen=True)
@@ -86,17 +52,10 @@ class AblationArea(Analysis):
         from memstudy.derived.ablation import Ablation
         from memstudy.derived.ablation.measure import areas
         from memstudy.derived.reading import read
-        from memstudy.papers.al2.tables import ablation_area, of_each_setting
+        from memstudy.papers.al2.tables import ablation_area
 
-        measured = areas(read(selection.path / Ablation().curves))
-        return of_each_setting(selection, lambda setting: ablation_area(setting, measured, self.epochs))
+        return ablation_area(selection, areas(read(selection.path / Ablation().curves)), self.epochs)
 
     def why_none(self, selection: Selection) -> str:
         """Not ablated."""
         return f"no network of these runs was ablated; 'memstudy ablate --study {selection.name}' does it"
-
-
-def untrained(epochs: Sequence[int] | None) -> str:
-    """Why there are no metrics to tabulate, a clause."""
-    which = "" if epochs is None else f" of those to tabulate ({', '.join(map(str, epochs))})"
-    return f"no epoch{which} is trained yet"

@@ -19,7 +19,7 @@ from memstudy.papers.pilcro import PilcroTables
 from memstudy.recipe import RegularizerSpec
 from memstudy.report.cells import frame, noted, starred
 from memstudy.report.differences import COLUMNS, compared, differences, star_notes
-from memstudy.report.frames import Setting, comparable_runs, is_last, merged, suffixed
+from memstudy.report.frames import Setting, comparable_runs, is_last, merged
 from memstudy.report.table import Table
 from memstudy.store import RunDirectory
 from memstudy.store.store import Selection
@@ -38,10 +38,10 @@ def tables(selection: Selection) -> list[Table]:
     """Both tables of every group of runs with PILCRO among them; the first one once there are landscapes."""
     flat, noise = read(selection.path / FLATNESS), read(selection.path / NOISE)
     made = []
-    for (setting, members), suffix in suffixed(_with_pilcro(selection)):
+    for setting, members in _with_pilcro(selection):
         if len(rows := panels(flat, members)):
-            made.append(_robustness(setting, members, rows, merged(noise, members), suffix))
-        made.append(_speed(setting, members, suffix))
+            made.append(_robustness(setting, members, rows, merged(noise, members)))
+        made.append(_speed(setting, members))
     return made
 
 
@@ -52,7 +52,7 @@ def why_none(selection: Selection) -> str:
 
 def _with_pilcro(selection: Selection) -> Iterator[tuple[Setting, pd.DataFrame]]:
     """Each group's runs with PILCRO, behind those without it that are equal in all else (`against`)."""
-    for setting, members in comparable_runs(selection.runs):
+    for setting, members in comparable_runs(selection):
         others = pd.Series([_others(run) for run in setting.runs])
         uses = pd.Series([run.recipe.options(PILCRO) is not None for run in setting.runs])
         rows = []
@@ -67,9 +67,7 @@ def _others(run: RunDirectory) -> tuple[RegularizerSpec, ...]:
     return tuple(r for r in run.recipe.regularizers if r.name != PILCRO)
 
 
-def _robustness(
-    setting: Setting, members: pd.DataFrame, flat: pd.DataFrame, noise: pd.DataFrame, suffix: str
-) -> Table:
+def _robustness(setting: Setting, members: pd.DataFrame, flat: pd.DataFrame, noise: pd.DataFrame) -> Table:
     """A row a combination of regularizers: flatness before and after training, accuracy without and with noise."""
     parts = {f"cv {panel}": (flat[flat["panel"] == panel], "cv", 3) for panel in (BEFORE, AFTER)}
     metrics = setting.metrics().merge(members[["run", "label", "against"]], on="run")
@@ -100,10 +98,12 @@ def _robustness(
         *star_notes(values, REFERENCE),
     )
     title = f"PILCRO, flatness and robustness: {setting.title}"
-    return Table(f"{PilcroTables.name}{suffix}", title, notes, frame(cells), values, words=("regularizers",))
+    return Table(
+        f"{PilcroTables.name}{setting.suffix}", title, notes, frame(cells), values, words=("regularizers",)
+    )
 
 
-def _speed(setting: Setting, members: pd.DataFrame, suffix: str) -> Table:
+def _speed(setting: Setting, members: pd.DataFrame) -> Table:
     """One row a combination of regularizers: epochs until the test accuracy first reaches each target."""
     runs = {run.name: run for run in setting.runs}
     rows = pd.DataFrame(
@@ -131,7 +131,9 @@ def _speed(setting: Setting, members: pd.DataFrame, suffix: str) -> Table:
         *star_notes(values, REFERENCE),
     )
     title = f"PILCRO, speed: {setting.title}"
-    return Table(f"{PilcroTables.name}_speed{suffix}", title, notes, frame(cells), values, words=("regularizers",))
+    return Table(
+        f"{PilcroTables.name}_speed{setting.suffix}", title, notes, frame(cells), values, words=("regularizers",)
+    )
 
 
 def _first(run: RunDirectory, target: int) -> float:

@@ -1,0 +1,177 @@
+"""Tables of metrics after kept epochs: methods down, or baselines without and with AL2 side by side.
+
+Rows are methods and epochs, columns metrics. Where every method has its AL2 twin the table has the layout of
+AL2's paper. A star marks a mean that differs from the reference's: bare training or the one that was named; with
+AL2, the same without it.
+
+Values have the columns of a row (`label`, or `baseline` and `al2`), epoch, metric, mean (NaN if n = 0), sd (NaN if
+n < 2), n, those of `differences`, and published (NaN if none). n counts the runs that have the number: without
+corruption, none has a memorized share.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from memstudy.report.cells import noted, number, span, starred
+from memstudy.report.differences import compared, star_notes
+from memstudy.report.frames import WITH, WITHOUT, Setting, comparable_runs
+from memstudy.report.table import Table
+from memstudy.report.twins import baseline_order, twins
+from memstudy.store import Status
+from memstudy.store.store import Selection
+
+IN_PARENTHESES = "In parentheses the published value: the recipe is the paper's."
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of metrics.csv in a table: its heading, the factor to the table's unit, and decimals."""
+
+    heading: str
+    scale: float
+    digits: int
+
+
+@dataclass(frozen=True)
+class Published:
+    """A paper's numbers for a setting: columns baseline, al2, epoch, column, published; or why there are none."""
+
+    values: pd.DataFrame | None = None
+    why_none: str = ""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A setting with what tells the rows of its table apart.
+
+    members: one row a run: `run`, `seeds`, `against`, and the columns of `by`.
+    by: what makes a mean besides epoch and metric; `method` is the one of these in which the reference differs.
+    """
+
+    setting: Setting
+    members: pd.DataFrame
+    by: tuple[str, ...]
+    method: str
+
+    @property
+    def in_pairs(self) -> bool:
+        """Whether it is that of AL2's paper."""
+        return self.method == "al2"
+
+
+def layouts(selection: Selection) -> list[Layout]:
+    """One for each setting: in AL2's layout if all methods are twins, else by methods."""
+    if settings := twins(selection):
+        return [
+            Layout(setting, setting.labels().assign(against=WITHOUT), ("baseline", "al2"), "al2")
+            for setting in settings
+        ]
+    return [Layout(setting, members, ("label",), "label") for setting, members in comparable_runs(selection)]
+
+
+def tables(
+    name: str,
+    title: str,
+    columns: Mapping[str, Column],
+    selection: Selection,
+    epochs: Sequence[int] | None = None,
+    paper: Callable[[Setting], Published] | None = None,
+) -> Iterator[Table]:
+    """A table of some columns of metrics.csv for each setting; none for one without numbers."""
+    for layout in layouts(selection):
+        long = _long(layout, columns, epochs)
+        if len(long):
+            yield of_values(name, title, columns, selection, layout, long, paper)
+
+
+def _long(layout: Layout, columns: Mapping[str, Column], epochs: Sequence[int] | None) -> pd.DataFrame:
+    """One row a run, epoch and column: its `value`, in the table's unit."""
+    kept = epochs or sorted({e for run in layout.setting.runs for e in run.recipe.training.checkpoints})
+    metrics = layout.setting.metrics()[["run", "epoch", *columns]]
+    long = metrics[metrics["epoch"].isin(kept)].melt(["run", "epoch"], list(columns), "column", "value")
+    long["value"] *= long["column"].map({name: column.scale for name, column in columns.items()})
+    return long.merge(layout.members, on="run")
+
+
+def of_values(
+    name: str,
+    title: str,
+    columns: Mapping[str, Column],
+    selection: Selection,
+    layout: Layout,
+    long: pd.DataFrame,
+    paper: Callable[[Setting], Published] | None = None,
+    more_notes: Sequence[str] = (),
+) -> Table:
+    """The table of a setting's numbers: `long` has a row a run, epoch and column."""
+    by = [*layout.by[:1], "epoch", "column", *layout.by[1:]]
+    values = compared(long, by, method=layout.method)
+    published = paper(layout.setting) if paper is not None and layout.in_pairs else Published()
+    values = values.assign(published=float("nan"))
+    if published.values is not None:
+        values = values.drop(columns="published").merge(published.values[[*by, "published"]], on=by, how="left")
+    notes = [IN_PARENTHESES] if values["published"].notna().any() else [*filter(None, [published.why_none])]
+    headings = {column: c.heading for column, c in columns.items()}
+    values.insert(2, "metric", values.pop("column").map(headings))
+    cells = laid_out(values, {c.heading: c.digits for c in columns.values()}, layout)
+    words = "baseline" if layout.in_pairs else "method"
+    all_notes = (*_notes(layout, values), *notes, *more_notes, *_absent(selection))
+    name, title = f"{name}{layout.setting.suffix}", f"{title}: {layout.setting.title}"
+    return Table(name, title, all_notes, cells, values, words=(words,), group=words)
+
+
+def laid_out(values: pd.DataFrame, digits: Mapping[str, int], layout: Layout) -> pd.DataFrame:
+    """Cells of text: a row a method (or baseline) and epoch, a column a metric (without and with AL2).
+
+    digits: decimals by metric, in their order.
+    """
+    row, *sides = layout.by
+    cells = values.assign(cell=[_cell(entry, digits) for entry in values.to_dict("records")])
+    wide = cells.pivot(index=[row, "epoch"], columns=["metric", *sides], values="cell").fillna("")
+    methods = list(dict.fromkeys(values[row]))
+    if layout.in_pairs:
+        methods.sort(key=baseline_order)
+    rows = sorted(wide.index, key=lambda place: (methods.index(place[0]), place[1]))
+    order: list[Any] = list(digits)
+    if layout.in_pairs:
+        order = [(metric, side) for metric in digits for side in (WITHOUT, WITH)]
+    shown = [column for column in order if column in wide.columns]
+    wide = wide.loc[rows, shown].reset_index()
+    first = "baseline" if layout.in_pairs else "method"
+    heads = [("", first), ("", "epoch"), *shown] if layout.in_pairs else [first, "epoch", *shown]
+    wide.columns = pd.MultiIndex.from_tuples(heads) if layout.in_pairs else pd.Index(heads)
+    return wide.astype(str)
+
+
+def _cell(row: Mapping[Hashable, Any], digits: Mapping[str, int]) -> str:
+    return noted(starred(row, digits[row["metric"]]), number(row["published"], "g"))
+
+
+def _notes(layout: Layout, values: pd.DataFrame) -> tuple[str, ...]:
+    n = span(values.loc[values["n"] > 0, "n"], " to ")
+    notes = [
+        f"Mean ± standard deviation over seeds, n = {n}. Epochs are counted from 0.",
+        *star_notes(values, "the same without AL2" if layout.in_pairs else ""),
+    ]
+    unfinished = [
+        f"{run.name} ({run.epochs_done} of {run.recipe.training.epochs} epochs)"
+        for run in layout.setting.runs
+        if run.status is not Status.FINISHED
+    ]
+    if unfinished:
+        notes.append(f"Not finished, included up to where they are: {', '.join(unfinished)}.")
+    return (*notes, *(f"{layout.setting.recipe.dataset}: {note}." for note in layout.setting.data_notes))
+
+
+def _absent(selection: Selection) -> tuple[str, ...]:
+    """Notes on missing and damaged runs."""
+    return tuple(
+        f"{words}: {', '.join(names)}."
+        for words, names in {"Missing": selection.missing, "Damaged, left out": selection.damaged}.items()
+        if names
+    )

@@ -1,0 +1,130 @@
+"""Tables of metrics: all methods after the last epoch, and training and memorization after kept ones (ours)."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from memstudy.derived.methods import Memorization, Methods, TrainingTable
+from memstudy.derived.methods.epochs import Column, tables
+from memstudy.report.cells import DASH, frame, interval, number, span, starred
+from memstudy.report.differences import compared, star_notes
+from memstudy.report.frames import comparable_runs, is_last
+from memstudy.report.table import Table
+from memstudy.report.twins import twins
+from memstudy.store import Status
+from memstudy.store.store import Selection
+
+TRAINING = {
+    "test_accuracy": Column("test accuracy, %", 100, 2),
+    "train_cross_entropy": Column("L_c", 1, 2),
+    "train_activation_loss": Column("L_r", 1, 4),
+}
+MEMORIZATION = {
+    "clean_accuracy": Column("intact labels learned, %", 100, 1),
+    "memorized": Column("corrupted: memorized, %", 100, 1),
+    "recovered": Column("corrupted: recovered, %", 100, 1),
+}
+AT_END = {
+    "test_accuracy": Column("test accuracy, %", 100, 1),
+    "best_accuracy": Column("best epoch, %", 100, 1),
+    "memorized": Column("memorized, %", 100, 1),
+    "recovered": Column("recovered, %", 100, 1),
+    "train_cross_entropy": Column("L_c", 1, 3),
+}
+"""After the last epoch, but for the best accuracy, which is chosen on the test images."""
+
+
+def training(selection: Selection, epochs: Sequence[int] | None) -> Iterator[Table]:
+    """Test accuracy, training cross-entropy and activation loss after kept epochs; none in AL2's layout."""
+    if not twins(selection):
+        yield from tables(TrainingTable.name, "Training", TRAINING, selection, epochs)
+
+
+def memorization(selection: Selection, epochs: Sequence[int] | None) -> Iterator[Table]:
+    """What training samples are taken for after kept epochs."""
+    return tables(Memorization.name, "What was memorized", MEMORIZATION, selection, epochs)
+
+
+def methods(selection: Selection) -> Iterator[Table]:
+    """One row a setting and method; none where there is one method alone, or AL2's layout."""
+    rows = at_end(selection)
+    if rows["label"].nunique() < 2 or twins(selection):
+        return
+    long = rows.melt(
+        ["run", "seeds", "setting", "label", "against", "epoch"], list(AT_END), "metric", "value"
+    ).dropna(subset="value")
+    values = compared(long, ["setting", "label", "metric"], epoch="epoch")
+    cells = [
+        _cells(str(setting), part.set_index("metric"))
+        for (setting, _), part in values.groupby(["setting", "label"], sort=False)
+    ]
+    several = rows["setting"].nunique() > 1
+    shown = frame(cells)
+    words = ("setting", "method") if several else ("method",)
+    values["metric"] = values["metric"].map({name: column.heading for name, column in AT_END.items()})
+    yield Table(
+        Methods.name, f"Methods: {titles(selection)}", _notes(selection, values),
+        shown if several else shown.drop(columns="setting"),
+        values if several else values.drop(columns="setting"), words=words, group="setting" if several else "",
+    )  # fmt: skip
+
+
+def titles(selection: Selection) -> str:
+    """What all settings share, in words; of one the whole title."""
+    settings = [setting for setting, _ in comparable_runs(selection)]
+    if len(settings) == 1:
+        return settings[0].title
+    parts = [setting.title.split("; ")[0].split(", ") for setting in settings]
+    return ", ".join(part for part in parts[0] if all(part in others for others in parts))
+
+
+def at_end(selection: Selection) -> pd.DataFrame:
+    """One row a run: `setting` in words, its columns of `comparable_runs`, and AT_END after its last epoch."""
+    rows = []
+    for setting, members in comparable_runs(selection):
+        metrics = setting.metrics().drop(columns=["seed", "seeds"])
+        best = metrics.groupby("run")["test_accuracy"].max().rename("best_accuracy")
+        last = members.merge(metrics[is_last(metrics)], on="run").merge(best, on="run")
+        rows.append(last.assign(setting=setting.words))
+    return pd.concat(rows, ignore_index=True).assign(
+        **{name: lambda table, name=name, scale=c.scale: scale * table[name] for name, c in AT_END.items()}
+    )
+
+
+def _cells(setting: str, part: pd.DataFrame) -> dict[str, str]:
+    """A row: means with stars, and the difference in accuracy with its interval and effect."""
+    accuracy = part.loc["test_accuracy"]
+    texts = {
+        AT_END[str(metric)].heading: starred(_plain(row), AT_END[str(metric)].digits)
+        for metric, row in part.iterrows()
+    }
+    first = AT_END["test_accuracy"].heading
+    return {
+        "setting": setting, "method": str(accuracy["label"]), "n": span(part["n"]), first: texts.pop(first),
+        "difference [95 %]": interval(accuracy["difference"], accuracy["low"], accuracy["high"], 1, "+"),
+        "effect": number(accuracy["effect"], ".1f"),
+        **{column.heading: texts.get(column.heading, DASH) for column in list(AT_END.values())[1:]},
+    }  # fmt: skip
+
+
+def _plain(row: pd.Series) -> Mapping[Hashable, Any]:
+    return row.to_dict()
+
+
+def _notes(selection: Selection, values: pd.DataFrame) -> tuple[str, ...]:
+    references = [name for name in dict.fromkeys(values["against"].fillna("")) if name]
+    against = f" Differences, in points of accuracy, are to {' or '.join(references)}." if references else ""
+    notes = [
+        "Mean ± standard deviation over n seeds, after the last epoch; the best epoch is chosen on test images. "
+        "Memorized and recovered: of the corrupted training samples, predicted as their noisy and as their true "
+        f"label. L_c: training cross-entropy, nats.{against} Effect: the difference in standard deviations of a "
+        "pair's (ours).",
+        *star_notes(values),
+    ]
+    unfinished = [run.name for run in selection.runs if run.status is not Status.FINISHED]
+    if unfinished:
+        notes.append(f"Not finished, and taken at their last epoch so far: {', '.join(unfinished)}.")
+    return tuple(notes)

@@ -1,0 +1,127 @@
+"""Panels of a figure, and lines with bands in them: what most figures are made of.
+
+Panels are as wide as the look of the moment has it (see `look`), however many there are.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import matplotlib.pyplot as plt
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from memstudy.report.cells import span
+from memstudy.report.marks import GRAY, Mark
+
+LEAST_WIDTH = 1.55  # inches on paper, of a panel with text of 8 points
+MARKED = 12  # points on a line up to which each has its marker
+
+
+def panels(
+    titles: Sequence[str], aspect: float = 1.2, most: int = 4, **shared: Any
+) -> tuple[Figure, dict[str, Axes]]:
+    """Axes by title, in rows that are as wide as figures are; `aspect` is a panel's width over its height.
+
+    most: panels in a row, or fewer where they would be too narrow. `shared`: sharex and sharey, True unless said.
+    """
+    width, scale = plt.rcParams["figure.figsize"][0], text_scale()
+    columns = max(1, min(len(titles), most, int(width / (LEAST_WIDTH * scale))))
+    rows = -(-len(titles) // columns)
+    height = rows * (min(width / columns, 3.4 * scale) / aspect + 0.25 * scale) + 0.35 * scale
+    figure, grid = plt.subplots(
+        rows, columns, figsize=(width, height), squeeze=False, layout="constrained",
+        **({"sharex": True, "sharey": True} | shared),
+    )  # fmt: skip
+    for axis in grid.flat[len(titles) :]:
+        axis.set_visible(False)
+    for column in range(columns):  # the lowest panel of a column has the labels, where the last row is not full
+        lowest = grid[rows - 1 if (rows - 1) * columns + column < len(titles) else rows - 2, column]
+        lowest.tick_params(labelbottom=True)
+    axes = dict(zip(titles, grid.flat, strict=False))
+    for title, axis in axes.items():
+        axis.set_title(wrapped(title, width / columns))
+    return figure, axes
+
+
+def text_scale() -> float:
+    """How much larger text is than on paper."""
+    return float(plt.rcParams["font.size"]) / 8
+
+
+def wrapped(text: str, inches: float) -> str:
+    """A text of the usual size in lines that fit a width."""
+    return textwrap.fill(text, max(8, int(inches * 15 / text_scale())), break_on_hyphens=False)
+
+
+def label_axes(figure: Figure, axes: Mapping[str, Axes], x: str, y: str) -> None:
+    """One label for each axis that is shown: below the lowest panels, and left of the first ones."""
+    width = max(axis.get_subplotspec().get_gridspec().ncols for axis in axes.values())
+    shown = list(axes.values())
+    for place, axis in enumerate(shown):
+        axis.set_xlabel(x if place + width >= len(shown) else "")
+        axis.set_ylabel(y if place % width == 0 else "")
+
+
+def lines(
+    axis: Axes,
+    data: pd.DataFrame,
+    x: str,
+    y: str,
+    marks: Mapping[str, Mark],
+    by: str = "label",
+    bars: bool = False,
+) -> None:
+    """One line for each label: means over runs at each x, with a band (or bars) of ± one standard deviation.
+
+    data: one row a run and x. Where there is one run there is no band.
+    """
+    for label, mark in marks.items():
+        grouped = data[data[by] == label].groupby(x)[y]
+        means, spreads = grouped.mean(), grouped.std()
+        if means.empty:
+            continue
+        marker = mark.marker if bars or len(means) <= MARKED else None
+        if bars:
+            axis.errorbar(
+                means.index, means, spreads.fillna(0), **mark.of_line, marker=marker, capsize=1.5, elinewidth=0.7
+            )
+            continue
+        axis.plot(means.index, means, **mark.of_line, marker=marker)
+        if spreads.notna().any():
+            axis.fill_between(
+                means.index, means - spreads, means + spreads, color=mark.color, alpha=0.18, linewidth=0
+            )
+
+
+def legend(figure: Figure, marks: Mapping[str, Mark], markers: bool = False, columns: int = 4) -> None:
+    """One legend for all panels, above them."""
+    handles = [
+        Line2D([], [], **mark.of_line, marker=mark.marker if markers else None, label=label)
+        for label, mark in marks.items()
+    ]
+    if len(handles) > 1:
+        figure.legend(handles=handles, loc="outside upper center", ncols=min(columns, len(handles)))
+
+
+def level(axis: Axes, value: float, words: str = "") -> None:
+    """A dotted horizontal line for reference, with its words above its left end where they hide nothing."""
+    axis.axhline(value, color=GRAY, linestyle=":", linewidth=1, zorder=0.5)
+    if words:
+        axis.annotate(
+            words, (0, value), xycoords=("axes fraction", "data"), xytext=(2, 2), textcoords="offset points",
+            color=GRAY, fontsize=0.8 * plt.rcParams["font.size"], va="bottom",
+        )  # fmt: skip
+
+
+def over_seeds(data: pd.DataFrame, by: Sequence[str], spread: str = "bands") -> str:
+    """A sentence for the caption on what lines are: means over n runs of each value of `by`, and their spread."""
+    counts = data.groupby(list(by), sort=False)["run"].nunique()
+    n = span(counts)
+    if n == "1":
+        return "One run each (n = 1)."
+    return f"Lines are means over n = {n} seeds, {spread} ± one standard deviation."

@@ -1,0 +1,98 @@
+"""How the methods of a selection are spread over the panels of a figure, and the lines in them.
+
+Twins: a panel for each baseline, and in it the lines without and with AL2. Few methods: a panel for each setting,
+a line for each method. More than MOST_TOGETHER: a panel for each method, the reference in gray in all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import pandas as pd
+
+from memstudy.report.frames import Setting, comparable_runs, methods_of
+from memstudy.report.marks import COLORS, GRAY, Mark, marks
+from memstudy.report.twins import SIDES, baseline_order, twins
+from memstudy.store.store import Selection
+
+MOST_TOGETHER = 8  # methods whose lines share a panel
+EACH = "the method above"
+
+
+@dataclass(frozen=True)
+class View:
+    """The runs of a figure.
+
+    Attributes:
+        runs: one row a run and panel that it is drawn in: `run`, `seed`, `method`, and the words of `panel` and
+            `line`.
+        settings: those that its runs are of.
+        marks: how lines are drawn, in their order.
+        panels: their titles, in order.
+        suffix: the end of the figure's name.
+        apart: whether each method has its own panel, and the reference is in all.
+
+    """
+
+    runs: pd.DataFrame
+    settings: tuple[Setting, ...]
+    marks: Mapping[str, Mark]
+    panels: list[str]
+    suffix: str = ""
+    apart: bool = False
+
+    @property
+    def title(self) -> str:
+        """What all runs share, for the caption; empty if they are of several settings."""
+        return self.settings[0].title if len(self.settings) == 1 else ""
+
+    def of(self, table: pd.DataFrame) -> pd.DataFrame:
+        """The rows of a table that are of these runs, in its order, with `seed`, `method`, `panel` and `line`."""
+        return table.drop(columns=["seed"], errors="ignore").merge(self.runs, on="run")
+
+    def metrics(self) -> pd.DataFrame:
+        """Every run's metrics, one row an epoch, with the columns of `of`."""
+        return self.of(pd.concat([setting.metrics() for setting in self.settings], ignore_index=True))
+
+    def floors(self) -> dict[str, float]:
+        """Of each panel the lowest training loss without memorization, nats."""
+        if len(self.settings) == 1:
+            return dict.fromkeys(self.panels, self.settings[0].floor)
+        return {setting.words: setting.floor for setting in self.settings}
+
+
+def views(selection: Selection) -> Iterator[View]:
+    """One for each figure of a kind."""
+    if settings := twins(selection):
+        yield from map(_of_twins, settings)
+        return
+    methods, parts = methods_of(selection), comparable_runs(selection)
+    if len(methods) > MOST_TOGETHER:
+        yield from (_apart(setting, members) for setting, members in parts)
+        return
+    runs = pd.concat([_named(members).assign(panel=setting.words) for setting, members in parts])
+    settings = [setting for setting, _ in parts]
+    panels = [setting.words for setting in settings]
+    yield View(runs.assign(line=runs["method"]), tuple(settings), marks(methods), panels)
+
+
+def _of_twins(setting: Setting) -> View:
+    labels = setting.labels()
+    runs = labels[["run", "seed"]].assign(method=labels["reg"], panel=labels["baseline"], line=labels["al2"])
+    panels = sorted(set(runs["panel"]), key=baseline_order)
+    return View(runs, (setting,), dict(SIDES), panels, setting.suffix)
+
+
+def _apart(setting: Setting, members: pd.DataFrame) -> View:
+    runs, reference = _named(members), str(members["against"].iloc[0])
+    panels = [method for method in dict.fromkeys(runs["method"]) if method != reference]
+    behind = runs[runs["method"] == reference]
+    parts = [behind.assign(panel=panel, line=reference) for panel in panels]
+    parts += [runs[runs["method"] == panel].assign(panel=panel, line=EACH) for panel in panels]
+    of_lines = ({reference: Mark(GRAY)} if reference else {}) | {EACH: Mark(COLORS[0])}
+    return View(pd.concat(parts), (setting,), of_lines, panels, setting.suffix, apart=True)
+
+
+def _named(members: pd.DataFrame) -> pd.DataFrame:
+    return members[["run", "seed", "label"]].rename(columns={"label": "method"})
