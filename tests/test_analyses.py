@@ -31,13 +31,13 @@ from memstudy import files
 from memstudy.cli import main
 from memstudy.derived import ANALYSES, analysis, deriving
 from memstudy.derived.analysis import Analysis, Needs, Watch, configured
+from memstudy.derived.methods import Curves
 from memstudy.derived.similarity import measure
 from memstudy.derived.similarity.plan import CONTROL, PAST, UNIFORM
 from memstudy.derived.workbench import Workbench
 from memstudy.errors import MemstudyError
 from memstudy.options import Option, option, options
 from memstudy.papers import TABLES
-from memstudy.papers.al2 import Curves
 from memstudy.report import saving
 from memstudy.report.folders import ENDINGS
 from memstudy.report.table import Table
@@ -143,10 +143,10 @@ def written_figures() -> Iterator[list[str]]:
     """The names of all figures that are written, which are not rendered: their files have their data."""
     found: list[str] = []
 
-    def save(folder: Path, name: str, figure: Any, data: pd.DataFrame, how: str = "") -> list[Path]:
+    def save(folder: Path, name: str, figure: Any, data: pd.DataFrame, caption: str = "") -> list[Path]:
         plt.close(figure)
         found.append(name)
-        paths = [folder / f"{name}.{ending}" for ending in ENDINGS["figures"]]
+        paths = [folder / f"{name}.{ending}" for ending in ENDINGS["figures"] if "caption" not in ending]
         for path in paths:
             files.write(path, data.to_csv(index=False))
         return paths
@@ -159,7 +159,7 @@ def written_figures() -> Iterator[list[str]]:
 @pytest.fixture
 def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     """No figure at all: for laws of what is measured and tabulated."""
-    monkeypatch.setattr(deriving, "write_figures", lambda analysis, selection: [])
+    monkeypatch.setattr(deriving, "write_figures", lambda analysis, selection, look=None: [])
 
 
 def linked(root: Path, place: Path) -> Path:
@@ -333,7 +333,7 @@ def test_an_interruption_while_writing_loses_nothing(name, moment, derived, tmp_
         if moment == "after a file":
             stopped = Mock(side_effect=[[], KeyboardInterrupt])
             patch.setattr(Table, "write", lambda self, folder: stopped())
-            patch.setattr(saving.Drawing, "write", lambda self, folder: stopped())
+            patch.setattr(saving.Drawing, "write", lambda *given: stopped())
         else:
             patch.setattr(deriving, "write_figures", Mock(side_effect=KeyboardInterrupt))
         try:
@@ -698,7 +698,7 @@ def test_tables_and_figures_that_are_no_longer_made_go(name, study_of_all, tmp_p
     """Of the same options: a second group of runs that is gone, say. What is there of other options stays."""
     root, kind = linked(study_of_all[0], tmp_path / "runs"), analysis(name)
     folder, users = root / "studies" / SOME, plant(root)
-    gone = [folder / "tables" / f"{witness(stem)}-2.md" for stem in kind.tabulates]
+    gone = [folder / "tables" / f"{witness(stem)}--lr-0.1.md" for stem in kind.tabulates]
     stay = [folder / "tables" / f"{witness(stem)}-trunk.2.md" for stem in kind.tabulates]
     for place in (*gone, *stay):
         place.write_text("of an earlier time")
@@ -734,7 +734,7 @@ def test_no_two_write_the_same_file():
 def clashes(one: type[Analysis], other: type[Analysis], folder: str) -> list[str]:
     """Names of files that both might write, or remove as their own."""
     names = [f"{witness(pattern)}{end}.csv" for kind in (one, other) for pattern in kind.written_to(folder)
-             for end in ("", "-2", "-trunk.2")]  # fmt: skip
+             for end in ("", "--lr-0.1", "-trunk.2")]  # fmt: skip
     return [name for name in names if all(kind.could_own(Path(folder, name)) for kind in (one, other))]
 
 

@@ -13,7 +13,8 @@ from torch import nn
 from memstudy import presets, recipe, regularizers
 from memstudy.errors import MemstudyError
 from memstudy.models import Network
-from memstudy.report.frames import Setting, differences_from_paper, run_label
+from memstudy.report.frames import Setting, differences_from_paper
+from memstudy.report.methods import method_labels
 from memstudy.store import Store
 from memstudy.training.state import build_network
 
@@ -106,4 +107,4 @@ def test_published_rows_are_of_uniform_scales(tmp_path):
     uniform, one = (Store(tmp_path).open(r) for r in recipes)
     said = [differences_from_paper(Setting(run.recipe, (run,), 0.0)) for run in (uniform, one)]
     assert said == [[], ["bn.gamma one instead of uniform"]]
-    assert [run_label(run, (uniform, one)) for run in (uniform, one)] == ["bn (gamma uniform)", "bn (gamma one)"]
+    assert method_labels(recipes, ("reg",)) == ["bn (gamma uniform)", "bn (gamma one)"]

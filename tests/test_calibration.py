@@ -7,11 +7,12 @@ import math
 import pytest
 import torch
 
-from memstudy.report.frames import WITH, WITHOUT, settings
+from memstudy.report.frames import WITH, WITHOUT, comparable_runs
 from memstudy.store import Store
 from memstudy.study import grid, shipped
 from memstudy.study.carry_out import Execution
 from memstudy.study.executor import carry_out_all, default_jobs
+from tests.kit.runs import select
 
 
 @pytest.mark.slow
@@ -22,7 +23,7 @@ def test_quick_preset_tells_bare_and_al2_apart_over_five_seeds(tmp_path):
     runs = [store.open(recipe) for recipe in study.recipes]
     outcomes = carry_out_all(runs, Execution(device="cpu"), default_jobs(torch.device("cpu"), 1))
     assert [outcome.error for outcome in outcomes] == [None] * len(runs)
-    (setting,) = settings(runs)
+    ((setting, _),) = comparable_runs(select(runs))
     metrics = setting.metrics()
     last = metrics[metrics["epoch"] == metrics["epoch"].max()]
     for column, sign in (("test_accuracy", 1), ("memorized", -1)):

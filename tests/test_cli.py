@@ -370,7 +370,8 @@ def test_finished_study_is_derived_again_without_training(memstudy, every_format
     done = memstudy("study", "s.toml", "--json")
     assert done.exit_code == 0, done.output
     assert {path.rsplit("/", 1)[1] for path in json.loads(done.stdout)["tables"]} >= {
-        "table1.md",
+        "methods.md",
+        "training.tex",
         "ablation_area.csv",
     }
 

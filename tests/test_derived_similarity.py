@@ -271,7 +271,7 @@ def test_a_collapsed_network_is_a_result(store):
     own = rows[(rows["run_a"] == run.name) & (rows["epoch_a"] == 2)]
     assert (own["rank_a"] == 0).all()
     assert own[["cca", "svcca", "pwcca", "pwcca_back", "cka", "cka_unbiased", "procrustes"]].isna().all(axis=None)
-    ((_, part),) = [found for found in digest.by_setting(rows, selection.runs) if len(found[1])]
+    ((_, part, _),) = [found for found in digest.by_setting(rows, selection) if len(found[1])]
     means = digest.digest(part, selection.runs)
     twins = means[(means["relation"] == "twin") & (means["b"] == "al2")]
     assert twins[["n", "collapsed", "rank_b"]].to_numpy().tolist() == [[1, 1, 50]]

@@ -403,11 +403,11 @@ def test_files_beside_runs_are_made_and_made_again_alike(memstudy, store_copy, w
     made = {path: path.read_bytes() for path in selection.path.rglob("filters*")}
     names = {path.name for path in made}
     assert {"filters.md", "filters.tex", "filters_rings.csv", "filters_5x5.png", "filters_5x5.csv"} <= names
-    assert {"filters-2.md", "filters_rings-2.tex", "filters_3x3-2.svg"} <= names
-    latex = (selection.path / "tables" / "filters-2.tex").read_text()
+    assert {"filters--files.md", "filters_rings--files.tex", "filters_3x3--files.svg"} <= names
+    latex = (selection.path / "tables" / "filters--files.tex").read_text()
     assert "$>$" in latex
     assert latex.count("\\\\\n") == 1 + 3 + 9
-    (selection.path / "tables" / "filters-9.md").write_text("of an earlier selection")
+    (selection.path / "tables" / "filters--9.md").write_text("of an earlier selection")
     assert memstudy(name, "--weights", weights).stdout == first.stdout
     assert {path: path.read_bytes() for path in selection.path.rglob("filters*")} == made
 

@@ -6,7 +6,7 @@ from memstudy.report.frames import after_epochs, is_last, suffixed
 
 
 def test_the_first_group_s_files_have_plain_names():
-    assert list(suffixed("abc")) == [("a", ""), ("b", "-2"), ("c", "-3")]
+    assert list(suffixed("abc")) == [("a", ""), ("b", "--2"), ("c", "--3")]
 
 
 def test_last_epochs_are_those_of_each_run():

@@ -13,6 +13,7 @@ from memstudy.files import digest
 from memstudy.recipe import Corruption
 from memstudy.regularizers import label
 from memstudy.study import grid, shipped
+from tests.kit.sentences import refused
 
 
 def written(tmp_path: Path, text: str) -> Path:
@@ -405,3 +406,18 @@ def test_regularizers_that_are_no_text_are_told(tmp_path, value):
         MemstudyError, match=r"study\.toml: reg must be names of regularizers joined by \+, such as 'bn\+al2'"
     ):
         grid.read(written(tmp_path, f"[grid]\nreg = {value}\n"))
+
+
+def test_a_reference_must_be_a_method_of_the_study(tmp_path):
+    grid_of = '[grid]\nreg = ["bare", "do"]\n"do.p" = [0.25, 0.5]\n[report]\nreference = '
+    file = tmp_path / "s.toml"
+    file.write_text(grid_of + '"do (p 0.25)"\n')
+    assert grid.read(file).report["reference"] == "do (p 0.25)"
+    file.write_text(grid_of + '"do (p 0.2)"\n')
+    refused(lambda: grid.read(file), "reference in [report]", "do (p 0.2)", "do (p 0.25)")
+
+
+def test_the_look_of_figures_is_checked_before_training(tmp_path):
+    file = tmp_path / "s.toml"
+    file.write_text('[grid]\nreg = ["bare"]\n[report.figures]\nstyle = "papr"\n')
+    refused(lambda: grid.read(file), "style in [report.figures]", "paper")

@@ -24,7 +24,7 @@ from memstudy.derived.workbench import Workbench
 from memstudy.errors import MemstudyError
 from memstudy.randomness import torch_generator
 from memstudy.regularizers.pilcro import importance
-from memstudy.report import frames
+from memstudy.report.methods import method_labels
 from memstudy.store import Store
 from memstudy.study.carry_out import Execution, carry_out
 from memstudy.training.state import build_network
@@ -546,16 +546,18 @@ def test_batch_normalization_starts_with_the_images_own_statistics(small, tmp_pa
     assert not network.training
 
 
-def test_the_label_names_the_options_that_differ(tmp_path):
-    store = Store(tmp_path)
+def test_the_label_names_the_options_that_differ():
     recipes = [
         presets.build(reg=reg, options={"pilcro": {"share": share}} if "pilcro" in reg else None)
         for reg, share in [("bare", 0), ("pilcro", 0.1), ("pilcro", 0.02), ("do+pilcro", 0.1)]
     ]
-    runs = [store.open(recipe) for recipe in recipes]
-    names = [frames.run_label(run, runs) for run in runs]
-    assert names == ["bare", "pilcro (share 0.1)", "pilcro (share 0.02)", "do+pilcro (share 0.1)"]
-    assert frames.run_label(runs[1], runs[:2]) == "pilcro"
+    assert method_labels(recipes, ("reg",)) == [
+        "bare",
+        "pilcro (share 0.1)",
+        "pilcro (share 0.02)",
+        "do+pilcro (share 0.1)",
+    ]
+    assert method_labels(recipes[:2], ("reg",))[1] == "pilcro"
 
 
 def test_some_epochs_are_chosen_and_the_last_is_always_among_them(command, store_copy):

@@ -13,6 +13,7 @@ from matplotlib import font_manager
 from memstudy.data import artifact, dataset
 from memstudy.recipe import Corruption
 from memstudy.report import lettering, noise
+from memstudy.report.look import Look
 from memstudy.report.saving import save
 from memstudy.report.table import Table
 
@@ -76,7 +77,7 @@ def test_our_own_math_and_the_powers_of_log_scales_stay():
 def test_what_seaborn_draws_while_it_builds_is_literal(tmp_path, no_more_fonts):
     """Layers of a user's own network may have any name; `$$` as math is an error, and a box a warning."""
     data = pd.DataFrame({"x": [1.0, 2.0] * 2, "y": [1.0, 2.0] * 2, "layer": ["$$"] * 2 + [CAT] * 2})
-    with lettering.style("ticks"):
+    with Look().applied():
         grid = sns.relplot(data=data, kind="line", x="x", y="y", hue="layer", col="layer", height=2)
     assert len(save(tmp_path, "layers", grid.figure, data)) == 4
 

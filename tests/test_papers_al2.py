@@ -20,13 +20,16 @@ from memstudy.data import artifact, transitions
 from memstudy.derived.ablation import Ablation
 from memstudy.derived.ablation.measure import ablate, areas
 from memstudy.derived.deriving import derive
+from memstudy.derived.methods import Curves, figures
+from memstudy.derived.methods.epochs import laid_out, layouts
+from memstudy.derived.methods.tables import TRAINING, memorization
 from memstudy.derived.similarity import Similarity, digest
 from memstudy.derived.similarity.measure import compare
 from memstudy.derived.workbench import Workbench
-from memstudy.papers.al2 import Curves, figures, tables
+from memstudy.papers.al2 import tables
 from memstudy.recipe import RegularizerSpec
 from memstudy.report import frames, published
-from memstudy.report.frames import differences_from_paper, settings
+from memstudy.report.frames import comparable_runs, differences_from_paper
 from memstudy.report.saving import save
 from memstudy.report.summary import run_summary
 from memstudy.report.verdict import verdict, verdict_text
@@ -44,10 +47,19 @@ def store(trained, tmp_path_factory):
     return stores.copy_of(trained, tmp_path_factory.mktemp("report") / "runs")
 
 
+def only_setting(selection):
+    ((setting, _),) = comparable_runs(selection)
+    return setting
+
+
 @pytest.fixture(scope="module")
 def setting(store):
-    (only,) = settings(store.select().runs)
-    return only
+    return only_setting(store.select())
+
+
+def table1(selection, epochs=None):
+    (table,) = tables.table1(selection, epochs)
+    return table
 
 
 @pytest.fixture(scope="module")
@@ -72,13 +84,13 @@ def test_published_table_is_complete():
     assert len(published.table("al2_ablation_area")) == 4 * 7 * 2
 
 
-def test_table1_is_the_mean_over_seeds_of_the_metrics_files(store, setting):
-    values = tables.table1(setting, [0, 2]).values
+def test_table1_is_the_mean_over_seeds_of_the_metrics_files(store):
+    values = table1(store.select(), [0, 2]).values
     assert set(values["epoch"]) == {0, 2}
     for (baseline, al2), reg in {("Bare", "without AL2"): "bare", ("DO", "with AL2"): "do+al2"}.items():
         ours = [pd.read_csv(path / "metrics.csv") for path in store.root.glob(f"*-{reg}-s*")]
         assert len(ours) == 2
-        for column, shape in tables.TABLE1.items():
+        for column, shape in TRAINING.items():
             numbers = [shape.scale * run.loc[run["epoch"] == 2, column].item() for run in ours]
             row = values[
                 (values["baseline"] == baseline)
@@ -91,9 +103,9 @@ def test_table1_is_the_mean_over_seeds_of_the_metrics_files(store, setting):
             assert row["n"].item() == 2
 
 
-@pytest.mark.parametrize("make", [tables.table1, tables.memorization])
-def test_al2_is_held_against_the_same_runs_without_it(setting, make):
-    table = make(setting, [0, 2])
+@pytest.mark.parametrize("make", [tables.table1, memorization])
+def test_al2_is_held_against_the_same_runs_without_it(store, make):
+    (table,) = make(store.select(), [0, 2])
     columns = table.values.set_index(["baseline", "metric", "epoch", "al2"])
     means = columns["mean"].unstack()
     with_al2 = columns.xs("with AL2", level="al2")
@@ -114,18 +126,18 @@ def test_al2_is_held_against_the_same_runs_without_it(setting, make):
     assert "*" not in table.markdown().split("\n\n")[1]
 
 
-def test_stars_stand_by_the_adjusted_p_value_before_the_published_number(setting, paper_store):
-    (paper,) = settings(paper_store.select().runs)
-    table = tables.table1(paper, [700])
+def test_stars_stand_by_the_adjusted_p_value_before_the_published_number(paper_store):
+    table = table1(paper_store.select(), [700])
+    (layout,) = layouts(paper_store.select())
     assert "Stars" not in table.markdown()  # one seed
     values = table.values.assign(p=0.001, p_holm=table.values["al2"].map({"with AL2": 0.03, "without AL2": 0.06}))
-    shown = tables.layout(values, {column.heading: column.digits for column in tables.TABLE1.values()})
+    shown = laid_out(values, {column.heading: column.digits for column in TRAINING.values()}, layout)
     assert shown["L_r", "with AL2"].str.contains(r"^[\d.]+\* \([\d.]+\)$").all()
     assert not shown["L_r", "without AL2"].str.contains("*", regex=False).any()
 
 
-def test_another_protocol_says_so_and_shows_no_published_number(setting):
-    table = tables.table1(setting)
+def test_another_protocol_says_so_and_shows_no_published_number(store):
+    table = table1(store.select())
     assert table.values["published"].isna().all()
     text = table.markdown()
     assert "Not the paper's protocol" in text
@@ -138,9 +150,9 @@ def test_another_protocol_says_so_and_shows_no_published_number(setting):
 
 
 def test_papers_protocol_shows_published_numbers_beside_ours(paper_store):
-    (setting,) = settings(paper_store.select().runs)
+    setting = only_setting(paper_store.select())
     assert differences_from_paper(setting) == []
-    table = tables.table1(setting, [100, 700])
+    table = table1(paper_store.select(), [100, 700])
     text = table.markdown()
     assert "(95.25)" in text  # bare with AL2, epoch 100, test accuracy
     assert "(119.1)" in text  # bare without AL2, epoch 700, activation loss
@@ -148,14 +160,14 @@ def test_papers_protocol_shows_published_numbers_beside_ours(paper_store):
 
 
 def test_one_changed_number_makes_another_protocol(paper_store):
-    (setting,) = settings(paper_store.select().runs)
+    setting = only_setting(paper_store.select())
     slower = replace(setting.runs[0].recipe, training=replace(setting.runs[0].recipe.training, momentum=0.6))
     changed = replace(setting, runs=(RunDirectory(setting.runs[0].path, slower),))
     assert differences_from_paper(changed) == ["momentum 0.6 instead of 0.5"]
 
 
-def test_formats_hold_the_same_numbers(setting):
-    table = tables.table1(setting, [0, 2])
+def test_formats_hold_the_same_numbers(store):
+    table = table1(store.select(), [0, 2])
     numbers = [sorted(re.findall(r"\d+\.\d\d+", text.split("\n\n")[1])) for text in (table.markdown(),)]
     body = table.latex().split(r"\midrule", 1)[1].split(r"\bottomrule")[0]
     assert sorted(re.findall(r"\d+\.\d\d+", body)) == numbers[0]
@@ -163,8 +175,8 @@ def test_formats_hold_the_same_numbers(setting):
     assert back["mean"].to_numpy() == pytest.approx(table.values["mean"].to_numpy(), rel=1e-15)
 
 
-def test_latex_is_booktabs_with_nothing_left_unescaped(setting):
-    text = tables.table1(setting).latex()
+def test_latex_is_booktabs_with_nothing_left_unescaped(store):
+    text = table1(store.select()).latex()
     for command in (r"\toprule", r"\midrule", r"\bottomrule"):
         assert command in text
     assert text.count("{") == text.count("}")
@@ -174,11 +186,10 @@ def test_latex_is_booktabs_with_nothing_left_unescaped(setting):
     assert len({line.count("&") for line in rows[1:]}) == 1
 
 
-def test_ablation_table(store, setting, small_source):
+def test_ablation_table(store, small_source):
     curves = ablate(store.select(), Workbench(torch.device("cpu")), Ablation(orders=2, seed=0))
     measured = areas(curves)
-    table = tables.ablation_area(setting, measured, [2])
-    assert table is not None
+    (table,) = tables.ablation_area(store.select(), measured, [2])
     chosen = measured[
         (measured["epoch"] == 2) & (measured["protocol"] == "bernoulli") & measured["run"].str.contains("-bare-")
     ]
@@ -190,16 +201,12 @@ def test_ablation_table(store, setting, small_source):
     assert row["mean"].item() == pytest.approx(chosen["area"].mean(), rel=1e-12)
 
 
-def test_versions_of_one_regularizer_do_not_share_a_table(store, small_source, tmp_path):
-    both = stores.copy_of(store.root, tmp_path / "runs")
-    slow = presets.build(reg="al2", epochs=3, options={"al2": {"initial": 0.5}})
-    stores.train(both.root, [slow], small_source)
-    found = settings(both.select(study="all").runs)
-    assert len(found) == 2
-    for setting in found:
-        versions = {run.recipe.regularizers for run in setting.runs if "-al2-" in run.name}
-        assert len(versions) == 1
-    assert not (set(found[0].runs) & set(found[1].runs) & {run for run in found[0].runs if "-al2-" in run.name})
+def test_two_versions_of_one_regularizer_are_two_methods(two_versions):
+    """With other options it is another method, and no twin: the layout is that of methods."""
+    selection = two_versions.select(study="all")
+    ((_, members),) = comparable_runs(selection)
+    assert sorted(members["label"]) == ["al2 (initial 0.5)", "al2 (initial 1)", "bare", "do", "do+al2 (initial 1)"]
+    assert list(tables.table1(selection)) == []
 
 
 def test_figures_come_in_every_format_with_their_data_and_equal_bytes(store, every_format):
@@ -217,12 +224,15 @@ def test_figures_come_in_every_format_with_their_data_and_equal_bytes(store, eve
     assert ours == pytest.approx(100 * run.metrics()["test_accuracy"].to_numpy(), rel=1e-12)
 
 
-def drawn_floors(setting):
-    """Where each panel of the loss figure has a horizontal line, and what it says about it."""
-    _, _, grid = figures._losses(setting)
-    plt.close(grid.figure)
-    lines = [[line.get_ydata()[0] for line in a.lines if line.get_linestyle() == ":"] for a in grid.axes.flat]
-    return lines, " ".join(text.get_text() for axis in grid.axes.flat for text in axis.texts)
+def drawn_floors(selection):
+    """Where each panel of the loss figure has a horizontal line, and its caption."""
+    drawing = next(drawing for drawing in figures.figures(selection) if drawing.name == "losses")
+    plt.close("all")
+    levels = [
+        [ys[0] for line in axis.lines if len(set(ys := np.asarray(line.get_ydata()))) == 1]
+        for axis in drawing.figure.axes
+    ]
+    return levels, drawing.caption
 
 
 @pytest.mark.parametrize(("words", "counted"), [("epoch", True), ("loss, nats", False)])
@@ -234,10 +244,10 @@ def test_there_is_no_tick_between_two_epochs(tmp_path, words, counted):
     assert bool((axis.get_xticks() % 1 == 0).all()) == counted
 
 
-def test_loss_figure_has_the_floor(setting):
-    lines, text = drawn_floors(setting)
+def test_loss_figure_has_the_floor(store, setting):
+    lines, caption = drawn_floors(store.select())
     assert lines == [[setting.floor]] * 2  # a panel for bare, and one for dropout
-    assert f"floor {setting.floor:.4f}" in text
+    assert "Dotted: the floor" in caption
     assert setting.floor == pytest.approx(np.mean([artifact_floor(run) for run in setting.runs]), abs=1e-12)
 
 
@@ -256,13 +266,15 @@ def clean_store(small, tmp_path_factory):
 def test_without_corruption_there_is_no_memorization_figure_and_no_floor(clean_store):
     drawn = draw(Curves(), clean_store.select())
     assert {path.stem for path in drawn} == {"accuracy", "losses", "activation_loss"}
-    (setting,) = settings(clean_store.select().runs)
-    assert drawn_floors(setting) == ([[]], "")
+    levels, caption = drawn_floors(clean_store.select())
+    assert levels == [[]]
+    assert "floor" not in caption
+    assert "clean" in caption
+    assert "0 %" not in caption
 
 
 def test_without_corruption_memorized_shares_are_dashes(clean_store):
-    (setting,) = settings(clean_store.select().runs)
-    table = tables.memorization(setting, [1])
+    (table,) = memorization(clean_store.select(), [1])
     assert table.cells.to_numpy().tolist()[0][3:] == ["–", "–"]
     assert "n = 1." in table.notes[0]
     assert " -- " in table.latex()
@@ -273,14 +285,14 @@ def test_a_figure_that_can_no_longer_be_drawn_is_deleted(clean_store):
     selection = clean_store.select()
     folder = selection.path / "figures"
     folder.mkdir(parents=True, exist_ok=True)
-    for name in ("memorization.svg", "accuracy-2.png", "cca_past-2.csv", "mine-2.png"):
+    for name in ("memorization.svg", "accuracy--2.png", "cca_past--2.csv", "mine--2.png"):
         (folder / name).write_text("old")
     draw(Curves(), selection)
     left = {path.name for path in folder.iterdir()}
-    assert not {"memorization.svg", "accuracy-2.png"} & left
-    assert {"cca_past-2.csv", "mine-2.png", "accuracy.svg"} <= left  # other commands', and the user's own
+    assert not {"memorization.svg", "accuracy--2.png"} & left
+    assert {"cca_past--2.csv", "mine--2.png", "accuracy.svg"} <= left  # other commands', and the user's own
     assert draw(Similarity(), selection) == []
-    assert not (folder / "cca_past-2.csv").exists()
+    assert not (folder / "cca_past--2.csv").exists()
 
 
 def test_numbers_of_other_runs_are_not_drawn(store, small_source):
@@ -307,40 +319,38 @@ def two_versions(store, small, tmp_path_factory):
     return stores.train(both.root, [presets.build(reg="al2", epochs=3, options={"al2": {"initial": 0.5}})], small)
 
 
-def test_settings_are_compared_apart(two_versions, small_source):
+def test_two_versions_are_compared_by_their_options(two_versions, small_source):
     """Two versions of AL2 are no two seeds: nothing is averaged over them, and twins are found for both."""
     selection = two_versions.select(study="all")
     pairs = compare(selection, Workbench(torch.device("cpu")), Similarity(keep="fixed:5"))
-    parts = digest.by_setting(pairs, selection.runs)
-    assert [title.rpartition(", ")[2] for title, _ in parts] == [
-        "al2.initial 0.5",
-        "al2.initial 1",
-        digest.ACROSS,
-    ]
-    twins = []
-    for _, part in parts:
-        means = digest.digest(part, selection.runs)
-        assert (means["n"] == 1).all()
-        twins.append(set(means.loc[means["relation"] == "twin", "b"]))
-    assert twins == [{"al2"}, {"al2", "do+al2"}, set()]
-    names = ("cca_between", "cca_past", "similarity_epochs", "convergence")
+    (_, within, _), (title, across, _) = digest.by_setting(pairs, selection)
+    assert title == digest.ACROSS
+    assert across.empty
+    means = digest.digest(within, selection.runs)
+    assert (means["n"] == 1).all()
+    twins = means[means["relation"] == "twin"]
+    assert set(zip(twins["a"], twins["b"], strict=True)) == {
+        ("bare", "al2 (initial 0.5)"), ("bare", "al2 (initial 1)"), ("do", "do+al2 (initial 1)"),
+    }  # fmt: skip
     assert {path.stem for path in draw(Similarity(), selection)} == {
-        *names, *(f"{name}-2" for name in names), "similarity_runs", "similarity_runs-2", "similarity_runs-3"
+        "cca_between", "cca_past", "similarity_epochs", "convergence", "similarity_runs"
     }  # fmt: skip
 
 
-def test_runs_of_two_settings_are_compared_by_name(two_versions, small_source):
-    selection = two_versions.select(["*-al2-s0-*"])
+def test_runs_of_two_settings_are_compared_by_name(store, small, small_source, tmp_path):
+    others = stores.copy_of(store.root, tmp_path / "runs", runs="*-al2-s0-*")
+    stores.train(others.root, [presets.build(reg="al2", epochs=3, corrupt=0.5)], small)
+    selection = others.select(["*-al2-s0-*"])
     voice = Sentences()
     bench = Workbench(torch.device("cpu"))
     summary = derive(Similarity(keep="fixed:5"), selection, bench, voice)
-    (row,) = [record for record in summary["svcca"] if record["relation"] == "pair: same seed"]
-    assert {row["a"], row["b"]} == {run.name for run in selection.runs}
+    (row,) = [record for record in summary["svcca"] if record["relation"].startswith("pair: same seed")]
     assert digest.ACROSS in voice.text
     assert "at the last common epoch" in voice.text
+    assert {row["a"], row["b"]} == {run.name for run in selection.runs}
     stems = [path.stem for path in draw(Similarity(), selection) if path.suffix == ".csv"]
-    assert stems.count("cca_between-3") == 1  # the pair, and each one's past
-    assert {"cca_past", "cca_past-2"} <= set(stems)
+    assert stems.count("cca_between--across") == 1  # the pair, and each one's past
+    assert {"cca_past--50-symmetric", "cca_past--75-symmetric"} <= set(stems)
 
 
 def test_ablation_figure_counts_a_run_once(store, small_source):
@@ -387,9 +397,9 @@ def test_a_study_before_its_first_epoch_to_tabulate_has_no_table(store, tmp_path
     assert "left out: the table table1: no epoch of those to tabulate (99) is trained yet." in voice.text
 
 
-def test_json_of_tables_holds_the_numbers(store, setting):
+def test_json_of_tables_holds_the_numbers(store):
     numbers = json.loads(json.dumps(make_tables(store.select(), Sentences())["numbers"], allow_nan=False))
-    values = tables.table1(setting, [0, 2]).values
+    values = table1(store.select(), [0, 2]).values
     ours = [number for number in numbers if number["table"] == "table1"]
     assert [number["mean"] for number in ours] == values["mean"].tolist()
     assert set(ours[0]) == {"table", *values.columns}

@@ -313,7 +313,7 @@ def test_every_format_a_figure_for_each_setting_and_none_that_is_stale(add, caps
     assert {path.name for path in tables.iterdir()} == {f"norm_loss.{ending}" for ending in ("md", "tex", "csv")}
     assert r"wd\_reproduced 6.32 (6.57)" in (tables / "norm_loss.tex").read_text()
     endings = ("svg", "pdf", "png", "csv")
-    ours = {f"norm_loss_cross_entropy{suffix}.{ending}" for suffix in ("", "-2") for ending in endings}
+    ours = {f"norm_loss_cross_entropy{suffix}.{ending}" for suffix in ("", "--2") for ending in endings}
     assert {path.name for path in figures.iterdir()} == {"losses.png", *ours}
     assert draw(NormLossTables(), select(add("wd"))) == []
     assert [path.name for path in figures.iterdir()] == ["losses.png"]

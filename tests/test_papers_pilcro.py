@@ -144,7 +144,9 @@ def test_other_settings_have_their_own_tables(make):
     other = make(*BOTH[:3], lr=0.5)
     both = looked_at(select(one.runs, other.runs))
     sheets = tables.tables(both)
-    assert [sheet.name for sheet in sheets] == ["pilcro", "pilcro_speed", "pilcro-2", "pilcro_speed-2"]
+    assert [sheet.name for sheet in sheets] == [
+        "pilcro--lr-0.03", "pilcro_speed--lr-0.03", "pilcro--lr-0.5", "pilcro_speed--lr-0.5",
+    ]  # fmt: skip
     assert "lr 0.5" in sheets[2].title
 
 

@@ -199,7 +199,7 @@ def test_without_bare_there_is_no_gain(select):
 
 def test_measures_at_each_rate(select):
     sheets = {sheet.name: sheet for sheet in tables.tables(select())}
-    assert list(sheets) == ["ranking", "ranking_0_symmetric", "ranking_25_symmetric", "ranking_50_symmetric"]
+    assert list(sheets) == ["ranking", "ranking_clean", "ranking_25_symmetric", "ranking_50_symmetric"]
     values: Any = sheets["ranking_50_symmetric"].values.set_index(["method", "measure"])
     assert values.loc[("al2", "final"), ["mean", "sd", "n"]].tolist() == pytest.approx(
         [np.mean((70, 71, 74)), np.std((70, 71, 74), ddof=1), 3]
@@ -221,7 +221,7 @@ def test_measures_at_each_rate(select):
     assert f"against bare; * p < .05, ** .01, *** .001, adjusted by Holm's method for {count} tests" in (
         sheets["ranking_50_symmetric"].markdown()
     )
-    assert "memorized, %" not in sheets["ranking_0_symmetric"].cells
+    assert "memorized, %" not in sheets["ranking_clean"].cells
     assert not {"ablation area, %", "landscape cv"} & set(sheets["ranking_50_symmetric"].cells)
 
 
@@ -263,12 +263,12 @@ def test_versions_of_a_method_are_told_apart(select):
 def test_each_setting_has_its_own_ranking(select):
     other = {(reg, rate): (50,) for reg in ("bare", "bn", "al2") for rate in (0.25, 0.5)}
     sheets = {sheet.name: sheet for sheet in tables.tables(select(final=other, batch_size=32))}
-    assert [name for name in sheets if name.endswith("-2")] == [
-        "ranking-2", "ranking_25_symmetric-2", "ranking_50_symmetric-2",
+    assert [name for name in sheets if name.endswith("--2")] == [
+        "ranking--2", "ranking_25_symmetric--2", "ranking_50_symmetric--2",
     ]  # fmt: skip
     assert len(sheets) == 4 + 3
-    assert set(sheets["ranking-2"].values["accuracy"]) == {50}
-    assert set(sheets["ranking-2"].values["rank"]) == {2}
+    assert set(sheets["ranking--2"].values["accuracy"]) == {50}
+    assert set(sheets["ranking--2"].values["rank"]) == {2}
 
 
 def test_few_methods_at_one_rate_have_a_ranking_if_asked_for(select):
@@ -283,7 +283,7 @@ def test_corruptions_in_words():
     eye, swap = ((1.0, 0.0), (0.0, 1.0)), ((0.0, 1.0), (1.0, 0.0))
     given = [Corruption(rate=0.5), Corruption(rate=0.5, seed=3), Corruption(rate=0.0)]
     given += [Corruption("matrix", None, matrix=rows) for rows in (eye, swap)]
-    assert list(_words(given).values()) == ["matrix", "matrix (2)", "0 % symmetric", "50 % symmetric"]
+    assert list(_words(given).values()) == ["matrix", "matrix (2)", "clean", "50 % symmetric"]
 
 
 # Figures

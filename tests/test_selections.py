@@ -37,7 +37,9 @@ def memstudy(command, small_source):
 @pytest.mark.parametrize(
     ("wanted", "why"),
     [
-        ("table1", "no epoch of those to tabulate (99) is trained yet"),
+        ("methods", "there is one method alone, and nothing to compare it with"),
+        ("table1", "not every method has its AL2 twin"),
+        ("training", "no epoch of those to tabulate (99) is trained yet"),
         ("memorization", "no epoch of those to tabulate (99) is trained yet"),
         ("ablation_area", "no network of these runs was ablated; 'memstudy ablate --study tiny' does it"),
         ("loco_reg", "none of these runs uses LOCO-Reg"),
@@ -50,10 +52,11 @@ def memstudy(command, small_source):
     ],
 )
 def test_a_table_that_was_asked_for_and_does_not_apply_says_why(store, tmp_path, wanted, why):
-    """Two methods of the study, and of its tables each one alone; all tables are looked at."""
+    """Methods of the study, and of its tables each one alone; all tables are looked at."""
     assert wanted in TABLES.names()
     whole = store.select()
-    runs = tuple(run for run in whole.runs if label(run.recipe.regularizers) in ("bare", "do"))
+    methods = ("bare",) if wanted == "methods" else ("bare", "do")
+    runs = tuple(run for run in whole.runs if label(run.recipe.regularizers) in methods)
     selection = replace(whole, runs=runs, path=tmp_path)
     epochs = [99] if "99" in why else [0, 2]
     files.write_json(selection.path / "study.json", {"report": {"tables": [wanted], "epochs": epochs}})
@@ -137,11 +140,11 @@ def test_a_run_without_a_kept_network_is_named_among_the_missing(store, tmp_path
 def test_a_study_says_what_does_not_apply_and_keeps_nothing_of_an_earlier_one(memstudy, store_copy, tmp_path):
     """Two methods and a ranking of three; before it, the same study with other tables and analyses."""
     study = 'name = "again"\n[grid]\nreg = ["bare", "do"]\nepochs = 3\n[report]\nepochs = [2]\n'
-    (tmp_path / "s.toml").write_text(study + 'analyses = ["dynamics"]\ntables = ["table1"]\n')
+    (tmp_path / "s.toml").write_text(study + 'analyses = ["dynamics"]\ntables = ["training"]\n')
     first = memstudy("study", "s.toml")
     assert first.exit_code == 0, first.output
     folder = tmp_path / "runs" / "studies" / "again"
-    assert {"table1.md", "dynamics.md"} <= {path.name for path in (folder / "tables").iterdir()}
+    assert {"training.md", "dynamics.md"} <= {path.name for path in (folder / "tables").iterdir()}
     by_hand = folder / "figures" / "probe.png"
     by_hand.write_bytes(b"of these runs")
     derive_all._remove_earlier(store_copy.select(study="again"), [])
@@ -174,7 +177,7 @@ def test_an_analysis_that_cannot_be_made_does_not_keep_the_others_from_it(memstu
     assert left_out.startswith("filters: ")
     assert "epoch-0001.safetensors" in left_out
     assert summary["dynamics"]
-    assert any(path.endswith("table1.md") for path in summary["tables"])
+    assert any(path.endswith("methods.md") for path in summary["tables"])
     assert "epoch-0001.safetensors" in done.stderr.splitlines()[-1]
     assert not store_copy.is_derived("again")
 

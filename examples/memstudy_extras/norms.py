@@ -120,7 +120,7 @@ class Norms(Analysis):
 
         from memstudy.derived.reading import each_group
         from memstudy.report.lettering import style
-        from memstudy.report.saving import Drawing
+        from memstudy.report.saving import HEIGHT, titled
 
         for setting, rows, suffix in each_group(selection, self.path):
             data = rows[["run", "seed", "label", "epoch", "layer", "norm"]]

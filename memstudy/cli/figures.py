@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -11,15 +13,33 @@ from memstudy.cli import options
 
 @click.command()
 @options.selection
+@options.reference
+@options.look
 @options.runs_dir
 @options.as_json
-def figures(runs: tuple[str, ...], study: str | None, runs_dir: Path, as_json: bool) -> None:
-    """Draw accuracy, losses, memorization, CCA and ablation, each as SVG, PDF, PNG and CSV."""
+@click.pass_context
+def figures(
+    context: click.Context,
+    /,
+    runs: tuple[str, ...],
+    study: str | None,
+    reference: str | None,
+    runs_dir: Path,
+    as_json: bool,
+    **look: Any,
+) -> None:
+    """Draw all that there are numbers for, each figure as SVG, PDF, PNG and CSV, ready for print.
+
+    Of runs that are named (memstudy figures RUN RUN) their curves are laid over each other.
+    """
     from memstudy.cli.progress import Voice
+    from memstudy.derived.deriving import look_of
     from memstudy.store import Store
     from memstudy.study.derive_all import make_figures
 
     voice = Voice(quiet=as_json)
-    summary = make_figures(Store(runs_dir).select(runs, study), voice)
+    selection = replace(Store(runs_dir).select(runs, study), reference=reference or "")
+    chosen = {name: look[name] for name in options.given(context) if name in look}
+    summary = make_figures(selection, voice, look_of(selection, chosen))
     if as_json:
         voice.print_json(summary)

@@ -15,7 +15,9 @@ from memstudy.cli import names
 from memstudy.cli.types import CountOrList, Declared, Matrix, Name, NamingOption, Setting, Threads
 from memstudy.errors import MemstudyError
 from memstudy.options import Option
+from memstudy.options import options as declarations
 from memstudy.recipe import OPTIONS
+from memstudy.report.look import Look
 
 Command = Callable[..., Any]
 
@@ -194,6 +196,34 @@ selection = composed(
         "--study", type=STUDY, help="Choose a study's runs; 'all' for the whole store. [default: the newest]"
     ),
 )
+reference = click.option(
+    "--reference",
+    metavar="METHOD",
+    help="The method that the others are compared with. [default: the study's, else bare, else the first]",
+)
+
+
+def declared(kind: type) -> Callable[[Command], Command]:
+    """A dataclass' options (see `memstudy.options`) as options of a command."""
+    return composed(*(of_declaration(option) for option in declarations(kind).values()))
+
+
+def of_declaration(option: Option) -> Any:
+    """A declared option for click. Several texts are given by repeating it, several numbers in one list."""
+    word, many_texts = option.key.replace("_", "-"), option.many and option.kind is str
+    plain = option.kind is bool or many_texts
+    return click.option(
+        f"--{word}/--no-{word}" if option.kind is bool else f"--{word}",
+        option.name,
+        type=option.kind if plain else Declared(option),
+        is_flag=option.kind is bool,
+        multiple=many_texts,
+        default=option.default,
+        help=help_of(option),
+    )
+
+
+look = declared(Look)
 
 
 def given(context: click.Context, **names: str) -> list[str]:

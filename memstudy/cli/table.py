@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -24,6 +25,7 @@ from memstudy.cli.types import EpochList
     type=EpochList(),
     help="Epochs of AL2's tables (0,100,200). [default: the study's, or all that were kept]",
 )
+@options.reference
 @options.runs_dir
 @options.as_json
 def table(
@@ -31,10 +33,11 @@ def table(
     study: str | None,
     style: str,
     epochs: tuple[int, ...] | None,
+    reference: str | None,
     runs_dir: Path,
     as_json: bool,
 ) -> None:
-    """Print AL2's Table 1 and its ablation areas from our runs; write them as Markdown, LaTeX and CSV.
+    """Print the tables of some runs: methods side by side, and the papers'; write them as Markdown, LaTeX and CSV.
 
     Runs that are not finished are in the tables up to where they are, and named beneath.
     """
@@ -43,6 +46,7 @@ def table(
     from memstudy.study.derive_all import make_tables
 
     voice = Voice(quiet=as_json)
-    summary = make_tables(Store(runs_dir).select(runs, study), voice, style, epochs)
+    selection = replace(Store(runs_dir).select(runs, study), reference=reference or "")
+    summary = make_tables(selection, voice, style, epochs)
     if as_json:
         voice.print_json(summary)

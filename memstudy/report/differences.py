@@ -129,10 +129,29 @@ def star_notes(values: pd.DataFrame, against: str = "") -> tuple[str, ...]:
         return untested_notes(values)
     return (
         f"Stars: two-sided t-test ({used_tests(values)}) against {against}; {STARS_NOTE}, adjusted by Holm's "
-        f"method for {count} test{'s' if count > 1 else ''}. A mean without one may differ all the same. "
-        "The CSV has the differences and their 95 % intervals.",
+        f"method for {count} test{'s' if count > 1 else ''}. {_what_it_takes(values)}"
+        "The CSV has the differences, their 95 % intervals and effects.",
         *untested_notes(values),
     )
+
+
+def _what_it_takes(values: pd.DataFrame) -> str:
+    """A sentence on the differences that were tested and have no star: how many seeds would show them."""
+    unstarred = values[values["p"].notna() & (values["p_holm"].map(stars) == "")]
+    if unstarred.empty:
+        return ""
+    which = f"half of the {len(unstarred)} without one" if len(unstarred) > 1 else "the one without"
+    return (
+        "A mean without one may differ all the same: if differences are of the size seen, "
+        f"{which} would have one at n = {_seeds_for_half(unstarred)}. "
+    )
+
+
+def _seeds_for_half(values: pd.DataFrame) -> str:
+    """The seeds that a star would take for half of some differences, and how to ask a study for them."""
+    needed = values["seeds_needed"].astype(float).fillna(np.inf)
+    half = np.quantile(needed, 0.5, method="inverted_cdf")
+    return f"{half:.0f} seeds (--seeds {half:.0f})" if np.isfinite(half) else f"more than {MOST_SEEDS:,} seeds"
 
 
 def untested_notes(values: pd.DataFrame, adjusted: bool = True) -> tuple[str, ...]:
@@ -146,14 +165,12 @@ def untested_notes(values: pd.DataFrame, adjusted: bool = True) -> tuple[str, ..
     spread = few[few["low"].notna()]
     if spread.empty:
         return (f"{start}, and one seed has no spread by which to estimate how many it would take.",)
-    half = np.quantile(spread["seeds_needed"].astype(float).fillna(np.inf), 0.5, method="inverted_cdf")
-    seeds = f"{half:.0f}" if np.isfinite(half) else f"more than {MOST_SEEDS:,}"
     family = " after Holm's adjustment" if adjusted and len(spread) > 1 else ""
     which = f"half of these {len(spread)}" if len(spread) > 1 else "this difference"
     return (
         f"{start}. If differences and spreads are as seen, {which} would have p < .05{family}, with a chance of "
-        f"{100 * POWER:.0f} %, at n = {seeds} seeds: a rough estimate, as two seeds say little of the spread. The "
-        "CSV has it for each, the differences, and their 95 % intervals.",
+        f"{100 * POWER:.0f} %, at n = {_seeds_for_half(spread)}: a rough estimate, as two seeds say little of the "
+        "spread. The CSV has it for each, the differences, and their 95 % intervals.",
     )
 
 

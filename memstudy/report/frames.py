@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import MISSING, dataclass, replace
 from statistics import fmean
@@ -16,11 +17,13 @@ from memstudy.recipe import OPTIONS, OptionValue, Recipe
 from memstudy.regularizers import BARE, label, options
 from memstudy.report.folders import SEPARATOR
 from memstudy.report.methods import (
+    CORRUPTION,
     TRAINING,
     compared,
     for_file,
     in_words,
     method_labels,
+    of_two,
     told_apart,
 )
 from memstudy.store import RunDirectory
@@ -38,7 +41,8 @@ class Setting:
 
     Attributes:
         recipe: what they share; no regularizers where these make the methods, seeds 0.
-        floor: mean over the runs, whose labels may be drawn by several seeds, nats.
+        floor: mean over the runs, whose labels may be drawn by several seeds, nats; NaN where they have none in
+            common.
         words: what tells it from the other settings of its selection; empty if there are none.
         compared: what makes a method.
 
@@ -65,7 +69,8 @@ class Setting:
         parts = {key: in_words(r, [key]) for key in keys if key not in self.compared}
         dataset = parts.pop("dataset", "") + (f" ({parts.pop('train_size')})" if "train_size" in parts else "")
         corruption = r.corruption.title + ("" if r.corruption.rate == 0 else " corruption")
-        return f"{', '.join([dataset, corruption, *parts.values()])}{self._reconstructed}"
+        told = [dataset, corruption if set(CORRUPTION).isdisjoint(self.compared) else "", *parts.values()]
+        return f"{', '.join(filter(None, told))}{self._reconstructed}"
 
     @property
     def _reconstructed(self) -> str:
@@ -85,6 +90,13 @@ class Setting:
     def metrics(self) -> pd.DataFrame:
         """Every run's metrics, one row an epoch, with the columns of `labels`."""
         return pd.concat([run.metrics().assign(**_labels(run)) for run in self.runs], ignore_index=True)
+
+
+def shared_title(settings: Iterable[Setting]) -> str:
+    """What the runs of all these settings share, in a few words."""
+    titles = [setting.title.split("; ") for setting in settings]
+    parts = [[*words[0].split(", "), *words[1:]] for words in titles]
+    return ", ".join(part for part in parts[0] if all(part in others for others in parts))
 
 
 def _labels(run: RunDirectory) -> dict[str, Any]:
@@ -121,34 +133,52 @@ def comparable_runs(selection: Selection) -> list[tuple[Setting, pd.DataFrame]]:
 
     Its columns are `run`, `seed`, `seeds` (both), `label`, the run's method, and `against`, the method that it is
     compared with: the one that the selection, or its study's [report], names as the reference; else bare training,
-    else the first one. It is "" in a setting that has no such method, and a MemstudyError if none has it.
+    else the first one. It is "" in a setting that has no such method. A MemstudyError if the selection names one
+    that no run has.
     """
+    if not selection.runs:
+        return []
     recipes = [run.recipe for run in selection.runs]
-    keys = compared(recipes)
+    two_named = selection.by_name and len(recipes) == 2
+    keys = of_two(*recipes) if two_named else compared(recipes)
     names = (run.name for run in selection.runs)
     labels = dict(zip(names, method_labels(recipes, keys), strict=True))
     reference = reference_of(selection, list(labels.values()))
-    alike: dict[Recipe, list[RunDirectory]] = {}
-    for run in selection.runs:
-        alike.setdefault(_shared(run.recipe, keys), []).append(run)
     parts = []
-    for (recipe, runs), words in zip(alike.items(), told_apart(list(alike)), strict=True):
-        setting = Setting(recipe, tuple(runs), fmean(run.floor for run in runs), words, keys)
+    for setting in [_overlay(selection.runs, keys)] if two_named else _settings(selection.runs, keys):
         rows = [
             {"run": run.name, "seed": run.recipe.seed, "seeds": seeds(run.recipe), "label": labels[run.name]}
-            for run in runs
+            for run in setting.runs
         ]
         there = any(row["label"] == reference for row in rows)
         parts.append((setting, pd.DataFrame(rows).assign(against=reference if there else "")))
     return parts
 
 
+def _settings(runs: Sequence[RunDirectory], keys: tuple[str, ...]) -> list[Setting]:
+    alike: dict[Recipe, list[RunDirectory]] = {}
+    for run in runs:
+        alike.setdefault(_shared(run.recipe, keys), []).append(run)
+    return [
+        Setting(recipe, tuple(members), fmean(run.floor for run in members), words, keys)
+        for (recipe, members), words in zip(alike.items(), told_apart(list(alike)), strict=True)
+    ]
+
+
+def _overlay(runs: Sequence[RunDirectory], keys: tuple[str, ...]) -> Setting:
+    """Two runs that were named, as one setting, whatever they differ in. Other labels have no floor in common."""
+    one, other = (replace(run.recipe.corruption, seed=0) for run in runs)
+    floor = fmean(run.floor for run in runs) if one == other else math.nan
+    return Setting(_shared(runs[0].recipe, (REG,)), tuple(runs), floor, "", keys)
+
+
 def reference_of(selection: Selection, labels: Sequence[str]) -> str:
     """The method that the others are compared with (see `comparable_runs`)."""
-    named = selection.reference or selection.settings().get("reference", "")
-    if named and named not in labels:
-        raise unknown("method to compare with", str(named), dict.fromkeys(labels))
-    return str(named) or (BARE if BARE in labels else labels[0])
+    if (named := selection.reference) and named not in labels:
+        raise unknown("method to compare with", named, dict.fromkeys(labels))
+    of_study = str(selection.settings().get("reference", ""))  # none of its runs need be trained yet
+    usual = BARE if BARE in labels else labels[0]
+    return named or (of_study if of_study in labels else usual)
 
 
 def methods_of(selection: Selection) -> list[str]:

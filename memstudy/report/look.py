@@ -55,7 +55,8 @@ class Look:
 
         from memstudy.report.lettering import literal
 
-        with sns.axes_style("ticks"), mpl.rc_context(self._parameters()), literal():
+        with sns.axes_style("ticks"), mpl.rc_context(), literal():
+            mpl.rcParams.update(self._parameters())  # type: ignore[arg-type]  # matplotlib names each one
             yield
 
     def _parameters(self) -> dict[str, Any]:

@@ -41,6 +41,12 @@ def compared(recipes: Iterable[Recipe]) -> tuple[str, ...]:
     return of_training or tuple(key for key in different if key == "network") or (REG,)
 
 
+def of_two(one: Recipe, other: Recipe) -> tuple[str, ...]:
+    """All in which two recipes differ, to tell two runs apart that were named to be laid over each other."""
+    methods = (REG,) if one.regularizers != other.regularizers else ()
+    return (*methods, *settings_of([one, other])) or tuple(differing([one, other], ["checkpoints"])) or (REG,)
+
+
 def settings_of(recipes: Iterable[Recipe]) -> list[str]:
     """What recipes differ in besides regularizers, seeds and kept epochs."""
     return [key for key in differing(recipes, NEITHER) if key in OPTIONS]
@@ -69,10 +75,11 @@ def method_labels(recipes: Sequence[Recipe], keys: Sequence[str], but: Collectio
 
     `do (p 0.5)`, `bn+al2`, `lr 0.1`. keys: what makes a method (`compared`). but: options that are left out.
     """
-    if REG not in keys:
-        return [in_words(recipe, keys) for recipe in recipes]
     of_methods = [key for key in differing(recipes, but) if "." in key]
-    return [_of_regularizers(recipe, of_methods) for recipe in recipes]
+    others = [key for key in keys if key != REG]
+    methods = [_of_regularizers(recipe, of_methods) if REG in keys else "" for recipe in recipes]
+    words = [in_words(recipe, others) for recipe in recipes]
+    return [", ".join(filter(None, both)) for both in zip(methods, words, strict=True)]
 
 
 def _of_regularizers(recipe: Recipe, keys: Sequence[str]) -> str:

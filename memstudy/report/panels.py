@@ -32,7 +32,7 @@ def panels(
     width, scale = plt.rcParams["figure.figsize"][0], text_scale()
     columns = max(1, min(len(titles), most, int(width / (LEAST_WIDTH * scale))))
     rows = -(-len(titles) // columns)
-    height = rows * (min(width / columns, 3.4 * scale) / aspect + 0.25 * scale) + 0.35 * scale
+    height = rows * (min(width / columns, 2.5 * scale) / aspect + 0.25 * scale) + 0.35 * scale
     figure, grid = plt.subplots(
         rows, columns, figsize=(width, height), squeeze=False, layout="constrained",
         **({"sharex": True, "sharey": True} | shared),
@@ -60,8 +60,9 @@ def wrapped(text: str, inches: float) -> str:
 
 def label_axes(figure: Figure, axes: Mapping[str, Axes], x: str, y: str) -> None:
     """One label for each axis that is shown: below the lowest panels, and left of the first ones."""
-    width = max(axis.get_subplotspec().get_gridspec().ncols for axis in axes.values())
     shown = list(axes.values())
+    place_in_grid = shown[0].get_subplotspec()
+    width = 1 if place_in_grid is None else place_in_grid.get_gridspec().ncols
     for place, axis in enumerate(shown):
         axis.set_xlabel(x if place + width >= len(shown) else "")
         axis.set_ylabel(y if place % width == 0 else "")
@@ -99,13 +100,23 @@ def lines(
 
 
 def legend(figure: Figure, marks: Mapping[str, Mark], markers: bool = False, columns: int = 4) -> None:
-    """One legend for all panels, above them."""
+    """One legend for all panels, above them, in as many columns as fit."""
+    width, scale = figure.get_figwidth(), text_scale()
     handles = [
-        Line2D([], [], **mark.of_line, marker=mark.marker if markers else None, label=label)
+        Line2D(
+            [], [], **mark.of_line, marker=mark.marker if markers else None, label=wrapped(label, width - scale)
+        )
         for label, mark in marks.items()
     ]
     if len(handles) > 1:
-        figure.legend(handles=handles, loc="outside upper center", ncols=min(columns, len(handles)))
+        longest = max(len(line) for handle in handles for line in str(handle.get_label()).splitlines())
+        fitting = max(1, int(width / (scale * (0.062 * longest + 0.45))))  # inches of a letter, and of a line
+        figure.legend(
+            handles=handles,
+            loc="outside upper center",
+            ncols=min(columns, fitting, len(handles)),
+            handlelength=2.4,
+        )
 
 
 def level(axis: Axes, value: float, words: str = "") -> None:

@@ -15,6 +15,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import AutoLocator, MaxNLocator
 
 from memstudy import files
@@ -79,32 +80,42 @@ def save(
     note = settle(figure)
     _set_beneath(figure, " ".join(filter(None, (caption, note and f"{note}."))))
     figure.draw_without_rendering()  # lays it out once, instead of once a format
+    bounds = None if _is_laid_out(figure) else figure.get_tightbbox().padded(0.05)
     figure.set_layout_engine("none")
     with mpl.rc_context({"svg.hashsalt": name}):
         for ending in _UNDATED:
             image = io.BytesIO()
-            figure.savefig(image, format=ending, metadata=_UNDATED[ending])
+            figure.savefig(image, format=ending, bbox_inches=bounds, metadata=_UNDATED[ending])
             files.write(folder / f"{name}.{ending}", image.getvalue(), how)
     plt.close(figure)
     files.write(folder / f"{name}.csv", data.to_csv(index=False, lineterminator="\n"), how)
     return [folder / f"{name}.{ending}" for ending in (*_UNDATED, "csv")]
 
 
+def _is_laid_out(figure: Figure) -> bool:
+    """Whether all that a figure has lies within it, as ours do; others' need not, and get the bounds they have."""
+    return isinstance(figure.get_layout_engine(), ConstrainedLayoutEngine)
+
+
 def _set_beneath(figure: Figure, text: str) -> None:
-    """Make a figure higher, and set a text beneath all that it has."""
+    """Set a text beneath all that a figure has; one that is laid out becomes higher."""
     if not text:
         return
     width, height = figure.get_size_inches()
     size = 0.85 * plt.rcParams["font.size"]
     lines = textwrap.wrap(text, int(width * 72 / (0.545 * size)))
-    room = (1.2 * size * len(lines) + 3) / 72
-    figure.set_size_inches(width, height + room)
-    share = room / (height + room)
-    figure.set_layout_engine("constrained", rect=(0, share, 1, 1 - share))
+    engine, top = figure.get_layout_engine(), 0.0
+    if isinstance(engine, ConstrainedLayoutEngine):
+        room = (1.2 * size * len(lines) + 3) / 72
+        figure.set_size_inches(width, height + room)
+        top = room / (height + room)
+        engine.set(rect=(0, top, 1, 1 - top))
+    else:
+        top = figure.get_tightbbox().y0 / height
     figure.text(
-        0.04 / width, share, "\n".join(lines), va="top", fontsize=size, color="0.25", parse_math=False,
+        0.04 / width, top, "\n".join(lines), va="top", fontsize=size, color="0.25", parse_math=False,
         linespacing=1.15,
-    ).set_in_layout(False)  # fmt: skip
+    ).set_in_layout(not isinstance(engine, ConstrainedLayoutEngine))  # fmt: skip
 
 
 def _count_epochs(figure: Figure) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from memstudy.report.frames import Setting, comparable_runs, methods_of
+from memstudy.report.frames import Setting, comparable_runs, methods_of, shared_title
 from memstudy.report.marks import COLORS, GRAY, Mark, marks
 from memstudy.report.twins import SIDES, baseline_order, twins
 from memstudy.store.store import Selection
@@ -44,8 +44,8 @@ class View:
 
     @property
     def title(self) -> str:
-        """What all runs share, for the caption; empty if they are of several settings."""
-        return self.settings[0].title if len(self.settings) == 1 else ""
+        """What all runs share, for the caption."""
+        return self.settings[0].title if len(self.settings) == 1 else shared_title(self.settings)
 
     def of(self, table: pd.DataFrame) -> pd.DataFrame:
         """The rows of a table that are of these runs, in its order, with `seed`, `method`, `panel` and `line`."""

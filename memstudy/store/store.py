@@ -245,6 +245,8 @@ REPORT: dict[str, Kind] = {
     "tables": (are(is_text), "a list of names"),
     "orders": (is_positive, "a whole number from 1 on"),
     "images": (is_positive, "a whole number from 1 on"),
+    "reference": (is_text, "a method"),
+    "figures": (lambda value: isinstance(value, dict), "a table"),
 }
 """The kinds of values in study.json and in its report. Not all keys need be there."""
 

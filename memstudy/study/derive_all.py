@@ -19,6 +19,7 @@ from memstudy.derived.workbench import Workbench
 from memstudy.errors import Interrupted, MemstudyError
 from memstudy.papers import TABLES
 from memstudy.registry import Registry
+from memstudy.report.look import Look
 from memstudy.report.table import Table
 from memstudy.store.store import STUDY, Selection
 
@@ -90,17 +91,17 @@ def make_tables(
     return {"numbers": numbers, "left_out": left_out, "written": [*chain(*written.values())]} | written
 
 
-def make_figures(selection: Selection, voice: Voice) -> dict[str, Any]:
+def make_figures(selection: Selection, voice: Voice, look: Look | None = None) -> dict[str, Any]:
     """Draw all figures that there are numbers for (training, analyses, tables), and say which are missing."""
-    left_out, written = damaged(selection), write_figures(Curves(), selection)
+    left_out, written = damaged(selection), write_figures(Curves(), selection, look=look)
     for name in chosen(selection, "analyses", USUAL_ANALYSES):
         maker = _configured(ANALYSES, name, selection)
-        written += (drawn := write_figures(maker, selection))
+        written += (drawn := write_figures(maker, selection, look=look))
         if not drawn:
             left_out.append(f"nothing to draw from {maker.path} yet; 'memstudy {name}' makes it")
     wanted = chosen(selection, "tables", loadable(TABLES))
     for name in dict.fromkeys([*loadable(TABLES), *wanted]):
-        written += write_figures(_configured(TABLES, name, selection), selection, name in wanted)
+        written += write_figures(_configured(TABLES, name, selection), selection, name in wanted, look)
     say_left_out(voice, left_out)
     voice.say(f"figures: {selection.path / 'figures'}")
     return {"left_out": left_out, "written": written, "figures": written}

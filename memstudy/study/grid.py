@@ -54,8 +54,11 @@ from memstudy.data.label_files import LabelSource
 from memstudy.derived import ANALYSES, USUAL_ANALYSES, analysis, loadable
 from memstudy.derived.analysis import Needs, configured
 from memstudy.errors import MemstudyError, quoted, reason, unknown
+from memstudy.options import from_table
 from memstudy.papers import TABLES
 from memstudy.recipe import OPTIONS, Recipe, read_toml
+from memstudy.report.look import Look
+from memstudy.report.methods import compared, method_labels
 from memstudy.store.store import WHOLE_STORE
 from memstudy.study.given_labels import GivenLabels
 from memstudy.study.shipped import called
@@ -68,7 +71,7 @@ GRID = (*(key for key in OPTIONS if key not in ("seed", "matrix")), "reg", "pair
 """Keys of [grid]: a study's seeds are a key of its own, and a matrix is a file."""
 MOST = 10_000
 """Runs of one study. Whoever has more has mistyped a list, or shares them out among several files."""
-REPORT = ("epochs", "analyses", "tables")
+REPORT = ("epochs", "analyses", "tables", "reference", "figures")
 """Keys of [report] beside those that analyses share, and a table of options for each, [report.NAME]."""
 WORD = "[A-Za-z0-9_-]+"
 
@@ -287,6 +290,10 @@ def _check_report(path: Path, report: dict[str, Any], recipes: Sequence[Recipe])
         )
     for kind in kinds.values():
         configured(kind, report, where=str(path))
+    from_table(Look, report.get("figures", {}), "report.figures", str(path))
+    methods = method_labels(recipes, compared(recipes))
+    if (reference := report.get("reference", methods[0])) not in methods:
+        raise unknown(f"reference in [report] of {path}", str(reference), dict.fromkeys(methods))
 
 
 def _text(path: Path, data: dict[str, Any], key: str) -> str:

@@ -33,7 +33,7 @@ def _figure(rows: pd.DataFrame, view: View, ablation: Ablation) -> Drawing:
     # The orders of one network are no independent repetitions of it: a run counts once.
     by = ["run", "seed", "panel", "line", "method", "epoch", "protocol", "fraction"]
     data = rows.groupby(by, sort=False)["accuracy"].mean().reset_index()
-    data = data.assign(percent=100 * data["fraction"], accuracy=100 * data["accuracy"])
+    shown = data.assign(percent=100 * data["fraction"], accuracy=100 * data["accuracy"])
     titles = {
         (protocol, panel): ", ".join(filter(None, (panel, words)))
         for protocol, words in PROTOCOLS.items()
@@ -42,7 +42,7 @@ def _figure(rows: pd.DataFrame, view: View, ablation: Ablation) -> Drawing:
     across = len(view.panels) if 1 < len(view.panels) <= 4 else 4
     figure, axes = panels(list(titles.values()), most=across)
     for (protocol, panel), title in titles.items():
-        here = data[(data["protocol"] == protocol) & (data["panel"] == panel)]
+        here = shown[(shown["protocol"] == protocol) & (shown["panel"] == panel)]
         lines(axes[title], here, "percent", "accuracy", view.marks, by="line")
     units = "channels" if ablation.unit == "channel" else "activations"
     label_axes(figure, axes, f"ablated {units}, %", f"accuracy on {ablation.labels} labels, %")

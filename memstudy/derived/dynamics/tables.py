@@ -103,7 +103,7 @@ def _learned(setting: Setting, counts: pd.DataFrame, aucs: pd.DataFrame, suffix:
     chosen = highest.loc[highest.groupby("run", sort=False)["value"].idxmax()]
     parts.append(chosen.assign(quantity="mixture_accuracy", group=BEST))
     parts.append(_rates(counts))
-    runs = counts[["run", "label", "seeds", "epochs"]].drop_duplicates()
+    runs = counts[["run", "label", "seeds", "against", "epochs"]].drop_duplicates()
     of_runs = pd.concat([table[["run", "quantity", "group", "value"]] for table in parts]).merge(runs, on="run")
     values = compared(of_runs, ["label", "quantity", "group"], epoch="epochs")
     headings = QUANTITIES | {

@@ -10,11 +10,13 @@ from matplotlib.ticker import NullLocator
 
 from memstudy import distinctions
 from memstudy.derived.methods.tables import at_end
+from memstudy.distinctions import REG
 from memstudy.report.frames import methods_of, reference_of
 from memstudy.report.marks import Mark, marks
 from memstudy.report.methods import CORRUPTION, in_words, method_labels, settings_of
 from memstudy.report.panels import legend, level, lines, over_seeds, panels
 from memstudy.report.saving import Drawing
+from memstudy.report.views import MOST_TOGETHER
 from memstudy.store.store import Selection
 
 QUANTITIES = {"test_accuracy": "test accuracy, %", "memorized": "memorized of the corrupted, %"}
@@ -22,7 +24,10 @@ WIDE = 5.0  # values that differ by more than this factor are drawn on a logarit
 
 
 def by_rate(selection: Selection) -> Iterator[Drawing]:
-    """Accuracy and the memorized share against the corruption rate, a line a method; none at one rate alone."""
+    """Accuracy and the memorized share against the corruption rate, a line a method.
+
+    None at one rate alone, or for more methods than can be told apart: these are in the ranking's figures.
+    """
     recipes = {run.name: run.recipe for run in selection.runs}
     others = [key for key in settings_of(recipes.values()) if key not in CORRUPTION]
     rules = {recipe.corruption.rule for recipe in recipes.values()}
@@ -33,7 +38,7 @@ def by_rate(selection: Selection) -> Iterator[Drawing]:
         for run in rows["run"]
     ]
     rows = rows[rows.groupby("group")["rate"].transform("nunique") > 1]
-    if rows.empty:
+    if rows.empty or rows["label"].nunique() > MOST_TOGETHER:
         return
     of_methods = {
         label: mark for label, mark in marks(methods_of(selection)).items() if label in set(rows["label"])
@@ -46,40 +51,40 @@ def by_rate(selection: Selection) -> Iterator[Drawing]:
 
 def by_strength(selection: Selection) -> Iterator[Drawing]:
     """The same against each option of a method that has several values; the reference is a dotted line."""
-    recipes = [run.recipe for run in selection.runs]
-    numeric = [
-        key
-        for key in distinctions.differing(recipes)
-        if "." in key
-        and all(type(v) in (int, float) for r in recipes if (v := distinctions.value(r, key)) is not None)
-    ]
-    if not numeric:
-        return
     ends = at_end(selection)
-    parts = []
-    for key in numeric:
-        values = {run.name: distinctions.value(run.recipe, key) for run in selection.runs}
-        families = dict(
-            zip((run.name for run in selection.runs), method_labels(recipes, ("reg",), (key,)), strict=True)
-        )
-        rows = ends.assign(value=ends["run"].map(values), family=ends["run"].map(families), key=key)
-        rows = rows.dropna(subset="value").assign(group=rows["setting"])
-        several = rows.groupby(["setting", "family"])["value"].transform("nunique") > 1
-        parts.append(
-            rows[several].assign(
-                group=[", ".join(filter(None, [key, words])) for words in rows[several]["setting"]]
-            )
-        )
-    rows = pd.concat(parts, ignore_index=True)
-    if rows.empty:
+    swept = [_swept(ends, selection, key) for key in _numeric_options(selection)]
+    if not sum(map(len, swept)):
         return
+    rows = pd.concat(swept, ignore_index=True)
+    told = [name for name in ("key", "setting") if rows[name].nunique() > 1]
+    rows["group"] = [", ".join(filter(None, row)) for row in rows[told].itertuples(index=False, name=None)]
     data = _long(rows, ["key", "setting", "group", "family"])
-    axis_words = {panel: part["key"].iloc[0] for panel, part in data.groupby("panel", sort=False)}
-    of_families = marks(dict.fromkeys(data["family"]))
-    figure = _figure(data, of_families, "family", axis_words)
-    _references(figure, data, ends, reference_of(selection, list(ends["label"])))
+    keys = {str(panel): str(part["key"].iloc[0]) for panel, part in data.groupby("panel", sort=False)}
+    figure = _figure(data, marks(dict.fromkeys(data["family"])), "family", keys)
     caption = _caption("a method's strength", data, ["group", "family", "value"])
-    yield Drawing("strengths", figure, data.drop(columns="panel"), f"{caption} Dotted: the reference.")
+    reference = reference_of(selection, list(ends["label"]))
+    if _references(figure, data, ends, reference):
+        caption += f" Dotted: {reference}."
+    yield Drawing("strengths", figure, data.drop(columns="panel"), caption)
+
+
+def _numeric_options(selection: Selection) -> list[str]:
+    """The options of regularizers in which runs differ, if these are numbers: `loco.weight`."""
+    recipes = [run.recipe for run in selection.runs]
+    differing = [key for key in distinctions.differing(recipes) if "." in key]
+    values = {key: [distinctions.value(recipe, key) for recipe in recipes] for key in differing}
+    return [key for key, of_runs in values.items() if {*map(type, of_runs)} <= {int, float, type(None)}]
+
+
+def _swept(ends: pd.DataFrame, selection: Selection, key: str) -> pd.DataFrame:
+    """The runs of families that have several values of an option: its `value`, and the `family` in words."""
+    recipes = [run.recipe for run in selection.runs]
+    names = [run.name for run in selection.runs]
+    values = {name: distinctions.value(recipe, key) for name, recipe in zip(names, recipes, strict=True)}
+    families = dict(zip(names, method_labels(recipes, (REG,), (key,)), strict=True))
+    rows = ends.assign(value=ends["run"].map(values), family=ends["run"].map(families), key=key)
+    rows = rows.dropna(subset="value")
+    return rows[rows.groupby(["setting", "family"])["value"].transform("nunique") > 1]
 
 
 def _long(rows: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
@@ -110,18 +115,20 @@ def _figure(data: pd.DataFrame, of_lines: Mapping[str, Mark], by: str, x: Mappin
     return figure
 
 
-def _references(figure: Figure, data: pd.DataFrame, ends: pd.DataFrame, reference: str) -> None:
-    """The reference's mean in each panel, if it has none of these strengths itself."""
-    panels_in_order = data.drop_duplicates("panel")
-    for axis, panel in zip(figure.axes, panels_in_order.to_dict("records"), strict=False):
-        here = ends[(ends["setting"] == panel["setting"]) & (ends["label"] == reference)]
-        name = next(name for name, words in QUANTITIES.items() if words == panel["quantity"])
-        if len(here) and here[name].notna().any():
-            level(axis, float(here[name].mean()), reference)
+def _references(figure: Figure, data: pd.DataFrame, ends: pd.DataFrame, reference: str) -> bool:
+    """Draw the reference's mean in each panel; whether there is one, which has none of these strengths itself."""
+    runs = ends[(ends["label"] == reference) & ~ends["run"].isin(data["run"])]
+    names = {words: name for name, words in QUANTITIES.items()}
+    for axis, panel in zip(figure.axes, data.drop_duplicates("panel").to_dict("records"), strict=False):
+        here = runs.loc[runs["setting"] == panel["setting"], names[panel["quantity"]]].dropna()
+        if len(here):
+            level(axis, float(here.mean()))
+    return len(runs) > 0
 
 
 def _caption(what: str, data: pd.DataFrame, by: Sequence[str]) -> str:
-    return (
-        f"After the last epoch, against {what}: test accuracy, and the share of corrupted training samples that "
-        f"are predicted as their noisy label. {over_seeds(data, [*by, 'quantity'], 'bars')}"
-    )
+    memorized = ""
+    if QUANTITIES["memorized"] in set(data["quantity"]):
+        memorized = ", and the share of corrupted training samples that are predicted as their noisy label"
+    spread = over_seeds(data, [*by, "quantity"], "bars")
+    return f"After the last epoch, against {what}: test accuracy{memorized}. {spread}"

@@ -58,7 +58,7 @@ def _losses(view: View) -> Drawing:
     """Training cross-entropy; below the floor, it is memorization. Without corruption the floor is 0: no line."""
     what = "Training cross-entropy of each epoch."
     floors = view.floors()
-    if any(floors.values()):
+    if any(floor > 0 for floor in floors.values()):
         what += " Dotted: the floor, the lowest that it can be on these labels without memorization."
     drawn = _curves(view, "losses", "train_cross_entropy", "training loss $L_c$, nats", what)
     for axis, floor in zip(drawn.figure.axes, floors.values(), strict=False):
@@ -84,7 +84,8 @@ def _memorization(view: View) -> Drawing | None:
         long = long[(long["line"] != reference) | first]
     if long.empty:
         return None
-    titles = {pair: _title(*pair, view) for pair in long.groupby(["line", "panel"], sort=False).groups}
+    pairs = long[["line", "panel"]].drop_duplicates().itertuples(index=False, name=None)
+    titles = {(line, panel): _title(line, panel, view) for line, panel in pairs}
     data = long.assign(answer=long["answer"].map({name: words for name, (words, _) in ANSWERS.items()}))
     data["share"] *= 100
     of_answers = dict(ANSWERS.values())

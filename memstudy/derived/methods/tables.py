@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
@@ -11,7 +10,7 @@ from memstudy.derived.methods import Memorization, Methods, TrainingTable
 from memstudy.derived.methods.epochs import Column, tables
 from memstudy.report.cells import DASH, frame, interval, number, span, starred
 from memstudy.report.differences import compared, star_notes
-from memstudy.report.frames import comparable_runs, is_last
+from memstudy.report.frames import comparable_runs, is_last, shared_title
 from memstudy.report.table import Table
 from memstudy.report.twins import twins
 from memstudy.store import Status
@@ -57,28 +56,17 @@ def methods(selection: Selection) -> Iterator[Table]:
         ["run", "seeds", "setting", "label", "against", "epoch"], list(AT_END), "metric", "value"
     ).dropna(subset="value")
     values = compared(long, ["setting", "label", "metric"], epoch="epoch")
-    cells = [
-        _cells(str(setting), part.set_index("metric"))
-        for (setting, _), part in values.groupby(["setting", "label"], sort=False)
-    ]
+    cells = [_cells(str(setting), part) for (setting, _), part in values.groupby(["setting", "label"], sort=False)]
     several = rows["setting"].nunique() > 1
     shown = frame(cells)
     words = ("setting", "method") if several else ("method",)
     values["metric"] = values["metric"].map({name: column.heading for name, column in AT_END.items()})
+    title = shared_title(setting for setting, _ in comparable_runs(selection))
     yield Table(
-        Methods.name, f"Methods: {titles(selection)}", _notes(selection, values),
+        Methods.name, f"Methods: {title}", _notes(selection, values),
         shown if several else shown.drop(columns="setting"),
         values if several else values.drop(columns="setting"), words=words, group="setting" if several else "",
     )  # fmt: skip
-
-
-def titles(selection: Selection) -> str:
-    """What all settings share, in words; of one the whole title."""
-    settings = [setting for setting, _ in comparable_runs(selection)]
-    if len(settings) == 1:
-        return settings[0].title
-    parts = [setting.title.split("; ")[0].split(", ") for setting in settings]
-    return ", ".join(part for part in parts[0] if all(part in others for others in parts))
 
 
 def at_end(selection: Selection) -> pd.DataFrame:
@@ -96,11 +84,9 @@ def at_end(selection: Selection) -> pd.DataFrame:
 
 def _cells(setting: str, part: pd.DataFrame) -> dict[str, str]:
     """A row: means with stars, and the difference in accuracy with its interval and effect."""
-    accuracy = part.loc["test_accuracy"]
-    texts = {
-        AT_END[str(metric)].heading: starred(_plain(row), AT_END[str(metric)].digits)
-        for metric, row in part.iterrows()
-    }
+    rows = {str(row["metric"]): row for row in part.to_dict("records")}
+    accuracy = rows["test_accuracy"]
+    texts = {AT_END[metric].heading: starred(row, AT_END[metric].digits) for metric, row in rows.items()}
     first = AT_END["test_accuracy"].heading
     return {
         "setting": setting, "method": str(accuracy["label"]), "n": span(part["n"]), first: texts.pop(first),
@@ -108,10 +94,6 @@ def _cells(setting: str, part: pd.DataFrame) -> dict[str, str]:
         "effect": number(accuracy["effect"], ".1f"),
         **{column.heading: texts.get(column.heading, DASH) for column in list(AT_END.values())[1:]},
     }  # fmt: skip
-
-
-def _plain(row: pd.Series) -> Mapping[Hashable, Any]:
-    return row.to_dict()
 
 
 def _notes(selection: Selection, values: pd.DataFrame) -> tuple[str, ...]:
