@@ -9,16 +9,18 @@ import pytest
 from matplotlib.figure import Figure
 
 _render = Figure.savefig
+COARSE = 30
+"""Dots an inch: enough for a file that nobody looks at."""
 
 
 def _render_once(figure: Figure, place: Any, **options: Any) -> None:
     if options.get("format") not in ("svg", "pdf"):
-        _render(figure, place, **options)
+        _render(figure, place, **options, dpi=COARSE)
 
 
 @pytest.fixture(scope="session", autouse=True)
 def rendered_once() -> Iterator[None]:
-    """SVG and PDF are empty files: the three formats are one drawing, whose PNG is made."""
+    """SVG and PDF are empty files: the three formats are one drawing, whose PNG is made, and coarse."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Figure, "savefig", _render_once)
         yield
