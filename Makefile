@@ -4,6 +4,7 @@
 #   make results    every committed table and figure again, from the stored runs: studies/results
 #   make test       lint, type-check, test (CPU, minutes)
 #   make test-all   the slow tests too
+#   make test-latex every committed table, in every fit and width, by a real LaTeX
 #   make gpu        on a machine with a GPU: its tests, the benchmarks, the next minutes of the papers' studies
 
 PYTHON ?= python3
@@ -18,10 +19,10 @@ ifeq ($(PY),$(VENV)/bin/python)
 READY := $(VENV)/.installed
 endif
 
-.PHONY: help setup figures calibration results test test-all lint bench gpu clean
+.PHONY: help setup figures calibration results test test-all test-latex lint bench gpu clean
 
 help:
-	@sed -n 's/^# \{0,1\}//p' Makefile | head -7
+	@sed -n 's/^# \{0,1\}//p' Makefile | head -8
 
 setup: $(READY)
 
@@ -53,6 +54,9 @@ test: lint
 
 test-all: lint
 	$(PY) -m pytest $(PARALLEL) -m "not gpu"
+
+test-latex: $(READY)
+	$(PY) -m pytest $(PARALLEL) -m latex tests/test_latex.py
 
 bench: $(READY)
 	$(PY) -m tests.benchmarks

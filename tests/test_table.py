@@ -1,10 +1,12 @@
-"""A table in its four forms: Markdown, LaTeX, CSV and JSON."""
+"""A table in its forms that need no measuring: Markdown, CSV, JSON and HTML; what is best, and what is brief."""
 
 from __future__ import annotations
 
 import io
 import json
 import re
+from dataclasses import replace
+from xml.etree import ElementTree
 
 import numpy as np
 import pandas as pd
@@ -13,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from memstudy.report.cells import DASH, frame, interval, mean, noted, number, p_value
-from memstudy.report.table import Table, latex_row, markdown_row, tex
+from memstudy.report.table import HIGH, LOW, Table, markdown_row
 
 VALUES = pd.DataFrame({"method": ["bare", "al2"], "mean": [1 / 3, np.nan], "n": [2, 0]})
 PLAIN = Table(
@@ -43,33 +45,11 @@ def test_markdown_by_hand():
     )
 
 
-def test_latex_by_hand():
-    assert PLAIN.latex().splitlines() == [
-        r"\begin{table}", r"\centering", r"\caption{Test error, \%}", r"\begin{tabular}{lrr}", r"\toprule",
-        r"method & n & mean \\", r"\midrule", r"bare & 2 & 0.33 $\pm$ 0.10* \\", r"a|b\_c & 0 & -- \\",
-        r"\bottomrule", r"\end{tabular}", r"\par\smallskip\footnotesize A note of \$5.",
-        r"\par\smallskip\footnotesize Another.", r"\end{table}",
-    ]  # fmt: skip
-
-
 def test_two_levels_of_columns_are_joined_in_markdown():
     lines = GROUPED.markdown().splitlines()
     assert lines[2] == "| baseline | epoch | L_c, without | L_c, with | n, all |"
     assert lines[3] == "| --- | ---: | ---: | ---: | ---: |"
     assert [line.split(" | ")[0] for line in lines[4:7]] == ["| Bare", "| Bare", "| DO"]
-
-
-def test_two_levels_and_groups_in_latex():
-    lines = GROUPED.latex().splitlines()
-    assert lines[3] == r"\begin{tabular}{lrrrr}"
-    assert lines[5:7] == [
-        r" & & \multicolumn{2}{c}{$L_c$} & \multicolumn{1}{c}{n} \\",
-        r"baseline & epoch & without & with & all \\",
-    ]
-    assert lines[7:12] == [
-        r"\midrule", r"Bare & 0 & 1.0 & 2.0 & 3 \\", r" & 4 & 1.1 & 2.1 & 3 \\", r"\midrule",
-        r"DO & 4 & 1.2 & -- & 2 \\",
-    ]  # fmt: skip
 
 
 def test_csv_has_all_digits_and_json_no_nan():
@@ -103,8 +83,8 @@ def test_every_row_has_every_column_whatever_its_text(rows):
     table = Table("t", "", (), cells, VALUES, words=("column 0",))
     body = table.markdown().splitlines()[4 : 4 + len(rows)]
     assert [len(re.findall(r"(?<!\\)\|", line)) for line in body] == [len(rows[0]) + 1] * len(rows)
-    body = table.latex().splitlines()[7 : 7 + len(rows)]
-    assert [len(re.findall(r"(?<!\\)&", line)) for line in body] == [len(rows[0]) - 1] * len(rows)
+    inner = table.html().split("<tbody>")[1].split("</tbody>")[0]
+    assert len(re.findall("<t[hd]", inner)) == len(rows) * len(rows[0])
 
 
 numbers = st.one_of(st.floats(-1e6, 1e6), st.just(float("nan")))
@@ -123,26 +103,84 @@ def test_a_missing_number_is_a_dash_in_every_form_of_a_table(pairs):
     ]
     table = Table("t", "", (), frame(rows), VALUES, words=())
     lines = table.markdown().splitlines()[4 : 4 + len(pairs)]
-    assert "nan" not in table.markdown() + table.latex()
+    assert "nan" not in table.markdown() + table.latex() + table.html()
     for (a, b), line in zip(pairs, lines, strict=True):
         shown = [cell.startswith(DASH) for cell in line.strip("| ").split(" | ")]
         assert shown == [np.isnan(a), np.isnan(b), np.isnan(a), np.isnan(b)]
 
 
-@pytest.mark.parametrize(
-    "words", ["100 % of a_b & #3 for $5", r"~/{x}\y^2", "λ²·|w| ≤ σ – L_c, not L_cat", "a > b"]
-)
-def test_latex_escapes_everything_once(words):
-    made = tex(words)
-    assert made.isascii()
-    math = re.sub(r"\\.", "", made)
-    assert math.count("$") % 2 == 0
-    plain = "".join(re.sub(r"\\text\w+\{\}", "", re.sub(r"(?<!\\)\$.*?(?<!\\)\$", "", made)))
-    assert not re.search(r"(?<!\\)[%&#_{}$^~<>|]", plain)
+def test_a_cell_with_a_line_break_stays_in_its_row():
+    assert markdown_row(["a|b", "c\nd"]) == r"| a\|b | c d |"
 
 
-def test_escapes_by_hand():
-    assert tex("λ²·|w|² of L_c") == r"$\lambda ^2 \cdot |w| ^2$ of $L_c$"
-    assert tex(r"50 % {a_b} 5 ± 1* – \x") == r"50 \% \{a\_b\} 5 $\pm$ 1* -- \textbackslash{}x"
-    assert markdown_row(["a|b", "c"]) == r"| a\|b | c |"
-    assert latex_row(["a&b", "c"]) == r"a\&b & c \\"
+def test_html_has_a_caption_scopes_and_escaped_text():
+    table = replace(GROUPED, title="a < b & c", notes=("<script>",))
+    tree = ElementTree.fromstring(table.html())
+    assert tree.findtext("caption") == "a < b & c"
+    upper, lower = tree.findall("thead/tr")
+    assert [(cell.tag, cell.get("scope"), cell.get("colspan"), cell.text) for cell in upper] == [
+        ("td", None, "2", None), ("th", "colgroup", "2", "L_c"), ("th", "colgroup", None, "n"),
+    ]  # fmt: skip
+    assert [cell.get("scope") for cell in lower] == ["col"] * 5
+    first = tree.find("tbody/tr")
+    assert first is not None
+    assert [(cell.tag, cell.get("scope"), cell.text) for cell in first] == [
+        ("th", "row", "Bare"), ("th", "row", "0"), ("td", None, "1.0"), ("td", None, "2.0"), ("td", None, "3"),
+    ]  # fmt: skip
+    assert tree.findtext("tfoot/tr/td") == "<script>"
+
+
+def test_keys_tell_rows_apart():
+    assert GROUPED.keys == 2  # a baseline has several epochs
+    assert PLAIN.keys == 1
+    same = pd.DataFrame([["a", "1"], ["a", "1"]], columns=["x", "y"])
+    assert Table("t", "", (), same, same, words=("x",)).keys == 1  # nothing does
+
+
+ACCURACIES = pd.DataFrame(
+    [["a", "0", "81.0 ± 9.0", "0.10*"], ["b", "0", "81.0 ± 1.0", "0.20"], ["a", "1", "9.5", DASH],
+     ["b", "1", "10.5 (12.0)", "never"], ["c", "2", "99", "1"]],
+    columns=["method", "epoch", "accuracy", "loss"],
+)  # fmt: skip
+BETTER = {"accuracy": HIGH, "loss": LOW}
+
+
+def test_the_best_of_a_column_is_by_number_and_not_by_text():
+    table = Table("t", "", (), ACCURACIES, VALUES, words=("method",), better=BETTER)
+    assert table.best == {(4, 2), (0, 3)}
+    among = replace(table, among=("epoch",))
+    assert among.best == {(0, 2), (1, 2), (3, 2), (0, 3)}  # ties are both best; what is alone is not
+    assert replace(table, better={}).best == set()
+
+
+def test_a_better_that_is_neither_high_nor_low_is_refused():
+    with pytest.raises(ValueError, match="may say high or low is better, not 'higher'"):
+        Table("t", "", (), ACCURACIES, VALUES, words=(), better={"loss": "higher"})
+
+
+def test_the_best_of_an_upper_heading():
+    table = replace(GROUPED, better={"L_c": LOW})
+    assert table.best == {(0, 2), (0, 3)}
+
+
+def test_without_stars_there_are_no_notes_on_them():
+    notes = ("Mean over n seeds.", "Stars: * p < .05.", "No stars: few seeds.")
+    cells = pd.DataFrame([["conv*", "0.33 ± 0.10***"], ["a", "+1.2 [+0.3, +2.1]*"], ["b", "1 (2.0**)"]],
+                         columns=["method", "x"])  # fmt: skip
+    bare = Table("t", "", notes, cells, VALUES, words=("method",)).unstarred()
+    assert bare.notes == notes[:1]
+    assert bare.cells["x"].tolist() == ["0.33 ± 0.10", "+1.2 [+0.3, +2.1]", "1 (2.0)"]
+    assert bare.cells["method"].tolist() == ["conv*", "a", "b"]  # a name keeps what is no mark
+
+
+def test_briefly_the_last_epoch_of_each_is_shown():
+    assert GROUPED.brief().rows == [GROUPED.rows[1], GROUPED.rows[2]]
+    assert PLAIN.brief().rows == PLAIN.rows  # there are no epochs
+
+
+def test_keys_that_are_all_equal_go_to_a_note():
+    cells = pd.DataFrame([["mnist", "a", "1"], ["mnist", "b", "2"]], columns=["set", "method", "x"])
+    table = Table("t", "", ("Note.",), cells, VALUES, words=("set", "method")).without_constants()
+    assert (table.headings, table.words) == (["method", "x"], ("method",))
+    assert table.notes == ("In all rows: set mnist.", "Note.")
+    assert PLAIN.without_constants() == PLAIN

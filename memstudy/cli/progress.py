@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import torch
 
     from memstudy.data.dataset import CorruptedDataset
+    from memstudy.report.table import Table
     from memstudy.store import RunDirectory
     from memstudy.study.fleet import Outcome
 
@@ -44,6 +45,17 @@ class Voice:
     def say(self, text: str) -> None:
         """Print one line or block of plain text."""
         self.console.print(text, markup=False)
+
+    def show(self, table: Table, briefly: bool = False) -> None:
+        """Print a table, as wide as the terminal is; as plain text if there is none."""
+        from memstudy.report import terminal
+
+        wide = self.console.width
+        content = terminal.brief(table, wide) if briefly else terminal.shown(table, wide)
+        if self.console.is_terminal:
+            self.console.print(content, soft_wrap=False)
+        else:
+            self.say(terminal.text(content, wide))
 
     @contextlib.contextmanager
     def counted(self, description: str) -> Iterator[Callable[[int, int], None]]:

@@ -146,8 +146,8 @@ class Analysis:
         return ()
 
     def summary(self, selection: Selection, tables: Sequence[Table]) -> tuple[str, dict[str, Any]]:
-        """What a command prints, and what its --json has: by default its tables, by name."""
-        return "\n\n".join(table.markdown() for table in tables), {table.name: table.records() for table in tables}
+        """What a command prints beneath its tables, and what its --json has: by default the tables, by name."""
+        return "", {table.name: table.records() for table in tables}
 
     def why_none(self, selection: Selection) -> str:
         """Why there is no table: a clause for a study that asks for one."""

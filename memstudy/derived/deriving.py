@@ -23,6 +23,7 @@ from memstudy.report.folders import FIGURES, TABLES
 from memstudy.report.look import Look
 from memstudy.report.saving import Drawing
 from memstudy.report.table import Table
+from memstudy.report.typesetting import LATEX, Typesetting
 from memstudy.store.store import STUDY, Selection
 
 FOLDERS = (TABLES, FIGURES)
@@ -34,14 +35,24 @@ class Voice(Protocol):
     def say(self, text: str) -> None:
         """Print one line or block of plain text."""
 
+    def show(self, table: Table, briefly: bool = False) -> None:
+        """Print a table, as wide as the terminal is; briefly its last epochs, some rows and its first note."""
+
     def counted(self, doing: str) -> AbstractContextManager[Callable[[int, int], None]]:
         """A progress bar for reports of (done, total)."""
 
 
 def derive(
-    analysis: Analysis, selection: Selection, bench: Workbench, voice: Voice, look: Look | None = None
+    analysis: Analysis,
+    selection: Selection,
+    bench: Workbench,
+    voice: Voice,
+    look: Look | None = None,
+    briefly: bool = False,
 ) -> dict[str, Any]:
     """Measure, and make tables and figures. Returns the summary for --json.
+
+    briefly: whether only the files are told, and no numbers, as a study has many analyses.
 
     That is the analysis' own summary with `left_out`, a list of clauses; `written`, the paths of all tables and
     figures; and `figures`, the paths of figures alone.
@@ -53,7 +64,10 @@ def derive(
     left_out = [*damaged(selection), *not_measured]
     tables = tables_of(analysis, selection)
     text, summary = analysis.summary(selection, tables)
-    if text:
+    for table in () if briefly else tables:
+        voice.say("")
+        voice.show(table)
+    if text and not briefly:
         voice.say(f"\n{text}")
     say_left_out(voice, left_out)
     written = write_tables(analysis, selection, tables)
@@ -82,9 +96,15 @@ def _left_out(analysis: Analysis, selection: Selection) -> Path:
     return selection.path / f"{analysis.name}_left_out{analysis.suffix}.csv"
 
 
-def write_tables(analysis: Analysis, selection: Selection, tables: Iterable[Table]) -> list[str]:
-    """Write tables as Markdown, LaTeX and CSV, and remove outdated ones."""
-    return _write(analysis, selection, TABLES, tables, lambda table, folder: table.write(folder))
+def write_tables(
+    analysis: Analysis, selection: Selection, tables: Iterable[Table], typesetting: Typesetting | None = None
+) -> list[str]:
+    """Write tables as Markdown, LaTeX and CSV, and remove outdated ones.
+
+    typesetting: by default the study's own.
+    """
+    how = typesetting or typesetting_of(selection)
+    return _write(analysis, selection, TABLES, tables, lambda table, folder: table.write(folder, how))
 
 
 def write_figures(
@@ -108,6 +128,14 @@ def look_of(selection: Selection, given: Mapping[str, Any] | None = None) -> Loo
         Look, selection.settings().get(FIGURES, {}), f"report.{FIGURES}", str(selection.path / STUDY)
     )
     return Look(**(table | dict(given or {})))
+
+
+def typesetting_of(selection: Selection, given: Mapping[str, Any] | None = None) -> Typesetting:
+    """How a selection's tables are typeset: as `given` (by field), else as its study's [report.latex] has it."""
+    table = options.from_table(
+        Typesetting, selection.settings().get(LATEX, {}), f"report.{LATEX}", str(selection.path / STUDY)
+    )
+    return Typesetting(**(table | dict(given or {})))
 
 
 Product = TypeVar("Product", Table, Drawing)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Hashable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -61,3 +63,44 @@ def frame(rows: Iterable[dict[str, str]], absent: str = DASH) -> pd.DataFrame:
     absent: the text where a row has no such cell; use "" if the column does not apply to the row.
     """
     return pd.DataFrame(rows).fillna(absent)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """A cell of a number, in parts: `+1.20 ± 0.05*** (1.3)`.
+
+    Attributes:
+        sign: "+", "-" or "".
+        whole, decimals: digits before and after the point.
+        spread: the standard deviation, as `0.05`; "" if there is none.
+        stars: up to three.
+        rest: an interval or a note, as ` (1.3)`.
+
+    """
+
+    sign: str
+    whole: str
+    decimals: str
+    spread: str
+    stars: str
+    rest: str
+
+
+_PARTS = re.compile(r"([+-]?)(\d+)(?:\.(\d+))?(?: ± (\d+(?:\.\d+)?))?(\*{0,3})( .*)?")
+
+
+def parts(cell: str) -> Parts | None:
+    """The parts of a cell as `mean`, `starred`, `interval` and `noted` write it; None if it is no such number."""
+    found = _PARTS.fullmatch(cell)
+    return Parts(*(part or "" for part in found.groups())) if found else None
+
+
+def leading(cell: str) -> float | None:
+    """The number that a cell begins with, as it is shown; None if it begins with none, or is a range."""
+    found = re.match(r"[+-]?\d[\d,]*(\.\d+)?(e[+-]?\d+)?(?![\w–])", cell)
+    return float(found[0].replace(",", "")) if found else None
+
+
+def unstarred(cell: str) -> str:
+    """A cell of a number without marks of significance."""
+    return re.sub(r"(?<=[\d)\]])\*{1,3}(?!\w)", "", cell)

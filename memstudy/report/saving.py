@@ -21,7 +21,7 @@ from matplotlib.ticker import AutoLocator, MaxNLocator
 from memstudy import files
 from memstudy.report.lettering import settle
 from memstudy.report.look import USUAL, Look
-from memstudy.report.table import tex
+from memstudy.report.tex import tex
 
 _UNDATED = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {"Software": None}}
 

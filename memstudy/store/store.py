@@ -247,6 +247,7 @@ REPORT: dict[str, Kind] = {
     "images": (is_positive, "a whole number from 1 on"),
     "reference": (is_text, "a method"),
     "figures": (lambda value: isinstance(value, dict), "a table"),
+    "latex": (lambda value: isinstance(value, dict), "a table"),
 }
 """The kinds of values in study.json and in its report. Not all keys need be there."""
 

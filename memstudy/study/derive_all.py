@@ -13,7 +13,16 @@ from typing import Any
 from memstudy import files, foreign
 from memstudy.derived import ANALYSES, USUAL_ANALYSES, analysis, loadable
 from memstudy.derived.analysis import Analysis, configured
-from memstudy.derived.deriving import FOLDERS, Voice, damaged, derive, say_left_out, write_figures, write_tables
+from memstudy.derived.deriving import (
+    FOLDERS,
+    Voice,
+    damaged,
+    derive,
+    say_left_out,
+    typesetting_of,
+    write_figures,
+    write_tables,
+)
 from memstudy.derived.methods import Curves
 from memstudy.derived.workbench import Workbench
 from memstudy.errors import Interrupted, MemstudyError
@@ -21,8 +30,11 @@ from memstudy.papers import TABLES
 from memstudy.registry import Registry
 from memstudy.report.look import Look
 from memstudy.report.table import Table
+from memstudy.report.typesetting import Typesetting
 from memstudy.store.store import STUDY, Selection
 
+TERMINAL, BRIEF = "terminal", "brief"
+"""How tables are printed beside their formats as text: laid out for the terminal, all of them or the main ones."""
 DERIVED = "derived.json"
 """In a study's directory: the runs and the report that its tables and figures were last derived from."""
 LISTS = ("left_out", "written", "tables", "figures")
@@ -36,7 +48,7 @@ def derive_all(selection: Selection, bench: Workbench, voice: Voice) -> tuple[di
     for name in chosen(selection, "analyses", USUAL_ANALYSES):
         try:
             with foreign.blamed():
-                part = derive(_configured(ANALYSES, name, selection), selection, bench, voice)
+                part = derive(_configured(ANALYSES, name, selection), selection, bench, voice, briefly=True)
         except Interrupted:
             raise
         except MemstudyError as error:
@@ -44,7 +56,7 @@ def derive_all(selection: Selection, bench: Workbench, voice: Voice) -> tuple[di
             part = {"left_out": [f"{name}: {str(error).rstrip('.')}"]}
             say_left_out(voice, part["left_out"])
         _add(summary, part)
-    _add(summary, make_tables(selection, voice))
+    _add(summary, make_tables(selection, voice, BRIEF))
     _add(summary, {"figures": write_figures(Curves(), selection)})
     voice.say(f"figures: {selection.path / 'figures'}")
     summary["written"] = list(dict.fromkeys([*summary["written"], *summary["tables"], *summary["figures"]]))
@@ -60,14 +72,20 @@ def _add(summary: dict[str, Any], part: Mapping[str, Any]) -> None:
 
 
 def make_tables(
-    selection: Selection, voice: Voice, style: str = "markdown", epochs: Sequence[int] | None = None
+    selection: Selection,
+    voice: Voice,
+    style: str = "markdown",
+    epochs: Sequence[int] | None = None,
+    typesetting: Typesetting | None = None,
 ) -> dict[str, Any]:
-    """Write the study's tables and their figures; print the tables in one format. The summary has their numbers.
+    """Write the study's tables and their figures, and print the tables. The summary has their numbers.
 
-    AL2's tables are of these epochs, by default of the study's choice, else of all that were kept.
+    style: TERMINAL, BRIEF, or a format of text. epochs: of AL2's tables, by default the study's choice, else all
+        that were kept. typesetting: by default the study's.
     """
     wanted = chosen(selection, "tables", loadable(TABLES))
     given = {} if epochs is None else {"epochs": tuple(epochs)}
+    how = typesetting or typesetting_of(selection)
     left_out, reasons = damaged(selection), []
     tables: list[Table] = []
     written: dict[str, list[str]] = {folder: [] for folder in FOLDERS}
@@ -75,10 +93,9 @@ def make_tables(
         kind = analysis(name, TABLES)
         maker = _configured(TABLES, name, selection, {key: given[key] for key in given if hasattr(kind, key)})
         made = list(maker.tables(selection)) if name in wanted else []
-        for table in made:
-            voice.say("\n" + {"markdown": table.markdown, "latex": table.latex, "csv": table.csv}[style]())
+        _print(made, voice, style, how)
         tables += made
-        written["tables"] += write_tables(maker, selection, made)
+        written["tables"] += write_tables(maker, selection, made, how)
         written["figures"] += write_figures(maker, selection, name in wanted)
         if name in wanted and not made:
             reasons.append(f"the table {name}: {maker.why_none(selection)}")
@@ -86,9 +103,22 @@ def make_tables(
         left_out += reasons
     say_left_out(voice, left_out)
     if tables:
-        voice.say(f"tables: {selection.path / 'tables'}")
+        whole = f"; 'memstudy table --study {selection.name}' prints all of them" if style == BRIEF else ""
+        voice.say(f"tables: {selection.path / 'tables'}{whole}")
     numbers = [{"table": table.name} | record for table in tables for record in table.records()]
     return {"numbers": numbers, "left_out": left_out, "written": [*chain(*written.values())]} | written
+
+
+def _print(tables: Sequence[Table], voice: Voice, style: str, how: Typesetting) -> None:
+    """Print what one maker has made; briefly the first table alone, and the names of the others."""
+    for table in tables[: 1 if style == BRIEF else None]:
+        voice.say("")
+        if style in (TERMINAL, BRIEF):
+            voice.show(table, style == BRIEF)
+        else:
+            voice.say(table.formatted(style, how))
+    if style == BRIEF and (others := [table.name for table in tables[1:]]):
+        voice.say(f"also: {', '.join(others)}")
 
 
 def make_figures(selection: Selection, voice: Voice, look: Look | None = None) -> dict[str, Any]:

@@ -59,6 +59,7 @@ from memstudy.papers import TABLES
 from memstudy.recipe import OPTIONS, Recipe, read_toml
 from memstudy.report.look import Look
 from memstudy.report.methods import compared, method_labels
+from memstudy.report.typesetting import LATEX, Typesetting
 from memstudy.store.store import WHOLE_STORE
 from memstudy.study.given_labels import GivenLabels
 from memstudy.study.shipped import called
@@ -71,7 +72,7 @@ GRID = (*(key for key in OPTIONS if key not in ("seed", "matrix")), "reg", "pair
 """Keys of [grid]: a study's seeds are a key of its own, and a matrix is a file."""
 MOST = 10_000
 """Runs of one study. Whoever has more has mistyped a list, or shares them out among several files."""
-REPORT = ("epochs", "analyses", "tables", "reference", "figures")
+REPORT = ("epochs", "analyses", "tables", "reference", "figures", LATEX)
 """Keys of [report] beside those that analyses share, and a table of options for each, [report.NAME]."""
 WORD = "[A-Za-z0-9_-]+"
 
@@ -294,6 +295,7 @@ def _check_report(path: Path, report: dict[str, Any], recipes: Sequence[Recipe])
     methods = method_labels(recipes, compared(recipes))
     if (reference := report.get("reference", methods[0])) not in methods:
         raise unknown(f"reference in [report] of {path}", str(reference), dict.fromkeys(methods))
+    from_table(Typesetting, report.get(LATEX, {}), f"report.{LATEX}", str(path))
 
 
 def _text(path: Path, data: dict[str, Any], key: str) -> str:

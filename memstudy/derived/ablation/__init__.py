@@ -106,7 +106,8 @@ class Ablation(Analysis):
         """The areas at the last epoch; `ablation` in --json."""
         from memstudy.derived.reading import read
         from memstudy.report.frames import is_last
-        from memstudy.report.table import plain, records
+        from memstudy.report.table import records
+        from memstudy.report.terminal import plain
 
         areas = read(selection.path / self.areas)
         if areas.empty:

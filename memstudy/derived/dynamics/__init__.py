@@ -62,12 +62,12 @@ class Dynamics(Analysis):
         return figures(selection)
 
     def summary(self, selection: Selection, tables: Sequence[Table]) -> tuple[str, dict[str, Any]]:
-        """The tables, and where every sample is; `samples` in --json."""
+        """Where every sample is, `samples` in --json, which has the tables, too."""
         from memstudy.derived.dynamics.measure import samples_paths
 
         text, summary = super().summary(selection, tables)
         if self.samples:
             paths = samples_paths(selection)
-            text += f"\nevery sample of {len(paths)} runs: {selection.path / 'samples'}"
+            text = f"every sample of {len(paths)} runs: {selection.path / 'samples'}"
             summary["samples"] = list(map(str, paths))
         return text, summary

@@ -15,7 +15,7 @@ from memstudy.derived.reading import each_group
 from memstudy.report.cells import DASH, frame, noted, number, starred
 from memstudy.report.differences import compared, star_notes
 from memstudy.report.frames import Setting, after_epochs, is_last
-from memstudy.report.table import Table
+from memstudy.report.table import HIGH, Table
 from memstudy.store.store import Selection
 
 LAST, BEST = "last", "best"
@@ -69,7 +69,10 @@ def _aucs(setting: Setting, rows: pd.DataFrame, suffix: str) -> Table:
         *_uncorrupted(rows),
     )
     title = f"Telling corrupted samples: {setting.title}"
-    return Table(f"{Dynamics.name}{suffix}", title, notes, frame(cells), values, words=("regularizers", "epoch"))
+    return Table(
+        f"{Dynamics.name}{suffix}", title, notes, frame(cells), values, words=("regularizers", "epoch"),
+        better=dict.fromkeys(SCORES.values(), HIGH), among=("epoch",),
+    )  # fmt: skip
 
 
 def _over_seeds(rows: pd.DataFrame) -> pd.DataFrame:

@@ -12,7 +12,7 @@ from memstudy.derived.reading import read
 from memstudy.report.cells import frame, starred
 from memstudy.report.differences import compared, star_notes
 from memstudy.report.frames import Setting, after_epochs, comparable_runs, is_last, merged
-from memstudy.report.table import Table
+from memstudy.report.table import HIGH, Table
 from memstudy.store.store import Selection
 
 BEFORE, THEORY, AFTER = "before training", "before training, predicted", "after training"
@@ -101,10 +101,11 @@ def _noise(setting: Setting, rows: pd.DataFrame) -> Table:
         "and the share of pixels made black or white. The noise is the same for all networks.",
         *star_notes(values),
     )
-    title = f"Accuracy under noise on test images: {setting.title}"
+    title, shown = f"Accuracy under noise on test images: {setting.title}", frame(cells)
     return Table(
-        f"{Landscape.name}_noise{setting.suffix}", title, notes, frame(cells), values, words=("regularizers",)
-    )
+        f"{Landscape.name}_noise{setting.suffix}", title, notes, shown, values, words=("regularizers",),
+        better=dict.fromkeys(shown.columns[2:], HIGH),
+    )  # fmt: skip
 
 
 def percent(rows: pd.DataFrame) -> pd.DataFrame:

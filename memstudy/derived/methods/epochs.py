@@ -30,11 +30,12 @@ IN_PARENTHESES = "In parentheses the published value: the recipe is the paper's.
 
 @dataclass(frozen=True)
 class Column:
-    """A column of metrics.csv in a table: its heading, the factor to the table's unit, and decimals."""
+    """A column of metrics.csv in a table: its heading, factor to the table's unit, decimals, which are better."""
 
     heading: str
     scale: float
     digits: int
+    better: str = ""
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,8 @@ def of_values(
     words = "baseline" if layout.in_pairs else "method"
     all_notes = (*_notes(layout, values), *notes, *more_notes, *_absent(selection))
     name, title = f"{name}{layout.setting.suffix}", f"{title}: {layout.setting.title}"
-    return Table(name, title, all_notes, cells, values, words=(words,), group=words)
+    better = {c.heading: c.better for c in columns.values() if c.better}
+    return Table(name, title, all_notes, cells, values, (words,), group=words, better=better, among=("epoch",))
 
 
 def laid_out(values: pd.DataFrame, digits: Mapping[str, int], layout: Layout) -> pd.DataFrame:

@@ -11,26 +11,26 @@ from memstudy.derived.methods.epochs import Column, tables
 from memstudy.report.cells import DASH, frame, interval, number, span, starred
 from memstudy.report.differences import compared, star_notes
 from memstudy.report.frames import comparable_runs, is_last, shared_title
-from memstudy.report.table import Table
+from memstudy.report.table import HIGH, LOW, Table
 from memstudy.report.twins import twins
 from memstudy.store import Status
 from memstudy.store.store import Selection
 
 TRAINING = {
-    "test_accuracy": Column("test accuracy, %", 100, 2),
+    "test_accuracy": Column("test accuracy, %", 100, 2, HIGH),
     "train_cross_entropy": Column("L_c", 1, 2),
     "train_activation_loss": Column("L_r", 1, 4),
 }
 MEMORIZATION = {
-    "clean_accuracy": Column("intact labels learned, %", 100, 1),
-    "memorized": Column("corrupted: memorized, %", 100, 1),
-    "recovered": Column("corrupted: recovered, %", 100, 1),
+    "clean_accuracy": Column("intact labels learned, %", 100, 1, HIGH),
+    "memorized": Column("corrupted: memorized, %", 100, 1, LOW),
+    "recovered": Column("corrupted: recovered, %", 100, 1, HIGH),
 }
 AT_END = {
-    "test_accuracy": Column("test accuracy, %", 100, 1),
-    "best_accuracy": Column("best epoch, %", 100, 1),
-    "memorized": Column("memorized, %", 100, 1),
-    "recovered": Column("recovered, %", 100, 1),
+    "test_accuracy": Column("test accuracy, %", 100, 1, HIGH),
+    "best_accuracy": Column("best epoch, %", 100, 1, HIGH),
+    "memorized": Column("memorized, %", 100, 1, LOW),
+    "recovered": Column("recovered, %", 100, 1, HIGH),
     "train_cross_entropy": Column("L_c", 1, 3),
 }
 """After the last epoch, but for the best accuracy, which is chosen on the test images."""
@@ -66,6 +66,7 @@ def methods(selection: Selection) -> Iterator[Table]:
         Methods.name, f"Methods: {title}", _notes(selection, values),
         shown if several else shown.drop(columns="setting"),
         values if several else values.drop(columns="setting"), words=words, group="setting" if several else "",
+        better={column.heading: column.better for column in AT_END.values() if column.better}, among=words[:-1],
     )  # fmt: skip
 
 

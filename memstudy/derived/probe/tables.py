@@ -14,7 +14,7 @@ from memstudy.derived.reading import each_group
 from memstudy.report.cells import DASH, frame, noted, starred
 from memstudy.report.differences import compared, star_notes
 from memstudy.report.frames import Setting, is_last
-from memstudy.report.table import Table
+from memstudy.report.table import HIGH, Table
 from memstudy.store.store import Selection
 
 UNTRAINED, FIRST, BEST, LAST = "untrained", "first", "best", "last"
@@ -53,7 +53,9 @@ def _table(setting: Setting, rows: pd.DataFrame, name: str) -> Table:
         *star_notes(values),
     )
     title = f"Linear probes: {setting.title}"
-    return Table(name, title, notes, frame(cells), values, words=("regularizers", "layer"))
+    shown = frame(cells)
+    better = {heading: HIGH for heading in map(str, shown) if heading.startswith(("probe, ", "own, "))}
+    return Table(name, title, notes, shown, values, ("regularizers", "layer"), better=better, among=("layer",))
 
 
 def _chosen(after: pd.DataFrame) -> dict[str, pd.DataFrame]:

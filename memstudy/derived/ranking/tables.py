@@ -22,8 +22,11 @@ from memstudy.regularizers import BARE
 from memstudy.report.cells import DASH, frame, interval, mean, starred
 from memstudy.report.differences import COLUMNS, STARS_NOTE, compared, star_notes, untested_notes
 from memstudy.report.frames import suffixed
-from memstudy.report.table import Table
+from memstudy.report.table import HIGH, LOW, Table
 from memstudy.store.store import Selection
+
+BETTER = {"final": HIGH, "best": HIGH, "memorized": LOW, "area": HIGH}
+"""Which of QUANTITIES are better high or low; the others are neither."""
 
 
 def tables(selection: Selection) -> list[Table]:
@@ -60,7 +63,10 @@ def _ranking(group: Group, suffix: str) -> Table:
     )
     title = f"Methods under label noise: {group.title}"
     cells = cells.drop(columns=[name for name in COMPARED.values() if (cells[name] == DASH).all()])
-    return Table(f"{Ranking.name}{suffix}", title, _notes(group), cells, table, words=("place", "method"))
+    better = {"mean rank": LOW, "accuracy, %": HIGH} | dict.fromkeys(COMPARED.values(), HIGH)
+    return Table(
+        f"{Ranking.name}{suffix}", title, _notes(group), cells, table, words=("place", "method"), better=better
+    )
 
 
 def _interval(row: Mapping[Hashable, Any], quantity: str, sign: str = "+") -> str:
@@ -122,7 +128,8 @@ def _rate(group: Group, corruption: str, suffix: str) -> Table:
     )
     name = re.sub(r"[^\w.]+", "_", f"{Ranking.name}_{corruption}").strip("_")
     title = f"{corruption} corruption: {group.title}"
-    return Table(f"{name}{suffix}", title, notes, frame(cells), values, words=("method",))
+    better = {QUANTITIES[measure][0]: direction for measure, direction in BETTER.items()}
+    return Table(f"{name}{suffix}", title, notes, frame(cells), values, words=("method",), better=better)
 
 
 def _cell(row: Mapping[Hashable, Any]) -> str:

@@ -27,7 +27,8 @@ from memstudy.derived.similarity.plan import (
 from memstudy.recipe import Recipe
 from memstudy.report.folders import SEPARATOR
 from memstudy.report.frames import comparable_runs, is_last
-from memstudy.report.table import plain, records
+from memstudy.report.table import records
+from memstudy.report.terminal import plain
 from memstudy.store import RunDirectory
 from memstudy.store.store import Selection
 

@@ -22,7 +22,7 @@ from memstudy.report import published
 from memstudy.report.cells import frame, mean, noted, number, span
 from memstudy.report.differences import STARS_NOTE, compared, untested_notes, used_tests
 from memstudy.report.frames import seeds, shared
-from memstudy.report.table import Table
+from memstudy.report.table import HIGH, Table
 from memstudy.store import RunDirectory
 from memstudy.store.store import Selection
 
@@ -50,7 +50,10 @@ def tables(selection: Selection) -> list[Table]:
         "data set; its optimizer, epochs and number of runs are not known, so it is context and no target.",
     )
     title, shown = "LOCO-Reg: accuracy by η and λ", values.drop(columns="setting")
-    return [Table(LocoRegTable.name, title, notes, _cells(values), shown, words=WORD_COLUMNS)]
+    cells = _cells(values)
+    better = {heading: HIGH for heading in map(str, cells) if heading.startswith("λ = ")}
+    among = WORD_COLUMNS
+    return [Table(LocoRegTable.name, title, notes, cells, shown, WORD_COLUMNS, better=better, among=among)]
 
 
 def why_none(selection: Selection) -> str:

@@ -43,7 +43,7 @@ from memstudy.papers.norm_loss.runs import (
 from memstudy.report import published
 from memstudy.report.cells import DASH, frame, noted, number, span, starred
 from memstudy.report.differences import differences, star_notes
-from memstudy.report.table import Table
+from memstudy.report.table import LOW, Table
 from memstudy.store.store import Selection
 
 TITLE = "Norm Loss: test error"
@@ -104,14 +104,15 @@ def _main(rows: pd.DataFrame, others: Sequence[str]) -> Table:
         )
     notes += _stars(ours, "in the same setting")
     context = pd.concat(paper).drop_duplicates()
+    best: dict[str, Any] = {"better": {"best (mean), %": LOW}, "among": WORD_COLUMNS[:3]}
     if context.empty:
         cells, values = cells.drop(columns="published, %"), ours.assign(source="ours")
-        return Table(NormLossTables.name, TITLE, tuple(notes), cells, values, words=WORD_COLUMNS)
+        return Table(NormLossTables.name, TITLE, tuple(notes), cells, values, WORD_COLUMNS, **best)
     names = {"regularizer": "method", "best_error_pct": "best", "mean_error_pct": "mean"}
     context = context.rename(columns=names).drop(columns="architecture")
     values = pd.concat([ours.assign(source="ours"), context.assign(source="published")], ignore_index=True)
     values = values.astype({"batch_size": "Int64", "n": "Int64"})  # the published rows have none
-    return Table(NormLossTables.name, TITLE, (*notes, CONTEXT), cells, values, words=WORD_COLUMNS)
+    return Table(NormLossTables.name, TITLE, (*notes, CONTEXT), cells, values, WORD_COLUMNS, **best)
 
 
 def _sweep(name: str, title: str, rows: pd.DataFrame, by: Sequence[str]) -> Table:
@@ -138,7 +139,10 @@ def _sweep(name: str, title: str, rows: pd.DataFrame, by: Sequence[str]) -> Tabl
         f"{ERROR_NOTE} All else is equal in a row, the learning rate included.",
         *_stars(values, "at the same value"),
     )
-    return Table(f"{NormLossTables.name}_{name}", f"{TITLE} {title}", notes, table, values, words=tuple(words))
+    return Table(
+        f"{NormLossTables.name}_{name}", f"{TITLE} {title}", notes, table, values, words=tuple(words),
+        better=dict.fromkeys(headings, LOW), among=WORD_COLUMNS[:3],
+    )  # fmt: skip
 
 
 def _summary(

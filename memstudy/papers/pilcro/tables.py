@@ -20,7 +20,7 @@ from memstudy.recipe import RegularizerSpec
 from memstudy.report.cells import frame, noted, starred
 from memstudy.report.differences import COLUMNS, compared, differences, star_notes
 from memstudy.report.frames import Setting, comparable_runs, is_last, merged
-from memstudy.report.table import Table
+from memstudy.report.table import HIGH, LOW, Table
 from memstudy.store import RunDirectory
 from memstudy.store.store import Selection
 
@@ -98,8 +98,15 @@ def _robustness(setting: Setting, members: pd.DataFrame, flat: pd.DataFrame, noi
         *star_notes(values, REFERENCE),
     )
     title = f"PILCRO, flatness and robustness: {setting.title}"
+    better = {name: HIGH for name, (_, column, _) in parts.items() if column == "accuracy"}
     return Table(
-        f"{PilcroTables.name}{setting.suffix}", title, notes, frame(cells), values, words=("regularizers",)
+        f"{PilcroTables.name}{setting.suffix}",
+        title,
+        notes,
+        frame(cells),
+        values,
+        words=("regularizers",),
+        better=better,
     )
 
 
@@ -132,8 +139,9 @@ def _speed(setting: Setting, members: pd.DataFrame) -> Table:
     )
     title = f"PILCRO, speed: {setting.title}"
     return Table(
-        f"{PilcroTables.name}_speed{setting.suffix}", title, notes, frame(cells), values, words=("regularizers",)
-    )
+        f"{PilcroTables.name}_speed{setting.suffix}", title, notes, frame(cells), values, words=("regularizers",),
+        better={f"epochs to {target} %": LOW for target in shown},
+    )  # fmt: skip
 
 
 def _first(run: RunDirectory, target: int) -> float:
