@@ -1,8 +1,15 @@
-"""Which rows are of a last epoch, how that is said, and what names of files end in."""
+"""Which rows are of a last epoch, how that is said, what names of files end in, and what settings are called."""
+
+from pathlib import Path
 
 import pandas as pd
+import pytest
 
-from memstudy.report.frames import after_epochs, is_last, suffixed
+from memstudy.report.frames import after_epochs, comparable_runs, is_last, suffixed
+from memstudy.store import Store
+from memstudy.store.state import Status
+
+STORED = Path(__file__).parents[1] / "studies" / "results" / "store"
 
 
 def test_the_first_group_s_files_have_plain_names():
@@ -28,3 +35,25 @@ def test_epochs_are_counted_from_0_each_named_once():
     assert after_epochs(epochs) == "After the last kept epoch (4, 24, counted from 0). "
     assert after_epochs(epochs[:1], "Last: the last epoch") == "Last: the last epoch (24, counted from 0). "
     assert after_epochs(epochs[3:]) == ""
+
+
+def test_a_title_says_how_many_epochs_are_trained():
+    """AL2's own protocol was stopped after epoch 100, counted from 0; other studies are finished."""
+    titles = {}
+    for study in ("al2_epoch100", "calibration"):
+        ((setting, _),) = comparable_runs(Store(STORED).select(study=study))
+        titles[study] = setting.title
+    assert ", 101 of 701 epochs, " in titles["al2_epoch100"]
+    assert ", 25 epochs, " in titles["calibration"]
+
+
+@pytest.mark.parametrize(("where", "words"), [((3, 2), "2–3 of 3 epochs"), ((2, 2), "2 of 3 epochs")])
+def test_runs_that_are_not_equally_far_are_told_by_the_least_and_the_most(store_copy, where, words):
+    selection = store_copy.select(["*-bare-*"])
+    for run, epochs in zip(selection.runs, where, strict=True):
+        lines = (run.path / "metrics.csv").read_text().splitlines(keepends=True)
+        (run.path / "metrics.csv").write_text("".join(lines[: 1 + epochs]))
+        if epochs < 3:
+            run.update(status=Status.INTERRUPTED)
+    ((setting, _),) = comparable_runs(selection)
+    assert f", {words}, " in setting.title

@@ -15,6 +15,7 @@ from memstudy.distinctions import REG
 from memstudy.errors import unknown
 from memstudy.recipe import OPTIONS, OptionValue, Recipe
 from memstudy.regularizers import BARE, label, options
+from memstudy.report.cells import span
 from memstudy.report.folders import SEPARATOR
 from memstudy.report.methods import (
     CORRUPTION,
@@ -61,16 +62,25 @@ class Setting:
 
     @property
     def title(self) -> str:
-        """The setting in a few words: all that its runs share."""
+        """The setting in a few words: all that its runs share; of unfinished ones, how far they are, too."""
         r = self.recipe
         unusual = [key for key in TRAINING if OPTIONS[key][1].default not in (MISSING, distinctions.value(r, key))]
         keys = ["dataset", *["train_size"] * (r.train_size is not None), "network", "epochs", "lr", *unusual]
         keys += ["normalization"] * (r.normalization != "al2")
         parts = {key: in_words(r, [key]) for key in keys if key not in self.compared}
+        if "epochs" in parts and (trained := self._trained):
+            parts["epochs"] = f"{trained} of {parts['epochs']}"
         dataset = parts.pop("dataset", "") + (f" ({parts.pop('train_size')})" if "train_size" in parts else "")
         corruption = r.corruption.title + ("" if r.corruption.rate == 0 else " corruption")
         told = [dataset, corruption if set(CORRUPTION).isdisjoint(self.compared) else "", *parts.values()]
         return f"{', '.join(filter(None, told))}{self._reconstructed}"
+
+    @property
+    def _trained(self) -> str:
+        """How many epochs are trained, `101` or `80–101`; empty where all runs have all of them."""
+        epochs = self.recipe.training.epochs
+        trained = [epochs if run.finished else run.epochs_done for run in self.runs]
+        return span(trained) if any(done < epochs for done in trained) else ""
 
     @property
     def _reconstructed(self) -> str:
