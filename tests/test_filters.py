@@ -388,6 +388,11 @@ def test_weights_alone_need_no_run(memstudy, weights, tmp_path):
     ]  # fmt: skip
     assert logs[logs["place"] == "left-upper"]["count"].sum() == 160
     drawn = pd.read_csv(folder / "figures" / "filters_3x3.csv")
+    everywhere = drawn[drawn["place"] == "all positions"].set_index("low")["density"]
+    center = drawn[drawn["place"] == "center"].set_index("low")
+    assert (center["ratio"] * everywhere).dropna().to_numpy() == pytest.approx(
+        center.loc[everywhere > 0, "density"].to_numpy()
+    )
     density = drawn.groupby("place")["density"].sum() / filters.BINS_PER_DECADE
     assert density.to_numpy() == pytest.approx(1)
     assert drawn.groupby("place")["n"].first().to_dict() == {

@@ -337,20 +337,26 @@ def test_two_versions_are_compared_by_their_options(two_versions, small_source):
     }  # fmt: skip
 
 
-def test_runs_of_two_settings_are_compared_by_name(store, small, small_source, tmp_path, monkeypatch):
+def test_runs_of_two_settings_are_compared_by_method_and_setting(
+    store, small, small_source, tmp_path, monkeypatch
+):
     monkeypatch.setenv("COLUMNS", "200")
-    others = stores.copy_of(store.root, tmp_path / "runs", runs="*-al2-s0-*")
+    others = stores.copy_of(store.root, tmp_path / "runs", runs="*-s0-*")
     stores.train(others.root, [presets.build(reg="al2", epochs=3, corrupt=0.5)], small)
-    selection = others.select(["*-al2-s0-*"])
+    selection = others.select(["*-al2-s0-*", "*-bare-s0-*"])
     voice = Sentences()
     bench = Workbench(torch.device("cpu"))
     summary = derive(Similarity(keep="fixed:5"), selection, bench, voice)
-    (row,) = [record for record in summary["svcca"] if record["relation"].startswith("pair: same seed")]
+    rows = [record for record in summary["svcca"] if record["relation"] == "pair: same seed and other labels"]
     assert digest.ACROSS in voice.text
     assert "at the last common epoch" in voice.text
-    assert {row["a"], row["b"]} == {run.name for run in selection.runs}
+    assert {frozenset((row["a"], row["b"])) for row in rows} == {
+        frozenset(("al2 (initial 0.01), 50 % symmetric", f"{method}, 75 % symmetric"))
+        for method in ("al2 (initial 1)", "bare")
+    }
     stems = [path.stem for path in draw(Similarity(), selection) if path.suffix == ".csv"]
-    assert stems.count("cca_between--across") == 1  # the pair, and each one's past
+    assert stems.count("cca_between--across") == 1  # the pairs, and each one's past
+    assert "similarity_runs--across" in stems
     assert {"cca_past--50-symmetric", "cca_past--75-symmetric"} <= set(stems)
 
 

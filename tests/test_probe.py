@@ -23,7 +23,7 @@ from memstudy.data import artifact
 from memstudy.data.images import ImageSet
 from memstudy.derived.layers import output_of
 from memstudy.derived.probe import Probe, measure, tables
-from memstudy.derived.probe.figures import PIXEL_LINE
+from memstudy.derived.probe.figures import HEAD_LINE, PIXEL_LINE
 from memstudy.derived.training_set import training_set
 from memstudy.derived.workbench import Workbench
 from memstudy.models import build
@@ -257,6 +257,9 @@ def test_the_table_and_the_figure_hold_the_means(selection: Selection) -> None:
     draw(Probe(), selection)
     drawn = pd.read_csv(selection.path / "figures" / "probe.csv")
     assert len(drawn) == 2 * 3 * 3 + 3  # probe, own and untrained, and raw pixels of the first run
+    heads = drawn[drawn["line"] == HEAD_LINE].set_index(["run", "epoch"])["accuracy"]
+    for run in selection.runs:
+        assert heads[run.name].to_numpy() == pytest.approx(100 * run.metrics()["test_accuracy"].to_numpy())
     assert set(drawn.loc[drawn["line"] == PIXEL_LINE, "accuracy"]) == {80.0}
 
 

@@ -16,7 +16,7 @@ import torch
 from memstudy import presets
 from memstudy.data import sources
 from memstudy.derived.reading import read
-from memstudy.derived.similarity import digest, figures
+from memstudy.derived.similarity import Similarity, digest, figures
 from memstudy.derived.similarity.plan import began, is_twin, kind, plan, relation, start
 from memstudy.training.state import build_network
 from tests.kit import stores
@@ -140,12 +140,12 @@ def test_twins_of_other_seeds_have_the_baseline_as_their_first_side(quick):
 def test_the_map_of_runs_has_a_panel_for_each(quick):
     """The committed figure's data: equal seeds look up to twice as alike."""
     ((_, part, _),) = [each for each in digest.by_setting(read(quick.path / "svcca.csv"), quick) if len(each[1])]
-    made = figures._runs(part, "svcca")
+    made = figures._runs(part, Similarity(), "", "")
     assert made is not None
-    data, grid = made
-    titles = [axis.get_title().split("\n")[0] for axis in grid.axes.flat]
-    assert titles == ["other seed (other initial weights)", "same seed (same initial weights)"]
-    plt.close(grid.figure)
+    data, titles = made.data, [axis.get_title() for axis in made.figure.axes if axis.get_title()]
+    assert titles == ["other seed", "same seed"]
+    assert "Hatched: not measured, as there are no two such runs." in made.caption
+    plt.close(made.figure)
     assert data.groupby("began")["n"].sum().to_dict() == {"other seed": 8 * 8, "same seed": 2 * 8 * 7 // 2}
     cells = {(row["began"], frozenset((row["a"], row["b"]))): row["svcca"] for row in data.to_dict("records")}
     pair = frozenset(("bare", "do"))
@@ -161,7 +161,7 @@ def test_rows_of_an_earlier_version_are_pooled_no_more(quick):
     rows = read(quick.path / "svcca.csv")
     rows["relation"] = rows["relation"].map(kind)
     ((_, part, _),) = [found for found in digest.by_setting(rows, quick) if len(found[1])]
-    assert figures._runs(part, "svcca") is None
+    assert figures._runs(part, Similarity(), "", "") is None
     assert set(digest.digest(part, quick.runs)["relation"]) == {"twin", "seed", "past", "control"}
 
 

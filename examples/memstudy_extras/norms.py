@@ -113,23 +113,23 @@ class Norms(Analysis):
         return Table(name, title, notes, cells, values, words=("regularizers",), group="regularizers")
 
     def figures(self, selection: Selection) -> Iterator[Drawing]:
-        """Norms over epochs, a panel for each combination of regularizers and a line for each layer."""
-        from textwrap import fill
-
-        import seaborn as sns
-
+        """Norms over epochs, a panel for each method and a line for each layer."""
         from memstudy.derived.reading import each_group
-        from memstudy.report.lettering import style
-        from memstudy.report.saving import HEIGHT, titled
+        from memstudy.report.color_scales import ramp, ramp_bar
+        from memstudy.report.panels import label_axes, lines, over_seeds, panels
+        from memstudy.report.saving import Drawing
 
         for setting, rows, suffix in each_group(selection, self.path):
             data = rows[["run", "seed", "label", "epoch", "layer", "norm"]]
-            with style("ticks"):
-                grid = sns.relplot(
-                    data=data, kind="line", x="epoch", y="norm", hue="layer", palette="viridis", marker="o",
-                    errorbar="sd", col="label", col_wrap=min(4, data["label"].nunique()), height=HEIGHT,
-                )  # fmt: skip
-            for label, axis in grid.axes_dict.items():
-                axis.set_title(fill(label, 32))
-            grid.set(ylim=(0, None)).set_axis_labels("epoch", f"{self.order.capitalize()} norm")
-            yield titled(f"{self.name}{self.suffix}{suffix}", grid, data, setting.title)
+            figure, axes = panels(list(dict.fromkeys(data["label"])))
+            layers = ramp(data["layer"])
+            for label, axis in axes.items():
+                lines(axis, data[data["label"] == label], "epoch", "norm", layers, by="layer", points=True)
+                axis.set_ylim(0, None)
+            label_axes(figure, axes, "epoch", f"{self.order} norm")
+            ramp_bar(figure, layers, "layer")
+            caption = (
+                f"{self.order.capitalize()} norms of each layer's weights, counted from the input, after every "
+                f"kept epoch. {over_seeds(data, ['label', 'layer', 'epoch'])} {setting.title}."
+            )
+            yield Drawing(f"{self.name}{self.suffix}{suffix}", figure, data, caption)

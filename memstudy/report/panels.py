@@ -5,6 +5,7 @@ Panels are as wide as the look of the moment has it (see `look`), however many t
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -19,20 +20,25 @@ from memstudy.report.cells import span
 from memstudy.report.marks import GRAY, Mark
 
 LEAST_WIDTH = 1.55  # inches on paper, of a panel with text of 8 points
+NARROWEST = 0.8  # where there are so many that they would not fit a page otherwise
+PAGE = 8.5  # inches, the height of a page's text
 MARKED = 12  # points on a line up to which each has its marker
 
 
 def panels(
-    titles: Sequence[str], aspect: float = 1.2, most: int = 4, **shared: Any
+    titles: Sequence[str], aspect: float = 1.2, most: int = 4, least: float = LEAST_WIDTH, **shared: Any
 ) -> tuple[Figure, dict[str, Axes]]:
     """Axes by title, in rows that are as wide as figures are; `aspect` is a panel's width over its height.
 
-    most: panels in a row, or fewer where they would be too narrow. `shared`: sharex and sharey, True unless said.
+    most: panels in a row; fewer where they would be narrower than `least` (inches on paper), and more where all
+    of them would be higher than a page. `shared`: sharex and sharey, True unless said.
     """
     width, scale = plt.rcParams["figure.figsize"][0], text_scale()
-    columns = max(1, min(len(titles), most, int(width / (LEAST_WIDTH * scale))))
-    rows = -(-len(titles) // columns)
-    height = rows * (min(width / columns, 2.5 * scale) / aspect + 0.25 * scale) + 0.35 * scale
+    columns = max(1, min(len(titles), most, int(width / (least * scale))))
+    narrowest = NARROWEST * scale
+    while _height(titles, columns, aspect) > PAGE * scale and width / (columns + 1) >= narrowest:
+        columns += 1
+    rows, height = -(-len(titles) // columns), _height(titles, columns, aspect)
     figure, grid = plt.subplots(
         rows, columns, figsize=(width, height), squeeze=False, layout="constrained",
         **({"sharex": True, "sharey": True} | shared),
@@ -44,8 +50,22 @@ def panels(
         lowest.tick_params(labelbottom=True)
     axes = dict(zip(titles, grid.flat, strict=False))
     for title, axis in axes.items():
-        axis.set_title(wrapped(title, width / columns))
+        axis.set_title(_title(title, width / columns))
     return figure, axes
+
+
+def _height(titles: Sequence[str], columns: int, aspect: float) -> float:
+    """Of a figure of so many panels in a row, inches: panels, their titles, and what is above and below all."""
+    scale = text_scale()
+    width = plt.rcParams["figure.figsize"][0] / columns
+    lines = max(_title(title, width).count("\n") for title in titles)
+    rows = -(-len(titles) // columns)
+    return float(rows * (min(width, 2.5 * scale) / aspect + (0.25 + 0.13 * lines) * scale) + 0.35 * scale)
+
+
+def _title(text: str, width: float) -> str:
+    """In lines that are no wider than the axes of a panel of this width, which would become narrower else."""
+    return wrapped(text, width - 0.25 * text_scale())
 
 
 def text_scale() -> float:
@@ -53,9 +73,16 @@ def text_scale() -> float:
     return float(plt.rcParams["font.size"]) / 8
 
 
-def wrapped(text: str, inches: float) -> str:
-    """A text of the usual size in lines that fit a width."""
-    return textwrap.fill(text, max(8, int(inches * 15 / text_scale())), break_on_hyphens=False)
+class _Wrapper(textwrap.TextWrapper):
+    """Breaks lines behind the + of methods, too: `normloss+pilcro`."""
+
+    wordsep_simple_re = re.compile(r"([\t\n\r\f\v ]+|(?<=\+))")
+
+
+def wrapped(text: str, inches: float, words: bool = False) -> str:
+    """A text of the usual size in lines that fit a width; words: long ones stay whole."""
+    characters = max(8, int(inches * 15 / text_scale()))
+    return _Wrapper(characters, break_on_hyphens=False, break_long_words=not words).fill(text)
 
 
 def label_axes(figure: Figure, axes: Mapping[str, Axes], x: str, y: str) -> None:
@@ -63,9 +90,10 @@ def label_axes(figure: Figure, axes: Mapping[str, Axes], x: str, y: str) -> None
     shown = list(axes.values())
     place_in_grid = shown[0].get_subplotspec()
     width = 1 if place_in_grid is None else place_in_grid.get_gridspec().ncols
+    height = figure.get_figheight() / -(-len(shown) // width) - 0.5 * text_scale()
     for place, axis in enumerate(shown):
         axis.set_xlabel(x if place + width >= len(shown) else "")
-        axis.set_ylabel(y if place % width == 0 else "")
+        axis.set_ylabel(wrapped(y, height, words=True) if place % width == 0 else "")
 
 
 def lines(
@@ -73,26 +101,29 @@ def lines(
     data: pd.DataFrame,
     x: str,
     y: str,
-    marks: Mapping[str, Mark],
+    marks: Mapping[Any, Mark],
     by: str = "label",
     bars: bool = False,
+    points: bool = False,
 ) -> None:
     """One line for each label: means over runs at each x, with a band (or bars) of ± one standard deviation.
 
-    data: one row a run and x. Where there is one run there is no band.
+    data: one row a run and x. Where there is one run there is no band. points: each x has its marker, and the line
+    between them is thin, as nothing was measured there.
     """
     for label, mark in marks.items():
         grouped = data[data[by] == label].groupby(x)[y]
         means, spreads = grouped.mean(), grouped.std()
         if means.empty:
             continue
-        marker = mark.marker if bars or len(means) <= MARKED else None
+        marker = mark.marker if bars or points or len(means) <= MARKED else None
+        usual = plt.rcParams["lines.linewidth"]
         if bars:
             axis.errorbar(
                 means.index, means, spreads.fillna(0), **mark.of_line, marker=marker, capsize=1.5, elinewidth=0.7
             )
             continue
-        axis.plot(means.index, means, **mark.of_line, marker=marker)
+        axis.plot(means.index, means, **mark.of_line, marker=marker, linewidth=0.6 * usual if points else usual)
         if spreads.notna().any():
             axis.fill_between(
                 means.index, means - spreads, means + spreads, color=mark.color, alpha=0.18, linewidth=0
@@ -100,7 +131,7 @@ def lines(
 
 
 def legend(figure: Figure, marks: Mapping[str, Mark], markers: bool = False, columns: int = 4) -> None:
-    """One legend for all panels, above them, in as many columns as fit."""
+    """One legend for all panels, above them, in as many columns as fit. Its lines but the first make room."""
     width, scale = figure.get_figwidth(), text_scale()
     handles = [
         Line2D(
@@ -111,17 +142,21 @@ def legend(figure: Figure, marks: Mapping[str, Mark], markers: bool = False, col
     if len(handles) > 1:
         longest = max(len(line) for handle in handles for line in str(handle.get_label()).splitlines())
         fitting = max(1, int(width / (scale * (0.062 * longest + 0.45))))  # inches of a letter, and of a line
+        columns = min(columns, fitting, len(handles))
+        first = [str(handle.get_label()) for handle in handles[: -(-len(handles) // columns)]]
+        more = sum(label.count("\n") + 1 for label in first) - 1
+        figure.set_figheight(figure.get_figheight() + more * 0.15 * scale)
         figure.legend(
             handles=handles,
             loc="outside upper center",
-            ncols=min(columns, fitting, len(handles)),
+            ncols=columns,
             handlelength=2.4,
         )
 
 
-def level(axis: Axes, value: float, words: str = "") -> None:
-    """A dotted horizontal line for reference, with its words above its left end where they hide nothing."""
-    axis.axhline(value, color=GRAY, linestyle=":", linewidth=1, zorder=0.5)
+def level(axis: Axes, value: float, words: str = "", line: str = ":") -> None:
+    """A horizontal line for reference, dotted, with its words above its left end where they hide nothing."""
+    axis.axhline(value, color=GRAY, linestyle=line, linewidth=1, zorder=0.5)
     if words:
         axis.annotate(
             words, (0, value), xycoords=("axes fraction", "data"), xytext=(2, 2), textcoords="offset points",

@@ -16,6 +16,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.text import Text
 from matplotlib.ticker import AutoLocator, MaxNLocator
 
 from memstudy import files
@@ -25,6 +26,8 @@ from memstudy.report.tex import tex
 
 _UNDATED = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {"Software": None}}
 
+
+LEAST_CHARACTERS = 20  # in a line of a caption
 
 HEIGHT = 2.6  # inches, of one panel
 
@@ -103,19 +106,37 @@ def _set_beneath(figure: Figure, text: str) -> None:
         return
     width, height = figure.get_size_inches()
     size = 0.85 * plt.rcParams["font.size"]
-    lines = textwrap.wrap(text, int(width * 72 / (0.545 * size)))
-    engine, top = figure.get_layout_engine(), 0.0
+    engine = figure.get_layout_engine()
+    note = figure.text(
+        0.04 / width, 0, text, va="top", fontsize=size, color="0.25", parse_math=False, linespacing=1.15
+    )
+    note.set_in_layout(False)
+    lines = _fill(note, text, int(width * 72 / (0.545 * size)))
     if isinstance(engine, ConstrainedLayoutEngine):
-        room = (1.2 * size * len(lines) + 3) / 72
+        room = (1.2 * size * lines + 3) / 72
         figure.set_size_inches(width, height + room)
         top = room / (height + room)
         engine.set(rect=(0, top, 1, 1 - top))
     else:
         top = figure.get_tightbbox().y0 / height
-    figure.text(
-        0.04 / width, top, "\n".join(lines), va="top", fontsize=size, color="0.25", parse_math=False,
-        linespacing=1.15,
-    ).set_in_layout(not isinstance(engine, ConstrainedLayoutEngine))  # fmt: skip
+        note.set_in_layout(True)
+    note.set_y(top)
+
+
+def _fill(note: Text, text: str, characters: int) -> int:
+    """Break a text into lines of about so many characters, of fewer if they are wider than its figure.
+
+    Returns how many lines there are.
+    """
+    figure = note.get_figure()
+    assert isinstance(figure, Figure)
+    room = 0.99 * figure.bbox.width
+    while True:
+        lines = textwrap.wrap(text, characters)
+        note.set_text("\n".join(lines))
+        if note.get_window_extent().x1 <= room or characters <= LEAST_CHARACTERS:
+            return len(lines)
+        characters -= 1
 
 
 def _count_epochs(figure: Figure) -> None:

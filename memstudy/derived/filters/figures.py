@@ -1,25 +1,27 @@
-"""Figures of kernels: the distribution of weights by position."""
+"""Figures of kernels: at which positions small and large weights are found more often than elsewhere."""
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pandas as pd
-import seaborn as sns
 
 from memstudy.analysis.filters import BINS_PER_DECADE
 from memstudy.derived.filters.measure import LOG_WEIGHTS
 from memstudy.derived.filters.tables import each_group_or_file
 from memstudy.derived.reading import read
-from memstudy.report.lettering import style
-from memstudy.report.saving import Drawing, titled
+from memstudy.report.cells import span
+from memstudy.report.color_scales import ramp, ramp_bar
+from memstudy.report.marks import Mark, marks
+from memstudy.report.panels import label_axes, legend, level, lines, panels
+from memstudy.report.saving import Drawing
 from memstudy.store.store import Selection
 
 PAPER_PLACES = ("center", "left-middle", "left-upper")
-EVERYWHERE = "all positions"
-HIDDEN = 0.002  # share of the weights that a figure may cut off on the left, where log |w| has a long tail
+EVERYWHERE, DISTANCE = "all positions", "distance "
+FEWEST = 40  # weights that a bin would have if all positions were alike: of fewer, a ratio is mostly luck
 
 
 def figures(selection: Selection) -> Iterator[Drawing]:
@@ -28,20 +30,21 @@ def figures(selection: Selection) -> Iterator[Drawing]:
     for title, rows, suffix in each_group_or_file(selection, table):
         for size, part in rows.groupby("size"):
             is_zero = np.isneginf(part["low"])
-            zeros = int(part.loc[is_zero & part["place"].str.startswith("distance"), "count"].sum())
-            if is_zero.all():
-                continue
-            data = _densities(part[~is_zero])
-            grid = _panels(data)
-            words = f"{size}×{size} kernels: |w| by position; n: weights at the center"
-            if zeros:
-                words += f"; {zeros:,} weights that are 0 left out"
-            yield titled(f"filters_{size}x{size}{suffix}", grid, data, f"{words}\n{title}")
+            zeros = int(part.loc[is_zero & part["place"].str.startswith(DISTANCE), "count"].sum())
+            if not is_zero.all():
+                networks = span(part[~is_zero].groupby("label")["network"].nunique())
+                notes = f" of n = {networks} networks together."
+                notes += f" {zeros:,} weights that are 0 are left out." if zeros else ""
+                data, kernels = _densities(part[~is_zero]), f"{size}×{size} kernels"
+                yield _figure(data, f"filters_{size}x{size}{suffix}", kernels, f"{notes} {title}.")
 
 
 def _densities(rows: pd.DataFrame) -> pd.DataFrame:
-    """Tidy: label, place, low (log10 |w|, a bin's left edge), count, density per decade, n of the place."""
-    distances = rows[rows["place"].str.startswith("distance")]
+    """Tidy: label, place, low (log10 |w|, a bin's left edge), count, density per decade, n of the place.
+
+    Besides: everywhere, the density of all positions, and ratio, the density over it, NaN where that is 0.
+    """
+    distances = rows[rows["place"].str.startswith(DISTANCE)]
     papers = rows[rows["place"].isin(PAPER_PLACES)]
     shown = pd.concat([distances if papers.empty else papers, distances.assign(place=EVERYWHERE)])
     shown = shown.assign(bin=(shown["low"] * BINS_PER_DECADE).round().astype(int))
@@ -50,30 +53,35 @@ def _densities(rows: pd.DataFrame) -> pd.DataFrame:
     counts = wide.reindex(bins).fillna(0).melt(ignore_index=False, value_name="count").reset_index()
     n = counts.groupby(["label", "place"])["count"].transform("sum").astype(int)
     low, density = counts.pop("bin") / BINS_PER_DECADE, counts["count"] / n * BINS_PER_DECADE
-    return counts.astype({"count": int}).assign(low=low, density=density, n=n)
+    data = counts.astype({"count": int}).assign(low=low, density=density, n=n)
+    everywhere = data[data["place"] == EVERYWHERE].set_index(["label", "low"])["density"]
+    whole = everywhere.reindex(pd.MultiIndex.from_frame(data[["label", "low"]])).to_numpy()
+    return data.assign(everywhere=whole, ratio=data["density"] / np.where(whole > 0, whole, np.nan))
 
 
-def _panels(data: pd.DataFrame) -> sns.FacetGrid:
+def _figure(data: pd.DataFrame, name: str, kernels: str, notes: str) -> Drawing:
     """One panel a label, one line a place; the middle of each bin on a logarithmic axis."""
-    places = [place for place in data["place"].unique() if place != EVERYWHERE]
-    are_papers = places[0] in PAPER_PLACES
-    colors = sns.color_palette("colorblind") if are_papers else sns.color_palette("viridis", len(places) + 1)
-    palette = dict(zip(places, colors, strict=False)) | {EVERYWHERE: "0.85"}
-    data = data.assign(magnitude=10 ** (data["low"] + 0.5 / BINS_PER_DECADE))
-    labels = data["label"].unique()
-    with style("ticks"):
-        grid = sns.relplot(
-            data=data, kind="line", x="magnitude", y="density", hue="place", hue_order=[EVERYWHERE, *places],
-            palette=palette, size="place", sizes={EVERYWHERE: 4.0} | dict.fromkeys(places, 1.2), errorbar=None,
-            col="label", col_wrap=min(4, len(labels)), height=2.6, aspect=1.15,
-        )  # fmt: skip
-    everywhere = data[data["place"] == EVERYWHERE].sort_values("magnitude")
-    tail = everywhere["count"].cumsum() / everywhere["count"].sum()
-    left = everywhere.loc[tail > HIDDEN, "magnitude"].iloc[0]
-    grid.set(xscale="log", xlim=(left, data["magnitude"].max()), ylim=(0, None))
-    for label, axis in grid.axes_dict.items():
-        center = data[(data["label"] == label) & data["place"].isin(places[:1])]
-        text = f"{label}, n = {center['n'].iloc[0]:,}"
-        axis.set_title(textwrap.fill(text, 36), fontsize="medium" if len(text) <= 28 else "small")
-    grid.legend.set_title(None)
-    return grid.set_axis_labels("|w|", "share of weights per decade")
+    expected = data["everywhere"] * data["n"] / BINS_PER_DECADE
+    shown = data[(data["place"] != EVERYWHERE) & (expected >= FEWEST)].copy()
+    shown["magnitude"] = 10 ** (shown["low"] + 0.5 / BINS_PER_DECADE)
+    places = list(dict.fromkeys(shown["place"]))
+    of_lines: dict[Any, Mark] = marks(places)
+    if by_distance := not set(places) <= set(PAPER_PLACES):
+        shown["place"] = shown["place"].str.removeprefix(DISTANCE).astype(float)
+        of_lines = {**ramp(shown["place"])}
+    figure, axes = panels(list(dict.fromkeys(data["label"])))
+    for label, axis in axes.items():
+        lines(axis, shown[shown["label"] == label], "magnitude", "ratio", of_lines, by="place")
+        level(axis, 1)
+        axis.set_xscale("log")
+    label_axes(figure, axes, "$|w|$", "relative density")
+    if by_distance:
+        ramp_bar(figure, of_lines, "distance from the center, pixels")
+    else:
+        legend(figure, of_lines)
+    n = span(data.loc[data["place"] == data["place"].iloc[0], "n"])
+    caption = (
+        f"How often a weight of each size is found at a position of {kernels}, over how often anywhere in them "
+        f"(dotted: 1), where that would be {FEWEST} weights or more; {n} weights at the center{notes}"
+    )
+    return Drawing(name, figure, data, caption)

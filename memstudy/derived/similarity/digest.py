@@ -57,19 +57,19 @@ def relation_words(relation: str) -> str:
 def by_setting(rows: pd.DataFrame, selection: Selection) -> list[tuple[str, pd.DataFrame, str]]:
     """Title, rows and suffix of file names of each setting of a selection, then of runs across settings.
 
-    `rows` are comparisons or coefficients. Parts may be empty. The columns `a` and `b` name both sides: by their
-    methods within a setting, so that runs that differ by the seed share a name; by their runs across settings,
-    where nothing may be averaged.
+    `rows` are comparisons or coefficients. Parts may be empty. The columns `a` and `b` name both sides by their
+    methods, and across settings by their settings, too, so that runs that differ by the seed share a name.
     """
     if rows.empty:
         return []
     parts = []
-    across = rows
+    across, names = rows, dict[str, str]()
     for setting, members in comparable_runs(selection):
-        part = _among(rows, dict(zip(members["run"], members["label"], strict=True)))
+        labels = dict(zip(members["run"], members["label"], strict=True))
+        names |= {run: f"{label}, {setting.words}" for run, label in labels.items()}
+        part = _among(rows, labels)
         parts.append((setting.title, part, setting.suffix))
         across = across.drop(part.index, errors="ignore")
-    names = {run.name: run.name for run in selection.runs}
     return [*parts, (ACROSS, _among(across, names), f"{SEPARATOR}across")]
 
 

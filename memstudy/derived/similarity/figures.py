@@ -8,23 +8,18 @@ different weights.
 
 from __future__ import annotations
 
-import itertools
-import textwrap
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
 
-import numpy as np
 import pandas as pd
-import seaborn as sns
 
 from memstudy.derived.reading import read
 from memstudy.derived.similarity import MEASURES, Similarity
-from memstudy.derived.similarity.digest import by_setting
+from memstudy.derived.similarity.digest import ACROSS, by_setting
+from memstudy.derived.similarity.heat_maps import HeatMap, epoch_maps, named_maps
+from memstudy.derived.similarity.maps import between_epochs, between_names, one_setting_a_side
 from memstudy.derived.similarity.plan import (
     CONTROL,
     GRID,
-    OTHER_LABELS,
-    OTHER_SEED,
     PAIR,
     PAST,
     SAME_SEED,
@@ -33,187 +28,197 @@ from memstudy.derived.similarity.plan import (
     began,
     kind,
 )
-from memstudy.report.frames import is_last
-from memstudy.report.lettering import style
-from memstudy.report.saving import HEIGHT, Drawing, titled
+from memstudy.report.cells import span
+from memstudy.report.color_scales import ramp, ramp_bar
+from memstudy.report.frames import after_epochs, comparable_runs, is_last
+from memstudy.report.marks import GRAY
+from memstudy.report.panels import label_axes, legend, level, lines, over_seeds, panels
+from memstudy.report.saving import Drawing
+from memstudy.report.views import View, views
 from memstudy.store.store import Selection
 
-WEIGHTS = {SAME_SEED: " (same initial weights)", OTHER_SEED: " (other initial weights)"}
-Panels = tuple[str, pd.DataFrame, sns.FacetGrid, str]
-"""File name without ending, data, grid of panels, title."""
-LEAST_NAMES = 3  # in a heat map: of fewer the table says it all
-MANY_ROWS = 14  # from which on a heat map has no numbers
+COLLAPSED = "Hatched: a network that collapsed, which is similar to nothing."
+RANDOM = "uniform random numbers in place of one of both"
+SEEDS_LEVEL, RANDOM_LEVEL = "two_seeds_last_epoch", "uniform_random"
+"""Columns of data: what levels of reference are at."""
 
 
 def figures(selection: Selection, similarity: Similarity) -> Iterator[Drawing]:
-    """Whole sequences of coefficients, and the maps of one measure."""
-    for name, data, grid, title in itertools.chain(
-        _coefficients(selection, similarity), _maps(selection, similarity)
-    ):
-        yield titled(name, grid, data, title)
-
-
-def _coefficients(selection: Selection, similarity: Similarity) -> Iterator[Panels]:
-    rows = read(selection.path / similarity.coefficients)
-    for title, sequences, suffix in by_setting(rows, selection):
-        past = sequences[sequences["relation"] == PAST]  # of every two epochs, those with the last
-        past = past[is_last(past, "run_a", "epoch_b")]
-        between = sequences[sequences["relation"].map(kind).isin([TWIN, PAIR])]
-        for chosen, name, which in (
-            (between, "cca_between", "two networks at equal epochs"),
-            (past, "cca_past", "a network and its own last epoch"),
-        ):
-            if len(chosen):
-                data, grid = _sequences(chosen, sequences[sequences["relation"] == CONTROL])
-                words = f"CCA coefficients of {which}, {similarity.title} on test images\n{title}"
-                yield name + similarity.suffix + suffix, data, grid, words
-
-
-def _maps(selection: Selection, similarity: Similarity) -> Iterator[Panels]:
-    pairs, measure = read(selection.path / similarity.pairs), similarity.measured
+    """Whole sequences of coefficients, and the maps and curves of one measure."""
+    sequences = read(selection.path / similarity.coefficients)
+    for title, rows, suffix in by_setting(sequences, selection):
+        yield from _coefficients(rows, similarity, title, suffix)
+    pairs = read(selection.path / similarity.pairs)
     for title, rows, suffix in by_setting(pairs, selection):
-        ending = similarity.suffix + suffix
-        words = f"{MEASURES[measure]}, {similarity.title} on test images\n{title}"
-        if (made := _epochs(rows, measure)) is not None:
-            gray = "; gray: a network that collapsed" if made[0][measure].isna().any() else ""
-            yield f"similarity_epochs{ending}", *made, words + gray
-        if (made := _runs(rows, measure)) is not None:
-            yield f"similarity_runs{ending}", *made, words
-        if (made := _convergence(rows, measure)) is not None:
-            yield f"convergence{ending}", *made, f"with the last kept epoch: {words}"
+        if (drawn := _epochs(rows, similarity, title, suffix)) is not None:
+            yield drawn
+        of_all = [setting.words for setting, _ in comparable_runs(selection)] if title == ACROSS else []
+        if (drawn := _runs(rows, similarity, title, suffix, of_all)) is not None:
+            yield drawn
+    if len(pairs):
+        for view in views(selection):
+            if (drawn := _convergence(pairs, view, similarity)) is not None:
+                yield drawn
 
 
-def _sequences(chosen: pd.DataFrame, control: pd.DataFrame) -> tuple[pd.DataFrame, sns.FacetGrid]:
+def _coefficients(rows: pd.DataFrame, similarity: Similarity, title: str, suffix: str) -> Iterator[Drawing]:
+    """Of two networks at equal epochs, and of a network and its own last epoch: its rows with the last one."""
+    past = rows[rows["relation"] == PAST]
+    past = past[is_last(past, "run_a", "epoch_b")]
+    between = rows[rows["relation"].map(kind).isin([TWIN, PAIR])]
+    for chosen, name, which, what in (
+        (between, "cca_between", "two networks after equal epochs", "pairs of runs"),
+        (past, "cca_past", "a network and its own last kept epoch", "runs"),
+    ):
+        if len(chosen):
+            control = rows[rows["relation"] == CONTROL]
+            yield _sequences(
+                chosen, control, f"{name}{similarity.suffix}{suffix}",
+                f"Canonical coefficients of {which}, sorted: {similarity.title} on test images.", what, title,
+            )  # fmt: skip
+
+
+def _sequences(
+    chosen: pd.DataFrame, control: pd.DataFrame, name: str, which: str, what: str, title: str
+) -> Drawing:
     """One panel a pair of labels that began alike, one line an epoch, the uniform-random control dashed."""
     how = chosen["relation"].map(began).map(lambda words: f", {words}" if words else "")
     both = chosen["a"] + " ~ " + chosen["b"] + how
     chosen = chosen.assign(panel=chosen["a"].where(chosen["relation"] == PAST, both))
+    n = chosen.drop_duplicates(["panel", "run_a", "run_b"]).groupby("panel").size()
     means = chosen.groupby(["panel", "epoch_a", "index"], sort=False)["coefficient"].mean().reset_index()
     means = means.rename(columns={"epoch_a": "epoch"})
-    with style("ticks"):
-        grid = sns.relplot(
-            data=means, kind="line", x="index", y="coefficient", hue="epoch", palette="viridis",
-            hue_norm=(0, max(1, means["epoch"].max())), legend="full", col="panel", errorbar=None,
-            col_wrap=min(4, means["panel"].nunique()), height=HEIGHT, aspect=1.05,
-        )  # fmt: skip
     noise = control.groupby("index")["coefficient"].mean()
-    for axis in grid.axes.flat:
-        axis.plot(noise.index, noise, color="0.5", linestyle="--", linewidth=1)
+    figure, axes = panels(list(dict.fromkeys(means["panel"])))
+    epochs = ramp(means["epoch"])
+    for panel, axis in axes.items():
+        lines(axis, means[means["panel"] == panel], "index", "coefficient", epochs, by="epoch")
+        axis.plot(noise.index, noise, color=GRAY, linestyle="--", linewidth=1)
+        axis.set_ylim(0, 1.02)
+    label_axes(figure, axes, "index", "CCA coefficient")
+    ramp_bar(figure, epochs, "epoch")
+    caption = f"{which} Each line is an epoch, a mean over n = {span(n)} {what}."
+    if len(epochs) == 1:
+        caption += f" {after_epochs(means['epoch'], 'After one epoch').strip()}"
     if len(noise):
-        grid.axes.flat[0].annotate(
-            "uniform random", (noise.index[0], noise.iloc[0]), xytext=(4, 6), textcoords="offset points",
-            fontsize="small", color="0.35",
-        )  # fmt: skip
-    for panel, axis in grid.axes_dict.items():
-        size = "small" if len(panel) > 42 else None  # names of runs are long
-        axis.set_title(textwrap.fill(panel, 42, break_on_hyphens=False), fontsize=size)
-    grid.set(ylim=(0, 1.02))
-    grid.set_axis_labels("canonical coefficient, sorted", "coefficient")
-    return means, grid
+        caption += f" Dashed: {RANDOM}."
+    return Drawing(name, figure, means, f"{caption} {_sentence(title)}")
 
 
-def _epochs(rows: pd.DataFrame, measure: str) -> tuple[pd.DataFrame, sns.FacetGrid] | None:
+def _epochs(rows: pd.DataFrame, similarity: Similarity, title: str, suffix: str) -> Drawing | None:
     """Heat maps of every two epochs of a run, one panel a label; None for fewer than three epochs."""
-    past = rows[rows["relation"] == PAST]
+    past, measure = rows[rows["relation"] == PAST], similarity.measured
     if past["epoch_b"].nunique() < 2:  # two epochs: a number, no map
         return None
     data = past.groupby(["a", "epoch_a", "epoch_b"], sort=False)[measure].mean().reset_index()
-    with style("white"):
-        grid = sns.FacetGrid(data, col="a", col_wrap=min(4, data["a"].nunique()), height=HEIGHT, aspect=1.1)
-    for label, axis in grid.axes_dict.items():
-        cells = data[data["a"] == label].rename(columns={"epoch_a": "row", "epoch_b": "column"})
-        axis.set_facecolor("0.85")
-        _heat_map(_symmetric(cells, measure), axis)
-        axis.set(title=label, xlabel="epoch", ylabel="epoch")
-    return data.rename(columns={"a": "label"}), grid
+    maps = {str(label): HeatMap(between_epochs(cells, measure)) for label, cells in data.groupby("a", sort=False)}
+    figure = epoch_maps(maps, MEASURES[measure])
+    n = span(past.groupby("a")["run_a"].nunique())
+    caption = (
+        f"{_capital(MEASURES[measure])} between every two kept epochs of a network, from the first (top left) on; "
+        f"{similarity.title} on test images. Means over n = {n} runs."
+    )
+    if data[measure].isna().any():
+        caption += f" {COLLAPSED}"
+    data = data.rename(columns={"a": "label"})
+    name = f"similarity_epochs{similarity.suffix}{suffix}"
+    return Drawing(name, figure, data, f"{caption} {_sentence(title)}")
 
 
-def _runs(rows: pd.DataFrame, measure: str) -> tuple[pd.DataFrame, sns.FacetGrid] | None:
-    """Heat maps of every two labels (or runs, across settings) at their last common epoch; None if too few.
+def _runs(
+    rows: pd.DataFrame, similarity: Similarity, title: str, suffix: str, settings: Sequence[str] = ()
+) -> Drawing | None:
+    """Heat maps of every two labels at their last common epoch; None if too few.
+
+    settings: those that labels may end in.
 
     There is one panel for each way in which pairs began: equal seeds make two methods look more similar than two
     runs of one method with different seeds.
     """
+    measure = similarity.measured
     pairs = rows[rows["relation"].map(kind).isin([GRID, PAIR]) & rows["relation"].map(began).ne("")]
     pairs = pairs[is_last(pairs, ["run_a", "run_b"], "epoch_a")]
-    panels = {
-        str(words): part
-        for words, part in pairs.groupby(pairs["relation"].map(began), sort=True)
-        if part[["a", "b"]].stack().nunique() >= LEAST_NAMES and part[measure].notna().any()
-    }
-    if not panels:
+    maps: dict[str, HeatMap] = {}
+    parts = []
+    for words, part in pairs.groupby(pairs["relation"].map(began), sort=True):
+        found = between_names(part, measure)
+        maps |= {
+            f"{words} ({i + 1})" if i else str(words): one_setting_a_side(heat_map, settings)
+            for i, heat_map in enumerate(found)
+        }
+        shown = {name for each in found for name in (*each.table.index, *each.table.columns)}
+        means = part.groupby(["a", "b"], sort=False)[measure].agg(["mean", "count"]).reset_index()
+        parts.append(means[means["a"].isin(shown) & means["b"].isin(shown)].assign(began=words))
+    if not maps:
         return None
-    data = [
-        part.groupby(["a", "b"], sort=False)[measure].agg(["mean", "count"]).reset_index().assign(began=words)
-        for words, part in panels.items()
-    ]
-    side = max(3.0, 0.45 * max(part[["a", "b"]].stack().nunique() for part in panels.values()) + 1.2)
-    with style("white"):
-        frame = pd.DataFrame({"began": list(panels)})
-        grid = sns.FacetGrid(frame, col="began", height=side, aspect=1.15, sharex=False, sharey=False)
-    for (words, part), table in zip(panels.items(), data, strict=True):
-        axis = grid.axes_dict[words]
-        _heat_map(_square(part, measure), axis)
-        fewest = table.loc[table["count"] > 0, "count"].min()  # none of networks that collapsed
-        meant = WEIGHTS.get(words.removesuffix(OTHER_LABELS), "")
-        axis.set(xlabel="", ylabel="", title=f"{words}{meant}\nn = {fewest} or more pairs a cell")
-        axis.tick_params(axis="x", rotation=90)
-        axis.tick_params(axis="y", rotation=0)
-    means = pd.concat(data, ignore_index=True)
-    return means.rename(columns={"mean": measure, "count": "n"}), grid
-
-
-def _square(pairs: pd.DataFrame, measure: str) -> pd.DataFrame:
-    """Mean similarity by both names, a symmetric table: (x, y) and (y, x) are averaged."""
-    names = list(dict.fromkeys([*pairs["a"], *pairs["b"]]))
-    both = pd.concat([pairs, pairs.rename(columns={"a": "b", "b": "a"})])
-    table = both.groupby(["a", "b"])[measure].mean().unstack("b").reindex(index=names, columns=names)
-    return table.rename_axis(index="row", columns="column")
-
-
-def _convergence(rows: pd.DataFrame, measure: str) -> tuple[pd.DataFrame, sns.FacetGrid] | None:
-    """Similarity of each epoch to the run's last one, a line a label, with both references (see the module)."""
-    past = rows[rows["relation"] == PAST]
-    past = past[is_last(past, "run_a", "epoch_b")].dropna(subset=measure)
-    if past["epoch_a"].nunique() < 2:
-        return None
-    data = past[["run_a", "a", "epoch_a", measure]].rename(
-        columns={"run_a": "run", "a": "label", "epoch_a": "epoch"}
+    data = pd.concat(parts, ignore_index=True).rename(columns={"mean": measure, "count": "n"})
+    figure, columns = named_maps(maps, MEASURES[measure])
+    at = after_epochs(pairs["epoch_a"], "after their last common epoch").strip()
+    caption = (
+        f"{_capital(MEASURES[measure])} of every two networks {at.rstrip('.')}; {similarity.title} on test images."
+        f" Means over n = {span(data.loc[data['n'] > 0, 'n'])} pairs of runs a cell. "
+        f"{columns}".strip()
     )
-    with style("ticks"):
-        grid = sns.relplot(
-            data=data, kind="line", x="epoch", y=measure, hue="label", style="label", markers=True, dashes=False,
-            palette="colorblind" if data["label"].nunique() <= 10 else "husl", errorbar="sd", height=1.4 * HEIGHT,
-            aspect=1.5,
-        )  # fmt: skip
-    if grid.legend is not None:
-        grid.legend.set_title(None)
-    for relation, words, line in ((CONTROL, "uniform random", "--"), (SEED, "two seeds, last epoch", ":")):
-        floor_rows = rows[rows["relation"] == relation]
-        at_end = floor_rows[floor_rows["epoch_a"] == floor_rows["epoch_a"].max()]
-        if len(at_end):
-            level = float(at_end[measure].mean())
-            grid.ax.axhline(level, color="0.4", linestyle=line, linewidth=1)
-            grid.ax.text(
-                data["epoch"].max(), level, words, color="0.35", ha="right", va="bottom", fontsize="small"
-            )
-            data = data.assign(**{words.replace(" ", "_").replace(",", ""): level})
-    grid.set(ylim=(min(0.0, float(data[measure].min())), 1.02))
-    return data, grid.set_axis_labels("epoch", MEASURES[measure])
+    if any(words.startswith(SAME_SEED) for words in maps):
+        caption += " Runs of the same seed began with the same weights."
+    if any(each.hatched.to_numpy().any() for each in maps.values()):
+        collapsed = data[measure].isna().any()
+        why = "there are no two such runs" + (", or one of them collapsed" if collapsed else "")
+        caption += f" Hatched: not measured, as {why}."
+    name = f"similarity_runs{similarity.suffix}{suffix}"
+    return Drawing(name, figure, data, f"{caption} {_sentence(title)}")
 
 
-def _symmetric(cells: pd.DataFrame, measure: str) -> pd.DataFrame:
-    """A symmetric table, 1 on its diagonal; NaN for a network that collapsed, which is similar to nothing."""
-    mirrored = cells.rename(columns={"row": "column", "column": "row"})
-    table = pd.concat([cells, mirrored]).pivot(index="row", columns="column", values=measure)
-    table = table.sort_index().sort_index(axis="columns")
-    filled = table.to_numpy(copy=True)
-    np.fill_diagonal(filled, np.where(np.isnan(filled).all(axis=1), np.nan, 1.0))
-    return pd.DataFrame(filled, index=table.index, columns=table.columns)
+def _convergence(pairs: pd.DataFrame, view: View, similarity: Similarity) -> Drawing | None:
+    """Similarity of each epoch to the run's last one, a line a method, with both references (see the module)."""
+    measure = similarity.measured
+    past = pairs[pairs["relation"] == PAST]
+    past = past[is_last(past, "run_a", "epoch_b")].dropna(subset=measure)
+    data = view.of(past.rename(columns={"run_a": "run", "epoch_a": "epoch"}))
+    if data["epoch"].nunique() < 2:
+        return None
+    data = data[["run", "seed", "panel", "line", "method", "epoch", measure]]
+    shown = [panel for panel in view.panels if panel in set(data["panel"])]
+    data = data.assign(**_levels(pairs, view, measure))
+    figure, axes = panels(shown)
+    for panel, axis in axes.items():
+        rows = data[data["panel"] == panel]
+        lines(axis, rows, "epoch", measure, view.marks, by="line", points=True)
+        for column, line in ((SEEDS_LEVEL, ":"), (RANDOM_LEVEL, "--")):
+            if column in rows:
+                level(axis, float(rows[column].iloc[0]), line=line)
+        axis.set_ylim(min(0.0, float(data[measure].min())), 1.02)
+    label_axes(figure, axes, "epoch", MEASURES[measure])
+    legend(figure, view.marks, markers=True)
+    known = {
+        SEEDS_LEVEL: "dotted: two seeds of one recipe, after the last epoch",
+        RANDOM_LEVEL: f"dashed: {RANDOM}",
+    }
+    references = "; ".join(words for column, words in known.items() if column in data)
+    caption = (
+        f"{_capital(MEASURES[measure])} of each kept epoch with the network's own last one; {similarity.title} on "
+        f"test images. {over_seeds(data, ['panel', 'line', 'epoch'])}"
+    )
+    if references:
+        caption += f" {_capital(references)}."
+    caption += f" {view.title}." if view.title else ""
+    return Drawing(f"convergence{similarity.suffix}{view.suffix}", figure, data, caption)
 
 
-def _heat_map(table: pd.DataFrame, axis: Any) -> None:
-    sns.heatmap(
-        table, ax=axis, vmin=0, vmax=1, cmap="viridis", square=True, annot=len(table) < MANY_ROWS, fmt=".2f",
-        annot_kws={"fontsize": 5 if len(table) > 8 else 6}, cbar_kws={"shrink": 0.7},
-    )  # fmt: skip
+def _levels(pairs: pd.DataFrame, view: View, measure: str) -> dict[str, float]:
+    """What two seeds of one recipe, and uniform random numbers, have after the last epoch: means over runs."""
+    levels = {}
+    for relation, column in ((SEED, SEEDS_LEVEL), (CONTROL, RANDOM_LEVEL)):
+        rows = pairs[(pairs["relation"] == relation) & pairs["run_a"].isin(set(view.runs["run"]))]
+        at_end = rows[rows["epoch_a"] == rows["epoch_a"].max()]
+        if at_end[measure].notna().any():
+            levels[column] = float(at_end[measure].mean())
+    return levels
+
+
+def _capital(words: str) -> str:
+    return words[:1].upper() + words[1:]
+
+
+def _sentence(title: str) -> str:
+    return f"{_capital(title) if title == ACROSS else title}."
