@@ -20,6 +20,8 @@ from matplotlib.ft2font import FT2Font
 from matplotlib.text import Text
 from matplotlib.ticker import LogFormatter
 
+MOST_TICKS = 30  # of a log scale that have labels
+
 
 @contextlib.contextmanager
 def literal() -> Iterator[None]:
@@ -83,9 +85,15 @@ def _spelt(text: str, marks: frozenset[str]) -> str:
 
 
 def _powers(axis: Axis) -> Collection[Text]:
-    """The labels of ticks if they are powers of 10. Asking for them gives them their text."""
+    """The labels of ticks if they are powers of 10, and of those that the layout may add to them.
+
+    Asking for them gives them their text.
+    """
     labels = axis.get_ticklabels(which="both")
-    return labels if isinstance(axis.get_major_formatter(), LogFormatter) else []
+    if not isinstance(axis.get_major_formatter(), LogFormatter):
+        return []
+    to_come = (*axis.get_major_ticks(MOST_TICKS), *axis.get_minor_ticks(MOST_TICKS))
+    return [*labels, *(label for tick in to_come for label in (tick.label1, tick.label2))]
 
 
 def _code(mark: str) -> str:

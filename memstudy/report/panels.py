@@ -8,9 +8,11 @@ from __future__ import annotations
 import re
 import textwrap
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -22,6 +24,7 @@ from memstudy.report.marks import GRAY, Mark
 LEAST_WIDTH = 1.55  # inches on paper, of a panel with text of 8 points
 NARROWEST = 0.8  # where there are so many that they would not fit a page otherwise
 PAGE = 8.5  # inches, the height of a page's text
+NARROW = 1.0  # of one in a row that shares its y axis
 MARKED = 12  # points on a line up to which each has its marker
 
 
@@ -34,7 +37,7 @@ def panels(
     of them would be higher than a page. `shared`: sharex and sharey, True unless said.
     """
     width, scale = plt.rcParams["figure.figsize"][0], text_scale()
-    columns = max(1, min(len(titles), most, int(width / (least * scale))))
+    columns = fitting(min(len(titles), most), least)
     narrowest = NARROWEST * scale
     while _height(titles, columns, aspect) > PAGE * scale and width / (columns + 1) >= narrowest:
         columns += 1
@@ -68,6 +71,84 @@ def _title(text: str, width: float) -> str:
     return wrapped(text, width - 0.25 * text_scale())
 
 
+@dataclass(frozen=True)
+class Kind:
+    """What some panels show: the words of both axes, and the scale of y."""
+
+    x: str
+    y: str
+    scale: str = "linear"
+
+
+def panel_rows(
+    titles: Sequence[str], kinds: Mapping[str, Kind], aspect: float = 1.3
+) -> tuple[Figure, dict[tuple[str, str], Axes]]:
+    """Axes by title and kind: a column for each title, a row for each kind, in blocks as wide as figures are.
+
+    With a single title its kinds are beside each other. Panels with the same words have one scale.
+    """
+    width, scale = plt.rcParams["figure.figsize"][0], text_scale()
+    single = len(titles) == 1
+    across = fitting(len(kinds)) if single else fitting(min(4, len(titles)), NARROW)
+    if single:
+        cells = _chunks([(titles[0], kind) for kind in kinds], across)
+    else:
+        cells = [[(title, kind) for title in block] for block in _chunks(titles, across) for kind in kinds]
+    side = min(width / across, 3.4 * scale) / aspect
+    size = (width, len(cells) * (side + 0.2 * scale) + 0.5 * scale)
+    figure, grid = plt.subplots(len(cells), across, figsize=size, squeeze=False, layout="constrained")
+    axes: dict[tuple[str, str], Axes] = {}
+    for row, axes_of_row in zip(cells, grid, strict=True):
+        for axis in axes_of_row[len(row) :]:
+            axis.set_visible(False)
+        for (title, kind), axis in zip(row, axes_of_row, strict=False):
+            _share(axis, kinds[kind], {kinds[other]: there for (_, other), there in axes.items()})
+            axis.set_yscale(kinds[kind].scale)
+            if axis is axes_of_row[0] or row[0][1] != kind:
+                axis.set_ylabel(wrapped(kinds[kind].y, side))
+            else:
+                axis.tick_params(labelleft=False)
+            if single or kind == next(iter(kinds)):
+                axis.set_title(wrapped(title, width / across))
+            axes[title, kind] = axis
+    _label_x(axes, kinds, titles if single else _chunks(titles, across)[-1], width / across)
+    return figure, axes
+
+
+def _share(axis: Axes, kind: Kind, others: Mapping[Kind, Axes]) -> None:
+    """Give an axis the y scale of another one with the same words."""
+    for other, there in others.items():
+        if other.y == kind.y:
+            axis.sharey(there)
+            return
+
+
+def _label_x(
+    axes: Mapping[tuple[str, str], Axes], kinds: Mapping[str, Kind], lowest: Sequence[str], width: float
+) -> None:
+    """The words of x beneath each panel, or beneath the lowest ones if all kinds have the same."""
+    alike, last = len({kind.x for kind in kinds.values()}) == 1, list(kinds)[-1]
+    beside = len(lowest) == 1 and len({title for title, _ in axes}) == 1
+    for (title, kind), axis in axes.items():
+        above = alike and kind != last and not beside
+        if not alike or (title in lowest and not above):
+            axis.set_xlabel(wrapped(kinds[kind].x, width))
+        if above:
+            axis.tick_params(labelbottom=False)
+
+
+T = TypeVar("T")
+
+
+def _chunks(items: Sequence[T], size: int) -> list[Sequence[T]]:
+    return [items[start : start + size] for start in range(0, len(items), size)]
+
+
+def fitting(most: int, least: float = LEAST_WIDTH) -> int:
+    """How many columns, `most` of them, are at least so wide (inches on paper); one if none is."""
+    return max(1, min(most, int(plt.rcParams["figure.figsize"][0] / (least * text_scale()))))
+
+
 def text_scale() -> float:
     """How much larger text is than on paper."""
     return float(plt.rcParams["font.size"]) / 8
@@ -80,9 +161,14 @@ class _Wrapper(textwrap.TextWrapper):
 
 
 def wrapped(text: str, inches: float, words: bool = False) -> str:
-    """A text of the usual size in lines that fit a width; words: long ones stay whole."""
+    """A text of the usual size in lines that fit a width; what is in parentheses begins a line.
+
+    words: long ones stay whole.
+    """
     characters = max(8, int(inches * 15 / text_scale()))
-    return _Wrapper(characters, break_on_hyphens=False, break_long_words=not words).fill(text)
+    wrapper = _Wrapper(characters, break_on_hyphens=False, break_long_words=not words)
+    parts = [text] if len(text) <= characters else text.replace(" (", "\n(", 1).split("\n")
+    return "\n".join(map(wrapper.fill, parts))
 
 
 def label_axes(figure: Figure, axes: Mapping[str, Axes], x: str, y: str) -> None:
@@ -105,12 +191,17 @@ def lines(
     by: str = "label",
     bars: bool = False,
     points: bool = False,
+    log: bool = False,
 ) -> None:
     """One line for each label: means over runs at each x, with a band (or bars) of ± one standard deviation.
 
     data: one row a run and x. Where there is one run there is no band. points: each x has its marker, and the line
-    between them is thin, as nothing was measured there.
+    between them is thin, as nothing was measured there. log: on a logarithmic axis geometric means, and bands of the
+    logarithms; all values are positive then.
     """
+    if log:
+        axis.set_yscale("log")
+        data = data.assign(**{y: np.log10(data[y])})
     for label, mark in marks.items():
         grouped = data[data[by] == label].groupby(x)[y]
         means, spreads = grouped.mean(), grouped.std()
@@ -123,35 +214,32 @@ def lines(
                 means.index, means, spreads.fillna(0), **mark.of_line, marker=marker, capsize=1.5, elinewidth=0.7
             )
             continue
-        axis.plot(means.index, means, **mark.of_line, marker=marker, linewidth=0.6 * usual if points else usual)
+        middle, low, high = (10**part if log else part for part in (means, means - spreads, means + spreads))
+        axis.plot(means.index, middle, **mark.of_line, marker=marker, linewidth=0.6 * usual if points else usual)
         if spreads.notna().any():
-            axis.fill_between(
-                means.index, means - spreads, means + spreads, color=mark.color, alpha=0.18, linewidth=0
-            )
+            axis.fill_between(means.index, low, high, color=mark.color, alpha=0.18, linewidth=0)
 
 
 def legend(figure: Figure, marks: Mapping[str, Mark], markers: bool = False, columns: int = 4) -> None:
-    """One legend for all panels, above them, in as many columns as fit. Its lines but the first make room."""
-    width, scale = figure.get_figwidth(), text_scale()
-    handles = [
-        Line2D(
-            [], [], **mark.of_line, marker=mark.marker if markers else None, label=wrapped(label, width - scale)
-        )
+    """One legend for all panels, above them, in as many columns as fit."""
+    handles = {
+        label: Line2D([], [], **mark.of_line, marker=mark.marker if markers else None)
         for label, mark in marks.items()
-    ]
+    }
     if len(handles) > 1:
-        longest = max(len(line) for handle in handles for line in str(handle.get_label()).splitlines())
-        fitting = max(1, int(width / (scale * (0.062 * longest + 0.45))))  # inches of a letter, and of a line
-        columns = min(columns, fitting, len(handles))
-        first = [str(handle.get_label()) for handle in handles[: -(-len(handles) // columns)]]
-        more = sum(label.count("\n") + 1 for label in first) - 1
-        figure.set_figheight(figure.get_figheight() + more * 0.15 * scale)
-        figure.legend(
-            handles=handles,
-            loc="outside upper center",
-            ncols=columns,
-            handlelength=2.4,
-        )
+        legend_of(figure, handles, columns)
+
+
+def legend_of(figure: Figure, handles: Mapping[str, Any], columns: int = 4) -> None:
+    """A legend of artists by label above all panels, in so many columns at most. Its lines but the first make room."""
+    width, scale = figure.get_figwidth(), text_scale()
+    labels = [wrapped(label, width - scale) for label in handles]
+    longest = max(len(line) for label in labels for line in label.splitlines())
+    fit = max(1, int(width / (scale * (0.062 * longest + 0.45))))  # inches of a letter, and of a line
+    columns = min(columns, fit, len(labels))
+    more = sum(label.count("\n") + 1 for label in labels[: -(-len(labels) // columns)]) - 1
+    figure.set_figheight(figure.get_figheight() + more * 0.15 * scale)
+    figure.legend(list(handles.values()), labels, loc="outside upper center", ncols=columns, handlelength=2.4)
 
 
 def level(axis: Axes, value: float, words: str = "", line: str = ":") -> None:

@@ -49,13 +49,15 @@ class Drawing:
     data: pd.DataFrame
     caption: str = ""
 
-    def write(self, folder: Path, look: Look = USUAL, command: str = "") -> list[Path]:
+    def write(
+        self, folder: Path, look: Look = USUAL, command: str = "", how: str = files.ANOTHER_STORE
+    ) -> list[Path]:
         """Write it as SVG, PDF and PNG, its data as CSV, and close it; the caption stands where the look says.
 
-        command: what makes the figure again, told in the caption's files.
+        command: what makes the figure again, told in the caption's files. how: see `save`.
         """
         in_file = look.caption == "file"
-        written = save(folder, self.name, self.figure, self.data, caption="" if in_file else self.caption)
+        written = save(folder, self.name, self.figure, self.data, how, caption="" if in_file else self.caption)
         if in_file:
             made = f" Made by '{command}'" if command else " Made by memstudy"
             text = f"{self.caption}{made}; its data are in {self.name}.csv."

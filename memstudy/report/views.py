@@ -62,13 +62,13 @@ class View:
         return {setting.words: setting.floor for setting in self.settings}
 
 
-def views(selection: Selection) -> Iterator[View]:
-    """One for each figure of a kind."""
+def views(selection: Selection, together: int = MOST_TOGETHER) -> Iterator[View]:
+    """One for each figure of a kind. together: methods whose lines share a panel, at most."""
     if settings := twins(selection):
         yield from map(_of_twins, settings)
         return
     methods, parts = methods_of(selection), comparable_runs(selection)
-    if len(methods) > MOST_TOGETHER:
+    if len(methods) > together:
         yield from (_apart(setting, members) for setting, members in parts)
         return
     runs = pd.concat([_named(members).assign(panel=setting.words) for setting, members in parts])
