@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,10 +11,10 @@ import pytest
 from scipy.stats import ttest_rel
 
 from memstudy import presets
-from memstudy.papers.norm_loss import NormLossTables, tables
+from memstudy.papers.norm_loss import NormLossTables, figures, tables
 from memstudy.papers.norm_loss.runs import at_usual_values, errors
 from memstudy.report import published
-from tests.kit.drawing import draw
+from tests.kit.drawing import draw, fit_for_print
 from tests.kit.runs import select, write_run
 
 ACCURACIES = (0.90, 0.92, 0.91)
@@ -298,22 +299,73 @@ def test_curves_hold_both_losses_of_the_main_table_s_runs(drawn):
     assert (test["cross_entropy"] == 1 + test["seed"]).all()
 
 
-def test_every_format_a_figure_for_each_setting_and_none_that_is_stale(add, capsys):
+def line_of(bars: Any) -> Any:
+    """The line that connects error bars."""
+    return bars.lines[0]
+
+
+def test_all_methods_are_in_one_panel_for_each_setting(swept):
+    """On one axis of strengths, with one mark a method in all figures."""
+    by_lambda, by_batch, losses = fit_for_print(lambda: figures.figures(swept))
+    for drawing in (by_lambda, by_batch):
+        (axis,) = drawing.figure.axes
+        assert len(axis.containers) == 2
+    (axis,) = by_lambda.figure.axes
+    assert axis.get_xlabel() == "weight decay or λ of Norm Loss"
+    assert [line_of(bars).get_ydata().tolist() for bars in axis.containers] == [pytest.approx([45, 35, 25])] * 2
+    marks: list[Any] = [
+        [(line.get_color(), line.get_marker()) for line in drawing.figure.legends[0].get_lines()]
+        for drawing in (by_lambda, by_batch, losses)
+    ]
+    assert marks[0] == marks[1] == marks[2][:2]
+    assert len(set(marks[2])) == 3
+    assert "n = 2 seeds, bars ± one standard deviation" in by_lambda.caption
+    assert "n = 2–3 seeds" in by_batch.caption
+    assert "batch size 64" in by_lambda.caption
+    assert "batch size" not in by_batch.caption.partition("seeds")[2]  # it is what differs
+
+
+def test_settings_are_panels_named_by_what_differs(add):
+    other = {"network": "resnet18", "dataset": "cifar10"}
+    weights = (0.001, 0.01)
+    made = select(
+        *(add("normloss", **of("normloss", weight=weight)) for weight in weights),
+        *(add("normloss", **other, **of("normloss", weight=weight)) for weight in weights),
+        *(add("wd", batch_size=size) for size in (32, 128)),
+    )
+    drawn = {drawing.name: drawing for drawing in fit_for_print(lambda: figures.figures(made), [3.25])}
+    assert set(drawn) == {"norm_loss_lambda", "norm_loss_batch_size", "norm_loss_cross_entropy"}
+    titles = [axis.get_title() for axis in drawn["norm_loss_lambda"].figure.axes]
+    assert titles == ["cifar10, resnet18", "mnist5k, smallnet"]
+    assert [axis.get_title() for axis in drawn["norm_loss_cross_entropy"].figure.axes][:2] == [
+        "cifar10, resnet18, batch size 64, training", "cifar10, resnet18, batch size 64, test",
+    ]  # fmt: skip
+    assert set(drawn["norm_loss_lambda"].data["setting"]) == set(titles)
+
+
+def test_one_seed_one_epoch_and_loss_0_are_drawn(add):
+    made = select(add("normloss", accuracies=(0.9,)))
+    (drawing,) = fit_for_print(lambda: figures.figures(made), [3.25])
+    assert "One run each (n = 1)" in drawing.caption
+    assert not drawing.figure.legends  # one line needs none
+
+
+def test_every_format_of_a_figure_and_none_that_is_stale(add, capsys):
     from memstudy.cli.progress import Voice
     from memstudy.study.derive_all import make_tables
 
     made = select(*both(add, accuracies=(0.9,), **PAPER), *both(add, accuracies=(0.9,)))
-    tables, figures = made.path / "tables", made.path / "figures"
-    figures.mkdir(parents=True)
+    written, folder = made.path / "tables", made.path / "figures"
+    folder.mkdir(parents=True)
     for name in ("norm_loss_lambda.png", "norm_loss_cross_entropy-3.csv", "losses.png"):
-        (figures / name).write_bytes(b"of an earlier selection")
+        (folder / name).write_bytes(b"of an earlier selection")
     (made.path / "study.json").write_text('{"report": {"tables": ["norm_loss"], "analyses": []}}')
     make_tables(made, Voice())
     assert "**Norm Loss: test error**" in capsys.readouterr().out
-    assert {path.name for path in tables.iterdir()} == {f"norm_loss.{ending}" for ending in ("md", "tex", "csv")}
-    assert r"wd\_reproduced 6.32 (6.57)" in (tables / "norm_loss.tex").read_text()
+    assert {path.name for path in written.iterdir()} == {f"norm_loss.{ending}" for ending in ("md", "tex", "csv")}
+    assert r"wd\_reproduced 6.32 (6.57)" in (written / "norm_loss.tex").read_text()
     endings = ("svg", "pdf", "png", "csv")
-    ours = {f"norm_loss_cross_entropy{suffix}.{ending}" for suffix in ("", "--2") for ending in endings}
-    assert {path.name for path in figures.iterdir()} == {"losses.png", *ours}
+    ours = {f"norm_loss_cross_entropy.{ending}" for ending in endings}
+    assert {path.name for path in folder.iterdir()} == {"losses.png", *ours}
     assert draw(NormLossTables(), select(add("wd"))) == []
-    assert [path.name for path in figures.iterdir()] == ["losses.png"]
+    assert [path.name for path in folder.iterdir()] == ["losses.png"]

@@ -11,7 +11,7 @@ import pandas as pd
 
 from memstudy.recipe import Recipe, RegularizerSpec
 from memstudy.regularizers import BARE, REGULARIZERS, label, options
-from memstudy.report.frames import Setting, seeds, shared
+from memstudy.report.frames import seeds, shared
 from memstudy.store import RunDirectory
 from memstudy.store.store import Selection
 
@@ -33,7 +33,7 @@ ORDER = ["order", "family", *STRENGTH_OPTIONS]
 def errors(selection: Selection) -> pd.DataFrame:
     """One row a finished run, of settings in which some run uses Norm Loss, in the table's order; maybe none.
 
-    setting: what runs share but for seeds, regularizers and batch size; in words `title`, and shorter `protocol`.
+    setting: what runs share but for seeds, regularizers and batch size; in words `protocol`.
     method: regularizers, and the options in which runs differ. `family`: the same without strengths; `but wd`
         and `but normloss`: the same without the strength of that one.
     wd, normloss: their strengths, if used. error: in percent, after the last epoch.
@@ -118,7 +118,6 @@ def _row(run: RunDirectory, versions: Mapping[tuple[str, str], set[object]], pro
         "seed": recipe.seed,
         "seeds": seeds(recipe),
         "setting": _setting(recipe),
-        "title": Setting(shared(recipe), (), 0.0).title,
         "dataset": recipe.dataset,
         "network": recipe.network,
         "protocol": protocol,
