@@ -12,6 +12,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.collections import QuadMesh
 from scipy import stats
 
 from memstudy import presets
@@ -22,8 +23,10 @@ from memstudy.derived.ranking import Ranking, figures, tables
 from memstudy.derived.ranking.methods import _words, ranking_groups
 from memstudy.recipe import Corruption
 from memstudy.regularizers import label
+from memstudy.report.heat_maps import heat_map
+from memstudy.report.look import Look
 from memstudy.store.store import Selection
-from tests.kit.drawing import draw
+from tests.kit.drawing import draw, fit_for_print
 from tests.kit.runs import write_run
 
 EPOCHS = 2
@@ -190,7 +193,9 @@ def test_without_bare_there_is_no_gain(select):
     sheet = tables.tables(selection)[0]
     assert sheet.values["gain"].isna().all()
     assert "gain over bare" not in sheet.cells
-    assert set(figures._figures(ranking_groups(selection)[0])) == {"rates", "pairs"}
+    with Look().applied():
+        names = [drawing.name for drawing in figures.figures(selection)]
+    assert names == ["ranking_rates", "ranking_pairs"]
     plt.close("all")
 
 
@@ -312,6 +317,63 @@ def test_the_figures_data(select):
     columns = ["gain", "gain_low", "gain_high"]
     assert gains[columns].to_numpy() == pytest.approx(table.loc[gains.index, columns].to_numpy())
     assert gains.index.tolist() == ["bn+al2", "al2", "bn"]
+
+
+def images(drawing):
+    """The maps of a drawing: those of panels, not of the scale of colors."""
+    return [axis.collections[0] for axis in drawing.figure.axes if isinstance(axis.collections[0], QuadMesh)]
+
+
+def test_heat_maps_have_one_scale_of_colors_and_all_figures_fit(select):
+    rates, pairs, gain = fit_for_print(lambda: figures.figures(select()))
+    for drawing, values in ((rates, rates.data[["final", "memorized"]]), (pairs, pairs.data[["accuracy"]])):
+        meshes = images(drawing)
+        ends = {(mesh.norm.vmin, mesh.norm.vmax) for mesh in meshes}
+        assert ends == {(values.min(axis=None), values.max(axis=None))}
+        assert "n = 3 seeds" in drawing.caption
+    assert "n = 3 seeds, with 95 % intervals" in gain.caption
+    assert len(images(pairs)) == 3
+
+
+def test_gains_are_sorted_by_the_gain_they_show(select):
+    """Seed 0 has do, at .25 alone; by mean rank al2 would come first, as do is at no rate the best."""
+    final = {("do", 0.25): (95, 50, 50), ("do", 0.5): (74, 74, 80)}
+    drawn = fit_for_print(lambda: figures.figures(select(final=final)), [3.25])
+    (gain,) = [drawing for drawing in drawn if drawing.name == "ranking_gain"]
+    assert gain.data["gain"].is_monotonic_decreasing
+    (axis,) = gain.figure.axes
+    containers: list[Any] = axis.containers
+    places = {
+        label.get_text(): place for label, place in zip(axis.get_yticklabels(), axis.get_yticks(), strict=True)
+    }
+    drawn_at = {(float(x), float(y)) for box in containers for x, y in zip(*box.lines[0].get_data(), strict=True)}
+    assert drawn_at == {(row["gain"], places[row["method"]]) for row in gain.data.to_dict("records")}
+    assert list(places) == gain.data["method"].tolist()
+
+
+def test_few_numbers_or_none_where_cells_are_narrow(select):
+    """Of five rates, two quantities in a column's width have no decimals; thirty columns have no numbers."""
+    wide = pd.DataFrame(np.arange(60.0).reshape(2, 30), columns=[f"{rate} % symmetric" for rate in range(30)])
+    shown = {}
+    for cell in (0.4, 0.2, 0.1):
+        with Look(width=3.25).applied():
+            figure, axis = plt.subplots()
+            heat_map(axis, wide, ["a", "b"], cell, (0, 59))
+            shown[cell] = [text.get_text() for text in axis.texts]
+            assert len(axis.get_xticklabels()) == 30  # none is skipped
+            plt.close(figure)
+    assert (shown[0.4][7], shown[0.2][7], shown[0.1]) == ("7.0", "7", [])
+
+
+def test_one_seed_and_long_names_are_drawn(select):
+    selection = select(lambda reg, rate, seed: seed == 0)
+    for drawing in fit_for_print(lambda: figures.figures(selection), [3.25]):
+        assert "n = 1" in drawing.caption
+    assert "one seed has no interval" in drawing.caption
+    long = {(reg, rate): (50,) for reg in ("al2+normloss", "bn+do+wd+al2+normloss") for rate in (0.25, 0.5)}
+    versions = {"al2": {"advance": 2.0}, "normloss": {"weight": 0.003}}
+    selection = select(final=long, options=versions)
+    assert fit_for_print(lambda: figures.figures(selection), [3.25])
 
 
 def test_a_study_can_have_this_table_alone(select, capsys):

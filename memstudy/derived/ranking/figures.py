@@ -1,89 +1,82 @@
-"""Figures of the ranking of all methods under label noise, their rows in its order."""
+"""Figures of the ranking of all methods under label noise, their rows in the order of what they show."""
 
 from __future__ import annotations
 
 import math
-import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import matplotlib.pyplot as plt
 import pandas as pd
-import seaborn as sns
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from memstudy.derived.ranking import Ranking
 from memstudy.derived.ranking.methods import QUANTITIES, Group, ranking_groups
 from memstudy.regularizers import BARE
+from memstudy.report.cells import span
 from memstudy.report.frames import suffixed
-from memstudy.report.lettering import style
+from memstudy.report.heat_maps import bounds, color_bar, foot, heat_map, height, reach, row_labels
+from memstudy.report.marks import COLORS, GRAY, Mark
+from memstudy.report.panels import fitting, legend_of, text_scale, wrapped
 from memstudy.report.saving import Drawing
 from memstudy.store.store import Selection
 
-ALONE, TOGETHER = "alone", "together"
 MAPPED = ("final", "memorized")
-TITLES = {"pairs": "test accuracy, %, of pairs, and of each method alone on the diagonal\n"}
-CELL, ROW = 0.62, 0.24  # inches: a cell's width, and a row's height
+KINDS = {"one method": Mark(COLORS[0], "-", "o"), "several together": Mark(COLORS[4], "-", "s")}
+CELL = 0.3  # inches on paper, of a cell with its number
 
 
 def figures(selection: Selection) -> Iterator[Drawing]:
     """Heat maps by rate, a matrix of pairs, and gains with their intervals, of every group."""
     for group, suffix in suffixed(ranking_groups(selection)):
-        for name, (figure, data) in _figures(group).items():
-            words = textwrap.fill(group.title, max(48, int(11 * figure.get_size_inches()[0])))
-            figure.suptitle(TITLES.get(name, "") + words, y=1.01, va="bottom", fontsize="medium")
-            yield Drawing(f"{Ranking.name}_{name}{suffix}", figure, data)
+        yield _rates(group, suffix)
+        if len(pairs := _pairs(group)):
+            yield _matrices(pairs, group, suffix)
+        if group.ranking["gain"].notna().any():
+            yield _gains(group, suffix)
 
 
-def _figures(group: Group) -> dict[str, tuple[Figure, pd.DataFrame]]:
-    drawn = {"rates": _rates(group)}
-    if len(pairs := _pairs(group)):
-        drawn["pairs"] = _matrices(pairs), pairs
-    if group.ranking["gain"].notna().any():
-        drawn["gain"] = _gains(group)
-    return drawn
+def _over(counts: Iterable[int]) -> str:
+    n = span(counts)
+    return "One seed each (n = 1)." if n == "1" else f"Means over n = {n} seeds."
 
 
-def _rates(group: Group) -> tuple[Figure, pd.DataFrame]:
-    """Final accuracy and what is memorized: rows are methods, columns rates."""
+# Heat maps
+
+
+def _rates(group: Group, suffix: str) -> Drawing:
+    """Final accuracy and what is memorized: rows are methods, columns rates, all on one scale."""
     shown = [measure for measure in MAPPED if measure in group.runs]
     order = list(group.ranking["method"])
-    means = group.runs.groupby(["method", "corruption"])[shown].mean()
-    panels = {
+    by_method = group.runs.groupby(["method", "corruption"])
+    means = by_method[shown].mean()
+    maps = {
         name: means[name]
         .unstack("corruption")
         .reindex(index=order, columns=group.corruptions)
         .dropna(axis=1, how="all")
         for name in shown
     }
-    widths = [panel.shape[1] for panel in panels.values()]
-    with style():
-        figure, axes = plt.subplots(
-            1, len(shown), sharey=True, squeeze=False, width_ratios=widths, layout="constrained",
-            figsize=(CELL * sum(widths) + 2.2 + 0.5 * len(shown), ROW * len(order) + 1.4),
-        )  # fmt: skip
-        for axis, (name, panel), colors in zip(axes[0], panels.items(), ("viridis", "rocket_r"), strict=False):
-            _heat_map(axis, panel, colors)
-            axis.set_title(QUANTITIES[name][0])
-        _lay_out(figure)
-    data = means.reset_index().assign(place=lambda table: table["method"].map(order.index) + 1)
-    return figure, data.sort_values(["place", "corruption"], ignore_index=True)
-
-
-def _heat_map(axis: Axes, panel: pd.DataFrame, colors: str) -> None:
-    sns.heatmap(
-        panel, ax=axis, cmap=colors, annot=True, fmt=".1f", annot_kws={"fontsize": 7}, cbar=False,
-        linewidths=0.5, linecolor="white",
+    widths = [table.shape[1] for table in maps.values()]
+    width = plt.rcParams["figure.figsize"][0]
+    labels = row_labels(order)
+    cell = (width - reach(labels) - 0.25 * text_scale()) / sum(widths)
+    figure, axes = plt.subplots(
+        1, len(shown), sharey=True, squeeze=False, width_ratios=widths, layout="constrained",
+        figsize=(width, height(labels) + 1.35 * text_scale()),
     )  # fmt: skip
-    axis.set(xlabel="", ylabel="")
-    axis.tick_params(length=0)
-    axis.set_xticks(axis.get_xticks(), [textwrap.fill(str(name), 10) for name in panel.columns], rotation=0)
-    axis.tick_params(axis="y", rotation=0)
+    for axis, (name, table) in zip(axes[0], maps.items(), strict=True):
+        heat_map(axis, table, labels, cell, bounds(maps.values()))
+        axis.set_title(wrapped(QUANTITIES[name][0], cell * table.shape[1]))
+    color_bar(figure, bounds(maps.values()), "% in all panels")
+    data = means.reset_index().assign(place=lambda table: table["method"].map(order.index) + 1)
+    caption = (
+        f"Test accuracy after the last epoch, and the share of corrupted training samples that are memorized; "
+        f"methods in the order of their mean rank. {_over(by_method.size())} {group.title}."
+    )
+    data = data.sort_values(["place", "corruption"], ignore_index=True)
+    return Drawing(f"{Ranking.name}_rates{suffix}", figure, data, caption)
 
 
-def _lay_out(figure: Figure) -> None:
-    figure.draw_without_rendering()  # lays it out, before its bounds are asked for
-    figure.set_layout_engine("none")
+# Pairs
 
 
 def _pairs(group: Group) -> pd.DataFrame:
@@ -111,48 +104,68 @@ def _pairs(group: Group) -> pd.DataFrame:
     return accuracies if (accuracies["a"] != accuracies["b"]).any() else accuracies.iloc[:0]
 
 
-def _matrices(pairs: pd.DataFrame) -> Figure:
-    """One panel a rate, each with its own color scale, as rates differ by more than methods do."""
-    panels = {name: pairs[pairs["corruption"] == name] for name in dict.fromkeys(pairs["corruption"])}
+def _matrices(pairs: pd.DataFrame, group: Group, suffix: str) -> Drawing:
+    """One panel a rate, all on one scale."""
+    by_rate = {name: pairs[pairs["corruption"] == name] for name in dict.fromkeys(pairs["corruption"])}
     names = list(dict.fromkeys(pairs["a"]))
-    across = min(2, len(panels))
-    down = -(-len(panels) // across)
-    side = CELL * len(names)
-    with style():
-        figure, axes = plt.subplots(
-            down, across, squeeze=False, layout="constrained",
-            figsize=(max(3.0, side + 0.8) * across, (0.6 * side + 1.0) * down),
-        )  # fmt: skip
-        for axis in axes.flat[len(panels) :]:
-            axis.axis("off")
-        for axis, (corruption, rows) in zip(axes.flat, panels.items(), strict=False):
-            wide = rows.pivot(index="a", columns="b", values="accuracy").reindex(index=names, columns=names)
-            _heat_map(axis, wide, "viridis")
-            bare = rows["bare"].iloc[0]
-            words = "" if math.isnan(bare) else f" (bare: {bare:.1f})"
-            axis.set_title(f"{corruption}{words}", fontsize="medium")
-        _lay_out(figure)
-    return figure
+    labels, scale = row_labels(names), text_scale()
+    width = plt.rcParams["figure.figsize"][0]
+    across = fitting(min(3, len(by_rate)), reach(labels) / scale + CELL * len(names))
+    down = -(-len(by_rate) // across)
+    cell = (width - reach(labels) - 0.2 * scale * across) / across / len(names)
+    panel = max(height(labels), 0.6 * cell * len(names))
+    figure, axes = plt.subplots(
+        down, across, squeeze=False, layout="constrained", sharex=True, sharey=True,
+        figsize=(width, down * (panel + 0.3 * scale) + foot(names, cell) + 0.75 * scale),
+    )  # fmt: skip
+    for axis in axes.flat[len(by_rate) :]:
+        axis.axis("off")
+    for axis, (corruption, rows) in zip(axes.flat, by_rate.items(), strict=False):
+        wide = rows.pivot(index="a", columns="b", values="accuracy").reindex(index=names, columns=names)
+        heat_map(axis, wide, labels, cell, bounds([pairs[["accuracy"]]]))
+        bare = rows["bare"].iloc[0]
+        words = "" if math.isnan(bare) else f" (bare: {bare:.1f})"
+        axis.set_title(wrapped(f"{corruption}{words}", cell * len(names)))
+    for axis in axes.flat[: len(by_rate)][-across:]:
+        axis.tick_params(labelbottom=True)
+    color_bar(figure, bounds([pairs[["accuracy"]]]), "test accuracy, %")
+    counts = group.runs.groupby(["method", "corruption"]).size()
+    caption = (
+        "Test accuracy after the last epoch of pairs of methods, and of each method alone on the diagonal. "
+        f"{_over(counts)} {group.title}."
+    )
+    return Drawing(f"{Ranking.name}_pairs{suffix}", figure, pairs, caption)
 
 
-def _gains(group: Group) -> tuple[Figure, pd.DataFrame]:
-    """Gain over bare with its interval: one point a method, the best on top."""
+# Gains
+
+
+def _gains(group: Group, suffix: str) -> Drawing:
+    """Gain over bare with its interval: one point a method, the greatest gain on top."""
     columns = ["method", "regularizers", "gain", "gain_low", "gain_high", "gain_pairs", "gain_p", "gain_p_holm"]
-    data = group.ranking.loc[group.ranking["gain"].notna(), columns].reset_index(drop=True)
-    kinds = data["regularizers"].eq(1).map({True: ALONE, False: TOGETHER})
-    with style("ticks"):
-        figure, axis = plt.subplots(figsize=(5.2, ROW * len(data) + 1.3), layout="constrained")
-        axis.axvline(0, color="0.6", linewidth=0.8)
-        colors = dict(zip((ALONE, TOGETHER), sns.color_palette("colorblind"), strict=False))
-        for kind, rows in data.groupby(kinds):
-            reach = [rows["gain"] - rows["gain_low"], rows["gain_high"] - rows["gain"]]
-            axis.errorbar(rows["gain"], rows.index, xerr=reach, fmt="o", markersize=4, color=colors[str(kind)],
-                          label=str(kind))  # fmt: skip
-        axis.set_yticks(data.index, data["method"])
-        axis.set_ylim(len(data) - 0.4, -0.6)
-        words = f"gain over bare, percentage points, with 95 % intervals; mean over {', '.join(group.ranked)}"
-        axis.set_xlabel(textwrap.fill(words, 60))
-        figure.legend(loc="outside lower center", ncols=2, frameon=False)
-        sns.despine(figure)
-        _lay_out(figure)
-    return figure, data
+    data = group.ranking.loc[group.ranking["gain"].notna(), columns]
+    data = data.sort_values("gain", ascending=False, kind="stable", ignore_index=True)
+    labels = row_labels(data["method"])
+    width = plt.rcParams["figure.figsize"][0]
+    figure, axis = plt.subplots(figsize=(width, height(labels) + 0.9 * text_scale()), layout="constrained")
+    axis.axvline(0, color=GRAY, linestyle=":", linewidth=1, zorder=0.5)
+    handles = {}
+    for one, (kind, mark) in zip((True, False), KINDS.items(), strict=True):
+        rows = data[data["regularizers"].eq(1) == one]
+        if len(rows):
+            arms = [rows["gain"] - rows["gain_low"], rows["gain_high"] - rows["gain"]]
+            handles[kind] = axis.errorbar(
+                rows["gain"], rows.index, xerr=arms, fmt=mark.marker, color=mark.color, elinewidth=0.9
+            )
+    axis.set_yticks(data.index, labels)
+    axis.set_ylim(len(data) - 0.4, -0.6)
+    axis.set_xlabel(wrapped("gain over bare, percentage points", width - reach(labels)))
+    if len(handles) > 1:
+        legend_of(figure, handles)
+    counts = group.ranking.set_index("method").loc[data["method"], "n"]
+    bars = ", with 95 % intervals by t" if data["gain_low"].notna().any() else "; one seed has no interval"
+    caption = (
+        f"Gain in test accuracy over {BARE} at the same rates and seed, mean over {', '.join(group.ranked)} and "
+        f"over n = {span(counts)} seeds{bars}; methods in its order. {group.title}."
+    )
+    return Drawing(f"{Ranking.name}_gain{suffix}", figure, data, caption)
