@@ -24,12 +24,16 @@ from memstudy.derived.workbench import Workbench
 from memstudy.errors import MemstudyError
 from memstudy.randomness import torch_generator
 from memstudy.regularizers.pilcro import importance
+from memstudy.report.frames import Setting
+from memstudy.report.marks import GRAY as BARE_GRAY
+from memstudy.report.marks import marks
 from memstudy.report.methods import method_labels
+from memstudy.report.views import EACH, View
 from memstudy.store import Store
 from memstudy.study.carry_out import Execution, carry_out
 from memstudy.training.state import build_network
 from tests.kit import stores
-from tests.kit.drawing import draw
+from tests.kit.drawing import draw, fit_for_print
 from tests.kit.sources import stand_in
 from tests.test_pilcro import NETWORKS, convolutions, normal, path_counts
 
@@ -443,6 +447,18 @@ def test_a_row_is_what_the_network_measures(looked_at, small):
     assert bench.image_set(run) is small
 
 
+def test_figures_fit_every_width(looked_at):
+    """Of this study AL2 has twins: a panel for each baseline."""
+    drawn = {drawing.name: drawing for drawing in fit_for_print(lambda: figures.figures(looked_at[0]))}
+    assert set(drawn) == set(Landscape.draws)
+    columns = ["run", "seed", "label"]
+    assert list(drawn["landscape_flatness"].data) == [*columns, "epoch", "kind", "cv", "max_over_min"]
+    assert list(drawn["landscape_noise"].data) == [*columns, "noise", "strength", "accuracy"]
+    assert len(drawn["landscape_noise"].data) == 8 * sum(map(len, perturbation.STRENGTHS.values()))
+    scales = {axis.get_ylim() for axis in drawn["landscape_noise"].figure.axes}
+    assert len(scales) == 1
+
+
 def test_everything_is_written_and_said(looked_at):
     selection, summary = looked_at
     names = {path.name for path in (selection.path / "figures").iterdir()}
@@ -586,16 +602,38 @@ def flatness(labels, epochs=(INITIAL, 0, 4), seeds=2):
     return table.assign(cv=cv, max_over_min=[10**value for value in cv])
 
 
+SETTING = Setting(presets.build(), (), 0.0)
+
+
+def view_of(labels, apart=False):
+    """The runs of `flatness`, in one panel or one for each method but bare."""
+    runs = pd.DataFrame([(f"{label}{seed}", seed, label) for label in labels for seed in range(2)])
+    runs.columns = ["run", "seed", "method"]
+    if not apart:
+        return View(runs.assign(panel="", line=runs["method"]), (SETTING,), marks(labels), [""])
+    parts = [
+        runs[runs["method"].isin(["bare", label])].assign(panel=label, line=lambda table: table["method"])
+        for label in labels[1:]
+    ]
+    named = pd.concat(parts).replace({"line": dict.fromkeys(labels[1:], EACH)})
+    return View(named, (SETTING,), marks(["bare", EACH]), labels[1:], apart=True)
+
+
+def over_training(data, labels, apart=False):
+    view = view_of(labels, apart)
+    return figures._over_training(view.of(data.drop(columns="label")), view)
+
+
 def drawn_lines(figure, axis):
-    """Of each solid line of a panel its points; and the heights of dotted ones."""
-    lines = [line for line in figure.axes[axis].lines if len(line.get_xdata())]
-    solid = [line.get_xydata() for line in lines if line.get_linestyle() == "-"]
-    return solid, {round(float(line.get_ydata()[0]), 6) for line in lines if line.get_linestyle() == ":"}
+    """Of each line of a panel its points; and the heights of dotted ones."""
+    lines = figure.axes[axis].lines
+    points = [line.get_xydata() for line in lines if line.get_linestyle() != ":" or len(line.get_xdata()) > 2]
+    return points, {round(float(line.get_ydata()[0]), 6) for line in lines if len(line.get_xdata()) == 2}
 
 
 def test_lines_are_means_over_seeds_from_before_training_on_and_the_prediction_is_dotted():
-    """Of max/min the geometric mean, as its axis is logarithmic."""
-    figure = figures._over_training(flatness(["bare", "al2"]), "title")
+    """Of max/min the geometric mean, with bands of the logarithm, as its axis is logarithmic."""
+    figure = over_training(flatness(["bare", "al2"]), ["bare", "al2"]).figure
     solid, dotted = drawn_lines(figure, 0)
     assert [line.tolist() for line in solid] == [[[0, pytest.approx(1.4)], [1, 1.5], [5, pytest.approx(1.9)]]] * 2
     assert dotted == {0.5}
@@ -603,36 +641,94 @@ def test_lines_are_means_over_seeds_from_before_training_on_and_the_prediction_i
     assert figure.axes[1].get_yscale() == "log"
     assert np.log10(solid[0][:, 1]) == pytest.approx([1.4, 1.5, 1.9])
     assert dotted == {round(10**0.5, 6)}
+    spread = np.std([0, 1], ddof=1)
+    band = np.log10(figure.axes[1].collections[0].get_paths()[0].vertices[:, 1])
+    assert (band.min(), band.max()) == pytest.approx((1.4 - spread, 1.9 + spread))
 
 
-def test_an_epoch_where_one_seed_has_an_infinite_ratio_has_no_mean():
+@pytest.mark.parametrize("value", [math.inf, 1e17])
+def test_an_epoch_where_one_seed_has_an_infinite_or_absurd_ratio_has_no_mean(value):
     data = flatness(["bare"])
-    data.loc[(data["epoch"] == 0) & (data["seed"] == 1), "max_over_min"] = math.inf
-    figure = figures._over_training(data, "title")
-    assert drawn_lines(figure, 1)[0][0][:, 0].tolist() == [0, 5]
-    assert drawn_lines(figure, 0)[0][0][:, 0].tolist() == [0, 1, 5]
+    data.loc[(data["epoch"] == 0) & (data["seed"] == 1), "max_over_min"] = value
+    drawn = over_training(data, ["bare"])
+    assert drawn_lines(drawn.figure, 1)[0][0][:, 0].tolist() == [0, 5]
+    assert drawn_lines(drawn.figure, 0)[0][0][:, 0].tolist() == [0, 1, 5]
+    assert "Left out: epochs at which a network has no finite value, or a ratio above 10¹⁵" in drawn.caption
+    assert drawn.data["max_over_min"].max() == value  # the data have it
+    assert "Left out" not in over_training(flatness(["bare"]), ["bare"]).caption
 
 
 def test_ratios_that_are_infinite_everywhere_leave_their_panel_empty():
     data = flatness(["bare"]).assign(max_over_min=math.inf)
-    figure = figures._over_training(data[data["kind"] == measure.MEASURED], "title")
+    figure = over_training(data[data["kind"] == measure.MEASURED], ["bare"]).figure
     assert [len(drawn_lines(figure, axis)[0]) for axis in (0, 1)] == [1, 0]
 
 
 def test_predictions_that_differ_have_a_line_each():
     data = flatness(["bare", "bn"])
     data.loc[(data["label"] == "bn") & (data["kind"] == measure.PREDICTED), "cv"] = 0.7
-    assert drawn_lines(figures._over_training(data, "title"), 0)[1] == {0.5, 0.7}
+    assert drawn_lines(over_training(data, ["bare", "bn"]).figure, 0)[1] == {0.5, 0.7}
 
 
-def test_many_labels_have_panels_of_their_own_with_bare_in_all():
-    labels = ["bare", *(f"pilcro (share {share})" for share in range(figures.MOST_TOGETHER))]
-    figure = figures._over_training(flatness(labels, seeds=1), "title")
-    shown = [axis for axis in figure.axes if axis.get_visible()]
-    assert len(shown) == 2 * len(labels)
+def test_many_labels_have_panels_of_their_own_with_bare_in_gray_in_all():
+    labels = ["bare", *(f"pilcro (share {share})" for share in range(9))]
+    drawn = fit_for_print(lambda: [over_training(flatness(labels), labels, apart=True)], [3.25])[0]
+    shown = [axis for axis in drawn.figure.axes if axis.get_visible()]
+    assert len(shown) == 2 * 9
     assert len({axis.get_ylim() for axis in shown}) == 2  # one scale a quantity
-    assert all(len([line for line in axis.lines if line.get_linestyle() == "-"]) == 2 for axis in shown)
-    assert "gray: bare" in " ".join(figure.get_suptitle().split())
+    for axis in shown:
+        assert [line.get_color() for line in axis.lines[:2]] == [BARE_GRAY, marks(["bare", "x"])["x"].color]
+    assert len(drawn.data) == len(flatness(labels))  # each run once
+
+
+# The heat maps
+
+
+def landscapes(labels, untrained=lambda label: 0):
+    """Maps of 3 × 4 made up; before training those of equal numbers are equal."""
+    rows = []
+    for place, label in enumerate(labels):
+        for panel, number in ((tables.BEFORE, untrained(label)), (tables.THEORY, 0), (tables.AFTER, place)):
+            for row, column in itertools.product(range(3), range(4)):
+                value = 1 + (row * column + number) % 5
+                rows.append((f"{label}0", label, panel, row, column, float(value)))
+    return pd.DataFrame(rows, columns=["run", "label", "panel", "row", "column", "value"])
+
+
+def maps(rows):
+    """The drawing of some maps: (titles, images) of its panels."""
+    (drawn,) = fit_for_print(lambda: [figures._maps(SETTING, rows)], [3.25])
+    shown = [axis for axis in drawn.figure.axes if axis.images]
+    return drawn, [axis.get_title().replace("\n", " ") for axis in shown], [axis.images[0] for axis in shown]
+
+
+def test_equal_maps_are_drawn_once_and_all_on_one_scale():
+    """The prediction is that of all networks, and bare's before training that of al2."""
+    rows = landscapes(["bare", "al2", "bn"], untrained=lambda label: int(label == "bn"))
+    drawn, titles, images = maps(rows)
+    assert titles == ["bare and 1 more", "bn", "predicted: all", "bare", "al2", "bn"]
+    assert len({(image.norm.vmin, image.norm.vmax) for image in images}) == 1
+    assert images[0].norm.vmax == rows["value"].max()
+    assert "those of bare, al2." in drawn.caption
+    assert len(drawn.data) == len(rows)  # the data have all
+
+
+def test_predictions_that_differ_have_a_map_each():
+    rows = landscapes(["bare", "bn"])
+    rows.loc[(rows["label"] == "bn") & (rows["panel"] == tables.THEORY), "value"] *= [1, 2] * 6
+    assert [title for title in maps(rows)[1] if "predicted" in title] == ["predicted: bare", "predicted: bn"]
+
+
+def test_a_collapsed_network_has_a_dark_map_and_no_cv():
+    rows = landscapes(["bare"])
+    rows.loc[rows["panel"] == tables.AFTER, "value"] = 0.0
+    drawn, *_ = maps(rows)
+    assert [axis.get_xlabel() for axis in drawn.figure.axes if axis.images][-1] == "cv –"
+
+
+def test_thirty_methods_fit():
+    _, titles, _ = maps(landscapes([f"method+{number} (share 0.0{number})" for number in range(30)]))
+    assert len(titles) == 2 + 30
 
 
 def test_few_images_are_a_sentence_and_nothing_is_written(command, store_copy, tmp_path):

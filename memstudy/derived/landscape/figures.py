@@ -2,222 +2,212 @@
 
 from __future__ import annotations
 
-import itertools
-import textwrap
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
+from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from memstudy.derived.kept import INITIAL
 from memstudy.derived.landscape import Landscape
 from memstudy.derived.landscape.measure import FLATNESS, MAPS, MEASURED, NOISE, PREDICTED
-from memstudy.derived.landscape.tables import PANELS, panels, percent
+from memstudy.derived.landscape.tables import AFTER, BEFORE, PANELS, THEORY, panels, percent
 from memstudy.derived.reading import read
-from memstudy.regularizers import BARE
-from memstudy.report.cells import number
+from memstudy.report.cells import number, span
 from memstudy.report.differences import mean_over_runs
-from memstudy.report.frames import comparable_runs, is_last, merged
-from memstudy.report.lettering import set_math, style
+from memstudy.report.frames import Setting, comparable_runs, is_last
+from memstudy.report.panels import Kind, fitting, legend, level, lines, over_seeds, panel_rows, text_scale, wrapped
 from memstudy.report.saving import Drawing
+from memstudy.report.views import View, views
 from memstudy.store.store import Selection
 
-SIDE = 1.35  # inches, of one heat map
-WIDE = 8  # heat maps side by side
-MOST_TOGETHER = 8  # labels whose lines share panels; of more, each has its own
-
-
-@dataclass(frozen=True)
-class Panel:
-    """Words for both axes of a panel of lines, and the scale of y."""
-
-    x: str
-    y: str
-    scale: str = "linear"
-
-
+SIDE, MOST_ACROSS = 0.8, 8  # inches on paper of a heat map, at least; and heat maps side by side, at most
+TOGETHER = 3  # methods whose lines share a panel, at most: more of them hide each other
+LARGEST_RATIO = 1e15  # above it the least importance is less than the rounding of the greatest
 FLAT = {
-    "cv": Panel("epochs trained", "cv of importance"),
-    "max_over_min": Panel("epochs trained", "max/min of importance", "log"),
+    "cv": Kind("epochs trained", "cv of importance"),
+    "max_over_min": Kind("epochs trained", "max/min of importance", "log"),
 }
 NOISES = {
-    "gaussian": Panel("Gaussian noise, σ", "accuracy on true labels, %"),
-    "salt-and-pepper": Panel("salt-and-pepper, rate", "accuracy on true labels, %"),
+    "gaussian": Kind("Gaussian, σ", "accuracy, %"),
+    "salt-and-pepper": Kind("salt-and-pepper", "accuracy, %"),
 }
 
 
 def figures(selection: Selection) -> Iterator[Drawing]:
-    """Heat maps, flatness over training, and accuracy against noise, of every group of comparable runs."""
+    """Heat maps of every group of comparable runs; flatness over training, and accuracy against noise."""
     maps, flat, noise = (read(selection.path / name) for name in (MAPS, FLATNESS, NOISE))
     for setting, members in comparable_runs(selection):
         if len(rows := panels(maps, members)):
-            by = ["label", "panel", "row", "column"]
-            means = mean_over_runs(rows, by, "value").rename(columns={"mean": "importance"})
-            yield Drawing(
-                f"{Landscape.name}{setting.suffix}", _maps(means, _variations(rows), setting.title), means
-            )
-        if len(rows := merged(flat, members)) and (rows["epoch"] != INITIAL).any():
-            data = rows[["run", "seed", "label", "epoch", "kind", *FLAT]]
-            yield Drawing(f"{Landscape.name}_flatness{setting.suffix}", _over_training(data, setting.title), data)
-        if len(rows := merged(noise, members)):
-            data = percent(rows[is_last(rows)])[["run", "seed", "label", "noise", "strength", "accuracy"]]
-            yield Drawing(f"{Landscape.name}_noise{setting.suffix}", _under_noise(data, setting.title), data)
+            yield _maps(setting, rows)
+    for view in views(selection, TOGETHER):
+        if len(flat) and (view.of(flat)["epoch"] != INITIAL).any():
+            yield _over_training(view.of(flat), view)
+        if len(noise) and len(rows := view.of(noise)):
+            yield _under_noise(rows, view)
+
+
+# Heat maps
+
+
+def _maps(setting: Setting, rows: pd.DataFrame) -> Drawing:
+    """Landscapes before and after training, and as predicted, on one scale of colors; equal ones once."""
+    by = ["label", "panel", "row", "column"]
+    means = mean_over_runs(rows, by, "value").rename(columns={"mean": "importance"})
+    labels = list(dict.fromkeys(means["label"]))
+    shown = [
+        (panel, alike, grid)
+        for panel in PANELS.values()
+        for alike, grid in _distinct(means[means["panel"] == panel], panel != AFTER)
+    ]
+    titles = [("predicted: " if panel == THEORY else "") + _in_short(alike, labels) for panel, alike, _ in shown]
+    figure, axes = _heat_maps([panel for panel, _, _ in shown], titles)
+    variations = _variations(rows)
+    norm = PowerNorm(0.5, 0, means["importance"].max() or 1)
+    for (panel, alike, grid), axis in zip(shown, axes, strict=True):
+        image = axis.imshow(grid, cmap="viridis", norm=norm)
+        axis.set_xlabel(f"cv {number(variations.get((alike[0], panel)), '.2f')}", labelpad=2)
+    figure.colorbar(image, ax=axes, label="importance, mean 1", location="bottom", shrink=0.5, aspect=35, pad=0.02)
+    n = span(rows.groupby(["label", "panel"])["run"].nunique())
+    caption = (
+        f"Importance of pixels, in units of its mean; means over n = {n} networks, colors by its square root. "
+        f"cv: coefficient of variation over pixels, 0 is flat. {_told(shown, labels)}{setting.title}."
+    )
+    return Drawing(f"{Landscape.name}{setting.suffix}", figure, means, caption)
+
+
+def _distinct(means: pd.DataFrame, merge: bool) -> list[tuple[list[str], np.ndarray]]:
+    """The maps of one panel (H, W), each with the labels that have it: untrained networks often share theirs."""
+    found: list[tuple[list[str], np.ndarray]] = []
+    for label, part in means.groupby("label", sort=False):
+        grid = part.pivot(index="row", columns="column", values="importance").to_numpy()
+        same = [alike for alike, other in found if merge and np.allclose(grid, other, rtol=1e-3, atol=1e-3)]
+        if same:
+            same[0].append(str(label))
+        else:
+            found.append(([str(label)], grid))
+    return found
+
+
+def _heat_maps(kinds: Sequence[str], titles: Sequence[str]) -> tuple[Figure, list[Axes]]:
+    """Axes for maps: trained networks begin a new row, and each row says which its networks are."""
+    untrained = sum(kind != AFTER for kind in kinds)
+    parts = [range(untrained), range(untrained, len(kinds))]
+    across = fitting(min(MOST_ACROSS, max(map(len, parts))), SIDE)
+    rows = [part[start : start + across] for part in parts for start in range(0, len(part), across)]
+    width, scale = plt.rcParams["figure.figsize"][0], text_scale()
+    side = min(width / across, 1.7 * scale)
+    heads = [wrapped(title, 1.1 * (side - 0.1)) for title in titles]
+    lines = sum(max(1 + heads[place].count("\n") for place in row) for row in rows)
+    height = len(rows) * (0.95 * side + 0.3 * scale) + (0.12 * lines + 0.5) * scale
+    figure, grid = plt.subplots(len(rows), across, figsize=(width, height), squeeze=False, layout="constrained")
+    axes = []
+    for row, axes_of_row in zip(rows, grid, strict=True):
+        axes_of_row[0].set_ylabel(AFTER if kinds[row[0]] == AFTER else BEFORE)
+        for axis in axes_of_row[len(row) :]:
+            axis.set_visible(False)
+        for place, axis in zip(row, axes_of_row, strict=False):
+            axis.set(xticks=[], yticks=[])
+            axis.spines[:].set_visible(False)
+            axis.set_title(heads[place], fontsize=plt.rcParams["xtick.labelsize"])
+            axis.xaxis.label.set_fontsize(plt.rcParams["xtick.labelsize"])
+            axes.append(axis)
+    return figure, axes
+
+
+def _in_short(alike: Sequence[str], labels: Sequence[str]) -> str:
+    """The labels that have a map, in few words."""
+    if len(alike) == len(labels) > 1:
+        return "all"
+    return alike[0] if len(alike) == 1 else f"{alike[0]} and {len(alike) - 1} more"
+
+
+def _told(shown: Sequence[tuple[str, list[str], np.ndarray]], labels: Sequence[str]) -> str:
+    """A sentence that names the labels of maps that are drawn once; empty if there are none."""
+    shared = {tuple(alike): None for _, alike, _ in shown if 1 < len(alike) < len(labels)}
+    if not shared:
+        return ""
+    return f"Equal maps are drawn once: those of {'; of '.join(', '.join(alike) for alike in shared)}. "
 
 
 def _variations(rows: pd.DataFrame) -> pd.Series:
-    """The coefficient of variation, mean over runs, by label and panel."""
-    of_runs = rows.groupby(["label", "panel", "run"])["value"].agg(
-        lambda values: values.std(ddof=0) / values.mean()
-    )
-    return of_runs.groupby(["label", "panel"]).mean()
+    """The coefficient of variation, mean over runs, by label and panel; that of a landscape of 0 is in no mean."""
+    of_runs = rows.groupby(["label", "panel", "run"])["value"].agg(["mean", "std", "size"])
+    deviations = of_runs["std"] * np.sqrt(1 - 1 / of_runs["size"])
+    return (deviations / of_runs["mean"].replace(0, np.nan)).groupby(["label", "panel"]).mean()
 
 
-def _maps(means: pd.DataFrame, variations: pd.Series, title: str) -> Figure:
-    """One column a label, WIDE of them side by side; one row a panel, on one scale in all of them."""
-    labels = list(dict.fromkeys(means["label"]))
-    blocks = [labels[start : start + WIDE] for start in range(0, len(labels), WIDE)]
-    shown = [panel for panel in PANELS.values() if panel in set(means["panel"])]
-    size = (SIDE * len(blocks[0]) + 1.6, ((SIDE + 0.25) * len(shown) + 0.3) * len(blocks) + 0.2)
-    with style():
-        figure, axes = plt.subplots(
-            len(shown) * len(blocks), len(blocks[0]), figsize=size, squeeze=False, layout="constrained"
-        )
-        for row, (block, panel) in zip(axes, itertools.product(blocks, shown), strict=True):
-            part = means[means["panel"] == panel]
-            for axis, name in itertools.zip_longest(row, block):
-                _map(axis, part[part["label"] == name], part["importance"].max())
-                if name is not None:
-                    axis.set_xlabel(f"cv {number(variations.get((name, panel)), '.2f')}", fontsize="small")
-                if name is not None and panel == shown[0]:
-                    _head(axis, name)
-            row[0].set_ylabel(textwrap.fill(panel, 16), visible=True)
-            figure.colorbar(next(image for axis in row for image in axis.images), ax=row, aspect=12, pad=0.02)
-        figure.suptitle(
-            textwrap.fill(f"importance of pixels, mean 1, mean over seeds; {title}", max(48, int(11 * size[0]))),
-            fontsize="medium",
-        )
-        set_math(figure)
-        figure.draw_without_rendering()  # lays it out, before its bounds are asked for
-        figure.set_layout_engine("none")
-    return figure
+# Lines
 
 
-def _head(axis: Axes, label: str) -> None:
-    lines = [textwrap.fill(part, 20) for part in label.replace(" (", "\n(").splitlines()]
-    axis.set_title("\n".join(lines), fontsize="medium" if len(label) <= 16 else "small")
-
-
-def _map(axis: Axes, part: pd.DataFrame, highest: float) -> None:
-    """A heat map of one landscape; nothing if there is none."""
-    axis.set(xticks=[], yticks=[])
-    if part.empty:
-        axis.axis("off")
-    else:
-        grid = part.pivot(index="row", columns="column", values="importance")
-        axis.imshow(grid.to_numpy(), cmap="viridis", vmin=0, vmax=highest)
-
-
-def _over_training(data: pd.DataFrame, title: str) -> Figure:
+def _over_training(rows: pd.DataFrame, view: View) -> Drawing:
     """Flatness of measured landscapes, before training (0) and after the epochs that were looked at."""
-    tidy = data.melt(["label", "epoch", "kind"], list(FLAT), "panel", "y")
-    measured = tidy[tidy["kind"] == MEASURED].assign(x=lambda rows: rows["epoch"] + 1)
-    finite = measured.groupby(["label", "panel", "x"])["y"].transform(lambda values: np.isfinite(values).all())
-    theory = tidy[(tidy["kind"] == PREDICTED) & (tidy["epoch"] == INITIAL)]
-    levels = theory[np.isfinite(theory["y"])].groupby(["label", "panel"], sort=False)["y"].mean()
-    words = f"flatness of importance landscapes over training; dotted: predicted, before training; {title}"
-    return _lines(measured[finite], FLAT, words, levels)
-
-
-def _under_noise(data: pd.DataFrame, title: str) -> Figure:
-    tidy = data.rename(columns={"noise": "panel", "strength": "x", "accuracy": "y"})
-    return _lines(tidy, NOISES, title, pd.Series(dtype=float))
-
-
-def _lines(data: pd.DataFrame, panels: Mapping[str, Panel], title: str, levels: pd.Series) -> Figure:
-    """Lines of `y` over `x` by `label` and `panel`, mean and standard deviation over seeds.
-
-    `levels`, by label and panel, are references, drawn as dotted lines.
-    """
-    labels = list(dict.fromkeys(data["label"]))
-    apart = len(labels) > MOST_TOGETHER
-    words = f"{title}; gray: {BARE}" if apart and BARE in labels else title
-    with style("ticks"):
-        figure = (_apart if apart else _together)(data, panels, levels, labels)
-        figure.suptitle(textwrap.fill(words, max(48, int(12 * figure.get_figwidth()))), fontsize="medium")
-        sns.despine(figure)
-        if data["x"].dtype.kind == "i":
-            for axis in figure.axes:
-                axis.xaxis.set_major_locator(MaxNLocator(4, integer=True))
-        set_math(figure)
-        figure.draw_without_rendering()  # lays it out, before its bounds are asked for
-        figure.set_layout_engine("none")
-    return figure
-
-
-def _together(data: pd.DataFrame, panels: Mapping[str, Panel], levels: pd.Series, labels: list[str]) -> Figure:
-    """One panel beside the other, in each a line a label."""
-    alike = len({panel.y for panel in panels.values()}) == 1
-    figure, axes = plt.subplots(
-        1, len(panels), figsize=(3.2 * len(panels) + 1.2, 2.9), squeeze=False, sharey=alike, layout="constrained"
+    tidy = rows.melt(["run", "panel", "line", "epoch", "kind"], list(FLAT), "quantity", "y")
+    tidy["y"] = tidy["y"].where(np.isfinite(tidy["y"]) & (tidy["y"] <= LARGEST_RATIO))
+    measured = tidy[tidy["kind"] == MEASURED].assign(x=lambda table: table["epoch"] + 1)
+    whole = measured.groupby(["panel", "line", "quantity", "x"])["y"].transform(
+        lambda values: values.notna().all()
     )
-    colors = dict(zip(labels, sns.color_palette("colorblind"), strict=False))
-    shown: tuple[Sequence[Any], Sequence[Any]] = [], []
-    for (name, panel), axis in zip(panels.items(), axes[0], strict=True):
-        axis.set_yscale(panel.scale)
-        if len(of_panel := data[data["panel"] == name]):  # ratios may be infinite everywhere
-            sns.lineplot(
-                of_panel, x="x", y="y", hue="label", hue_order=labels, palette=colors, style="label",
-                style_order=labels, markers=True, dashes=False, errorbar="sd", ax=axis,
-            )  # fmt: skip
-            shown = axis.get_legend_handles_labels()
-            axis.get_legend().remove()
-        for label, level in _told_apart(levels, name, labels).items():
-            axis.axhline(level, color=colors.get(label, "0.4"), linestyle=":", linewidth=1.2)
-        axis.set(xlabel=panel.x, ylabel="" if alike and axis is not axes[0, 0] else panel.y)
-    figure.legend(*shown, loc="outside right center", frameon=False)
-    return figure
+    theory = tidy[(tidy["kind"] == PREDICTED) & (tidy["epoch"] == INITIAL)]
+    figure, axes = panel_rows(view.panels, FLAT)
+    for (panel, quantity), axis in axes.items():
+        drawn = measured[whole & (measured["panel"] == panel) & (measured["quantity"] == quantity)]
+        lines(axis, drawn, "x", "y", view.marks, by="line", log=FLAT[quantity].scale == "log")
+        here = theory[(theory["panel"] == panel) & (theory["quantity"] == quantity)]
+        _levels(axis, here.groupby("line", sort=False)["y"].mean().dropna(), view)
+        axis.xaxis.set_major_locator(MaxNLocator(4, integer=True))
+    legend(figure, view.marks, markers=True)
+    what = (
+        "Flatness of importance landscapes over training: cv, the standard deviation over the mean of a pixel's "
+        "importance, and the largest over the least importance, by geometric means and bands of its logarithm."
+    )
+    if theory["y"].notna().any():
+        what += " Dotted: predicted, before training."
+    left_out = measured.loc[~whole, ["run", "epoch", "quantity"]].drop_duplicates()
+    if len(left_out):
+        what += " Left out: epochs at which a network has no finite value, or a ratio above 10¹⁵."
+    data = _data(rows, view, ["epoch", "kind", *FLAT])
+    caption = _caption(what, measured, view)
+    return Drawing(f"{Landscape.name}_flatness{view.suffix}", figure, data, caption)
 
 
-def _told_apart(levels: pd.Series, name: str, labels: list[str]) -> dict[str, float]:
-    """A panel's levels by label; a single one, without a label, if all are equal to a hundredth."""
-    by_label = {label: float(levels[label, name]) for label in labels if (label, name) in levels}
-    equal = len(by_label) > 0 and max(by_label.values()) <= 1.01 * min(by_label.values())
-    return {"": next(iter(by_label.values()))} if equal else by_label
+def _levels(axis: Axes, levels: Mapping[str, float] | pd.Series, view: View) -> None:
+    """Dotted lines at the levels of lines, in their colors; one, in gray, if all are equal to a hundredth."""
+    by_line = {str(line): float(value) for line, value in levels.items()}
+    if by_line and max(by_line.values()) <= 1.01 * min(by_line.values()):
+        level(axis, next(iter(by_line.values())))
+        return
+    for line, value in by_line.items():
+        axis.axhline(value, color=view.marks[line].color, linestyle=":", linewidth=1, zorder=0.5)
 
 
-def _apart(data: pd.DataFrame, panels: Mapping[str, Panel], levels: pd.Series, labels: list[str]) -> Figure:
-    """One column a label, WIDE of them side by side; one row a panel, on one scale. Bare is gray in all."""
-    blocks = [labels[start : start + WIDE] for start in range(0, len(labels), WIDE)]
-    rows = list(itertools.product(blocks, panels))
-    size = (SIDE * WIDE + 0.8, SIDE * len(rows) + 0.6)
-    figure, axes = plt.subplots(len(rows), WIDE, figsize=size, squeeze=False, layout="constrained")
-    for row, (block, name) in zip(axes, rows, strict=True):
-        shown = data[data["panel"] == name]
-        for axis, label in itertools.zip_longest(row, block):
-            axis.set(visible=label is not None, yscale=panels[name].scale)
-            sns.lineplot(shown[shown["label"] == BARE], x="x", y="y", color="0.7", errorbar=None, ax=axis)
-            of_label = shown[shown["label"] == label]
-            sns.lineplot(of_label, x="x", y="y", marker="o", markersize=4, errorbar="sd", ax=axis)
-            if (label, name) in levels:
-                axis.axhline(levels[label, name], color="0.4", linestyle=":", linewidth=1.2)
-            axis.set(xlabel="", ylabel="")
-            axis.tick_params(labelleft=axis is row[0])
-            if label is not None and name == next(iter(panels)):
-                _head(axis, label)
-        row[0].set(xlabel=panels[name].x, ylabel=textwrap.fill(panels[name].y, 14))
-    for index in range(len(panels)):
-        _one_scale([axis for axis in axes[index :: len(panels)].flat if axis.get_visible()])
-    return figure
+def _under_noise(rows: pd.DataFrame, view: View) -> Drawing:
+    rows = percent(rows[is_last(rows)])
+    figure, axes = panel_rows(view.panels, NOISES)
+    for (panel, noise), axis in axes.items():
+        drawn = rows[(rows["panel"] == panel) & (rows["noise"] == noise)]
+        lines(axis, drawn, "strength", "accuracy", view.marks, by="line")
+    legend(figure, view.marks, markers=True)
+    what = (
+        "Accuracy on the true labels of noisy test images after the last kept epoch, against the standard "
+        "deviation of Gaussian noise (pixels are 0 to 1), and the share of pixels made black or white."
+    )
+    data = _data(rows, view, ["noise", "strength", "accuracy"])
+    return Drawing(f"{Landscape.name}_noise{view.suffix}", figure, data, _caption(what, rows, view))
 
 
-def _one_scale(axes: Sequence[Axes]) -> None:
-    bounds = [axis.get_ylim() for axis in axes]
-    for axis in axes:
-        axis.set_ylim(min(low for low, _ in bounds), max(high for _, high in bounds))
+def _data(rows: pd.DataFrame, view: View, columns: Sequence[str]) -> pd.DataFrame:
+    """What is drawn, each run once; with its setting if there are several."""
+    several = len(view.settings) > 1
+    named = rows.assign(label=rows["method"], setting=rows["panel"])
+    shown = named[["run", "seed", "label", *columns, *(["setting"] if several else [])]]
+    return shown.drop_duplicates(ignore_index=True)
+
+
+def _caption(what: str, rows: pd.DataFrame, view: View) -> str:
+    spread = over_seeds(rows, ["panel", "line"])
+    return " ".join(filter(None, (what, spread, view.title and f"{view.title}.")))
