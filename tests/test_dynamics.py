@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -37,15 +38,17 @@ from memstudy.cli import main
 from memstudy.data import artifact, dataset
 from memstudy.derived import dynamics as derived
 from memstudy.derived.analysis import Watch
-from memstudy.derived.dynamics import measure, tables
+from memstudy.derived.dynamics import figures, measure, tables
 from memstudy.derived.workbench import Workbench
 from memstudy.errors import Interrupted
 from memstudy.recipe import spread
+from memstudy.report.frames import Setting
+from memstudy.report.look import Look
 from memstudy.store import Store
 from memstudy.store.records import KINDS, MOST, Dynamics, Records, usual
 from memstudy.study.carry_out import Execution, carry_out
 from memstudy.training import DeviceData, predict
-from tests.kit.drawing import draw
+from tests.kit.drawing import draw, fit_for_print
 from tests.kit.runs import select
 from tests.kit.sentences import refused
 from tests.kit.stopping import Stop
@@ -448,6 +451,73 @@ def test_tables_and_figures(selection):
     names = {path.name for path in draw(derived.Dynamics(), selection)}
     assert {"dynamics_auc.png", "dynamics_learned.svg", "dynamics_losses.csv"} <= names
     assert len(names) == 12
+
+
+def test_scores_that_coincide_are_told_apart_by_their_difference_to_the_loss(selection):
+    measure.measure(selection)
+    aucs, learned, losses = fit_for_print(lambda: figures.figures(selection), [3.25, 6.75])
+    wide = aucs.data.pivot(index=["run", "epoch"], columns="score", values="auc")
+    found = aucs.data.pivot(index=["run", "epoch"], columns="score", values="difference")
+    assert found.to_numpy() == pytest.approx(wide.sub(wide["loss"], axis=0).to_numpy(), nan_ok=True)
+    above, below = aucs.figure.axes[0], aucs.figure.axes[4]
+    drawn: list[Any] = below.lines[:-1]
+    curves = {tuple(np.round(line.get_xydata(), 6).ravel()) for line in drawn}
+    assert len(curves) == len(below.lines) - 1 > 5
+    assert below.get_yscale() == "symlog"
+    assert above.get_ylabel() == "ROC AUC"
+    for drawing in (aucs, learned):
+        assert "n = 2 " in drawing.caption
+    assert "n = 1, seed 0" in losses.caption
+
+
+def test_histograms_of_losses_have_whole_bins_and_nothing_of_them_is_cut(selection):
+    """Both ends of the lowest and of the highest bin, and the highest density of samples and of the mixture."""
+    measure.measure(selection)
+    with Look(width=3.25).applied():
+        (drawn,) = [drawing for drawing in figures.figures(selection) if drawing.name == "dynamics_losses"]
+    first = drawn.data[(drawn.data["label"] == "bare") & (drawn.data["epoch"] == 0)]
+    axis = drawn.figure.axes[0]
+    bars: Any = axis.patches[0]
+    values, edges, _ = bars.get_data()
+    assert len(values) == measure.LOSS_BINS
+    width = edges[1] - edges[0]
+    centers = first.loc[first["part"] == measure.CLEAN, "loss"].to_numpy()
+    assert (edges[0], edges[-1]) == pytest.approx((centers[0] - width / 2, centers[-1] + width / 2), abs=1e-4)
+    low, high = axis.get_ylim()
+    assert (
+        low
+        < first.loc[
+            first["part"].isin([measure.CLEAN, measure.CORRUPTED]) & (first["density"] > 0), "density"
+        ].min()
+    )
+    assert high > first["density"].max()
+    assert axis.get_xlim()[0] <= edges[0] < edges[-1] <= axis.get_xlim()[1]
+    plt.close("all")
+
+
+def test_a_narrow_figure_shows_fewer_epochs_and_its_data_have_all(selection):
+    measure.measure(selection)
+    shown = {}
+    for width in (3.25, 6.75):
+        with Look(width=width).applied():
+            (drawn,) = [drawing for drawing in figures.figures(selection) if drawing.name == "dynamics_losses"]
+        shown[width] = [axis.get_title() for axis in drawn.figure.axes if axis.get_title()]
+        assert set(drawn.data["epoch"]) == {0, 1, 2}
+    assert shown == {3.25: ["epoch 0", "epoch 2"], 6.75: ["epoch 0", "epoch 1", "epoch 2"]}
+    plt.close("all")
+
+
+def test_a_diverged_run_and_one_of_equal_losses_are_drawn():
+    """The largest recordable loss, one bin, no mixture."""
+    rows = pd.DataFrame(
+        [
+            ("r", 0, "bare", 0, part, LARGEST, density)
+            for part, density in ((measure.CLEAN, 0.0), (measure.CORRUPTED, 1.0))
+        ],
+        columns=["run", "seed", "label", "epoch", "part", "loss", "density"],
+    )
+    setting = Setting(presets.build(), (), 0.0)
+    assert fit_for_print(lambda: [figures._losses(rows, setting, "")], [3.25])
 
 
 def test_without_corruption_there_is_nothing_to_tell_apart(tmp_path, small_source):

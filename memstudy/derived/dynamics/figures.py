@@ -2,25 +2,38 @@
 
 from __future__ import annotations
 
-import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator, SymmetricalLogLocator
 
 from memstudy.analysis.dynamics import SCORES
 from memstudy.derived.dynamics import Dynamics
 from memstudy.derived.dynamics.measure import AUCS, CLEAN, CORRUPTED, COUNTS, LOSSES, MIXTURE
 from memstudy.derived.reading import each_group
-from memstudy.report.lettering import style
+from memstudy.report.cells import span
+from memstudy.report.frames import Setting
+from memstudy.report.marks import COLORS, DASHES, MARKERS, Mark
+from memstudy.report.panels import (
+    Kind,
+    fitting,
+    label_axes,
+    legend,
+    legend_of,
+    level,
+    lines,
+    over_seeds,
+    panel_rows,
+    panels,
+    text_scale,
+    wrapped,
+)
 from memstudy.report.saving import Drawing
 from memstudy.store.store import Selection
 
@@ -30,54 +43,79 @@ SERIES = {
     ("first_learned", CORRUPTED): AS_NOISY,
     ("first_learned_true", CORRUPTED): AS_TRUE,
 }
+OF_SERIES = {CLEAN: "#0072B2", AS_NOISY: "#D55E00", AS_TRUE: "#009E73"}
+OF_GROUPS = {CLEAN: OF_SERIES[CLEAN], CORRUPTED: OF_SERIES[AS_NOISY]}
+HATCHES = {CLEAN: None, AS_NOISY: "//////", CORRUPTED: "//////"}  # so that groups are told apart in gray, too
 BARS = 25  # of a histogram of epochs, at most
-PANELS_ACROSS = 4  # panels
-COLORS = (0, 1, 2, 3, 4, 5, 7, 9)  # of the palette, for the scores: without the palest
+REFERENCE = "loss"
+OF_ONE_EPOCH = 4  # the first of SCORES; the others are of all epochs up to it
+KINDS = {
+    "auc": Kind("epoch", "ROC AUC"),
+    "difference": Kind("epoch", "AUC minus loss's"),
+}
+ALIKE = 0.01  # differences of AUC up to which their axis is linear
+DECADES = 3.5  # of density below the highest that are shown
 
 
 def figures(selection: Selection) -> Iterator[Drawing]:
     """Three figures of every group of comparable runs."""
-    for table, name, make in (
-        (AUCS, f"{Dynamics.name}_auc", _aucs),
-        (COUNTS, f"{Dynamics.name}_learned", _learned),
-        (LOSSES, f"{Dynamics.name}_losses", _losses),
-    ):
+    for table, make in ((AUCS, _aucs), (COUNTS, _learned), (LOSSES, _losses)):
         for setting, rows, suffix in each_group(selection, table):
-            if (drawn := make(rows)) is not None:
-                figure, data, subject = drawn
-                words = textwrap.fill(
-                    f"{subject}; {setting.title}", max(48, int(11 * figure.get_size_inches()[0]))
-                )
-                figure.suptitle(words, y=1.01, va="bottom", fontsize="medium")
-                yield Drawing(f"{name}{suffix}", figure, data)
+            if (drawn := make(rows, setting, suffix)) is not None:
+                yield drawn
 
 
-def _aucs(rows: pd.DataFrame) -> tuple[Figure, pd.DataFrame, str] | None:
-    """One panel a label, one line a score; None if all samples are corrupted, or none."""
+# What tells corrupted samples from clean ones
+
+
+def _aucs(rows: pd.DataFrame, setting: Setting, suffix: str) -> Drawing | None:
+    """Two panels a label, one line a score; None if all samples are corrupted, or none.
+
+    Most scores have almost the same AUC, so the second panel is of their difference to that of the loss.
+    """
     data = rows[["run", "seed", "label", "epoch", "score", "auc"]].dropna()
     if data.empty:
         return None
+    losses = data[data["score"] == REFERENCE].set_index(["run", "epoch"])["auc"]
+    data = data.join(losses.rename("difference"), on=["run", "epoch"])
+    data["difference"] = data["auc"] - data["difference"]
     shown = data.assign(score=data["score"].map(SCORES))
-    order = list(SCORES.values())
-    at_once, over_all = ("", (4, 1.5))
-    colors = sns.color_palette("colorblind")
-    dashes = dict(zip(order, [at_once] * 4 + [over_all] * 4, strict=True))
-    with style("ticks"):
-        grid = sns.relplot(
-            data=shown, kind="line", x="epoch", y="auc", hue="score", hue_order=order, style="score",
-            style_order=order, dashes=dashes, palette=[colors[index] for index in COLORS], errorbar="sd",
-            col="label", col_wrap=min(PANELS_ACROSS, shown["label"].nunique()), height=2.6, aspect=1.1,
-        )  # fmt: skip
-    for name, axis in grid.axes_dict.items():
-        axis.set_title(textwrap.fill(str(name), 30), fontsize="medium")
+    of_scores = {
+        score: Mark(COLORS[place], DASHES[place >= OF_ONE_EPOCH], MARKERS[place])
+        for place, score in enumerate(SCORES.values())
+    }
+    figure, axes = panel_rows(list(dict.fromkeys(shown["label"])), KINDS)
+    for (label, kind), axis in axes.items():
+        here = shown[(shown["label"] == label) & ((kind == "auc") | (shown["score"] != SCORES[REFERENCE]))]
+        lines(axis, here, "epoch", kind, of_scores, by="score")
+        for line, mark in zip(axis.lines, _drawn(here, of_scores), strict=True):
+            line.set(
+                marker=mark.marker, markevery=max(1, here["epoch"].nunique() // 6), markersize=2.6 * text_scale()
+            )
         axis.xaxis.set_major_locator(MaxNLocator(4, integer=True))
-        axis.axhline(0.5, color="0.6", linestyle=":", linewidth=1)
-    grid.legend.set_title(None)
-    grid.set_axis_labels("epoch", "ROC AUC")
-    return grid.figure, data, "telling corrupted from clean samples, by the epoch (solid) or all up to it (dashed)"
+        if kind == "difference":
+            axis.set_yscale("symlog", linthresh=ALIKE)
+            axis.yaxis.set_major_locator(SymmetricalLogLocator(base=10, linthresh=ALIKE))
+            axis.yaxis.set_major_formatter("{x:g}")
+        level(axis, 0 if kind == "difference" else 0.5)
+    legend(figure, of_scores, markers=True)
+    caption = (
+        "Telling corrupted from clean training samples: ROC AUC of scores of one epoch (solid) or of all up to it "
+        "(dashed), and their difference to the AUC of the same run's loss at the same epoch, on an axis that is "
+        f"linear to ±{ALIKE:g} and logarithmic beyond. {over_seeds(data, ['label', 'epoch'])} {setting.title}."
+    )
+    return Drawing(f"{Dynamics.name}_auc{suffix}", figure, data, caption)
 
 
-def _learned(rows: pd.DataFrame) -> tuple[Figure, pd.DataFrame, str]:
+def _drawn(rows: pd.DataFrame, marks: Mapping[str, Mark]) -> list[Mark]:
+    """The marks of the scores that there are, in the order of drawing."""
+    return [mark for score, mark in marks.items() if score in set(rows["score"])]
+
+
+# When samples are learned
+
+
+def _learned(rows: pd.DataFrame, setting: Setting, suffix: str) -> Drawing:
     """One panel a label: shares of samples by the epoch that first predicts their label."""
     keys = zip(rows["quantity"], rows["group"], strict=True)
     rows = rows.assign(series=[SERIES.get(key, "") for key in keys])
@@ -85,97 +123,107 @@ def _learned(rows: pd.DataFrame) -> tuple[Figure, pd.DataFrame, str]:
     counts = rows.groupby(["label", "series", "value", "epochs"], sort=False)["count"].sum().reset_index()
     total = counts.groupby(["label", "series"])["count"].transform("sum")
     data = counts.assign(percent=100 * counts["count"] / total)
-    figure, panels = _panels(list(dict.fromkeys(data["label"])))
-    colors = dict(zip((CLEAN, AS_NOISY, AS_TRUE), sns.color_palette("colorblind"), strict=False))
-    for label, axis in panels.items():
-        _histogram(axis, data[data["label"] == label], colors)
-    handles: list[Artist] = [Patch(color=colors[name], alpha=0.6) for name in (CLEAN, AS_NOISY)]
-    handles.append(Line2D([], [], color=colors[AS_TRUE], linestyle="--"))
-    return _finished(figure, handles, list(colors)), data, "the epoch that first predicts a sample's label"
+    figure, axes = panels(list(dict.fromkeys(data["label"])), sharex=False)
+    for label, axis in axes.items():
+        _histogram(axis, data[data["label"] == label])
+    label_axes(figure, axes, "epoch", "samples, %")
+    handles: dict[str, Artist] = {name: _patch(name, OF_SERIES[name]) for name in (CLEAN, AS_NOISY)}
+    handles[AS_TRUE] = Line2D([], [], color=OF_SERIES[AS_TRUE], linestyle="--")
+    legend_of(figure, {name: handle for name, handle in handles.items() if name in set(data["series"])})
+    n = span(rows.groupby("label")["run"].nunique())
+    caption = (
+        "The epoch that first predicts a sample's label, of clean samples, and of corrupted ones by their noisy "
+        f"and by their true label; shares of the samples of n = {n} runs of each method. {setting.title}."
+    )
+    return Drawing(f"{Dynamics.name}_learned{suffix}", figure, data, caption)
 
 
-def _panels(labels: list[str]) -> tuple[Figure, dict[str, Axes]]:
-    across = min(PANELS_ACROSS, len(labels))
-    down = -(-len(labels) // across)
-    with style("ticks"):
-        figure, axes = plt.subplots(
-            down, across, figsize=(2.9 * across + 0.4, 2.1 * down + 0.6), squeeze=False, sharey=True,
-            layout="constrained",
-        )  # fmt: skip
-    for axis in axes.flat[len(labels) :]:
-        axis.axis("off")
-    for row in axes:
-        row[0].set_ylabel("samples, %")
-    for axis, label in zip(axes.flat, labels, strict=False):
-        axis.set_title(textwrap.fill(label, 30), fontsize="medium")
-        axis.set_xlabel("epoch")
-    sns.despine(figure)
-    return figure, dict(zip(labels, axes.flat, strict=False))
+def _patch(group: str, color: str) -> Patch:
+    return Patch(facecolor=(color, 0.35), edgecolor=color, hatch=HATCHES[group])
 
 
-def _histogram(axis: Axes, rows: pd.DataFrame, colors: dict[str, tuple[float, float, float]]) -> None:
+def _histogram(axis: Axes, rows: pd.DataFrame) -> None:
     """Bars over epochs (in a long run, several epochs a bar), and one bar apart for never."""
     epochs = int(rows["epochs"].max())
     width = -(-epochs // BARS)
     edges = np.arange(0, epochs + width, width)
     apart = edges[-1] + width
-    for series, color in colors.items():
+    for series, color in OF_SERIES.items():
         of_series = rows[rows["series"] == series]
         learned = of_series[of_series["value"] < of_series["epochs"]]
         heights, _ = np.histogram(learned["value"], edges, weights=learned["percent"])
         never = 100 - heights.sum() if len(of_series) else 0
         for values, places in ((heights, edges), ([never], [apart, apart + 1.5 * width])):
-            if series != AS_TRUE:  # an outline alone: it lies on that of clean samples
-                axis.stairs(values, places, fill=True, alpha=0.35, color=color)
-            axis.stairs(values, places, color=color, linestyle="--" if series == AS_TRUE else "-")
-    inner = [tick for tick in axis.get_xticks() if 0 <= tick < 0.9 * edges[-1] and tick == int(tick)]
+            if series == AS_TRUE:  # an outline alone: it lies on that of clean samples
+                axis.stairs(values, places, color=color, linestyle="--")
+            else:
+                axis.stairs(
+                    values, places, fill=True, facecolor=(color, 0.35), hatch=HATCHES[series], edgecolor=color
+                )
+    inner = [
+        tick for tick in MaxNLocator(3, integer=True).tick_values(0, edges[-1]) if 0 <= tick < 0.75 * edges[-1]
+    ]
     axis.set_xticks([*(tick + width / 2 for tick in inner), apart + 0.75 * width])
     axis.set_xticklabels([*(f"{tick:.0f}" for tick in inner), "never"])
 
 
-def _losses(rows: pd.DataFrame) -> tuple[Figure, pd.DataFrame, str]:
+# Losses
+
+
+def _losses(rows: pd.DataFrame, setting: Setting, suffix: str) -> Drawing:
     """A row a label, a column an epoch: the losses of one seed, and the mixture fitted to them."""
     seeds = rows.groupby("label")["seed"].transform("min")
     data = rows.loc[rows["seed"] == seeds, ["run", "seed", "label", "epoch", "part", "loss", "density"]]
     data = data[data["run"] == data.groupby("label")["run"].transform("first")]
     labels, epochs = list(dict.fromkeys(data["label"])), sorted(set(data["epoch"]))
-    with style("ticks"):
-        figure, axes = plt.subplots(
-            len(labels), len(epochs), squeeze=False, layout="constrained",
-            figsize=(2.1 * len(epochs) + 0.6, 1.35 * len(labels) + 0.7),
-        )  # fmt: skip
-    colors = dict(zip((CLEAN, CORRUPTED), sns.color_palette("colorblind"), strict=False))
+    width, scale = plt.rcParams["figure.figsize"][0], text_scale()
+    across = fitting(len(epochs), 1.3)
+    shown = [epochs[place] for place in np.linspace(0, len(epochs) - 1, across).round().astype(int)]
+    size = (width, len(labels) * 1.05 * scale + 0.6 * scale)
+    figure, axes = plt.subplots(len(labels), across, figsize=size, squeeze=False, layout="constrained")
     for label, row in zip(labels, axes, strict=True):
-        for epoch, axis in zip(epochs, row, strict=True):
-            _distribution(axis, data[(data["label"] == label) & (data["epoch"] == epoch)], colors)
-        row[0].set_ylabel(textwrap.fill(label, 16))
-    for epoch, axis in zip(epochs, axes[0], strict=True):
-        axis.set_title(f"epoch {epoch}", fontsize="medium")
+        for epoch, axis in zip(shown, row, strict=True):
+            _distribution(axis, data[(data["label"] == label) & (data["epoch"] == epoch)])
+        row[0].set_ylabel(wrapped(label, 1.0 * scale))
+    for epoch, axis in zip(shown, axes[0], strict=True):
+        axis.set_title(f"epoch {epoch}")
     for axis in axes[-1]:
         axis.set_xlabel("loss, nats")
-    sns.despine(figure)
-    patches = [Patch(color=color, alpha=0.5) for color in colors.values()]
-    lines = [Line2D([], [], color=color, linestyle="--") for color in colors.values()]
-    figure = _finished(figure, [*patches, *lines], [*colors, *MIXTURE.values()])
-    return figure, data, "training losses of one seed, density; and a mixture of two Gaussians"
+    handles: dict[str, Artist] = {group: _patch(group, color) for group, color in OF_GROUPS.items()}
+    dashes = {MIXTURE[group]: Line2D([], [], color=color, linestyle="--") for group, color in OF_GROUPS.items()}
+    legend_of(figure, handles | dashes)
+    caption = (
+        "Density of training losses (per nat, on logarithmic axes) of clean and of corrupted samples, whose areas "
+        "add up to 1, and the two components of a mixture of two Gaussians fitted to all. One run of each method "
+        f"(n = 1, seed {span(data['seed'])}). {setting.title}."
+    )
+    return Drawing(f"{Dynamics.name}_losses{suffix}", figure, data, caption)
 
 
-def _distribution(axis: Axes, rows: pd.DataFrame, colors: dict[str, tuple[float, float, float]]) -> None:
-    axis.set(yticks=[])
-    if rows.empty:
-        axis.axis("off")
+def _distribution(axis: Axes, rows: pd.DataFrame) -> None:
+    """Whole bins, on a scale that has the highest density of samples and of the mixture, and all that there is."""
+    if rows.empty:  # a run that has other epochs; the label of its row stays
+        axis.set(xticks=[], yticks=[])
+        axis.spines[:].set_visible(False)
         return
-    highest = rows.loc[rows["part"].isin(colors), "density"].max()
-    for group, color in colors.items():
+    for group, color in OF_GROUPS.items():
         measured = rows[rows["part"] == group]
-        axis.fill_between(measured["loss"], measured["density"], step="mid", color=color, alpha=0.5, linewidth=0)
+        axis.stairs(
+            measured["density"], _edges(measured["loss"].to_numpy()), fill=True, facecolor=(color, 0.35),
+            hatch=HATCHES[group], edgecolor=color, linewidth=0.5,
+        )  # fmt: skip
         fitted = rows[rows["part"] == MIXTURE[group]]
-        axis.plot(fitted["loss"], fitted["density"], color=color, linestyle="--", linewidth=1)
-    axis.set_ylim(0, 1.08 * highest)
+        axis.plot(fitted["loss"], fitted["density"], color=color, linestyle="--", linewidth=0.9 * text_scale())
+    samples = rows.loc[rows["part"].isin(OF_GROUPS) & (rows["density"] > 0), "density"]
+    top = max(rows["density"].max(), samples.max())
+    axis.set_yscale("log")
+    axis.set_ylim(max(0.6 * samples.min(), samples.max() / 10**DECADES), 1.8 * top)
+    axis.yaxis.set_major_locator(LogLocator(numticks=3))
+    axis.yaxis.set_minor_locator(NullLocator())
+    axis.xaxis.set_major_locator(MaxNLocator(3))
 
 
-def _finished(figure: Figure, handles: Sequence[Artist], labels: list[str]) -> Figure:
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False, fontsize="small")
-    figure.draw_without_rendering()  # lays it out, before its bounds are asked for
-    figure.set_layout_engine("none")
-    return figure
+def _edges(centers: np.ndarray) -> np.ndarray:
+    """The edges of bins of one width."""
+    half = (centers[1] - centers[0]) / 2 if len(centers) > 1 else 0.5
+    return np.append(centers - half, centers[-1] + half)
