@@ -9,13 +9,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from memstudy.data import RULES, artifact, dataset
 from memstudy.data.label_files import LabelSource
 from memstudy.recipe import Corruption
 from memstudy.report import noise
+from memstudy.report.look import WIDTHS
 from memstudy.store import Store
 from memstudy.study import grid
+from tests.kit.drawing import fit_for_print
 
 IMAGES = ("transition.png", "transition.svg", "transition.pdf", "samples.png", "samples.svg", "samples.pdf")
 
@@ -133,6 +136,31 @@ def test_the_matrix_is_drawn_from_its_numbers(memstudy):
     assert len(samples) == 32
     assert ((samples["true"].astype(int) + 1) % 10 == samples["noisy"].astype(int)).all()
     assert set(samples["true"]) == set("0123456789")
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_figures_of_a_label_file_fit_every_width(small, tmp_path, width):
+    """Nothing of them lies outside, with names of any length; numbers have the digits that there is room for."""
+    named = replace(small, class_names=("a class with a name that is much longer than others", *"bcdefghij"))
+    path = tmp_path / "noisy.npz"
+    path.write_bytes(artifact.content(dataset.corrupt(named, Corruption("pair", 0.3))))
+    made = artifact.read(path)
+    matrix, _ = fit_for_print(lambda: [noise.matrix(made, "x"), noise.samples(made, named, "x")], [width])
+    numbers = [text.get_text() for text in matrix.figure.axes[0].texts]
+    assert any("." in number for number in numbers) == (width > 4)
+    assert set(matrix.data["true"]) == set(named.class_names)
+
+
+def test_show_draws_at_the_width_that_is_asked_for(memstudy, every_format):
+    build(memstudy, "--noise", "pair", "--corrupt", "0.3", output="pairs.npz")
+    succeed(memstudy("data", "show", "pairs.npz", "--width", "3.25", "--caption", "file"))
+    for name in ("transition", "samples"):
+        with Image.open(f"pairs-{name}.png") as image:
+            assert image.width == 3.25 * 200
+        assert "n = 4,000 labels are wrong" in Path(f"pairs-{name}.caption.txt").read_text()
+    done = memstudy("data", "show", "pairs.npz", "--width", "0.5")
+    assert done.exit_code == 2
+    assert "--width" in done.stderr
 
 
 def test_show_a_run_s_own_labels(memstudy):

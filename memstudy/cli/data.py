@@ -98,6 +98,7 @@ def _facts(made: Any) -> dict[str, Any]:
 @data.command()
 @click.argument("file", type=options.FILE_OR_DATASET, metavar="FILE|DATASET")
 @click.option("--figures", type=click.Path(path_type=Path), help="Where to draw. [default: beside FILE]")
+@options.look
 @click.option("--dataset", type=options.DATASET, help="The set that labels from elsewhere are for.")
 @options.label_reading
 @click.option("--files", is_flag=True, help="Print a folder set's files as CSV: the order of its samples.")
@@ -107,6 +108,9 @@ def _facts(made: Any) -> dict[str, Any]:
 def show(
     file: Path,
     figures: Path | None,
+    width: float | None,
+    style: str,
+    caption: str,
     dataset: str | None,
     files: bool,
     data_dir: Path | None,
@@ -121,6 +125,7 @@ def show(
     from memstudy.cli.progress import Voice
     from memstudy.data import artifact, own_sets, sources
     from memstudy.report import noise
+    from memstudy.report.look import Look
     from memstudy.store import RunDirectory
 
     voice = Voice(quiet=as_json)
@@ -141,14 +146,15 @@ def show(
         voice.say(f"{name:<14} {text}")
     voice.say(f"\nof each true class (row), % labeled as (column):\n{noise.matrix_text(made)}\n")
     folder, stem = figures or path.parent, file.name if file.is_dir() else path.stem
-    drawn = noise.draw_matrix(made, folder, stem)
+    look = Look(width, style, caption)
+    drawn = noise.draw_matrix(made, folder, stem, look)
     try:
         source = sources.load(made.dataset, data_dir)
         if source.content_hash() != made.source_sha256:
             raise MemstudyError(
                 f"the {quoted(made.dataset)} found here has other content than the file was made for."
             )
-        drawn += noise.draw_samples(made, source, folder, stem)
+        drawn += noise.draw_samples(made, source, folder, stem, look)
     except MemstudyError as error:
         voice.say(f"no grid of samples, as their images are not here: {error}")
     voice.say(f"figures: {', '.join(str(path) for path in drawn if path.suffix == '.png')} (also SVG, PDF, CSV)")

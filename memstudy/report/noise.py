@@ -8,18 +8,23 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.figure import Figure
 
 from memstudy.data import RULES
 from memstudy.data.artifact import Artifact
 from memstudy.data.images import ImageSet
 from memstudy.data.transitions import Matrix, entropy
-from memstudy.report.lettering import literal
-from memstudy.report.saving import save
+from memstudy.report.heat_maps import LETTER, color_bar, foot, heat_map, reach
+from memstudy.report.look import USUAL, Look
+from memstudy.report.marks import GRAY
+from memstudy.report.panels import fitting, text_scale
+from memstudy.report.saving import Drawing
 
 ELSEWHERE = "with --figures"
+COMMAND = "memstudy data show"
 GRID_ROWS, GRID_COLUMNS = 4, 8
+LEAST_IMAGE = 0.75  # inches on paper
+WRONG = "#A63603"  # dark orange, of the labels of corrupted samples
 MOST_NUMBERS = 12  # classes up to which a matrix is legible as numbers
 
 
@@ -76,38 +81,51 @@ def matrix_text(artifact: Artifact) -> str:
     return "\n".join(lines)
 
 
-def draw_matrix(artifact: Artifact, folder: Path, stem: str) -> list[Path]:
+def draw_matrix(artifact: Artifact, folder: Path, stem: str, look: Look = USUAL) -> list[Path]:
     """The realized transition matrix as a heat map; (K, K) in percent as CSV."""
-    with literal():
-        figure = _heat_map(artifact)
-    return save(folder, f"{stem}-transition", figure, _long(artifact.transition, artifact), ELSEWHERE)
+    with look.applied():
+        return matrix(artifact, stem).write(folder, look, COMMAND, ELSEWHERE)
 
 
-def _heat_map(artifact: Artifact) -> Figure:
-    names, few = artifact.class_names, len(artifact.class_names) <= MOST_NUMBERS
-    side = 0.55 * len(names) + 1.5 if few else 9.0
-    figure, axis = plt.subplots(figsize=(side + 0.8, side))
-    percent = 100 * artifact.transition
-    numbers = np.array([[f"{value:.1f}" if value else "" for value in row] for row in percent])
-    sns.heatmap(
-        percent, ax=axis, cmap="viridis", vmin=0, vmax=100, square=True, annot=numbers if few else False, fmt="",
-        annot_kws={"fontsize": 7}, xticklabels=names, yticklabels=names,
-        cbar_kws={"label": "of the true class, %", "shrink": 0.8},
-    )  # fmt: skip
-    axis.tick_params(labelsize=8 if few else 4, length=0)
-    axis.tick_params(axis="x", rotation=90 if max(map(len, names)) > 2 else 0)
-    axis.tick_params(axis="y", rotation=0)
-    axis.set(xlabel="noisy label", ylabel="true class")
-    axis.set_title(_title(artifact), fontsize="medium")
-    return figure
-
-
-def _title(artifact: Artifact) -> str:
-    asked = "" if math.isnan(artifact.rate_asked) else f" {artifact.rate_asked:g}"
-    return (
-        f"{artifact.dataset}, {artifact.rule}{asked}, seed {artifact.seed}\n"
-        f"{100 * artifact.rate_realized:.2f} % of {len(artifact.noisy):,} labels are wrong"
+def matrix(artifact: Artifact, stem: str) -> Drawing:
+    """The same, not yet written."""
+    figure, every = _heat_map(artifact)
+    named = f" One of every {every} classes is named." if every > 1 else ""
+    caption = (
+        "Realized transition matrix: of each true class (row) the share with each noisy label (column), %."
+        f"{named} {_told(artifact)}"
     )
+    return Drawing(f"{stem}-transition", figure, _long(artifact.transition, artifact), caption)
+
+
+def _heat_map(artifact: Artifact) -> tuple[Figure, int]:
+    """The figure, and one of how many classes is named: names must not touch each other."""
+    width, scale = plt.rcParams["figure.figsize"][0], text_scale()
+    names = [shortened(name, width / 4) for name in artifact.class_names]
+    room = reach(names)
+    side = min(width - room - 0.3 * scale, 0.5 * scale * len(names))
+    every = math.ceil(0.12 * scale * len(names) / side)
+    shown = [name if place % every == 0 else "" for place, name in enumerate(names)]
+    below = foot(shown, side / len(names)) + 0.7 * scale
+    figure, axis = plt.subplots(figsize=(width, side + below), layout="constrained")
+    percent = pd.DataFrame(100 * artifact.transition, columns=shown)
+    cell = side / len(names) if len(names) <= MOST_NUMBERS else 0
+    heat_map(axis, percent, shown, cell, (0, 100), zeros=False)
+    axis.set(xlabel="noisy label", ylabel="true class")
+    color_bar(figure, (0, 100), "of the true class, %")
+    return figure, every
+
+
+def shortened(name: str, inches: float) -> str:
+    """A name that fits a width as the label of a tick, its middle left out if it must be."""
+    most = max(5, int(inches / LETTER / text_scale()))
+    return name if len(name) <= most else f"{name[: most - 1 - most // 2]}…{name[-(most // 2) :]}"
+
+
+def _told(artifact: Artifact) -> str:
+    asked = "" if math.isnan(artifact.rate_asked) else f" {artifact.rate_asked:g}"
+    wrong = f"{100 * artifact.rate_realized:.2f} % of n = {len(artifact.noisy):,} labels are wrong"
+    return f"{artifact.dataset}, {artifact.rule}{asked}, seed {artifact.seed}: {wrong}."
 
 
 def _long(matrix: Matrix, artifact: Artifact) -> pd.DataFrame:
@@ -117,16 +135,22 @@ def _long(matrix: Matrix, artifact: Artifact) -> pd.DataFrame:
     return pd.DataFrame({"true": true, "noisy": noisy, "percent": 100 * matrix.T.ravel()})
 
 
-def draw_samples(artifact: Artifact, source: ImageSet, folder: Path, stem: str) -> list[Path]:
+def draw_samples(artifact: Artifact, source: ImageSet, folder: Path, stem: str, look: Look = USUAL) -> list[Path]:
     """A grid of corrupted samples, spread over the set, each under its true and its noisy label.
 
-    Where no label is corrupted, samples are shown as they are.
+    Where no label is corrupted, samples are shown as they are. A narrow figure shows fewer of those in the CSV.
     """
+    with look.applied():
+        return samples(artifact, source, stem).write(folder, look, COMMAND, ELSEWHERE)
+
+
+def samples(artifact: Artifact, source: ImageSet, stem: str) -> Drawing:
+    """The same, not yet written."""
     wrong = np.flatnonzero(artifact.mask)
     pool = wrong if len(wrong) else np.arange(len(artifact.mask))
     # By class, so that the grid shows all of them; evenly spread, so that the same file gives the same grid.
     pool = pool[np.argsort(artifact.clean[pool], kind="stable")]
-    chosen = pool[np.linspace(0, len(pool) - 1, min(len(pool), GRID_ROWS * GRID_COLUMNS)).round().astype(int)]
+    chosen = pool[_spread(len(pool), GRID_ROWS * GRID_COLUMNS)]
     names = np.array(artifact.class_names)
     data = pd.DataFrame(
         {
@@ -135,21 +159,30 @@ def draw_samples(artifact: Artifact, source: ImageSet, folder: Path, stem: str) 
             "noisy": names[artifact.noisy[chosen]],
         }
     )
-    return save(folder, f"{stem}-samples", _grid(artifact, source, data), data, ELSEWHERE)
+    what = "Corrupted training samples: true class → noisy label." if len(wrong) else "Training samples."
+    return Drawing(f"{stem}-samples", _grid(source, data), data, f"{what} {_told(artifact)}")
 
 
-def _grid(artifact: Artifact, source: ImageSet, data: pd.DataFrame) -> Figure:
-    figure, axes = plt.subplots(GRID_ROWS, GRID_COLUMNS, figsize=(1.25 * GRID_COLUMNS, 1.6 * GRID_ROWS))
+def _spread(count: int, most: int) -> np.ndarray:
+    """Indices of at most so many of `count` things, evenly spread."""
+    return np.linspace(0, count - 1, min(count, most)).round().astype(int)
+
+
+def _grid(source: ImageSet, data: pd.DataFrame) -> Figure:
+    width, scale = plt.rcParams["figure.figsize"][0], text_scale()
+    columns = fitting(GRID_COLUMNS, LEAST_IMAGE)
+    shown = data.iloc[_spread(len(data), GRID_ROWS * columns)]
+    rows, side = -(-len(shown) // columns), width / columns
+    size = (width, rows * (side - 0.05 + 0.26 * scale))
+    figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False, layout="constrained")
     for axis in axes.flat:
         axis.axis("off")
-    for axis, (position, true, noisy) in zip(axes.flat, data.itertuples(index=False), strict=False):
+    small = plt.rcParams["xtick.labelsize"]
+    for axis, (position, true, noisy) in zip(axes.flat, shown.itertuples(index=False), strict=False):
         pixels = source.train_images[int(position)].permute(1, 2, 0).numpy()
         gray = pixels.shape[2] != 3
         axis.imshow(pixels[..., 0] if gray else pixels, cmap="gray" if gray else None, vmin=0, vmax=255)
-        axis.set_title(f"{true}\n→ {noisy}" if true != noisy else true, fontsize=7, color=_color(true, noisy))
-    figure.suptitle(f"{_title(artifact)}; true class → noisy label", fontsize="medium", y=0.94, va="bottom")
+        given, wrong = shortened(true, side), f"→ {shortened(noisy, side - 3 * LETTER * scale)}"
+        title = f"{given}\n{wrong}" if true != noisy else given
+        axis.set_title(title, fontsize=small, color=GRAY if true == noisy else WRONG, pad=2)
     return figure
-
-
-def _color(true: str, noisy: str) -> tuple[float, float, float] | str:
-    return "0.3" if true == noisy else sns.color_palette("colorblind")[3]
