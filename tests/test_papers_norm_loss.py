@@ -335,9 +335,9 @@ def test_settings_are_panels_named_by_what_differs(add):
     )
     drawn = {drawing.name: drawing for drawing in fit_for_print(lambda: figures.figures(made), [3.25])}
     assert set(drawn) == {"norm_loss_lambda", "norm_loss_batch_size", "norm_loss_cross_entropy"}
-    titles = [axis.get_title() for axis in drawn["norm_loss_lambda"].figure.axes]
+    titles = [" ".join(axis.get_title().split()) for axis in drawn["norm_loss_lambda"].figure.axes]
     assert titles == ["cifar10, resnet18", "mnist5k, smallnet"]
-    assert [axis.get_title() for axis in drawn["norm_loss_cross_entropy"].figure.axes][:2] == [
+    assert [" ".join(axis.get_title().split()) for axis in drawn["norm_loss_cross_entropy"].figure.axes][:2] == [
         "cifar10, resnet18, batch size 64, training", "cifar10, resnet18, batch size 64, test",
     ]  # fmt: skip
     assert set(drawn["norm_loss_lambda"].data["setting"]) == set(titles)

@@ -196,7 +196,7 @@ def lines(
     """One line for each label: means over runs at each x, with a band (or bars) of ± one standard deviation.
 
     data: one row a run and x. Where there is one run there is no band. points: each x has its marker, and the line
-    between them is thin, as nothing was measured there. log: on a logarithmic axis geometric means, and bands of the
+    between them is thin, as nothing was measured there. log: geometric means on a logarithmic axis, and bands of
     logarithms; all values are positive then.
     """
     if log:
@@ -231,7 +231,7 @@ def legend(figure: Figure, marks: Mapping[str, Mark], markers: bool = False, col
 
 
 def legend_of(figure: Figure, handles: Mapping[str, Any], columns: int = 4) -> None:
-    """A legend of artists by label above all panels, in so many columns at most. Its lines but the first make room."""
+    """A legend of artists by label above all panels, in at most so many columns. Its second lines make room."""
     width, scale = figure.get_figwidth(), text_scale()
     labels = [wrapped(label, width - scale) for label in handles]
     longest = max(len(line) for label in labels for line in label.splitlines())
