@@ -123,6 +123,7 @@ def test_maps_of_names_have_one_bar_and_lie_within_their_figure(width, methods):
         assert bar.get_xlim() == (0.2, 0.5)  # not 0 to 1
         assert columns == ""
         assert figure.get_figwidth() == width
+        assert figure.get_figheight() <= 11  # a page, and little more for 30 names twice
         assert within(figure)
 
 

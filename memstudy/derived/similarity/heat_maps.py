@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from memstudy.report.color_scales import color_map, round_scale, scale_bar
-from memstudy.report.panels import panels, text_scale, wrapped
+from memstudy.report.panels import PAGE, panels, text_scale, wrapped
 
 # Inches on paper, with labels of 7 points
 WITH_NUMBER, WITH_NAME, LARGEST = 0.19, 0.125, 0.36  # cells
@@ -163,7 +163,16 @@ def _grid(maps: Mapping[str, HeatMap]) -> _Grid:
     lines = _characters(width / across, row_names)
     high = max(len(textwrap.wrap(name, lines)) for name in row_names) * LINE * scale
     used = width / across - columns * (cells[across] - cell)
-    return _Grid(across, used, cell, max(cell, high), cell >= WITH_NAME * scale and longest <= LONGEST, lines)
+    of_page = PAGE * scale / -(-len(maps) // across) - scale  # of a panel, without what is around its cells
+    rows = max(len(each.table) for each in maps.values())
+    return _Grid(
+        across,
+        used,
+        cell,
+        max(min(cell, of_page / rows), high),
+        cell >= WITH_NAME * scale and longest <= LONGEST,
+        lines,
+    )
 
 
 def _cell(width: float, names: Sequence[str], columns: int) -> float:
