@@ -71,6 +71,12 @@ WIDE = Table(
 )  # fmt: skip
 
 
+def test_there_are_no_lines_between_groups_of_one_row():
+    alone = replace(GROUPED, cells=GROUPED.cells.iloc[1:])
+    assert sum(line == r"\midrule" for line in body(alone)) == 1
+    assert sum(line == r"\midrule" for line in body(GROUPED)) == 2
+
+
 def test_what_is_too_wide_is_split_and_keys_are_repeated():
     text = WIDE.latex(Typesetting(width=3.25))
     blocks = re.findall(r"\\begin\{tabular\}\{@\{\}(\w+)@\{\}\}", text)
@@ -246,7 +252,12 @@ def awkward(columns, upper):
     return Table("awk_ward&", AWKWARD[0], tuple(AWKWARD), cells, VALUES, ("method",), "method", better)
 
 
-SMALL = [PLAIN, GROUPED, WIDE, awkward(20, upper=True), awkward(9, upper=False), awkward(0, upper=False)]
+PAIRS = Table(
+    "pairs", "A page of groups", ("Note. " * 40,),
+    pd.DataFrame([[f"m{row // 2}", str(row % 2), "1.0"] for row in range(90)], columns=["method", "epoch", "x"]),
+    VALUES, words=("method",), group="method",
+)  # fmt: skip
+SMALL = [PLAIN, GROUPED, WIDE, PAIRS, awkward(20, upper=True), awkward(9, upper=False), awkward(0, upper=False)]
 
 
 @pytest.mark.latex

@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 GAP = 8.0
 """Between columns, points: twice tabcolsep."""
 LINE = 9.5
+RULE = 5.5
+"""Points: a line between groups, and the space around it."""
+SLACK = 0.5
+"""Points that a block leaves of the text width, as widths of characters are rounded and pairs are kerned."""
 PAGE = 500.0
 """Points: the most that a table takes of a page, caption and notes included. 550 have room on letter paper."""
 BOLD = "Bold: the best of a column"
@@ -91,7 +95,17 @@ class _Sheet:
         if self.how.fit == RESIZE:
             return [Block((*range(len(self.columns)),), tuple(column.natural for column in self.columns))]
         narrow = layout.NARROW / 2 if self.how.fit == TABULARX else layout.NARROW
-        return layout.blocks(self.columns, self.table.keys, self.how.points, GAP, narrow)
+        return layout.blocks(self.columns, self.table.keys, self.how.points - SLACK, GAP, narrow)
+
+    @cached_property
+    def ruled(self) -> set[int]:
+        """Rows that begin a group; none if every row is a group of its own."""
+        if not self.table.group:
+            return set()
+        group = self.table.headings.index(self.table.group)
+        cells = [row[group] for row in self.table.rows]
+        first = {at for at, cell in enumerate(cells) if at == 0 or cells[at - 1] != cell}
+        return first if len(first) < len(cells) else set()
 
     def comment(self) -> Iterator[str]:
         """What the file is and needs."""
@@ -225,7 +239,7 @@ class _Sheet:
             texts = [self._cell(part.block, row, place) for place in part.block.places]
             if group is not None and group in part.block.places:
                 now = self.table.rows[row][group]
-                if before not in (None, now):
+                if before is not None and row in self.ruled:
                     yield r"\midrule"
                 if now == before:
                     texts[part.block.places.index(group)] = ""
@@ -300,7 +314,7 @@ class _Sheet:
             for place, wide in zip(block.places, block.widths, strict=True)
             if self._wraps(block, place)
         ]
-        return LINE * max([1, *lines]) + (1.2 if self.table.group else 0.1)
+        return LINE * max([1, *lines]) + (RULE if row in self.ruled else 0.1)
 
     def _lines(self, text: str) -> int:
         """How many lines a caption or note takes."""
