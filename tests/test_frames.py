@@ -5,15 +5,18 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from memstudy.report.frames import after_epochs, comparable_runs, is_last, suffixed
+from memstudy import presets
+from memstudy.report.frames import after_epochs, comparable_runs, is_last, suffixes
 from memstudy.store import Store
 from memstudy.store.state import Status
 
 STORED = Path(__file__).parents[1] / "studies" / "results" / "store"
 
 
-def test_the_first_group_s_files_have_plain_names():
-    assert list(suffixed("abc")) == [("a", ""), ("b", "--2"), ("c", "--3")]
+def test_names_of_files_say_what_tells_settings_apart():
+    recipes = [presets.build(lr=lr, corrupt=corrupt) for lr, corrupt in ((0.1, 0.0), (0.1, 0.5), (0.01, 0.5))]
+    assert suffixes(recipes) == ["--lr-0.1-clean", "--lr-0.1-50-symmetric", "--lr-0.01-50-symmetric"]
+    assert suffixes(recipes[:1]) == [""]
 
 
 def test_last_epochs_are_those_of_each_run():

@@ -268,12 +268,12 @@ def test_versions_of_a_method_are_told_apart(select):
 def test_each_setting_has_its_own_ranking(select):
     other = {(reg, rate): (50,) for reg in ("bare", "bn", "al2") for rate in (0.25, 0.5)}
     sheets = {sheet.name: sheet for sheet in tables.tables(select(final=other, batch_size=32))}
-    assert [name for name in sheets if name.endswith("--2")] == [
-        "ranking--2", "ranking_25_symmetric--2", "ranking_50_symmetric--2",
+    assert [name for name in sheets if name.endswith("--batch-size-32")] == [
+        f"{name}--batch-size-32" for name in ("ranking", "ranking_25_symmetric", "ranking_50_symmetric")
     ]  # fmt: skip
     assert len(sheets) == 4 + 3
-    assert set(sheets["ranking--2"].values["accuracy"]) == {50}
-    assert set(sheets["ranking--2"].values["rank"]) == {2}
+    assert set(sheets["ranking--batch-size-32"].values["accuracy"]) == {50}
+    assert set(sheets["ranking--batch-size-32"].values["rank"]) == {2}
 
 
 def test_few_methods_at_one_rate_have_a_ranking_if_asked_for(select):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import MISSING, dataclass, replace
 from statistics import fmean
-from typing import Any, TypeVar
+from typing import Any
 
 import pandas as pd
 
@@ -214,12 +214,9 @@ def _shared(recipe: Recipe, keys: Sequence[str]) -> Recipe:
     )
 
 
-T = TypeVar("T")
-
-
-def suffixed(groups: Iterable[T]) -> Iterator[tuple[T, str]]:
-    """Groups, each with the end of its files' names: none for the first, then --2, --3 …"""
-    return ((group, f"{SEPARATOR}{index + 1}" if index else "") for index, group in enumerate(groups))
+def suffixes(recipes: Sequence[Recipe]) -> list[str]:
+    """The ends of names of files of settings with these recipes: `--lr-0.1`; empty if there is only one."""
+    return [SEPARATOR + for_file(words) if words else "" for words in told_apart(recipes)]
 
 
 def is_last(rows: pd.DataFrame, by: str | list[str] = "run", epoch: str = "epoch") -> pd.Series[bool]:

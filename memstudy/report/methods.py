@@ -91,7 +91,7 @@ def _of_regularizers(recipe: Recipe, keys: Sequence[str]) -> str:
 def told_apart(recipes: Sequence[Recipe]) -> list[str]:
     """For each of some settings the words that tell it from the others; empty if there is only one."""
     keys = settings_of(recipes)
-    return numbered([in_words(recipe, keys) for recipe in recipes]) if len(recipes) > 1 else [""]
+    return numbered([in_words(recipe, keys) for recipe in recipes]) if len(recipes) > 1 else [""] * len(recipes)
 
 
 def numbered(texts: Sequence[str]) -> list[str]:

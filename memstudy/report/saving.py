@@ -13,7 +13,6 @@ mpl.use("Agg")  # files only: no display is needed, and none is opened
 
 import matplotlib.pyplot as plt
 import pandas as pd
-import seaborn as sns
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.text import Text
@@ -28,13 +27,6 @@ _UNDATED = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {"Softw
 
 
 LEAST_CHARACTERS = 20  # in a line of a caption
-
-HEIGHT = 2.6  # inches, of one panel
-
-
-def titled(name: str, grid: sns.FacetGrid, data: pd.DataFrame, title: str) -> Drawing:
-    """A grid of panels as a drawing, under a title."""
-    return Drawing(name, grid.figure, data, title)
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,9 @@ import matplotlib.pyplot as plt
 import pandas as pd
 
 from memstudy.derived.ranking import Ranking
-from memstudy.derived.ranking.methods import QUANTITIES, Group, ranking_groups
+from memstudy.derived.ranking.methods import QUANTITIES, Group, each_ranking
 from memstudy.regularizers import BARE
 from memstudy.report.cells import span
-from memstudy.report.frames import suffixed
 from memstudy.report.heat_maps import bounds, color_bar, foot, heat_map, height, reach, row_labels
 from memstudy.report.marks import COLORS, GRAY, Mark
 from memstudy.report.panels import fitting, legend_of, text_scale, wrapped
@@ -26,7 +25,7 @@ CELL = 0.3  # inches on paper, of a cell with its number
 
 def figures(selection: Selection) -> Iterator[Drawing]:
     """Heat maps by rate, a matrix of pairs, and gains with their intervals, of every group."""
-    for group, suffix in suffixed(ranking_groups(selection)):
+    for group, suffix in each_ranking(selection):
         yield _rates(group, suffix)
         if len(pairs := _pairs(group)):
             yield _matrices(pairs, group, suffix)

@@ -17,7 +17,7 @@ were trained at two or more rates or rules, or if they are ten or more: fewer at
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -33,7 +33,7 @@ from memstudy.distinctions import REG
 from memstudy.recipe import Corruption, Recipe, RegularizerSpec
 from memstudy.regularizers import BARE, label
 from memstudy.report.differences import COLUMNS, differences
-from memstudy.report.frames import is_last, seeds, shared
+from memstudy.report.frames import is_last, seeds, shared, suffixes
 from memstudy.report.methods import method_labels
 from memstudy.store import RunDirectory
 from memstudy.store.store import Selection
@@ -124,6 +124,12 @@ class Group:
             names = {name: f"{compared}_{name}" for name in COLUMNS} | {"difference": compared}
             table = table.merge(tested.drop(columns="of").rename(columns=names), how="left", on="method")
         return table.sort_values(["rank", "accuracy"], ascending=[True, False], ignore_index=True)
+
+
+def each_ranking(selection: Selection) -> Iterator[tuple[Group, str]]:
+    """Each of `ranking_groups`, and the end of its files' names, which tells it from the others."""
+    groups = ranking_groups(selection)
+    return zip(groups, suffixes([group.recipe for group in groups]), strict=True)
 
 
 def ranking_groups(selection: Selection) -> list[Group]:

@@ -15,13 +15,12 @@ from memstudy.derived.ranking.methods import (
     LEAST_SETS,
     QUANTITIES,
     Group,
+    each_ranking,
     most_sets,
-    ranking_groups,
 )
 from memstudy.regularizers import BARE
 from memstudy.report.cells import DASH, frame, interval, mean, starred
 from memstudy.report.differences import COLUMNS, STARS_NOTE, compared, star_notes, untested_notes
-from memstudy.report.frames import suffixed
 from memstudy.report.table import HIGH, LOW, Table
 from memstudy.store.store import Selection
 
@@ -32,7 +31,7 @@ BETTER = {"final": HIGH, "best": HIGH, "memorized": LOW, "area": HIGH}
 def tables(selection: Selection) -> list[Table]:
     """For every group the ranking, then a table for each rate, with methods in the ranking's order."""
     made = []
-    for group, suffix in suffixed(ranking_groups(selection)):
+    for group, suffix in each_ranking(selection):
         made.append(_ranking(group, suffix))
         made += [_rate(group, corruption, suffix) for corruption in group.corruptions]
     return made
