@@ -143,7 +143,9 @@ def written_figures() -> Iterator[list[str]]:
     """The names of all figures that are written, which are not rendered: their files have their data."""
     found: list[str] = []
 
-    def save(folder: Path, name: str, figure: Any, data: pd.DataFrame, caption: str = "") -> list[Path]:
+    def save(
+        folder: Path, name: str, figure: Any, data: pd.DataFrame, how: str = "", caption: str = ""
+    ) -> list[Path]:
         plt.close(figure)
         found.append(name)
         paths = [folder / f"{name}.{ending}" for ending in ENDINGS["figures"] if "caption" not in ending]
