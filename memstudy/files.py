@@ -8,10 +8,13 @@ import hashlib
 import io
 import json
 import os
+import sys
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import filelock
 
 from memstudy.errors import MemstudyError, reason
 
@@ -97,6 +100,31 @@ def tidy(paths: Iterable[Path]) -> None:
     for path in paths:
         with contextlib.suppress(OSError):
             path.unlink(missing_ok=True)
+
+
+def is_locked(path: Path) -> bool:
+    """Whether a process holds a lock file. It is never created: its owner may be removing it just now."""
+    if sys.platform == "win32":
+        if not path.exists():
+            return False
+        try:
+            with filelock.FileLock(path).acquire(timeout=0):
+                return False
+        except filelock.Timeout:
+            return True
+    import fcntl
+
+    try:
+        handle = os.open(path, os.O_RDWR)
+    except OSError:  # it is not there; or in a store we may only read, where nobody here can write
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)  # as filelock does; closing it lets it go
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(handle)
+    return False
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:

@@ -45,7 +45,7 @@ QUICKLY = ("loco_reg_lite", "al2_epoch100")
 @pytest.mark.parametrize(
     "study", [study if study in QUICKLY else pytest.param(study, marks=pytest.mark.slow) for study in KEPT]
 )
-def test_committed_figures_are_drawn_of_stored_runs(store, study):
+def test_committed_figures_are_drawn_of_stored_runs(store, study, every_format):
     made, old = results.figures(store, study), committed(study, figures=True)
     assert set(made) | results.as_drawn(study) == set(old)
     if others := results.other_versions():

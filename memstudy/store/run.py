@@ -206,15 +206,7 @@ class RunDirectory:
     @property
     def locked(self) -> bool:
         """Whether a process is writing here now."""
-        if not (self.path / LOCK).exists():
-            return False
-        try:
-            with filelock.FileLock(self.path / LOCK).acquire(timeout=0):
-                return False
-        except filelock.Timeout:
-            return True
-        except OSError:  # a store we may only read: nobody can tell, and nobody here can write
-            return False
+        return files.is_locked(self.path / LOCK)
 
     def log(self, text: str) -> None:
         """Append a line with the time to log.txt."""
