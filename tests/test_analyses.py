@@ -334,7 +334,7 @@ def test_an_interruption_while_writing_loses_nothing(name, moment, derived, tmp_
     with monkeypatch.context() as patch:
         if moment == "after a file":
             stopped = Mock(side_effect=[[], KeyboardInterrupt])
-            patch.setattr(Table, "write", lambda self, folder: stopped())
+            patch.setattr(Table, "write", lambda *given: stopped())
             patch.setattr(saving.Drawing, "write", lambda *given: stopped())
         else:
             patch.setattr(deriving, "write_figures", Mock(side_effect=KeyboardInterrupt))
