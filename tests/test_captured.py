@@ -114,7 +114,7 @@ def recorded(monkeypatch):
     "choices",
     [{"reg": reg} for reg in [*sorted(set(METHODS) - {"olm", "oni"}), "bn+do+wd+al2", "do+loco+normloss+pilcro"]]
     + [
-        {"reg": "oni", "options": {"oni": {"iterations": 1}}},  # each more takes as long again
+        pytest.param({"reg": "oni", "options": {"oni": {"iterations": 1}}}, marks=pytest.mark.slow),
         {"reg": "normloss", "options": {"normloss": {"decoupled": True}}},
         {"reg": "pilcro", "options": {"pilcro": {"of": "logits"}}},
         {"schedule": "cosine", "warmup": 1, "nesterov": True},
@@ -162,6 +162,7 @@ def test_what_follows_python_is_seen(corrupted, data, recorded):
     assert not same(found[False], found[True])
 
 
+@pytest.mark.slow
 def test_recorded_runs_interrupted_or_in_a_fleet_write_the_bytes_of_eager_ones(tmp_path, recorded, monkeypatch):
     execution = Execution(device="cpu")
     recipes = [

@@ -315,7 +315,9 @@ def interrupted(words, cwd, number, send=lambda process, number: process.send_si
     return running.returncode, run
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow)]
+)
 def test_interrupted_run_says_how_to_continue(tmp_path, monkeypatch, number, code):
     """On the real 4,000 images in a process of its own: a signal during training, then the same command."""
     returned, run = interrupted(["run", "--epochs", "2"], tmp_path, number)
@@ -341,6 +343,7 @@ def test_interrupted_study_saves_and_starts_nothing_more(tmp_path, send):
     assert not run.locked
 
 
+@pytest.mark.slow
 def test_study_in_processes(tmp_path, monkeypatch):
     """Two runs at once in processes of their own, one of which must fail without stopping the other."""
     monkeypatch.chdir(tmp_path)
@@ -378,6 +381,7 @@ def test_finished_study_is_derived_again_without_training(memstudy, every_format
     }
 
 
+@pytest.mark.slow
 def test_several_studies_share_the_time_and_finished_ones_are_passed_over(memstudy, store_copy, tmp_path):
     for name, epochs in {"a": 3, "b": 1, "c": 3}.items():  # the trained store has a's run, which is c's too
         (tmp_path / f"{name}.toml").write_text(f"[scale.lite.grid]\nepochs = {epochs}\n")

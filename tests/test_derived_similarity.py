@@ -141,6 +141,7 @@ def test_a_bundle_keeps_within_its_memory_where_two_networks_can(samples, units,
             assert held + matrix * (k + 1) + passing <= bundles.MEMORY  # a row of products, and what passes
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="measured as Linux does")
 def test_memory_does_not_grow_with_the_number_of_networks(tmp_path, monkeypatch):
     """8 networks of 400 units: without a bound, 38 products of 1.3 MB, 9 spectra, and what making a pair takes are

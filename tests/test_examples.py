@@ -353,6 +353,7 @@ def measured(root, **options):
         return summary, list(csv.DictReader(file))
 
 
+@pytest.mark.slow
 def test_the_analysis_keeps_the_contract(installed):
     """The laws of memstudy's own, which find it by its entry point: where the package is installed, it is one."""
     laws = ["-k", "norms and not no_longer_made", "-m", "not slow"]  # the law left out derives all analyses

@@ -196,6 +196,7 @@ def test_a_user_s_mistake_is_said_as_it_is(tmp_path):
     assert "unknown device 'tpu'" in str(outcome.error)
 
 
+@pytest.mark.slow
 def test_a_process_takes_a_fleet(tmp_path):
     """Five runs in two processes of two at a time."""
     store = Store(tmp_path / "fleet")

@@ -69,6 +69,7 @@ def whole(stored, name, small_source):
     return known[name]
 
 
+@pytest.mark.slow
 def test_in_one_go_again(stored, name, whole):
     assert derived(stored[0], name, range(4)) == whole
 

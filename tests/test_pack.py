@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from memstudy.store import Store
 
 
@@ -10,6 +12,7 @@ def content(store, *patterns):
     return {path.name: path.read_bytes() for pattern in patterns for path in folder.glob(pattern)}
 
 
+@pytest.mark.slow
 def test_tables_and_figures_are_the_same_without_a_network(command, store_copy, small_source, tmp_path):
     small = tmp_path / "packed"
     for words in (("ablate", "--orders", "2", "--device", "cpu"), ("pack", "packed", "--study", "tiny")):

@@ -72,6 +72,7 @@ def test_threads_follow_from_network_device_and_cores(many_cores, monkeypatch):
     assert usual_threads("resnet18", CPU) == 2
 
 
+@pytest.mark.slow
 def test_run_study_and_continued_run_give_the_same_bits(command, tmp_path, many_cores):
     """Of a preset's network, and without a word about threads or layout."""
     file = tmp_path / "two.toml"
