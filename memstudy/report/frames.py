@@ -58,7 +58,7 @@ class Setting:
     @property
     def suffix(self) -> str:
         """The end of its tables' and figures' names: `--50-symmetric`; empty if there are no other settings."""
-        return SEPARATOR + for_file(self.words) if self.words else ""
+        return _suffix(self.words)
 
     @property
     def title(self) -> str:
@@ -127,17 +127,6 @@ def seeds(recipe: Recipe) -> str:
     return f"{recipe.seed}/{recipe.corruption.seed}"
 
 
-def shared(recipe: Recipe) -> Recipe:
-    """A recipe without what may differ within AL2's tables and a ranking: regularizers, seeds, kept epochs."""
-    return replace(
-        recipe,
-        regularizers=(),
-        seed=0,
-        corruption=replace(recipe.corruption, seed=0),
-        training=replace(recipe.training, checkpoints=()),
-    )
-
-
 def comparable_runs(selection: Selection) -> list[tuple[Setting, pd.DataFrame]]:
     """The settings of a selection, and with each a data frame of its runs, one row each.
 
@@ -168,7 +157,7 @@ def comparable_runs(selection: Selection) -> list[tuple[Setting, pd.DataFrame]]:
 def _settings(runs: Sequence[RunDirectory], keys: tuple[str, ...]) -> list[Setting]:
     alike: dict[Recipe, list[RunDirectory]] = {}
     for run in runs:
-        alike.setdefault(_shared(run.recipe, keys), []).append(run)
+        alike.setdefault(shared(run.recipe, keys), []).append(run)
     return [
         Setting(recipe, tuple(members), fmean(run.floor for run in members), words, keys)
         for (recipe, members), words in zip(alike.items(), told_apart(list(alike)), strict=True)
@@ -179,7 +168,7 @@ def _overlay(runs: Sequence[RunDirectory], keys: tuple[str, ...]) -> Setting:
     """Two runs that were named, as one setting, whatever they differ in. Other labels have no floor in common."""
     one, other = (replace(run.recipe.corruption, seed=0) for run in runs)
     floor = fmean(run.floor for run in runs) if one == other else math.nan
-    return Setting(_shared(runs[0].recipe, (REG,)), tuple(runs), floor, "", keys)
+    return Setting(shared(runs[0].recipe), tuple(runs), floor, "", keys)
 
 
 def reference_of(selection: Selection, labels: Sequence[str]) -> str:
@@ -197,8 +186,8 @@ def methods_of(selection: Selection) -> list[str]:
     return list(dict.fromkeys([reference_of(selection, labels), *labels]))
 
 
-def _shared(recipe: Recipe, keys: Sequence[str]) -> Recipe:
-    """What the runs of a setting share: a recipe without seeds, kept epochs and what makes a method."""
+def shared(recipe: Recipe, keys: Sequence[str] = (REG,)) -> Recipe:
+    """What the runs of a setting share: a recipe without seeds, kept epochs and what makes a method (`keys`)."""
     usual = presets.get(presets.DEFAULT).recipe
     without: dict[str, Any] = {"network": usual.network} if "network" in keys else {}
     if REG in keys:
@@ -216,7 +205,11 @@ def _shared(recipe: Recipe, keys: Sequence[str]) -> Recipe:
 
 def suffixes(recipes: Sequence[Recipe]) -> list[str]:
     """The ends of names of files of settings with these recipes: `--lr-0.1`; empty if there is only one."""
-    return [SEPARATOR + for_file(words) if words else "" for words in told_apart(recipes)]
+    return list(map(_suffix, told_apart(recipes)))
+
+
+def _suffix(words: str) -> str:
+    return SEPARATOR + for_file(words) if words else ""
 
 
 def is_last(rows: pd.DataFrame, by: str | list[str] = "run", epoch: str = "epoch") -> pd.Series[bool]:

@@ -31,6 +31,8 @@ def by_rate(selection: Selection) -> Iterator[Drawing]:
     recipes = {run.name: run.recipe for run in selection.runs}
     others = [key for key in settings_of(recipes.values()) if key not in CORRUPTION]
     rules = {recipe.corruption.rule for recipe in recipes.values()}
+    if len({recipe.corruption.rate or 0.0 for recipe in recipes.values()}) < 2:
+        return
     rows = at_end(selection)
     rows = rows.assign(rate=[100 * (recipes[run].corruption.rate or 0.0) for run in rows["run"]])
     rows["group"] = [
@@ -51,8 +53,10 @@ def by_rate(selection: Selection) -> Iterator[Drawing]:
 
 def by_strength(selection: Selection) -> Iterator[Drawing]:
     """The same against each option of a method that has several values; the reference is a dotted line."""
+    if not (options := _numeric_options(selection)):
+        return
     ends = at_end(selection)
-    swept = [_swept(ends, selection, key) for key in _numeric_options(selection)]
+    swept = [_swept(ends, selection, key) for key in options]
     if not sum(map(len, swept)):
         return
     rows = pd.concat(swept, ignore_index=True)

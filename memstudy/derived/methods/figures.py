@@ -108,5 +108,5 @@ def _memorization(view: View) -> Drawing | None:
 
 def _title(line: str, panel: str, view: View) -> str:
     if view.apart:
-        return line if line in view.marks and line == next(iter(view.marks)) else panel
+        return line if line == next(iter(view.marks)) else panel
     return ", ".join(filter(None, (panel, line)))
