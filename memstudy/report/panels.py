@@ -242,14 +242,9 @@ def legend_of(figure: Figure, handles: Mapping[str, Any], columns: int = 4) -> N
     figure.legend(list(handles.values()), labels, loc="outside upper center", ncols=columns, handlelength=2.4)
 
 
-def level(axis: Axes, value: float, words: str = "", line: str = ":") -> None:
-    """A horizontal line for reference, dotted, with its words above its left end where they hide nothing."""
+def level(axis: Axes, value: float, line: str = ":") -> None:
+    """A horizontal line for reference, dotted unless said; the caption says what it is."""
     axis.axhline(value, color=GRAY, linestyle=line, linewidth=1, zorder=0.5)
-    if words:
-        axis.annotate(
-            words, (0, value), xycoords=("axes fraction", "data"), xytext=(2, 2), textcoords="offset points",
-            color=GRAY, fontsize=0.8 * plt.rcParams["font.size"], va="bottom",
-        )  # fmt: skip
 
 
 def over_seeds(data: pd.DataFrame, by: Sequence[str], spread: str = "bands") -> str:

@@ -7,11 +7,12 @@ values swept are ours. All methods are in one panel for each setting, as they ar
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import matplotlib.ticker
 import pandas as pd
 
+from memstudy.distinctions import REG
 from memstudy.papers.norm_loss import NormLossTables
 from memstudy.papers.norm_loss.runs import (
     NORM_LOSS,
@@ -21,7 +22,6 @@ from memstudy.papers.norm_loss.runs import (
     by_strength,
     errors,
 )
-from memstudy.recipe import Recipe
 from memstudy.report.frames import Setting, shared, shared_title
 from memstudy.report.marks import Mark, marks
 from memstudy.report.methods import told_apart
@@ -69,19 +69,14 @@ def figures(selection: Selection) -> Iterator[Drawing]:
 def _part(rows: pd.DataFrame, by: Sequence[str], runs: Mapping[str, RunDirectory]) -> Part:
     """The settings that the rows are of, in words. by: what makes one, besides all that they have in common."""
     groups = [part for _, part in rows.groupby(["setting", *by], sort=False)]
-    recipes = [_shared(runs[str(part["run"].iloc[0])].recipe, bool(by)) for part in groups]
+    methods = (REG,) if by else (REG, "batch_size")
+    recipes = [shared(runs[str(part["run"].iloc[0])].recipe, methods) for part in groups]
     words = told_apart(recipes)
     sizes = {part["batch_size"].iloc[0] for part in groups}
     size = f", batch size {sizes.pop()}" if by and len(sizes) == 1 else ""
     about = shared_title(Setting(recipe, (), 0.0) for recipe in recipes) + size
     named = [part.assign(setting=title) for part, title in zip(groups, words, strict=True)]
     return Part(pd.concat(named, ignore_index=True), about)
-
-
-def _shared(recipe: Recipe, batch_size: bool) -> Recipe:
-    """A recipe without what methods differ in, and with any batch size if that is no part of the setting."""
-    plain = shared(recipe)
-    return plain if batch_size else replace(plain, training=replace(plain.training, batch_size=1))
 
 
 def _strengths(part: Part, of_methods: Mapping[str, Mark]) -> Drawing:
