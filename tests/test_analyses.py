@@ -57,7 +57,6 @@ class Trial:
     Attributes:
         small: options, by field, with which it takes no longer than it must.
         others: values that are not the usual ones, where none follows from the option's declaration.
-        anew: it measures all of it again each time, which is fast.
         together: what is measured of one run depends on the others, in its last digits.
         names_collapsed: a network that collapsed is named, too; else its row is all that says so.
 
@@ -65,7 +64,6 @@ class Trial:
 
     small: Mapping[str, Any] = field(default_factory=dict)
     others: Mapping[str, Any] = field(default_factory=dict)
-    anew: bool = False
     together: bool = False
     names_collapsed: bool = False
 
@@ -78,7 +76,7 @@ TRIALS = {
         {"epochs": (0, 2), "orders": 1}, {"layer": "trunk.4", "orders": 2, "epochs": (2,)}, names_collapsed=True
     ),
     "probe": Trial({"epochs": (0, 2), "samples": 50}, {"layers": ("trunk.2", "head.3"), "samples": 60}),
-    "filters": Trial(others={"weights": ("weights.safetensors",)}, anew=True, names_collapsed=True),
+    "filters": Trial(others={"weights": ("weights.safetensors",)}, names_collapsed=True),
     "landscape": Trial({"epochs": (0, 2), "images": 20}, {"images": 30}, names_collapsed=True),
 }
 """Of an analysis that is not named here: `Trial()`."""
@@ -287,7 +285,7 @@ def law_of_a_second_call(root: Path, name: str) -> None:
     before = content(root)
     with looked_at() as found:
         carry_out(root, name)
-    assert trial(name).anew or not found, f"measures {set(found)} again"
+    assert not found, f"measures {set(found)} again"
     assert content(root) == before
 
 
@@ -344,7 +342,7 @@ def test_an_interruption_while_writing_loses_nothing(name, moment, derived, tmp_
             assert content(root) != content(derived(name))
     with looked_at() as found:
         carry_out(root, name)
-    assert trial(name).anew or not found
+    assert not found
     assert content(root) == content(derived(name))
 
 
@@ -358,7 +356,7 @@ def test_one_more_run_is_measured_alone(name, store, derived, tmp_path, small_so
     (third,) = Store(root).select(study=ALONE).runs
     with looked_at() as found:
         carry_out(root, name, MORE)
-    assert set(found) == {third.name} or trial(name).anew or trial(name).together
+    assert set(found) == {third.name} or trial(name).together
     at_once = linked(store, tmp_path / "at once")
     carry_out(at_once, name, MORE)
     assert content(root, MORE, but="figures") == content(at_once, MORE, but="figures")

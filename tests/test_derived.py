@@ -359,3 +359,23 @@ def test_a_damaged_cache_is_made_anew(tmp_path):
         assert rows.find("a").empty
         rows.add(pd.DataFrame({"value": [1]}), ("a",))
     assert pd.read_csv(path)["value"].tolist() == [1]
+
+
+def test_an_error_before_anything_is_measured_leaves_the_file_as_it_was(tmp_path):
+    """Even one of which no row could be used, as it has no such key; after something new it is written."""
+    path = tmp_path / "rows.csv"
+    path.write_text("name,value\na,1\n")
+
+    def interrupted(added: pd.DataFrame | None = None) -> None:
+        with CachedTable(path, ("name", "digest")) as rows:
+            rows.expect("a", "d1")
+            if added is not None:
+                rows.add(added, ("a", "d1"))
+            raise MemstudyError("no network.")
+
+    with pytest.raises(MemstudyError):
+        interrupted()
+    assert path.read_text() == "name,value\na,1\n"
+    with pytest.raises(MemstudyError):
+        interrupted(pd.DataFrame({"value": [2]}))
+    assert path.read_text() == "name,digest,value\na,d1,2\n"

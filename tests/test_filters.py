@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -427,6 +429,71 @@ def test_another_seed_shuffles_otherwise(store_copy):
     assert set(found[0].loc[moved, "weights"]) == {measure.SHUFFLED}
 
 
+@pytest.mark.parametrize("options", [{"seed": 1}, {"choice": "random"}])
+def test_other_options_are_measured_anew_and_leave_no_row_of_the_former(store_copy, tmp_path, options):
+    selection = store_copy.select([store_copy.select().runs[0].name])
+    alone = replace(selection, path=tmp_path / "alone")
+    measure.measure(alone, **options)
+    measure.measure(selection)
+    assert contents(selection) != contents(alone)
+    measure.measure(selection, **options)
+    assert contents(selection) == contents(alone)
+
+
+def test_an_epoch_that_is_no_longer_the_last_loses_its_control(store_copy, tmp_path):
+    run = store_copy.select().runs[0]
+    selection = store_copy.select([run.name])
+    alone = replace(selection, path=tmp_path / "alone")
+    measure.measure(alone)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(type(run), "checkpoints", lambda self: [0, 1])
+        measure.measure(selection)
+    assert set(pd.read_csv(selection.path / measure.LOG_WEIGHTS)["epoch"]) == {1}
+    measure.measure(selection)
+    assert contents(selection) == contents(alone)
+
+
+def test_another_file_of_the_same_name_is_measured(store_copy, weights, tmp_path):
+    run = store_copy.select().runs[0].name
+    selection = store_copy.select([run])
+    measure.measure(selection, [weights])
+    before = contents(selection)
+    save_file({"a.weight": planted(normal(16, 8, 3, 3, seed=2))}, weights)
+    measure.measure(selection, [weights])
+    after = {name: pd.read_csv(selection.path / name) for name in before}
+    for name, text in before.items():
+        former = pd.read_csv(io.StringIO(text))
+        is_file = [table["network"] == "mine" for table in (former, after[name])]
+        assert set(former[is_file[0]]["checkpoint"]).isdisjoint(after[name][is_file[1]]["checkpoint"])
+        pd.testing.assert_frame_equal(former[~is_file[0]], after[name][~is_file[1]])
+
+
+def test_a_file_of_an_earlier_version_is_read_and_kept_until_it_is_made_anew(store_copy):
+    """Without networks, as in a packed store, there is nothing to make it anew of."""
+    selection = store_copy.select([store_copy.select().runs[0].name])
+    measure.measure(selection)
+    expected = contents(selection)
+    shown = [table.markdown() for table in tables.tables(selection)]
+    for name in expected:
+        own = ["checkpoint", "seed", "draws", *(["choice"] if name != measure.TALLIES else [])]
+        pd.read_csv(selection.path / name).drop(columns=own).to_csv(selection.path / name, index=False)
+    earlier = contents(selection)
+    assert [table.markdown() for table in tables.tables(selection)] == shown
+    (networks,) = (run.path / "checkpoints" for run in selection.runs)
+    networks.rename(elsewhere := networks.with_name("elsewhere"))
+    with pytest.raises(MemstudyError, match="epoch-"):
+        measure.measure(selection)
+    elsewhere.rename(networks)
+    assert contents(selection) == earlier
+    measure.measure(selection)
+    assert contents(selection) == expected
+
+
+def contents(selection):
+    """The texts of what was measured, by file."""
+    return {path.name: path.read_text() for path in selection.path.glob("*.csv")}
+
+
 @pytest.mark.parametrize("choice", CHOICES)
 def test_every_choice_says_what_it_is(tmp_path, weights, choice):
     selection = measure.select(Store(tmp_path), (), None, [weights])
@@ -451,7 +518,7 @@ def test_networks_with_nothing_in_them_are_left_out(memstudy, weights, tmp_path)
     words = [("--weights", tmp_path / f"{name}.safetensors") for name in ("small", "nan", "wn", "zero", "mine")]
     done = memstudy(*itertools.chain(*words), "--json")
     assert done.exit_code == 0, done.output
-    zero, wn, nan, small = json.loads(done.stdout)["left_out"]
+    wn, nan, small, zero = json.loads(done.stdout)["left_out"]
     assert "has collapsed" in zero
     assert "no convolution" in small
     assert "1×1 (1)" in small

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -19,7 +19,7 @@ import pandas as pd
 from memstudy import files
 from memstudy.derived.analysis import Watch
 from memstudy.derived.reading import read
-from memstudy.derived.workbench import NotFinite
+from memstudy.derived.workbench import Unusable
 from memstudy.errors import MemstudyError
 
 
@@ -38,7 +38,8 @@ class CachedTable:
     them.
 
     It is a context manager. At its end, the file is replaced by the rows that were kept or added, in that order.
-    If an exception ends it, old rows stay as well, unless a version of them was kept or added.
+    If an exception ends it, old rows stay as well, unless a version of them was kept or added; and if nothing
+    was added, the file stays as it is, even one of which no row could be used.
     """
 
     def __init__(self, path: Path, key: Sequence[str], version: Sequence[str] = ()) -> None:
@@ -81,6 +82,8 @@ class CachedTable:
     ) -> None:
         groups = list(self._new.values())
         if kind is not None:
+            if all(group is self._old.get(key) for key, group in self._new.items() if len(group)):
+                return
             identities = {self._identified(key) for key, group in self._new.items() if len(group)}
             groups += [group for key, group in self._old.items() if self._identified(key) not in identities]
         groups = [group for group in groups if len(group)]
@@ -97,7 +100,7 @@ class Task:
     Attributes:
         key: the key of its rows in all tables.
         tables: the names of the tables that get rows.
-        measure: computes the rows, by the table's name. May raise NotFinite.
+        measure: computes the rows, by the table's name. May raise Unusable.
         count: the number of rows that each table gets, if known.
 
     """
@@ -113,19 +116,33 @@ class Task:
         return all(counts) and self.count in (None, *counts)
 
 
-def fill(tables: Mapping[str, CachedTable], tasks: Sequence[Task], watch: Watch) -> None:
-    """Measure the tasks whose rows are not there. The watch is told of networks that diverged."""
+def completed(tables: Mapping[str, CachedTable], task: Task, watch: Watch) -> bool:
+    """Keep a task's rows, or measure them; whether it has some then. The watch is told why it has none."""
+    if task.is_there(tables):
+        for name in task.tables:
+            tables[name].keep(*task.key)
+        return True
+    try:
+        for name, rows in task.measure().items():
+            tables[name].add(rows, task.key)
+    except Unusable as error:
+        watch.left_out(str(error))
+        return False
+    return True
+
+
+@contextlib.contextmanager
+def opened(tables: Mapping[str, CachedTable]) -> Iterator[None]:
+    """Write all tables at the end."""
     with contextlib.ExitStack() as stack:
         for table in tables.values():
             stack.enter_context(table)
+        yield
+
+
+def fill(tables: Mapping[str, CachedTable], tasks: Sequence[Task], watch: Watch) -> None:
+    """Measure the tasks whose rows are not there. The watch is told of networks that diverged."""
+    with opened(tables):
         for done, task in enumerate(tasks):
-            if task.is_there(tables):
-                for name in task.tables:
-                    tables[name].keep(*task.key)
-            else:
-                try:
-                    for name, rows in task.measure().items():
-                        tables[name].add(rows, task.key)
-                except NotFinite as error:
-                    watch.left_out(str(error))
+            completed(tables, task, watch)
             watch.progress(done + 1, len(tasks))

@@ -26,8 +26,12 @@ REMADE = "restore it, or code of your own that its network was made with, or run
 """What to do if the tensors of a checkpoint do not fit the network."""
 
 
-class NotFinite(MemstudyError):
-    """A network that diverged: it cannot be analyzed, but others can be analyzed without it."""
+class Unusable(MemstudyError):
+    """A network that cannot be analyzed, while others can be analyzed without it; its message is a clause."""
+
+
+class NotFinite(Unusable):
+    """A network that diverged."""
 
     def __init__(self, run: RunDirectory, epoch: int) -> None:
         super().__init__(f"{run.name}, epoch {epoch}: its representation is not finite")

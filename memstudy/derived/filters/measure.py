@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,10 @@ from memstudy import files
 from memstudy.analysis import filter_sizes, filters
 from memstudy.analysis.filters import Tally
 from memstudy.derived.analysis import UNWATCHED, Watch
-from memstudy.derived.cached_table import write
+from memstudy.derived.cached_table import CachedTable, Task, completed, opened
+from memstudy.derived.kept import checkpoint
+from memstudy.derived.reading import read as read_table
+from memstudy.derived.workbench import Unusable
 from memstudy.errors import MemstudyError, reason
 from memstudy.randomness import torch_generator
 from memstudy.recipe import Recipe
@@ -39,27 +43,25 @@ CONVERSION = (
 )
 
 
+KEY = ("network", "epoch", "checkpoint", "choice", "seed", "draws")
+VERSION = ("checkpoint", "choice", "seed", "draws")
+
+
 @dataclass(frozen=True)
 class Weights:
-    """A network to look at: of a run and epoch, or of a file (no epoch); with its LOCO-Reg, if it has one."""
+    """A network to look at: of a run and epoch, or of a file (no epoch); with its LOCO-Reg, if it has one.
+
+    `digest` is the first 12 digits of the digest of its checkpoint or file.
+    """
 
     name: str
     epoch: int | None
+    digest: str
     load: Callable[[], Mapping[str, Tensor]]
     loco: LocoReg | None = None
 
     def __str__(self) -> str:
         return self.name if self.epoch is None else f"{self.name}, epoch {self.epoch}"
-
-
-@dataclass
-class _Table:
-    """The rows of the CSV files, collected."""
-
-    fractions: list[dict[str, object]] = field(default_factory=list)
-    rings: list[dict[str, object]] = field(default_factory=list)
-    log_weights: list[dict[str, object]] = field(default_factory=list)
-    sizes: list[dict[str, object]] = field(default_factory=list)
 
 
 def select(store: Store, runs: Sequence[str], study: str | None, weights: Sequence[Path]) -> Selection:
@@ -69,8 +71,7 @@ def select(store: Store, runs: Sequence[str], study: str | None, weights: Sequen
     digests = []
     for path in weights:
         read(path)  # before anything else is done: a file that is none
-        with path.open("rb") as file:
-            digests.append(f"{_names(weights)[path]} {hashlib.file_digest(file, 'sha256').hexdigest()}")
+        digests.append(f"{_names(weights)[path]} {_digest(path)}")
     name = f"weights-{files.digest(chr(10).join(digests).encode())[:8]}"
     return Selection(name, (), store.root / STUDIES / name)
 
@@ -94,49 +95,69 @@ def measure(
     filters_sizes.csv, if a run uses LOCO-Reg: what its penalty is made of, one row per (network, epoch, kernel,
         distance), see `analysis.filter_sizes.Ring`; `share` is that of the network's whole penalty.
 
-    The watch is told which networks have no such kernels, or not in their files, diverged or collapsed. A
-    MemstudyError if those are all.
+    `draws` in all of them is DRAWS after the last such epoch, else 0. The watch is told which networks have no
+    such kernels, or not in their files, diverged or collapsed. A MemstudyError if those are all.
     """
-    measured, wanted, left_out = _Table(), list(_wanted(selection, weights)), []
-    seen: set[str] = set()
-    for done, network in enumerate(reversed(wanted)):  # so that the first epoch met of a network is its last
-        tensors = _network(network.load())
-        layers, others = filters.kernels(tensors)
-        if problem := _problem(tensors, layers, others):
-            left_out.append(f"{network} {problem}")
-            watch.left_out(left_out[-1])
-        else:
-            _measure(measured, network, layers, choice, seed, last=network.name not in seen)
-            measured.sizes += _sizes(network, tensors)
-            seen.add(network.name)
-            if not any(weight.any() for weight in layers.values()):
-                watch.left_out(f"{network} has collapsed, as its kernels are 0; its rows have no fraction")
-        watch.progress(done + 1, len(wanted))
-    if not measured.fractions:
-        raise MemstudyError(f"there are no kernels to look at: {'; '.join(left_out)}.")
     tables = {
-        TALLIES: measured.fractions,
-        RINGS: measured.rings,
-        LOG_WEIGHTS: measured.log_weights,
-        SIZES: measured.sizes,
+        name: CachedTable(selection.path / name, KEY, VERSION) for name in (TALLIES, RINGS, LOG_WEIGHTS, SIZES)
     }
-    for name, rows in tables.items():
-        write(selection.path / name, _in_order(rows))
+    wanted, left_out, usable = _wanted(selection, weights), list[str](), set[str]()
+
+    def leave_out(clause: str) -> None:
+        left_out.append(clause)
+        watch.left_out(clause)
+
+    telling = replace(watch, left_out=leave_out)
+    with opened(tables):
+        for network, draws in product(wanted, (0, DRAWS)):
+            for table in tables.values():
+                table.expect(*_key(network, choice, seed, draws))
+        for done, network in enumerate(reversed(wanted)):  # so that a name's first usable network is its last
+            draws = 0 if network.name in usable else DRAWS
+            if completed(tables, _task(network, choice, seed, draws), telling):
+                usable.add(network.name)
+            watch.progress(done + 1, len(wanted))
+    if not usable:
+        raise MemstudyError(f"there are no kernels to look at: {'; '.join(left_out)}.")
+    for clause in _collapsed(read_table(selection.path / RINGS)):
+        watch.left_out(clause)
 
 
-def _in_order(rows: list[dict[str, object]]) -> pd.DataFrame:
-    """Rows as a table, by network and epoch; maybe none."""
-    if not rows:
-        return pd.DataFrame()
-    return pd.DataFrame(rows).astype({"epoch": "Int64"}).sort_values(["network", "epoch"], kind="stable")
+def _key(network: Weights, choice: str, seed: int, draws: int) -> tuple[Hashable, ...]:
+    epoch = "" if network.epoch is None else network.epoch
+    return (network.name, epoch, network.digest, choice, seed, draws)
 
 
-def _wanted(selection: Selection, weights: Sequence[Path]) -> Iterator[Weights]:
-    for run in selection.runs:
-        for epoch in run.checkpoints():
-            yield Weights(run.name, epoch, partial(run.load_checkpoint, epoch), _loco(run.recipe))
-    for path, name in _names(weights).items():
-        yield Weights(name, None, partial(read, path))
+def _task(network: Weights, choice: str, seed: int, draws: int) -> Task:
+    """What is measured of a network; `draws` is 0 unless it is the last of its name."""
+    tables = [TALLIES, RINGS, *([LOG_WEIGHTS] if draws else []), *([SIZES] if network.loco else [])]
+    return Task(_key(network, choice, seed, draws), tables, partial(_rows, network, choice, seed, draws))
+
+
+def _collapsed(rings: pd.DataFrame) -> list[str]:
+    """A clause for each network whose kernels are all 0."""
+    largest = rings.groupby(["network", "epoch"], sort=False, dropna=False, as_index=False)["mean_abs"].max()
+    flat = largest[largest["mean_abs"] == 0].astype({"epoch": "Int64"})
+    names = flat["network"] + (", epoch " + flat["epoch"].astype(str)).where(flat["epoch"].notna(), "")
+    return [f"{name} has collapsed, as its kernels are 0; its rows have no fraction" for name in names]
+
+
+def _wanted(selection: Selection, weights: Sequence[Path]) -> list[Weights]:
+    """Every kept network, then every file; of a run in the order of its epochs."""
+    of_runs = [
+        Weights(run.name, epoch, checkpoint(run, epoch), partial(run.load_checkpoint, epoch), _loco(run.recipe))
+        for run in selection.runs
+        for epoch in run.checkpoints()
+    ]
+    of_files = [
+        Weights(name, None, _digest(path)[:12], partial(read, path)) for path, name in _names(weights).items()
+    ]
+    return of_runs + of_files
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _loco(recipe: Recipe) -> LocoReg | None:
@@ -189,24 +210,28 @@ def _problem(tensors: Mapping[str, Tensor], layers: Mapping[str, Tensor], others
     return None
 
 
-def _measure(
-    rows: _Table, network: Weights, layers: Mapping[str, Tensor], choice: str, seed: int, last: bool
-) -> None:
-    """Add one network's rows, kernel size by kernel size."""
+def _rows(network: Weights, choice: str, seed: int, draws: int) -> dict[str, pd.DataFrame]:
+    """One network's rows by file, kernel size by kernel size. Raises Unusable if it cannot be looked at."""
+    tensors = _network(network.load())
+    layers, others = filters.kernels(tensors)
+    if problem := _problem(tensors, layers, others):
+        raise Unusable(f"{network} {problem}")
     generator = torch_generator(seed, f"filters/{network.name}", network.epoch or 0)
+    rows: dict[str, list[dict[str, object]]] = {TALLIES: [], RINGS: [], LOG_WEIGHTS: []}
     for size in sorted({weight.shape[-1] for weight in layers.values()}):
         of_size = [weight for weight in layers.values() if weight.shape[-1] == size]
-        key = {"network": network.name, "epoch": network.epoch, "size": size}
-        for row in _fractions(of_size, choice, generator):
-            rows.fractions.append(key | {"choice": choice, "weights": TRAINED, "draw": 0} | row)
+        trained: dict[str, object] = {"size": size, "weights": TRAINED, "draw": 0}
+        rows[TALLIES] += [trained | row for row in _fractions(of_size, choice, generator)]
         for part, members in _parts(len(of_size)).items():
-            rows.rings += [key | {"part": part} | row for row in _rings(of_size[members], size)]
-        if last:
-            for draw in range(DRAWS):
-                control = (filters.shuffled(weight, generator) for weight in of_size)
-                for row in _fractions(control, choice, generator):
-                    rows.fractions.append(key | {"choice": choice, "weights": SHUFFLED, "draw": draw} | row)
-            rows.log_weights += [key | row for row in _log_weights(of_size, size)]
+            rows[RINGS] += [{"size": size, "part": part} | row for row in _rings(of_size[members], size)]
+        for draw in range(draws):
+            shuffled = {"size": size, "weights": SHUFFLED, "draw": draw}
+            control = (filters.shuffled(weight, generator) for weight in of_size)
+            rows[TALLIES] += [shuffled | row for row in _fractions(control, choice, generator)]
+        if draws:
+            rows[LOG_WEIGHTS] += [{"size": size} | row for row in _log_weights(of_size, size)]
+    rows[SIZES] = list(_sizes(network, tensors))
+    return {name: pd.DataFrame(found) for name, found in rows.items() if found}
 
 
 def _fractions(weights: Iterable[Tensor], choice: str, generator: torch.Generator) -> Iterator[dict[str, object]]:
@@ -264,4 +289,4 @@ def _sizes(network: Weights, tensors: Mapping[str, Tensor]) -> Iterator[dict[str
     for ring in rings:
         derived = {"penalty": ring.penalty, "share": ring.penalty / total if total else float("nan")}
         shown = asdict(ring) | {"distance": round(ring.distance, 4), "rms": ring.rms}
-        yield {"network": network.name, "epoch": network.epoch} | shown | derived
+        yield shown | derived
