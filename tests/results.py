@@ -39,19 +39,18 @@ class Kept:
     """What is kept of a study beside the tables of `memstudy table`.
 
     only: the analyses, or papers' tables, whose tables and figures are kept; None for all that `memstudy figures`
-    draws. as_drawn: further figures, of a file that is too large for the store: as the study drew them.
+    draws.
     """
 
     only: tuple[str, ...] | None = None
-    as_drawn: tuple[str, ...] = ()
 
 
 KEPT = {
-    "quick": Kept(as_drawn=("cca_between", "cca_past")),  # of svcca_coefficients.csv
-    "calibration": Kept(as_drawn=("cca_between", "cca_past")),
+    "quick": Kept(),
+    "calibration": Kept(),
     "loco_reg_lite": Kept(only=()),
     "norm_loss_lite": Kept(only=("norm_loss",)),
-    "pilcro_lite": Kept(only=("landscape",), as_drawn=("landscape",)),  # of landscape.csv
+    "pilcro_lite": Kept(only=("landscape",)),
     "noise_grid_lite": Kept(only=("ranking",)),
     "al2_epoch100": Kept(),
 }
@@ -85,21 +84,16 @@ def figures(store: Path, study: str) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in (selection.path / "figures").glob("*.png")}
 
 
-def as_drawn(study: str) -> set[str]:
-    """Names of files that are kept as they are."""
-    return {f"{name}.png" for name in KEPT[study].as_drawn}
-
-
 def other_versions() -> list[str]:
     """What figures were drawn with, where it is another here."""
     return [f"{name} {drawn}" for name, drawn in DRAWN_WITH.items() if version(name) != drawn]
 
 
-def write(folder: Path, made: Mapping[str, bytes], keep: set[str]) -> list[str]:
-    """Let a folder have these files, and of others only some; what was written or removed, in words."""
+def write(folder: Path, made: Mapping[str, bytes]) -> list[str]:
+    """Let a folder have these files and no others; what was written or removed, in words."""
     old = {path.name: path.read_bytes() for path in folder.glob("*")}
     new = {name: content for name, content in made.items() if old.get(name) != content}
-    gone = set(old) - set(made) - keep
+    gone = set(old) - set(made)
     for name, content in new.items():
         files.write(folder / name, content)
     files.remove({folder / name for name in gone})
@@ -121,7 +115,7 @@ def main(arguments: Sequence[str] | None = None, results: Path = RESULTS) -> Non
         store = copied(Path(folder), results)
         for study in studies:
             made = tables(store, study) | figures(store, study)
-            changes = write(results / study, made, as_drawn(study))
+            changes = write(results / study, made)
             print(f"{study}: {len(made)} files, {', '.join(changes) or 'all as they were'}", flush=True)
 
 

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import gzip
+import random
+
+import pandas as pd
 import pytest
 
+from memstudy.derived.reading import read
+from memstudy.errors import MemstudyError
 from memstudy.store import Store
+from memstudy.store import pack as packing
 
 
 def content(store, *patterns):
@@ -33,8 +40,42 @@ def test_tables_and_figures_are_the_same_without_a_network(command, store_copy, 
     assert "safetensors" in result.output
 
 
+def test_what_is_large_is_compressed_and_read_alike(store_copy, tmp_path, monkeypatch):
+    """By whoever draws, and by whoever packs the packed store again; what is small by then is plain there."""
+    name, large = (
+        "landscape.csv",
+        "run,epoch,images,kind,row,column,value\n"
+        + "".join(f"tiny-{row},-1,20,measured,{row},0,0.5\n" for row in range(2000)),
+    )
+    place = store_copy.folder("tiny") / name
+    place.write_text(large)
+    monkeypatch.setattr(packing, "LARGEST", len(large) - 1)
+    for store in (Store(tmp_path / "once"), Store(tmp_path / "twice")):
+        copied, left_out = packing.pack(store_copy.select((), "tiny"), store)
+        assert not left_out
+        packed = store.folder("tiny") / f"{name}.gz"
+        assert packed in copied
+        assert packed.stat().st_size < len(large) / 5
+        assert not packed.with_suffix("").exists()
+        pd.testing.assert_frame_equal(read(store.folder("tiny") / name), read(place))
+        store_copy = store
+    monkeypatch.setattr(packing, "LARGEST", len(large))
+    packing.pack(Store(tmp_path / "once").select((), "tiny"), store)
+    assert (store.folder("tiny") / name).read_text() == large
+    assert not packed.exists()
+
+
+def test_a_packed_file_that_is_damaged_is_named(store_copy):
+    place = store_copy.folder("tiny") / "landscape.csv.gz"
+    whole = gzip.compress(b"run,epoch\n" * 9)
+    for harmed in (b"no gzip", whole[:-5], whole[:20] + b"####" + whole[24:]):
+        place.write_bytes(harmed)
+        with pytest.raises(MemstudyError, match=r"landscape\.csv\.gz is damaged .*'memstudy landscape' makes it"):
+            read(place.with_suffix(""))
+
+
 def test_what_is_large_is_left_out_and_said(command, store_copy, tmp_path, monkeypatch):
-    (tmp_path / "runs" / "studies" / "tiny" / "many.csv").write_text("x\n" * 600)
+    (tmp_path / "runs" / "studies" / "tiny" / "many.csv").write_bytes(random.Random(0).randbytes(1200))
     monkeypatch.setattr("memstudy.store.pack.LARGEST", 1000)
     result = command("pack", "small", "--study", "tiny")
     assert result.exit_code == 0

@@ -47,7 +47,7 @@ QUICKLY = ("loco_reg_lite", "al2_epoch100")
 )
 def test_committed_figures_are_drawn_of_stored_runs(store, study, every_format):
     made, old = results.figures(store, study), committed(study, figures=True)
-    assert set(made) | results.as_drawn(study) == set(old)
+    assert set(made) == set(old)
     if others := results.other_versions():
         pytest.skip(f"the figures were drawn with {', '.join(others)}; with others they have other bytes")
     assert [name for name in made if made[name] != old[name]] == []
@@ -97,12 +97,15 @@ def test_a_study_without_results_is_told(capsys):
 
 
 def test_two_seeds_get_no_star_and_five_bear_out_how_many_they_said_it_would_take():
-    """The quick study's two seeds are among the calibration's five, of two of its recipes."""
+    """Of most, as it is said with a chance of 80 %, and of two seeds whose spread says little.
+
+    The quick study's two seeds are among the calibration's five, of two of its recipes.
+    """
     keys = ["baseline", "epoch", "metric", "al2"]
     two, five = (pd.read_csv(RESULTS / study / "table1.csv").set_index(keys) for study in ("quick", "calibration"))
     assert two["p"].isna().all()
     assert two.loc[two["against"].notna(), "seeds_needed"].between(3, 1000).all()
     enough = two["seeds_needed"].reindex(five.index) <= 5
     assert enough.sum() >= 7
-    assert (five.loc[enough, "p_holm"] < 0.05).all()
+    assert (five.loc[enough, "p_holm"] < 0.05).mean() >= 0.8
     assert "*" not in (RESULTS / "quick" / "table1.md").read_text().split("\n\n")[1]

@@ -17,9 +17,9 @@ from memstudy.cli import options
 def pack(target: Path, study: str | None, runs_dir: Path, as_json: bool) -> None:
     """Copy what tables and figures are made from to DIRECTORY, a store of its own.
 
-    That is each run's recipe, metrics and state (device, versions, date), and what was derived from them; no
-    networks, labels or records of samples. 'memstudy table --runs-dir DIRECTORY' and 'memstudy figures' work there
-    with no training.
+    That is each run's recipe, metrics and state (device, versions, date), and what was derived from them, large
+    files compressed; no networks, labels or records of samples. 'memstudy table --runs-dir DIRECTORY' and
+    'memstudy figures' work there with no training.
     """
     from memstudy.cli.progress import Voice
     from memstudy.store import Store
@@ -31,6 +31,6 @@ def pack(target: Path, study: str | None, runs_dir: Path, as_json: bool) -> None
     size = sum(path.stat().st_size for path in copied)
     voice.say(f"{len(copied)} files, {size / 1e6:.1f} MB, of {len(selection.runs)} runs: {target}")
     for path in left_out:
-        voice.say(f"left out: {path.name}, {path.stat().st_size / 1e6:.0f} MB; its command derives it again.")
+        voice.say(f"left out: {path.name}, too large even compressed; its command derives it again.")
     if as_json:
         voice.print_json({"files": [str(path) for path in copied], "left_out": [path.name for path in left_out]})

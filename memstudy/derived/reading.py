@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -13,20 +14,22 @@ from memstudy import files
 from memstudy.derived import loadable
 from memstudy.derived.columns import UNKNOWN, Columns
 from memstudy.report.frames import Setting, comparable_runs, merged
+from memstudy.store.pack import compressed, content
 from memstudy.store.store import Selection
 
 
 def read(path: Path) -> pd.DataFrame:
-    """A derived table, its columns of the declared types; empty if it has not been made.
+    """A derived table, maybe packed, its columns of the declared types; empty if it has not been made.
 
     A MemstudyError if a column is missing or has a value of another kind, or if a row is there twice.
     """
     command, columns = declared(path.stem.partition("-")[0])
     cure = f"remove it; 'memstudy {command}' makes it anew"
-    if not path.is_file():
+    if not is_there(path):
         return pd.DataFrame()
     try:
-        table = pd.read_csv(path, dtype=dict.fromkeys(columns.text.split(), str), low_memory=False)
+        rows = io.BytesIO(content(path, cure))
+        table = pd.read_csv(rows, dtype=dict.fromkeys(columns.text.split(), str), low_memory=False)
     except (OSError, ValueError, OverflowError) as error:
         raise files.damaged(path, error, cure) from error
     for column in f"{columns.text} {columns.whole} {columns.numbers} {columns.gaps}".split():
@@ -37,6 +40,11 @@ def read(path: Path) -> pd.DataFrame:
     if columns.key and (why := _odd(table, columns)):
         raise files.damaged(path, why, cure)
     return table
+
+
+def is_there(path: Path) -> bool:
+    """Whether a derived table has been made, or is packed in its place."""
+    return path.is_file() or compressed(path).is_file()
 
 
 def each_group(selection: Selection, table: str) -> Iterator[tuple[Setting, pd.DataFrame, str]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -11,7 +13,22 @@ from memstudy.store.run import METRICS, RECIPE, STATE
 from memstudy.store.store import Selection, Store
 
 LARGEST = 1_500_000
-"""Bytes of a derived file; larger ones (every pixel of every landscape) are left out."""
+"""Bytes of a derived file; larger ones (every pixel of every landscape) are compressed, or else left out."""
+
+
+def compressed(path: Path) -> Path:
+    """Where a derived file is in a packed study if it is large: NAME.csv.gz for NAME.csv."""
+    return path.with_name(f"{path.name}.gz")
+
+
+def content(path: Path, cure: str = files.RUN_AGAIN) -> bytes:
+    """What a derived file holds, or its compressed one; a MemstudyError if neither is there or it is damaged."""
+    if path.is_file() or not (packed := compressed(path)).is_file():
+        return files.read(path, cure)
+    try:
+        return gzip.decompress(files.read(packed, cure))
+    except (OSError, EOFError, zlib.error) as error:
+        raise files.damaged(packed, error, cure) from error
 
 
 def pack(selection: Selection, target: Store) -> tuple[list[Path], list[Path]]:
@@ -21,27 +38,37 @@ def pack(selection: Selection, target: Store) -> tuple[list[Path], list[Path]]:
     """
     if target.root.resolve() == selection.path.parent.parent.resolve():
         raise MemstudyError(f"{target.root} is where these runs are; choose another directory.")
-    left_out = []
+    copied, left_out = [], []
     packed = {run.name: target.place(run) for run in selection.runs}
-    copied = [
-        _copy(run.path / name, packed[run.name].path / name)
-        for run in selection.runs
-        for name in (RECIPE, STATE, METRICS)
-    ]
+    for run in selection.runs:
+        for name in (RECIPE, STATE, METRICS):
+            files.write(place := packed[run.name].path / name, files.read(run.path / name))
+            copied.append(place)
     renamed = {name: run.name for name, run in packed.items() if run.name != name}
-    for path in sorted(selection.path.glob("*.csv")):
-        if path.stat().st_size > LARGEST:
+    packed_before = (path.with_suffix("") for path in selection.path.glob("*.csv.gz"))
+    for path in sorted({*selection.path.glob("*.csv"), *packed_before}):
+        place = target.folder(selection.name) / path.name
+        files.remove([place, compressed(place)])
+        if (written := _written(place, _renamed(content(path), renamed))) is None:
             left_out.append(path)
         else:
-            copied.append(_copy(path, target.folder(selection.name) / path.name, renamed))
+            copied.append(written)
     target.record_study(selection.name, list(packed.values()), selection.settings())
     return copied, left_out
 
 
-def _copy(source: Path, target: Path, renamed: Mapping[str, str] | None = None) -> Path:
-    """Copy a file, with the names that runs have in the other store."""
-    content = source.read_bytes()
-    for here, there in (renamed or {}).items():
-        content = content.replace(here.encode(), there.encode())
-    files.write(target, content)
-    return target
+def _written(place: Path, rows: bytes) -> Path | None:
+    """Write a derived file, compressed if it is large; None if it is too large even so."""
+    if len(rows) > LARGEST:
+        place, rows = compressed(place), gzip.compress(rows, mtime=0)  # the same bytes at any time
+    if len(rows) > LARGEST:
+        return None
+    files.write(place, rows)
+    return place
+
+
+def _renamed(rows: bytes, names: Mapping[str, str]) -> bytes:
+    """A file's content with the names that runs have in the other store."""
+    for here, there in names.items():
+        rows = rows.replace(here.encode(), there.encode())
+    return rows
