@@ -14,8 +14,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import filelock
-
 from memstudy.errors import MemstudyError, reason
 
 if TYPE_CHECKING:
@@ -103,15 +101,9 @@ def tidy(paths: Iterable[Path]) -> None:
 
 
 def is_locked(path: Path) -> bool:
-    """Whether a process holds a lock file. It is never created: its owner may be removing it just now."""
+    """Whether a process of this machine holds a file locked by the kernel. It is never created."""
     if sys.platform == "win32":
-        if not path.exists():
-            return False
-        try:
-            with filelock.FileLock(path).acquire(timeout=0):
-                return False
-        except filelock.Timeout:
-            return True
+        return False
     import fcntl
 
     try:
@@ -119,8 +111,8 @@ def is_locked(path: Path) -> bool:
     except OSError:  # it is not there; or in a store we may only read, where nobody here can write
         return False
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)  # as filelock does; closing it lets it go
-    except BlockingIOError:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)  # closing it lets it go
+    except OSError:
         return True
     finally:
         os.close(handle)

@@ -93,8 +93,8 @@ def little(site, monkeypatch):
 
 
 def rest(folder):
-    """All files in a data directory but the lock, which stays."""
-    return sorted(str(file.relative_to(folder)) for file in folder.rglob("*") if file.name != ".tmp-download.lock")
+    """All files in a data directory."""
+    return sorted(str(file.relative_to(folder)) for file in folder.rglob("*"))
 
 
 def half(content, output):

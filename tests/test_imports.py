@@ -11,7 +11,7 @@ import memstudy
 
 PACKAGE = Path(memstudy.__file__).parent
 LAYERS = (
-    ("errors", "files", "foreign", "registry", "randomness", "options", "recipe"),
+    ("errors", "files", "lease", "foreign", "registry", "randomness", "options", "recipe"),
     ("data",),
     ("models",),
     ("regularizers",),

@@ -16,10 +16,9 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
-import filelock
 import torch
 
-from memstudy import files
+from memstudy import files, lease
 from memstudy.data import class_names, npz_set
 from memstudy.data.cache import Origin
 from memstudy.data.images import ImageSet
@@ -194,7 +193,7 @@ def _download(known: Known, folder: Path) -> None:
     """Put the original files into a data directory, all of them or none. One process at a time downloads there."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with filelock.FileLock(folder / f"{files.TEMPORARY}download.lock"):
+        with lease.held(folder / f"{files.TEMPORARY}download.lease"):
             if not known.is_in(folder):  # by another process, meanwhile
                 _fetch(known, folder)
     except (OSError, RuntimeError, HTTPException) as error:

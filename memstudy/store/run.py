@@ -8,6 +8,7 @@ dynamics/                         what was recorded of each training sample, if 
 checkpoints/epoch-NNNN.safetensors   the network after epoch NNNN (0-based)
 resume.safetensors                network and momentum after the newest saved epoch; gone when finished
 log.txt                           what happened when
+.lease                            who writes now, renewed every ten seconds: see `memstudy.lease`
 
 Only what reads or writes tensors needs torch, and imports it: a store is listed without, and without pandas.
 """
@@ -15,17 +16,16 @@ Only what reads or writes tensors needs torch, and imports it: a store is listed
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
-import filelock
 import numpy as np
 from numpy.typing import NDArray
 
-from memstudy import files
+from memstudy import files, lease
 from memstudy import recipe as recipes
 from memstudy.errors import Busy, MemstudyError
 from memstudy.recipe import Recipe
@@ -42,8 +42,14 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 RECIPE, STATE, METRICS, LABELS = "recipe.toml", "state.json", "metrics.csv", "labels.npz"
-RESUME, LOG, CHECKPOINTS, LOCK = "resume.safetensors", "log.txt", "checkpoints", ".lock"
+RESUME, LOG, CHECKPOINTS, LEASE = "resume.safetensors", "log.txt", "checkpoints", ".lease"
 DYNAMICS = "dynamics"
+LOCK = ".lock"
+"""What earlier versions locked, by the kernel's means, and left."""
+
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 def checkpoint_name(epoch: int) -> str:
@@ -67,12 +73,24 @@ def holds(path: Path, recipe: Recipe) -> bool:
     return found.id == recipe.id or not naming.belongs(path.name, found)  # else one with the same first digits
 
 
+def _writes(method: Callable[Concatenate[RunDirectory, P], R]) -> Callable[Concatenate[RunDirectory, P], R]:
+    """A method that changes the directory: it is refused to a writer that another process has succeeded."""
+
+    @wraps(method)
+    def checked(self: RunDirectory, *args: P.args, **options: P.kwargs) -> R:
+        self.check_lease()
+        return method(self, *args, **options)
+
+    return checked
+
+
 class RunDirectory:
     """A run's directory, which need not exist yet. Writing methods are for whoever holds `lock()`."""
 
     def __init__(self, path: Path, recipe: Recipe | None = None) -> None:
         self.path = path
         self._seals = Seals()
+        self._lease: lease.Lease | None = None
         if recipe is not None:
             self.__dict__["recipe"] = recipe
 
@@ -124,6 +142,7 @@ class RunDirectory:
         """The floor expected over label draws."""
         return states.expected_floor(self.state())
 
+    @_writes
     def update(self, **changes: Any) -> None:
         """Change some keys of state.json, atomically."""
         states.write(self.path / STATE, self.state() | changes)
@@ -132,6 +151,7 @@ class RunDirectory:
         """SHA-256 of what was written, by its path in the directory."""
         return dict(self.state().get(CHECKSUMS, {}))
 
+    @_writes
     def finish(self) -> None:
         """Mark the run finished, note the final check sums, and remove what only a continuation would need."""
         if self.has_records:
@@ -158,25 +178,47 @@ class RunDirectory:
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
-        """Be the only writer. Raises a MemstudyError if another process is; a dead one's lock is free.
+        """Be the only writer. Raises a Busy if another process is; a dead one's lock is free (see `lease`).
 
-        It is raised, too, if the same recipe's run was begun in a directory of another name meanwhile.
+        It is raised, too, if the same recipe's run was begun in a directory of another name meanwhile, and by
+        every writing method once another process has succeeded this one, which was stopped for too long.
         """
+        mine = lease.Lease(self.path / LEASE)
         with files.explained(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
-            lock = filelock.FileLock(self.path / LOCK)
+            if files.is_locked(self.path / LOCK):
+                raise self._busy("of an earlier version of memstudy")
             try:
-                lock.acquire(timeout=1)
-            except filelock.Timeout as error:
-                raise Busy(
-                    f"{self.name} is being run by another process; wait for it, or stop it first."
-                ) from error
+                mine.acquire()
+            except lease.Held as held:
+                raise self._busy(f"({held.owner})" if held.owner else "") from held
+        self._lease = mine
         try:
             self._check_begun_nowhere_else()
-            files.tidy(self.path.rglob(f"{files.TEMPORARY}*"))
+            files.tidy([self.path / LOCK, *self.path.rglob(f"{files.TEMPORARY}*")])
             yield
         finally:
-            lock.release()
+            if mine.release():  # else it stays, and nothing is written by this one any more
+                self._lease = None
+
+    def _busy(self, who: str) -> Busy:
+        return Busy(
+            f"{self.name} is being run by another process{who and f' {who}'}; wait for it, or stop it first."
+        )
+
+    def check_lease(self) -> None:
+        """Raise a Busy if this was the writer, and another process has succeeded it."""
+        if self._lease is None:
+            return
+        try:
+            with files.explained(self.path):
+                self._lease.check()
+        except lease.Lost as lost:
+            who = f"another process ({lost.owner}) has taken it over" if lost.owner else "its .lease is gone"
+            raise Busy(
+                f"{self.name}: {who}, as this one gave no sign of life for {lease.DURATION:.0f} s; "
+                "this one writes nothing more, and what it did since it last saved is left to the same command."
+            ) from lost
 
     def _check_begun_nowhere_else(self) -> None:
         """Refuse to begin what is begun already, under a name that another version has chosen.
@@ -188,7 +230,9 @@ class RunDirectory:
         for path in directories(self.path.parent, self.recipe):
             other = RunDirectory(path, self.recipe)
             if path.name != self.name and (holds(path, self.recipe) or other.locked):
-                files.tidy([self.path / LOCK])
+                if self._lease is not None:
+                    self._lease.release()
+                    self._lease = None
                 with contextlib.suppress(OSError):  # it is not empty
                     self.path.rmdir()
                 raise Busy(
@@ -205,9 +249,15 @@ class RunDirectory:
 
     @property
     def locked(self) -> bool:
-        """Whether a process is writing here now."""
-        return files.is_locked(self.path / LOCK)
+        """Whether a process is writing here now, at a glance (see `lease.owner`)."""
+        return self.owner is not None or files.is_locked(self.path / LOCK)
 
+    @property
+    def owner(self) -> lease.Owner | None:
+        """Who is writing here now, since when, and when it last gave a sign of life; None if nobody is."""
+        return lease.owner(self.path / LEASE)
+
+    @_writes
     def log(self, text: str) -> None:
         """Append a line with the time to log.txt."""
         with files.explained(self.path), (self.path / LOG).open("a", encoding="utf-8") as file:
@@ -222,6 +272,7 @@ class RunDirectory:
             lines = []
         return sorted({*dates, *(time for line in lines if is_date(time := line.partition(" ")[0]))})
 
+    @_writes
     def write_recipe(self, recorded: Mapping[str, Any] | None = None) -> dict[str, str]:
         """Write recipe.toml with facts about its images; returns its check sum, to be put in state.json next."""
         content = self.recipe.to_toml(recorded).encode()
@@ -251,6 +302,7 @@ class RunDirectory:
             self._compare({METRICS: files.digest(metrics.first(content, saved.epochs_done))}, saved)
         return metrics.parse(path, content)
 
+    @_writes
     def append_metrics(self, epoch: int, values: dict[str, float]) -> None:
         """Append one epoch's row, once its records are written; floats keep all their digits."""
         path, row = self.path / METRICS, metrics.row(epoch, values)
@@ -270,6 +322,7 @@ class RunDirectory:
     @property
     def records(self) -> Records:
         """The files of what is recorded of each training sample, for the writer."""
+        self.check_lease()
         training = self.recipe.training
         return Records(self.path / DYNAMICS, training.epochs, training.checkpoints, self._seals)
 
@@ -292,6 +345,7 @@ class RunDirectory:
 
     # Tensors
 
+    @_writes
     def _save(self, relative: str, content: bytes) -> None:
         """Write a file, and note its check sum."""
         files.write(self.path / relative, content)
@@ -340,6 +394,7 @@ class RunDirectory:
 
     # Continuing
 
+    @_writes
     def save_resume(self, epochs_done: int, state: dict[str, Tensor]) -> None:
         """Write what continues the run after `epochs_done` epochs, once all that belongs to these is on disk."""
         self.records.sync()
@@ -352,6 +407,7 @@ class RunDirectory:
         saved = resume.read(self.path / RESUME)
         return None if saved is None else (saved[0].epochs_done, saved[1])
 
+    @_writes
     def keep(self, epochs: int) -> list[str]:
         """Prepare to continue after `epochs` epochs: check what belongs to them, remove what is written again.
 

@@ -9,6 +9,7 @@
 - `drawing`: figures of an analysis, drawn as commands do
 - `figures`: they are rendered once, not in three formats
 - `sentences`: what a refusal is, and what would be printed
+- `leases`: what a process does that is one of several to take a lease
 - `stopping`: Ctrl-C after a chosen epoch
 - `recorded`: CUDA graphs without CUDA
 """
