@@ -123,7 +123,14 @@ def test_studies_by_name_and_their_files(tmp_path):
     (tmp_path / "studies").mkdir()
     for name in ("here.toml", "studies/quick.toml", "studies/notes.md"):
         (tmp_path / name).touch()
-    assert completed("study", "") == [*shipped.names(), "list", "init", "here.toml", "studies/quick.toml"]
+    assert completed("study", "") == [
+        *shipped.names(),
+        "status",
+        "list",
+        "init",
+        "here.toml",
+        "studies/quick.toml",
+    ]
     assert completed("study", "qu") == ["quick"]
     assert completed("study", "li") == ["list"]
     assert completed("study", "quick", "li") == ["<file>"]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from memstudy.cli import options, studies
+from memstudy.cli import options, status, studies
 from memstudy.cli.types import Positive, Seeds
 from memstudy.errors import Busy, Interrupted, MemstudyError, RunFailed
 
@@ -69,6 +69,10 @@ class Verb(click.Group):
 )
 @click.option("--minutes", type=Positive(), help="Stop and save after so long; the same command continues.")
 @click.option("--train-only", is_flag=True, help="No comparison, ablation, tables or figures.")
+@click.option("--dry-run", is_flag=True, help="Only say what is left to do: runs, steps, time, disk.")
+@click.option(
+    "--retry-failed", is_flag=True, help="Try failed runs again; they are passed over otherwise, and named."
+)
 @options.dynamics
 @options.training_device(None)
 @options.data
@@ -82,6 +86,8 @@ def study(
     fleet: int | None,
     minutes: float | None,
     train_only: bool,
+    dry_run: bool,
+    retry_failed: bool,
     dynamics: bool | None,
     device: str,
     threads: int | Literal["auto"] | None,
@@ -114,10 +120,15 @@ def study(
         device, threads, capture=capture, data_dir=data_dir, download=download,
         dynamics=dynamics, deadline=deadline,
     )  # fmt: skip
-    work = _Work(Store(runs_dir), execution, jobs, fleet, train_only, as_json)
+    work = _Work(Store(runs_dir), execution, jobs, fleet, train_only, retry_failed, as_json)
     studies = [grid.read(file, seeds, scale, data_dir, download) for file in files]  # a mistake in one starts none
     for study in studies:
         code.check_all([work.store.open(recipe) for recipe in study.recipes])
+    if dry_run:
+        forecasts = [work.forecast(study) for study in studies]
+        if as_json:
+            Voice(as_json).print_json(forecasts[0] if len(studies) == 1 else forecasts)
+        return
     summaries: list[dict[str, Any]] = []
     failed: list[MemstudyError] = []
     not_made: list[MemstudyError] = []
@@ -141,7 +152,7 @@ def study(
         raise not_made[0]
 
 
-for _command in (studies.list_, studies.init):
+for _command in (status.status, studies.list_, studies.init):
     study.add_command(_command)
 
 
@@ -154,7 +165,54 @@ class _Work:
     jobs: int | None
     fleet: int | None
     train_only: bool
+    retry_failed: bool
     quiet: bool
+
+    def forecast(self, study: Study) -> dict[str, Any]:
+        """Say what is left to do of a study, after a moment of measuring; nothing is written."""
+        from memstudy.cli.progress import Voice
+        from memstudy.cli.status import duration
+        from memstudy.store import records
+        from memstudy.study.executor import default_fleet, default_jobs
+        from memstudy.study.forecast import forecast
+        from memstudy.training import resolve_device
+
+        where, execution = resolve_device(self.execution.device), self._execution(study)
+        _check_data(study, execution)
+        left = forecast([self.store.open(recipe) for recipe in study.recipes], execution, self.retry_failed)
+        jobs = self.jobs or default_jobs(where, _threads(study, execution, where))
+        at_once = jobs * (self.fleet or default_fleet(where, study.recipes))
+        failed = f", {left.failed} failed (--retry-failed tries them again)" if left.failed else ""
+        voice = Voice(self.quiet)
+        voice.say(
+            f"study {study.name}: {left.runs:,} runs, {left.finished:,} finished{failed}; nothing is trained."
+        )
+        if left.kinds:
+            measured = f"{left.measured} of {left.kinds} kinds of run measured for a moment on {where}"
+            voice.say(
+                f"left: {left.steps:,} steps; about {duration(left.seconds)} one run after the other, "
+                f"{duration(left.seconds / at_once)} if {at_once} at a time are as fast as one ({measured}); "
+                f"{records.megabytes(left.bytes)} of disk."
+            )
+        return {"study": study.name, **vars(left), "at_once": at_once}
+
+    def _execution(self, study: Study) -> Execution:
+        """How a study's runs are carried out: with its labels, and with the records that its report needs."""
+        dynamics = self.execution.dynamics
+        if dynamics is None and study.needs_records:
+            dynamics = True
+        return replace(self.execution, label_files=study.label_files, dynamics=dynamics)
+
+    def _given_up(self, runs: Sequence[RunDirectory]) -> list[Outcome]:
+        """The runs that failed before and are not to be tried again: they would most likely fail again."""
+        from memstudy.store import Status
+        from memstudy.study.fleet import Outcome
+
+        failed = [] if self.retry_failed else [run for run in runs if run.status is Status.FAILED]
+        return [
+            Outcome(run, RunFailed(f"{run.name} failed before ({run.failure}); --retry-failed tries it again."))
+            for run in failed
+        ]
 
     def is_done(self, study: Study) -> bool:
         """Whether every run of a study is finished, and all is derived from them or need not be."""
@@ -171,9 +229,7 @@ class _Work:
         from memstudy.training import numerics, resolve_device
 
         where = resolve_device(self.execution.device)
-        execution = replace(self.execution, label_files=study.label_files)
-        if execution.dynamics is None and study.needs_records:
-            execution = replace(execution, dynamics=True)  # its report needs them
+        execution = self._execution(study)
         images = _check_data(study, execution)
         directories = [self.store.open(recipe) for recipe in study.recipes]
         threads = _threads(study, execution, where)
@@ -192,8 +248,13 @@ class _Work:
         if size := _records_of(directories, images, execution):
             progress.say(size)
         self.store.record_study(study.name, directories, study.report)
+        outcomes = self._given_up(directories)
+        for outcome in outcomes:
+            progress.ended(outcome)
+        given_up = {outcome.run for outcome in outcomes}
+        others = [run for run in directories if run not in given_up]
         with progress.bar:
-            outcomes = carry_out_all(directories, execution, jobs, progress.tick, progress.ended, fleet)
+            outcomes += carry_out_all(others, execution, jobs, progress.tick, progress.ended, fleet)
         stopped = sum(isinstance(outcome.error, Interrupted | Busy) for outcome in outcomes)
         if stopped:
             progress.say(

@@ -162,6 +162,12 @@ class RunDirectory:
         files.tidy([self.path / RESUME])  # what remains of it is tidied at the next look
 
     @property
+    def failure(self) -> str:
+        """Why it failed, a clause; empty if it did not."""
+        state = self.state()
+        return str(state.get("failure") or "") if state["status"] == Status.FAILED else ""
+
+    @property
     def finished(self) -> bool:
         """Whether there is nothing left to train."""
         return self.status is Status.FINISHED

@@ -332,7 +332,7 @@ def _stopped(run: RunDirectory, good: _Snapshot, signal_number: int) -> Interrup
 def _correct_it(run: RunDirectory, good: _Snapshot) -> str:
     """What to do about an error in others' code. Epochs trained with it are not continued with corrected code."""
     first = f"remove {run.path}, " if good.epochs_done else ""
-    return f"{first}correct the code, and give the same command again"
+    return f"{first}correct the code, and give the same command again (of a study, with --retry-failed)"
 
 
 def _failed(run: RunDirectory, good: _Snapshot, failure: str, advice: str) -> RunFailed:
