@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 from matplotlib.colors import to_rgb
 
-from memstudy.derived.similarity.heat_maps import HeatMap, epoch_maps, named_maps
 from memstudy.derived.similarity.maps import between_names, one_setting_a_side
 from memstudy.report.color_scales import color_map, ramp, round_scale
+from memstudy.report.heat_maps import HeatMap, epoch_maps, named_maps
 from memstudy.report.look import WIDTHS, Look
 
 NAMES = ("bare", "do (p 0.5)", "bn+al2", "wd", "al2", "loco", "bn+normloss")

@@ -23,7 +23,8 @@ from memstudy.derived.ranking import Ranking, figures, tables
 from memstudy.derived.ranking.methods import _words, ranking_groups
 from memstudy.recipe import Corruption
 from memstudy.regularizers import label
-from memstudy.report.heat_maps import heat_map
+from memstudy.report.color_scales import round_scale
+from memstudy.report.heat_maps import PERCENT, heat_map, name_columns
 from memstudy.report.look import Look
 from memstudy.store.store import Selection
 from tests.kit.drawing import draw, fit_for_print
@@ -329,7 +330,8 @@ def test_heat_maps_have_one_scale_of_colors_and_all_figures_fit(select):
     for drawing, values in ((rates, rates.data[["final", "memorized"]]), (pairs, pairs.data[["accuracy"]])):
         meshes = images(drawing)
         ends = {(mesh.norm.vmin, mesh.norm.vmax) for mesh in meshes}
-        assert ends == {(values.min(axis=None), values.max(axis=None))}
+        ticks = round_scale(values.to_numpy().ravel())
+        assert ends == {(ticks[0], ticks[-1])}
         assert "n = 3 seeds" in drawing.caption
     assert "n = 3 seeds, with 95 % intervals" in gain.caption
     assert len(images(pairs)) == 3
@@ -358,7 +360,8 @@ def test_few_numbers_or_none_where_cells_are_narrow(select):
     for cell in (0.4, 0.2, 0.1):
         with Look(width=3.25).applied():
             figure, axis = plt.subplots()
-            heat_map(axis, wide, ["a", "b"], cell, (0, 59))
+            heat_map(axis, wide, [0, 60], cell, PERCENT)
+            name_columns(axis, wide.columns, cell)
             shown[cell] = [text.get_text() for text in axis.texts]
             assert len(axis.get_xticklabels()) == 30  # none is skipped
             plt.close(figure)

@@ -64,12 +64,14 @@ def ramp_bar(figure: Figure, values: Collection[float], words: str) -> None:
     bar.minorticks_off()
 
 
-def scale_bar(figure: Figure, ticks: Sequence[float], words: str, room: float | None = None) -> None:
+def scale_bar(
+    figure: Figure, ticks: Sequence[float], words: str, room: float | None = None, norm: Normalize | None = None
+) -> None:
     """One bar above all panels, of a `round_scale`, which all of them have.
 
-    room: how wide all panels together are, inches, if not as wide as the figure.
+    room: how wide all panels together are, inches, if not as wide as the figure. norm: if colors are not linear.
     """
-    bar = _bar(figure, ScalarMappable(Normalize(ticks[0], ticks[-1]), color_map()), words, room)
+    bar = _bar(figure, ScalarMappable(norm or Normalize(ticks[0], ticks[-1]), color_map()), words, room)
     bar.set_ticks(list(ticks), labels=[f"{tick:g}" for tick in ticks])
 
 

@@ -14,7 +14,8 @@ from memstudy.data import RULES
 from memstudy.data.artifact import Artifact
 from memstudy.data.images import ImageSet
 from memstudy.data.transitions import Matrix, entropy
-from memstudy.report.heat_maps import LETTER, color_bar, foot, heat_map, reach
+from memstudy.report.color_scales import round_scale, scale_bar
+from memstudy.report.heat_maps import LETTER, PERCENT, foot, heat_map, name_columns, name_rows, reach
 from memstudy.report.look import USUAL, Look
 from memstudy.report.marks import GRAY
 from memstudy.report.panels import fitting, text_scale
@@ -106,13 +107,17 @@ def _heat_map(artifact: Artifact) -> tuple[Figure, int]:
     side = min(width - room - 0.3 * scale, 0.5 * scale * len(names))
     every = math.ceil(0.12 * scale * len(names) / side)
     shown = [name if place % every == 0 else "" for place, name in enumerate(names)]
-    below = foot(shown, side / len(names)) + 0.7 * scale
+    below = foot(shown, side / len(names)) + 0.25 * scale
     figure, axis = plt.subplots(figsize=(width, side + below), layout="constrained")
     percent = pd.DataFrame(100 * artifact.transition, columns=shown)
     cell = side / len(names) if len(names) <= MOST_NUMBERS else 0
-    heat_map(axis, percent, shown, cell, (0, 100), zeros=False)
+    ticks = round_scale([0, 100])
+    unless_zero = [lambda value, form=form: form(value) if value else "" for form in PERCENT]
+    heat_map(axis, percent, ticks, cell, unless_zero)
+    name_rows(axis, shown)
+    name_columns(axis, shown, side / len(names))
     axis.set(xlabel="noisy label", ylabel="true class")
-    color_bar(figure, (0, 100), "of the true class, %")
+    scale_bar(figure, ticks, "of the true class, %")
     return figure, every
 
 

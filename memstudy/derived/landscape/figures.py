@@ -18,6 +18,7 @@ from memstudy.derived.landscape.measure import FLATNESS, MAPS, MEASURED, NOISE, 
 from memstudy.derived.landscape.tables import AFTER, BEFORE, PANELS, THEORY, panels, percent
 from memstudy.derived.reading import read
 from memstudy.report.cells import number, span
+from memstudy.report.color_scales import color_map, round_scale, scale_bar
 from memstudy.report.differences import mean_over_runs
 from memstudy.report.frames import Setting, comparable_runs, is_last
 from memstudy.report.panels import Kind, fitting, legend, level, lines, over_seeds, panel_rows, text_scale, wrapped
@@ -67,11 +68,12 @@ def _maps(setting: Setting, rows: pd.DataFrame) -> Drawing:
     titles = [("predicted: " if panel == THEORY else "") + _in_short(alike, labels) for panel, alike, _ in shown]
     figure, axes = _heat_maps([panel for panel, _, _ in shown], titles)
     variations = _variations(rows)
-    norm = PowerNorm(0.5, 0, means["importance"].max() or 1)
+    ticks = round_scale([0, means["importance"].max()])
+    norm = PowerNorm(0.5, 0, ticks[-1])
     for (panel, alike, grid), axis in zip(shown, axes, strict=True):
-        image = axis.imshow(grid, cmap="viridis", norm=norm)
+        axis.imshow(grid, cmap=color_map(), norm=norm)
         axis.set_xlabel(f"cv {number(variations.get((alike[0], panel)), '.2f')}", labelpad=2)
-    figure.colorbar(image, ax=axes, label="importance, mean 1", location="bottom", shrink=0.5, aspect=35, pad=0.02)
+    scale_bar(figure, ticks, "importance, mean 1", norm=norm)
     n = span(rows.groupby(["label", "panel"])["run"].nunique())
     caption = (
         f"Importance of pixels, in units of its mean; means over n = {n} networks, colors by its square root. "
@@ -103,7 +105,7 @@ def _heat_maps(kinds: Sequence[str], titles: Sequence[str]) -> tuple[Figure, lis
     side = min(width / across, 1.7 * scale)
     heads = [wrapped(title, 1.1 * (side - 0.1)) for title in titles]
     lines = sum(max(1 + heads[place].count("\n") for place in row) for row in rows)
-    height = len(rows) * (0.95 * side + 0.3 * scale) + (0.12 * lines + 0.5) * scale
+    height = len(rows) * (0.95 * side + 0.3 * scale) + (0.12 * lines + 0.05) * scale
     figure, grid = plt.subplots(len(rows), across, figsize=(width, height), squeeze=False, layout="constrained")
     axes = []
     for row, axes_of_row in zip(rows, grid, strict=True):

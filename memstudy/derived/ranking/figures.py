@@ -12,7 +12,17 @@ from memstudy.derived.ranking import Ranking
 from memstudy.derived.ranking.methods import QUANTITIES, Group, each_ranking
 from memstudy.regularizers import BARE
 from memstudy.report.cells import span
-from memstudy.report.heat_maps import bounds, color_bar, foot, heat_map, height, reach, row_labels
+from memstudy.report.color_scales import round_scale, scale_bar
+from memstudy.report.heat_maps import (
+    PERCENT,
+    foot,
+    heat_map,
+    height,
+    name_columns,
+    name_rows,
+    reach,
+    row_labels,
+)
 from memstudy.report.marks import COLORS, GRAY, Mark
 from memstudy.report.panels import fitting, legend_of, text_scale, wrapped
 from memstudy.report.saving import Drawing
@@ -60,12 +70,15 @@ def _rates(group: Group, suffix: str) -> Drawing:
     cell = (width - reach(labels) - 0.25 * text_scale()) / sum(widths)
     figure, axes = plt.subplots(
         1, len(shown), sharey=True, squeeze=False, width_ratios=widths, layout="constrained",
-        figsize=(width, height(labels) + 1.35 * text_scale()),
+        figsize=(width, height(labels) + 0.7 * text_scale()),
     )  # fmt: skip
+    ticks = round_scale(means.to_numpy().ravel())
     for axis, (name, table) in zip(axes[0], maps.items(), strict=True):
-        heat_map(axis, table, labels, cell, bounds(maps.values()))
+        heat_map(axis, table, ticks, cell, PERCENT)
+        name_columns(axis, table.columns, cell)
         axis.set_title(wrapped(QUANTITIES[name][0], cell * table.shape[1]))
-    color_bar(figure, bounds(maps.values()), "% in all panels")
+    name_rows(axes[0, 0], labels)
+    scale_bar(figure, ticks, "% in all panels")
     data = means.reset_index().assign(place=lambda table: table["method"].map(order.index) + 1)
     caption = (
         f"Test accuracy after the last epoch, and the share of corrupted training samples that are memorized; "
@@ -115,19 +128,22 @@ def _matrices(pairs: pd.DataFrame, group: Group, suffix: str) -> Drawing:
     panel = max(height(labels), 0.6 * cell * len(names))
     figure, axes = plt.subplots(
         down, across, squeeze=False, layout="constrained", sharex=True, sharey=True,
-        figsize=(width, down * (panel + 0.3 * scale) + foot(names, cell) + 0.75 * scale),
+        figsize=(width, down * (panel + 0.3 * scale) + foot(names, cell) + 0.2 * scale),
     )  # fmt: skip
+    ticks = round_scale(pairs["accuracy"])
     for axis in axes.flat[len(by_rate) :]:
         axis.axis("off")
     for axis, (corruption, rows) in zip(axes.flat, by_rate.items(), strict=False):
         wide = rows.pivot(index="a", columns="b", values="accuracy").reindex(index=names, columns=names)
-        heat_map(axis, wide, labels, cell, bounds([pairs[["accuracy"]]]))
+        heat_map(axis, wide, ticks, cell, PERCENT)
+        name_rows(axis, labels)
+        name_columns(axis, names, cell)
         bare = rows["bare"].iloc[0]
         words = "" if math.isnan(bare) else f" (bare: {bare:.1f})"
         axis.set_title(wrapped(f"{corruption}{words}", cell * len(names)))
     for axis in axes.flat[: len(by_rate)][-across:]:
         axis.tick_params(labelbottom=True)
-    color_bar(figure, bounds([pairs[["accuracy"]]]), "test accuracy, %")
+    scale_bar(figure, ticks, "test accuracy, %")
     counts = group.runs.groupby(["method", "corruption"]).size()
     caption = (
         "Test accuracy after the last epoch of pairs of methods, and of each method alone on the diagonal. "

@@ -15,7 +15,6 @@ import pandas as pd
 from memstudy.derived.reading import read
 from memstudy.derived.similarity import MEASURES, Similarity
 from memstudy.derived.similarity.digest import ACROSS, by_setting
-from memstudy.derived.similarity.heat_maps import HeatMap, epoch_maps, named_maps
 from memstudy.derived.similarity.maps import between_epochs, between_names, one_setting_a_side
 from memstudy.derived.similarity.plan import (
     CONTROL,
@@ -31,6 +30,7 @@ from memstudy.derived.similarity.plan import (
 from memstudy.report.cells import span
 from memstudy.report.color_scales import ramp, ramp_bar
 from memstudy.report.frames import after_epochs, comparable_runs, is_last
+from memstudy.report.heat_maps import HeatMap, epoch_maps, named_maps
 from memstudy.report.marks import GRAY
 from memstudy.report.panels import label_axes, legend, level, lines, over_seeds, panels
 from memstudy.report.saving import Drawing

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy.sparse.csgraph import connected_components
 
-from memstudy.derived.similarity.heat_maps import HeatMap
+from memstudy.report.heat_maps import HeatMap
 
 LEAST_NAMES = 3  # of fewer the table says it all
 
