@@ -29,6 +29,7 @@ from memstudy.derived.workbench import Workbench
 from memstudy.errors import MemstudyError
 from memstudy.models import Network, build
 from memstudy.randomness import torch_generator
+from memstudy.report.frames import comparable_runs
 from memstudy.study.carry_out import Execution, carry_out
 from tests.benchmarks.bench_cca import store_noise, streamed_growth
 from tests.benchmarks.memory import in_fresh_process
@@ -272,7 +273,7 @@ def test_a_collapsed_network_is_a_result(store):
     own = rows[(rows["run_a"] == run.name) & (rows["epoch_a"] == 2)]
     assert (own["rank_a"] == 0).all()
     assert own[["cca", "svcca", "pwcca", "pwcca_back", "cka", "cka_unbiased", "procrustes"]].isna().all(axis=None)
-    ((_, part, _),) = [found for found in digest.by_setting(rows, selection) if len(found[1])]
+    ((_, part, _),) = [found for found in digest.by_setting(rows, comparable_runs(selection)) if len(found[1])]
     means = digest.digest(part, selection.runs)
     twins = means[(means["relation"] == "twin") & (means["b"] == "al2")]
     assert twins[["n", "collapsed", "rank_b"]].to_numpy().tolist() == [[1, 1, 50]]

@@ -85,7 +85,7 @@ def raw(text):
 
 
 OURS = {
-    "little.dtype.str", "little.shape", "mark", "key", "BARE", "COMPARED[quantity]",
+    "little.dtype.str", "little.shape", "mark", "key", "BARE",
     "int(self.value) if self.name == 'fixed' else self.value",
 }  # fmt: skip
 """What no user gave."""

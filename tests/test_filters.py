@@ -496,7 +496,7 @@ def contents(selection):
 
 @pytest.mark.parametrize("choice", CHOICES)
 def test_every_choice_says_what_it_is(tmp_path, weights, choice):
-    selection = measure.select(Store(tmp_path), (), None, [weights])
+    selection = measure.selected(Store(tmp_path), [weights])
     measure.measure(selection, [weights], choice=choice)
     text = tables.tables(selection)[0].markdown()
     assert {"named": "left-upper one (inferred)", "random": "drawn", "every": "Every"}[choice] in text

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import product
+from unittest.mock import Mock
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,12 +14,16 @@ from scipy import stats
 
 from memstudy import presets
 from memstudy.derived.methods import Curves, Memorization, Methods, TrainingTable
+from memstudy.report import frames
 from memstudy.report.frames import comparable_runs, methods_of
+from memstudy.report.look import Look
 from memstudy.report.methods import compared, for_file, method_labels, numbered, told_apart
 from memstudy.report.twins import twins
+from memstudy.store import Store
 from tests.kit.drawing import draw
 from tests.kit.runs import select, write_run
 from tests.kit.sentences import refused
+from tests.results import RESULTS, STORE
 
 EPOCHS = 4
 SHARE = {"bare": 0.5, "do": 0.1}
@@ -132,7 +138,7 @@ def test_the_reference_can_be_named(two_rates):
     named = replace(two_rates, reference="do")
     values = table_of(Methods(), named).values
     assert set(values["against"].dropna()) == {"do"}
-    assert methods_of(named) == ["do", "bare"]
+    assert methods_of(comparable_runs(named)) == ["do", "bare"]
     assert "do" in refused(lambda: list(Methods().tables(replace(two_rates, reference="dp"))), "dp")
 
 
@@ -164,7 +170,8 @@ def test_tables_of_epochs_have_a_row_a_method(two_rates, kind):
 
 def test_twins_have_the_layout_of_the_paper_and_others_have_not(tmp_path):
     def of(*regs):
-        return select([write_run(tmp_path, presets.build(reg=reg, epochs=2), [{}, {}]) for reg in regs])
+        runs = [write_run(tmp_path, presets.build(reg=reg, epochs=2), [{}, {}]) for reg in regs]
+        return comparable_runs(select(runs))
 
     assert len(twins(of("bare", "al2", "do", "do+al2"))) == 1
     assert twins(of("bare", "al2", "do")) == []
@@ -239,3 +246,28 @@ def test_two_runs_that_are_named_are_overlaid_whatever_they_differ_in(tmp_path, 
     draw(Curves(), selection)
     data = pd.read_csv(selection.path / "figures" / "accuracy.csv")
     assert data.groupby("line").size().to_dict() == dict.fromkeys(labels, 2)
+
+
+def test_runs_are_grouped_once_for_all_that_is_made_of_them(two_rates, monkeypatch):
+    grouped = Mock(wraps=method_labels)
+    monkeypatch.setattr(frames, "method_labels", grouped)
+    with Look().applied():
+        for made in (
+            lambda: list(Curves().figures(two_rates)),
+            lambda: list(Methods().tables(two_rates)),
+            lambda: list(TrainingTable(epochs=(1,)).tables(two_rates)),
+            lambda: list(Memorization(epochs=(1,)).tables(two_rates)),
+        ):
+            grouped.reset_mock()
+            assert made()
+            assert grouped.call_count == 1
+    plt.close("all")
+
+
+def test_a_store_selects_with_the_reference_that_is_named():
+    store = Store(RESULTS / STORE)
+    for patterns, study in (((), "quick"), (["mnist5k-symmetric0.75-*"], None)):
+        methods = methods_of(comparable_runs(store.select(patterns, study)))
+        named = methods_of(comparable_runs(store.select(patterns, study, "do")))
+        assert (methods[0], named[0]) == ("bare", "do")
+        assert set(named) == set(methods)

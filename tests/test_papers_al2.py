@@ -323,7 +323,7 @@ def test_two_versions_are_compared_by_their_options(two_versions, small_source):
     """Two versions of AL2 are no two seeds: nothing is averaged over them, and twins are found for both."""
     selection = two_versions.select(study="all")
     pairs = compare(selection, Workbench(torch.device("cpu")), Similarity(keep="fixed:5"))
-    (_, within, _), (title, across, _) = digest.by_setting(pairs, selection)
+    (_, within, _), (title, across, _) = digest.by_setting(pairs, comparable_runs(selection))
     assert title == digest.ACROSS
     assert across.empty
     means = digest.digest(within, selection.runs)

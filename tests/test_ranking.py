@@ -5,7 +5,9 @@ Metrics are written by hand: the ranking does not ask how they came about.
 
 from __future__ import annotations
 
+import json
 import math
+from dataclasses import replace
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -29,6 +31,7 @@ from memstudy.report.look import Look
 from memstudy.store.store import Selection
 from tests.kit.drawing import draw, fit_for_print
 from tests.kit.runs import write_run
+from tests.kit.sentences import refused
 
 EPOCHS = 2
 FINAL = {
@@ -82,9 +85,10 @@ def metrics(accuracy, rate, seed):
     }
 
 
-def asked_for(selection):
+def asked_for(selection, **report):
     selection.path.mkdir(parents=True, exist_ok=True)
-    (selection.path / "study.json").write_text('{"report": {"tables": ["ranking"]}}')
+    record = {"updated": 0, "runs": [], "report": {"tables": ["ranking"], **report}}
+    (selection.path / "study.json").write_text(json.dumps(record))
     return selection
 
 
@@ -189,15 +193,44 @@ def test_two_seeds_have_intervals_and_no_star(select):
     assert found.loc["bn", ["gain_low", "gain_high"]].notna().all()
 
 
-def test_without_bare_there_is_no_gain(select):
-    selection = select(lambda reg, rate, seed: reg != "bare")
-    sheet = tables.tables(selection)[0]
-    assert sheet.values["gain"].isna().all()
-    assert "gain over bare" not in sheet.cells
+def test_the_gain_is_over_the_reference_that_other_tables_have(select):
+    """The one that is named, by the command or the study; else bare training; without it the first method."""
+    named = asked_for(select(), reference="bn")
+    for selection, reference in (
+        (select(lambda reg, rate, seed: reg != "bare"), "bn"),
+        (named, "bn"),
+        (replace(named, reference="al2"), "al2"),
+    ):
+        sheet, *rates = tables.tables(selection)
+        found = sheet.values.set_index("method")
+        others = [reg for reg in found.index if reg != reference]
+        assert found["gain"].isna().to_dict()[reference]
+        for reg in others:
+            assert found.loc[reg, "gain"] == pytest.approx((noisy(reg) - noisy(reference)).mean())
+        assert f"gain over {reference}" in sheet.cells
+        assert f"difference to {reference} at" in sheet.notes[0]
+        assert all(set(rate.values["against"].dropna()) == {reference} for rate in rates)
+        _, pairs, gains = fit_for_print(lambda: figures.figures(selection), [3.25])  # noqa: B023
+        assert set(gains.data["method"]) == set(others)
+        assert f"over {reference} at" in gains.caption
+        assert pairs.data["reference"].notna().all()
+    refused(lambda: tables.tables(replace(named, reference="al")), "'al'", "did you mean al2")
+
+
+def test_a_setting_without_the_reference_has_no_gain(select):
+    other = {(reg, rate): (50,) for reg in ("wd", "bn", "al2") for rate in (0.25, 0.5)}
+    selection = select(final=other, batch_size=32)
+    sheets = {sheet.name: sheet for sheet in tables.tables(selection)}
+    assert "gain over bare" in next(iter(sheets.values())).cells
+    without = sheets["ranking--batch-size-32"]
+    assert without.values["gain"].isna().all()
+    assert not [name for name in without.cells if "gain" in str(name)]
+    assert "Gain" not in without.notes[0]
     with Look().applied():
         names = [drawing.name for drawing in figures.figures(selection)]
-    assert names == ["ranking_rates", "ranking_pairs"]
     plt.close("all")
+    assert [name for name in names if name.startswith("ranking_gain")]
+    assert "ranking_gain--batch-size-32" not in names
 
 
 # What was measured at each rate
@@ -312,7 +345,7 @@ def test_the_figures_data(select):
     assert at["accuracy"].to_dict() == pytest.approx(
         {("bn", "bn"): 155 / 3, ("bn", "al2"): 74, ("al2", "bn"): 74, ("al2", "al2"): 215 / 3}
     )
-    assert set(at["bare"].round(6)) == {round(155 / 3, 6)}
+    assert set(at["reference"].round(6)) == {round(155 / 3, 6)}
     gains = pd.read_csv(folder / "ranking_gain.csv").set_index("method")
     table = numbers(selection)
     columns = ["gain", "gain_low", "gain_high"]

@@ -18,6 +18,7 @@ from memstudy.data import sources
 from memstudy.derived.reading import read
 from memstudy.derived.similarity import Similarity, digest, figures
 from memstudy.derived.similarity.plan import began, is_twin, kind, plan, relation, start
+from memstudy.report.frames import comparable_runs
 from memstudy.training.state import build_network
 from tests.kit import stores
 
@@ -96,7 +97,7 @@ def test_a_plan_never_pools_them(quick):
 def test_the_digest_holds_like_against_like(quick):
     """A baseline and its twin of the same seed are above two seeds of the baseline, of other seeds below."""
     rows = read(quick.path / "svcca.csv")
-    ((_, part, _),) = [found for found in digest.by_setting(rows, quick) if len(found[1])]
+    ((_, part, _),) = [found for found in digest.by_setting(rows, comparable_runs(quick)) if len(found[1])]
     means: Any = digest.digest(part, quick.runs).set_index(["relation", "a", "b"]).sort_index()
     seeds = {run.name: run.recipe.seed for run in quick.runs}
     same = rows["run_a"].map(seeds) == rows["run_b"].map(seeds)
@@ -122,7 +123,7 @@ def regularizers(name):
 
 def test_twins_of_other_seeds_have_the_baseline_as_their_first_side(quick):
     rows = read(quick.path / "svcca.csv")
-    ((_, part, _),) = [found for found in digest.by_setting(rows, quick) if len(found[1])]
+    ((_, part, _),) = [found for found in digest.by_setting(rows, comparable_runs(quick)) if len(found[1])]
     found = digest.twins_apart(part, quick.runs)
     recipes = {run.name: run.recipe for run in quick.runs}
     assert len(found) == 4 * 2
@@ -139,7 +140,9 @@ def test_twins_of_other_seeds_have_the_baseline_as_their_first_side(quick):
 
 def test_the_map_of_runs_has_a_panel_for_each(quick):
     """The committed figure's data: equal seeds look up to twice as alike."""
-    ((_, part, _),) = [each for each in digest.by_setting(read(quick.path / "svcca.csv"), quick) if len(each[1])]
+    ((_, part, _),) = [
+        each for each in digest.by_setting(read(quick.path / "svcca.csv"), comparable_runs(quick)) if len(each[1])
+    ]
     made = figures._runs(part, Similarity(), "", "")
     assert made is not None
     data, titles = made.data, [axis.get_title() for axis in made.figure.axes if axis.get_title()]
@@ -160,7 +163,7 @@ def test_rows_of_an_earlier_version_are_pooled_no_more(quick):
     """They did not say how two runs began: no map of them, and no line."""
     rows = read(quick.path / "svcca.csv")
     rows["relation"] = rows["relation"].map(kind)
-    ((_, part, _),) = [found for found in digest.by_setting(rows, quick) if len(found[1])]
+    ((_, part, _),) = [found for found in digest.by_setting(rows, comparable_runs(quick)) if len(found[1])]
     assert figures._runs(part, Similarity(), "", "") is None
     assert set(digest.digest(part, quick.runs)["relation"]) == {"twin", "seed", "past", "control"}
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -55,7 +54,7 @@ def _carry_out(
 
     given = {name: chosen[name] for name in options.given(context) if name in chosen}
     of_look = {name: given.pop(name) for name in declared(Look) if name in given}
-    selection = replace(kind.select(Store(runs_dir), runs, study, given), reference=reference or "")
+    selection = kind.select(Store(runs_dir), runs, study, reference or "", given)
     chosen_analysis = configured(kind, selection.settings(), given, str(selection.path / STUDY))
     from memstudy.cli.progress import Voice  # only now, as they import torch: a mistake is told at once
     from memstudy.derived.deriving import derive, look_of

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +37,7 @@ def figures(
     from memstudy.study.derive_all import make_figures
 
     voice = Voice(quiet=as_json)
-    selection = replace(Store(runs_dir).select(runs, study), reference=reference or "")
+    selection = Store(runs_dir).select(runs, study, reference or "")
     chosen = {name: look[name] for name in options.given(context) if name in look}
     summary = make_figures(selection, voice, look_of(selection, chosen))
     if as_json:

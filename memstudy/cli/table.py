@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +56,7 @@ def table(
     from memstudy.study.derive_all import make_tables
 
     voice = Voice(quiet=as_json)
-    selection = replace(Store(runs_dir).select(runs, study), reference=reference or "")
+    selection = Store(runs_dir).select(runs, study, reference or "")
     given = {name: typesetting[name] for name in options.given(context) if name in declarations(Typesetting)}
     style = style or (TERMINAL if voice.console.is_terminal else MARKDOWN)
     summary = make_tables(selection, voice, style, epochs, typesetting_of(selection, given))

@@ -129,10 +129,15 @@ class Analysis:
 
     @classmethod
     def select(
-        cls, store: Store, patterns: Sequence[str], study: str | None, given: Mapping[str, Any]
+        cls,
+        store: Store,
+        patterns: Sequence[str],
+        study: str | None,
+        reference: str,
+        given: Mapping[str, Any],
     ) -> Selection:
         """The runs that a command is about. `given` are the options that the command was given, by field."""
-        return store.select(patterns, study)
+        return store.select(patterns, study, reference)
 
     def measure(self, selection: Selection, bench: Workbench, watch: Watch) -> None:
         """Write what is measured, and keep what was measured before; nothing by default."""

@@ -127,7 +127,11 @@ def seeds(recipe: Recipe) -> str:
     return f"{recipe.seed}/{recipe.corruption.seed}"
 
 
-def comparable_runs(selection: Selection) -> list[tuple[Setting, pd.DataFrame]]:
+Groups = Sequence[tuple[Setting, pd.DataFrame]]
+"""The settings of a selection, and with each a row for each of its runs: see `comparable_runs`."""
+
+
+def comparable_runs(selection: Selection) -> Groups:
     """The settings of a selection, and with each a data frame of its runs, one row each.
 
     Its columns are `run`, `seed`, `seeds` (both), `label`, the run's method, and `against`, the method that it is
@@ -143,15 +147,15 @@ def comparable_runs(selection: Selection) -> list[tuple[Setting, pd.DataFrame]]:
     names = (run.name for run in selection.runs)
     labels = dict(zip(names, method_labels(recipes, keys), strict=True))
     reference = reference_of(selection, list(labels.values()))
-    parts = []
+    groups = []
     for setting in [_overlay(selection.runs, keys)] if two_named else _settings(selection.runs, keys):
         rows = [
             {"run": run.name, "seed": run.recipe.seed, "seeds": seeds(run.recipe), "label": labels[run.name]}
             for run in setting.runs
         ]
         there = any(row["label"] == reference for row in rows)
-        parts.append((setting, pd.DataFrame(rows).assign(against=reference if there else "")))
-    return parts
+        groups.append((setting, pd.DataFrame(rows).assign(against=reference if there else "")))
+    return groups
 
 
 def _settings(runs: Sequence[RunDirectory], keys: tuple[str, ...]) -> list[Setting]:
@@ -180,10 +184,10 @@ def reference_of(selection: Selection, labels: Sequence[str]) -> str:
     return named or (of_study if of_study in labels else usual)
 
 
-def methods_of(selection: Selection) -> list[str]:
-    """The methods of a selection, the reference first, the others in the order of its runs."""
-    labels = [label for _, members in comparable_runs(selection) for label in members["label"]]
-    return list(dict.fromkeys([reference_of(selection, labels), *labels]))
+def methods_of(groups: Groups) -> list[str]:
+    """The methods of comparable runs, the reference first, the others in the order of their runs."""
+    rows = [row for _, members in groups for row in zip(members["against"], members["label"], strict=True)]
+    return list(dict.fromkeys([*(against for against, _ in rows if against), *(label for _, label in rows)]))
 
 
 def shared(recipe: Recipe, keys: Sequence[str] = (REG,)) -> Recipe:

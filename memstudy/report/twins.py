@@ -6,20 +6,19 @@ Tables and figures have this layout where every method has its AL2 twin, and the
 from __future__ import annotations
 
 from memstudy.recipe import RegularizerSpec
-from memstudy.report.frames import AL2, BASELINES, WITH, WITHOUT, Setting, comparable_runs
+from memstudy.report.frames import AL2, BASELINES, WITH, WITHOUT, Groups, Setting
 from memstudy.report.marks import Mark
-from memstudy.store.store import Selection
 
 SIDES = {WITHOUT: Mark("#D55E00", "-", "o"), WITH: Mark("#0072B2", (0, (4, 1.4)), "s")}
 """The marks of both sides, in the order of drawing."""
 
 
-def twins(selection: Selection) -> list[Setting]:
-    """The settings of a selection in which every method has its AL2 twin; none if one has not.
+def twins(groups: Groups) -> list[Setting]:
+    """The settings of comparable runs in which every method has its AL2 twin; none if one has not.
 
     Two versions of a regularizer, with different options, are methods to compare rather than twins.
     """
-    settings = [setting for setting, _ in comparable_runs(selection)]
+    settings = [setting for setting, _ in groups]
     return settings if settings and all(map(_is_of_twins, settings)) else []
 
 

@@ -11,10 +11,9 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from memstudy.report.frames import Setting, comparable_runs, methods_of, shared_title
+from memstudy.report.frames import Groups, Setting, methods_of, shared_title
 from memstudy.report.marks import COLORS, GRAY, Mark, marks
 from memstudy.report.twins import SIDES, baseline_order, twins
-from memstudy.store.store import Selection
 
 MOST_TOGETHER = 8  # methods whose lines share a panel
 EACH = "the method above"
@@ -62,17 +61,17 @@ class View:
         return {setting.words: setting.floor for setting in self.settings}
 
 
-def views(selection: Selection, together: int = MOST_TOGETHER) -> Iterator[View]:
+def views(groups: Groups, together: int = MOST_TOGETHER) -> Iterator[View]:
     """One for each figure of a kind. together: methods whose lines share a panel, at most."""
-    if settings := twins(selection):
+    if settings := twins(groups):
         yield from map(_of_twins, settings)
         return
-    methods, parts = methods_of(selection), comparable_runs(selection)
+    methods = methods_of(groups)
     if len(methods) > together:
-        yield from (_apart(setting, members) for setting, members in parts)
+        yield from (_apart(setting, members) for setting, members in groups)
         return
-    runs = pd.concat([_named(members).assign(panel=setting.words) for setting, members in parts])
-    settings = [setting for setting, _ in parts]
+    runs = pd.concat([_named(members).assign(panel=setting.words) for setting, members in groups])
+    settings = [setting for setting, _ in groups]
     panels = [setting.words for setting in settings]
     yield View(runs.assign(line=runs["method"]), tuple(settings), marks(methods), panels)
 

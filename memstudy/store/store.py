@@ -178,12 +178,16 @@ class Store:
                 raise files.damaged(path, f"it has no {quoted(key)}", REMADE)
         return record
 
-    def select(self, patterns: Sequence[str] = (), study: str | None = None) -> Selection:
+    def select(self, patterns: Sequence[str] = (), study: str | None = None, reference: str = "") -> Selection:
         """Choose runs: by names or globs; else those of a study; else of the newest one; else all there are.
 
         Damaged ones are left out, and the selection says why. Raises a MemstudyError if there is nothing to choose
-        from, or a pattern matches nothing, or damaged runs alone.
+        from, or a pattern matches nothing, or damaged runs alone. reference: the method that others are compared
+        with, by name.
         """
+        return replace(self._select(patterns, study), reference=reference)
+
+    def _select(self, patterns: Sequence[str], study: str | None) -> Selection:
         directories = self.directories()
         damaged = {run.name: sentence for run in directories if (sentence := problem(run)) is not None}
         available = {run.name: run for run in directories if run.name not in damaged}

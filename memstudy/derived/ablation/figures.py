@@ -8,7 +8,7 @@ import pandas as pd
 
 from memstudy.derived.ablation import Ablation
 from memstudy.derived.reading import read
-from memstudy.report.frames import is_last
+from memstudy.report.frames import comparable_runs, is_last
 from memstudy.report.panels import label_axes, legend, lines, over_seeds, panels
 from memstudy.report.saving import Drawing
 from memstudy.report.views import View, views
@@ -23,7 +23,7 @@ def figures(selection: Selection, ablation: Ablation) -> Iterator[Drawing]:
     if curves.empty:
         return
     curves = curves[is_last(curves)].rename(columns={"seed": "orders_seed"})
-    for view in views(selection):
+    for view in views(comparable_runs(selection)):
         rows = view.of(curves)
         if len(rows):
             yield _figure(rows, view, ablation)

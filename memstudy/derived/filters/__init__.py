@@ -79,12 +79,20 @@ class Filters(Analysis):
 
     @classmethod
     def select(
-        cls, store: Store, patterns: Sequence[str], study: str | None, given: Mapping[str, Any]
+        cls,
+        store: Store,
+        patterns: Sequence[str],
+        study: str | None,
+        reference: str,
+        given: Mapping[str, Any],
     ) -> Selection:
         """The store's selection; files of weights alone are one of their own, without runs."""
-        from memstudy.derived.filters.measure import select
+        from memstudy.derived.filters.measure import selected
 
-        return select(store, patterns, study, tuple(map(Path, given.get("weights", ()))))
+        weights = tuple(map(Path, given.get("weights", ())))
+        if patterns or study is not None or not weights:
+            return super().select(store, patterns, study, reference, given)
+        return selected(store, weights)
 
     def measure(self, selection: Selection, bench: Workbench, watch: Watch) -> None:
         """See `memstudy.derived.filters.measure`."""

@@ -64,10 +64,8 @@ class Weights:
         return self.name if self.epoch is None else f"{self.name}, epoch {self.epoch}"
 
 
-def select(store: Store, runs: Sequence[str], study: str | None, weights: Sequence[Path]) -> Selection:
-    """The store's selection; for files of weights alone a selection without runs, named by the files' content."""
-    if runs or study is not None or not weights:
-        return store.select(runs, study)
+def selected(store: Store, weights: Sequence[Path]) -> Selection:
+    """A selection without runs, for files of weights alone: it is named by the files' content."""
     digests = []
     for path in weights:
         read(path)  # before anything else is done: a file that is none

@@ -42,10 +42,11 @@ NOISES = {
 def figures(selection: Selection) -> Iterator[Drawing]:
     """Heat maps of every group of comparable runs; flatness over training, and accuracy against noise."""
     maps, flat, noise = (read(selection.path / name) for name in (MAPS, FLATNESS, NOISE))
-    for setting, members in comparable_runs(selection):
+    groups = comparable_runs(selection)
+    for setting, members in groups:
         if len(rows := panels(maps, members)):
             yield _maps(setting, rows)
-    for view in views(selection, TOGETHER):
+    for view in views(groups, TOGETHER):
         if len(flat) and (view.of(flat)["epoch"] != INITIAL).any():
             yield _over_training(view.of(flat), view)
         if len(noise) and len(rows := view.of(noise)):

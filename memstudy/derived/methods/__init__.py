@@ -47,10 +47,13 @@ class Methods(Analysis):
 
     def why_none(self, selection: Selection) -> str:
         """One method, or twins."""
+        from memstudy.report.frames import comparable_runs
         from memstudy.report.twins import twins
 
         return (
-            LAID_OUT_AS_TWINS if twins(selection) else "there is one method alone, and nothing to compare it with"
+            LAID_OUT_AS_TWINS
+            if twins(comparable_runs(selection))
+            else "there is one method alone, and nothing to compare it with"
         )
 
 
@@ -72,9 +75,10 @@ class TrainingTable(Analysis):
 
     def why_none(self, selection: Selection) -> str:
         """Twins, or not trained so far."""
+        from memstudy.report.frames import comparable_runs
         from memstudy.report.twins import twins
 
-        return LAID_OUT_AS_TWINS if twins(selection) else untrained(self.epochs)
+        return LAID_OUT_AS_TWINS if twins(comparable_runs(selection)) else untrained(self.epochs)
 
 
 @dataclass(frozen=True)

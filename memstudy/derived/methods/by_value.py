@@ -11,7 +11,7 @@ from matplotlib.ticker import NullLocator
 from memstudy import distinctions
 from memstudy.derived.methods.tables import at_end
 from memstudy.distinctions import REG
-from memstudy.report.frames import methods_of, reference_of
+from memstudy.report.frames import Groups, methods_of
 from memstudy.report.marks import Mark, marks
 from memstudy.report.methods import CORRUPTION, in_words, method_labels, settings_of
 from memstudy.report.panels import legend, level, lines, over_seeds, panels
@@ -23,7 +23,7 @@ QUANTITIES = {"test_accuracy": "test accuracy, %", "memorized": "memorized of th
 WIDE = 5.0  # values that differ by more than this factor are drawn on a logarithmic axis
 
 
-def by_rate(selection: Selection) -> Iterator[Drawing]:
+def by_rate(selection: Selection, groups: Groups) -> Iterator[Drawing]:
     """Accuracy and the memorized share against the corruption rate, a line a method.
 
     None at one rate alone, or for more methods than can be told apart: these are in the ranking's figures.
@@ -33,7 +33,7 @@ def by_rate(selection: Selection) -> Iterator[Drawing]:
     rules = {recipe.corruption.rule for recipe in recipes.values()}
     if len({recipe.corruption.rate or 0.0 for recipe in recipes.values()}) < 2:
         return
-    rows = at_end(selection)
+    rows = at_end(groups)
     rows = rows.assign(rate=[100 * (recipes[run].corruption.rate or 0.0) for run in rows["run"]])
     rows["group"] = [
         ", ".join(filter(None, [in_words(recipes[run], others), recipes[run].corruption.rule * (len(rules) > 1)]))
@@ -42,20 +42,18 @@ def by_rate(selection: Selection) -> Iterator[Drawing]:
     rows = rows[rows.groupby("group")["rate"].transform("nunique") > 1]
     if rows.empty or rows["label"].nunique() > MOST_TOGETHER:
         return
-    of_methods = {
-        label: mark for label, mark in marks(methods_of(selection)).items() if label in set(rows["label"])
-    }
+    of_methods = {label: mark for label, mark in marks(methods_of(groups)).items() if label in set(rows["label"])}
     data = _long(rows.rename(columns={"rate": "value"}), ["group", "label"])
     figure = _figure(data, of_methods, "label", dict.fromkeys(data["panel"], "corruption rate, %"))
     data = data.rename(columns={"value": "corrupt_percent"}).drop(columns="panel")
     yield Drawing("rates", figure, data, _caption("corruption rate", data, ["group", "label", "corrupt_percent"]))
 
 
-def by_strength(selection: Selection) -> Iterator[Drawing]:
+def by_strength(selection: Selection, groups: Groups) -> Iterator[Drawing]:
     """The same against each option of a method that has several values; the reference is a dotted line."""
     if not (options := _numeric_options(selection)):
         return
-    ends = at_end(selection)
+    ends = at_end(groups)
     swept = [_swept(ends, selection, key) for key in options]
     if not sum(map(len, swept)):
         return
@@ -66,7 +64,7 @@ def by_strength(selection: Selection) -> Iterator[Drawing]:
     keys = {str(panel): str(part["key"].iloc[0]) for panel, part in data.groupby("panel", sort=False)}
     figure = _figure(data, marks(dict.fromkeys(data["family"])), "family", keys)
     caption = _caption("a method's strength", data, ["group", "family", "value"])
-    reference = reference_of(selection, list(ends["label"]))
+    reference = methods_of(groups)[0]
     if _references(figure, data, ends, reference):
         caption += f" Dotted: {reference}."
     yield Drawing("strengths", figure, data.drop(columns="panel"), caption)

@@ -67,12 +67,13 @@ class Layout:
 
 def layouts(selection: Selection) -> list[Layout]:
     """One for each setting: in AL2's layout if all methods are twins, else by methods."""
-    if settings := twins(selection):
+    groups = comparable_runs(selection)
+    if settings := twins(groups):
         return [
             Layout(setting, setting.labels().assign(against=WITHOUT), ("baseline", "al2"), "al2")
             for setting in settings
         ]
-    return [Layout(setting, members, ("label",), "label") for setting, members in comparable_runs(selection)]
+    return [Layout(setting, members, ("label",), "label") for setting, members in groups]
 
 
 def tables(
@@ -80,11 +81,12 @@ def tables(
     title: str,
     columns: Mapping[str, Column],
     selection: Selection,
+    chosen: Sequence[Layout],
     epochs: Sequence[int] | None = None,
     paper: Callable[[Setting], Published] | None = None,
 ) -> Iterator[Table]:
-    """A table of some columns of metrics.csv for each setting; none for one without numbers."""
-    for layout in layouts(selection):
+    """A table of some columns of metrics.csv for each of some layouts; none for one without numbers."""
+    for layout in chosen:
         long = _long(layout, columns, epochs)
         if len(long):
             yield of_values(name, title, columns, selection, layout, long, paper)
@@ -95,7 +97,8 @@ def _long(layout: Layout, columns: Mapping[str, Column], epochs: Sequence[int] |
     kept = epochs or sorted({e for run in layout.setting.runs for e in run.recipe.training.checkpoints})
     metrics = layout.setting.metrics()[["run", "epoch", *columns]]
     long = metrics[metrics["epoch"].isin(kept)].melt(["run", "epoch"], list(columns), "column", "value")
-    long["value"] *= long["column"].map({name: column.scale for name, column in columns.items()})
+    scales = {name: column.scale for name, column in columns.items()}
+    long["value"] *= long["column"].map(scales).astype(float)  # of no rows, pandas may keep the type of words
     return long.merge(layout.members, on="run")
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from itertools import chain
 
 from memstudy.derived.methods.by_value import by_rate, by_strength
+from memstudy.report.frames import comparable_runs
 from memstudy.report.marks import DASHES, GRAY, Mark
 from memstudy.report.panels import label_axes, legend, level, lines, over_seeds, panels
 from memstudy.report.saving import Drawing
@@ -24,13 +25,14 @@ ANSWERS = {
 
 def figures(selection: Selection) -> Iterator[Drawing]:
     """Accuracy, losses with the floor, memorized / recovered / other, activation loss; by rate and strength."""
-    for view in views(selection):
+    groups = comparable_runs(selection)
+    for view in views(groups):
         yield _accuracy(view)
         yield _losses(view)
         if (drawn := _memorization(view)) is not None:
             yield drawn
         yield _activation(view)
-    yield from chain(by_rate(selection), by_strength(selection))
+    yield from chain(by_rate(selection, groups), by_strength(selection, groups))
 
 
 def _curves(view: View, name: str, column: str, words: str, what: str, scale: float = 1) -> Drawing:

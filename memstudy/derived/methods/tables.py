@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 import pandas as pd
 
 from memstudy.derived.methods import Memorization, Methods, TrainingTable
-from memstudy.derived.methods.epochs import Column, tables
+from memstudy.derived.methods.epochs import Column, layouts, tables
 from memstudy.report.cells import DASH, frame, interval, number, span, starred
 from memstudy.report.differences import compared, star_notes
-from memstudy.report.frames import comparable_runs, is_last, shared_title
+from memstudy.report.frames import Groups, comparable_runs, is_last, shared_title
 from memstudy.report.table import HIGH, LOW, Table
 from memstudy.report.twins import twins
 from memstudy.store import Status
@@ -38,19 +38,20 @@ AT_END = {
 
 def training(selection: Selection, epochs: Sequence[int] | None) -> Iterator[Table]:
     """Test accuracy, training cross-entropy and activation loss after kept epochs; none in AL2's layout."""
-    if not twins(selection):
-        yield from tables(TrainingTable.name, "Training", TRAINING, selection, epochs)
+    by_method = [layout for layout in layouts(selection) if not layout.in_pairs]
+    return tables(TrainingTable.name, "Training", TRAINING, selection, by_method, epochs)
 
 
 def memorization(selection: Selection, epochs: Sequence[int] | None) -> Iterator[Table]:
     """What training samples are taken for after kept epochs."""
-    return tables(Memorization.name, "What was memorized", MEMORIZATION, selection, epochs)
+    return tables(Memorization.name, "What was memorized", MEMORIZATION, selection, layouts(selection), epochs)
 
 
 def methods(selection: Selection) -> Iterator[Table]:
     """One row a setting and method; none where there is one method alone, or AL2's layout."""
-    rows = at_end(selection)
-    if rows["label"].nunique() < 2 or twins(selection):
+    groups = comparable_runs(selection)
+    rows = at_end(groups)
+    if rows["label"].nunique() < 2 or twins(groups):
         return
     long = rows.melt(
         ["run", "seeds", "setting", "label", "against", "epoch"], list(AT_END), "metric", "value"
@@ -61,7 +62,7 @@ def methods(selection: Selection) -> Iterator[Table]:
     shown = frame(cells)
     words = ("setting", "method") if several else ("method",)
     values["metric"] = values["metric"].map({name: column.heading for name, column in AT_END.items()})
-    title = shared_title(setting for setting, _ in comparable_runs(selection))
+    title = shared_title(setting for setting, _ in groups)
     yield Table(
         Methods.name, f"Methods: {title}", _notes(selection, values),
         shown if several else shown.drop(columns="setting"),
@@ -70,10 +71,10 @@ def methods(selection: Selection) -> Iterator[Table]:
     )  # fmt: skip
 
 
-def at_end(selection: Selection) -> pd.DataFrame:
+def at_end(groups: Groups) -> pd.DataFrame:
     """One row a run: `setting` in words, its columns of `comparable_runs`, and AT_END after its last epoch."""
     rows = []
-    for setting, members in comparable_runs(selection):
+    for setting, members in groups:
         metrics = setting.metrics().drop(columns=["seed", "seeds"])
         best = metrics.groupby("run")["test_accuracy"].max().rename("best_accuracy")
         last = members.merge(metrics[is_last(metrics)], on="run").merge(best, on="run")

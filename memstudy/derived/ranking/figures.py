@@ -10,7 +10,6 @@ import pandas as pd
 
 from memstudy.derived.ranking import Ranking
 from memstudy.derived.ranking.methods import QUANTITIES, Group, each_ranking
-from memstudy.regularizers import BARE
 from memstudy.report.cells import span
 from memstudy.report.color_scales import round_scale, scale_bar
 from memstudy.report.heat_maps import (
@@ -92,7 +91,7 @@ def _rates(group: Group, suffix: str) -> Drawing:
 
 
 def _pairs(group: Group) -> pd.DataFrame:
-    """Tidy: corruption, a, b, accuracy (mean over seeds), and bare's accuracy; a method alone has a = b.
+    """Tidy: corruption, a, b, accuracy (mean over seeds), and the reference's; a method alone has a = b.
 
     Only methods that were trained alone are there; empty if no two of them were paired.
     """
@@ -104,11 +103,11 @@ def _pairs(group: Group) -> pd.DataFrame:
             both = {(parts[0], parts[-1]), (parts[-1], parts[0])}
             placed += [{"method": name, "a": a, "b": b} for a, b in both]
     means = group.runs.groupby(["method", "corruption"])["final"].mean().rename("accuracy").reset_index()
-    bare = means[means["method"] == BARE].set_index("corruption")["accuracy"].to_dict()
+    levels = means[means["method"] == group.reference].set_index("corruption")["accuracy"].to_dict()
     accuracies = (
         pd.DataFrame(placed, columns=["method", "a", "b"]).merge(means, on="method").drop(columns="method")
     )
-    accuracies["bare"] = accuracies["corruption"].map(bare).astype(float)
+    accuracies["reference"] = accuracies["corruption"].map(levels).astype(float)
     names = [*group.corruptions, *alone.values()]
     accuracies = accuracies.sort_values(
         ["corruption", "a", "b"], key=lambda column: column.map(names.index), ignore_index=True
@@ -138,8 +137,8 @@ def _matrices(pairs: pd.DataFrame, group: Group, suffix: str) -> Drawing:
         heat_map(axis, wide, ticks, cell, PERCENT)
         name_rows(axis, labels)
         name_columns(axis, names, cell)
-        bare = rows["bare"].iloc[0]
-        words = "" if math.isnan(bare) else f" (bare: {bare:.1f})"
+        level = rows["reference"].iloc[0]
+        words = "" if math.isnan(level) else f" ({group.reference}: {level:.1f})"
         axis.set_title(wrapped(f"{corruption}{words}", cell * len(names)))
     for axis in axes.flat[: len(by_rate)][-across:]:
         axis.tick_params(labelbottom=True)
@@ -156,7 +155,7 @@ def _matrices(pairs: pd.DataFrame, group: Group, suffix: str) -> Drawing:
 
 
 def _gains(group: Group, suffix: str) -> Drawing:
-    """Gain over bare with its interval: one point a method, the greatest gain on top."""
+    """Gain over the reference with its interval: one point a method, the greatest gain on top."""
     columns = ["method", "regularizers", "gain", "gain_low", "gain_high", "gain_pairs", "gain_p", "gain_p_holm"]
     data = group.ranking.loc[group.ranking["gain"].notna(), columns]
     data = data.sort_values("gain", ascending=False, kind="stable", ignore_index=True)
@@ -174,13 +173,13 @@ def _gains(group: Group, suffix: str) -> Drawing:
             )
     axis.set_yticks(data.index, labels)
     axis.set_ylim(len(data) - 0.4, -0.6)
-    axis.set_xlabel(wrapped("gain over bare, percentage points", width - reach(labels)))
+    axis.set_xlabel(wrapped(f"gain over {group.reference}, percentage points", width - reach(labels)))
     if len(handles) > 1:
         legend_of(figure, handles)
     counts = group.ranking.set_index("method").loc[data["method"], "n"]
     bars = ", with 95 % intervals by t" if data["gain_low"].notna().any() else "; one seed has no interval"
     caption = (
-        f"Gain in test accuracy over {BARE} at the same rates and seed, mean over {', '.join(group.ranked)} and "
-        f"over n = {span(counts)} seeds{bars}; methods in its order. {group.title}."
+        f"Gain in test accuracy over {group.reference} at the same rates and seed, mean over "
+        f"{', '.join(group.ranked)} and over n = {span(counts)} seeds{bars}; methods in its order. {group.title}."
     )
     return Drawing(f"{Ranking.name}_gain{suffix}", figure, data, caption)

@@ -2,7 +2,8 @@
 
 One ranking holds runs that differ in regularizers, corruption and seeds alone.
 
-    gain      final test accuracy minus that of `bare` at the same rates and seed, mean over the noisy rates
+    gain      final test accuracy minus the reference's (see `comparable_runs`; bare training, unless another is
+              named) at the same rates and seed, mean over the noisy rates
     rank      by final test accuracy among all methods at a rate and seed, 1 the best, ties shared; mean over these
     synergy   of a pair a+b: its accuracy minus that of the better of a and b alone, in the mean over common seeds
 
@@ -31,9 +32,9 @@ from memstudy.derived.ranking import Ranking
 from memstudy.derived.reading import read
 from memstudy.distinctions import REG
 from memstudy.recipe import Corruption, Recipe, RegularizerSpec
-from memstudy.regularizers import BARE, label
+from memstudy.regularizers import label
 from memstudy.report.differences import COLUMNS, differences
-from memstudy.report.frames import is_last, seeds, shared, suffixes
+from memstudy.report.frames import is_last, reference_of, seeds, shared, suffixes
 from memstudy.report.methods import method_labels
 from memstudy.store import RunDirectory
 from memstudy.store.store import Selection
@@ -49,8 +50,8 @@ QUANTITIES = {
     "flatness": ("landscape cv", 2),
 }
 """Heading and decimals of each quantity of a run, after its last epoch (but for `best`)."""
-COMPARED = {"gain": "gain over bare", "clean_gain": "gain on true labels", "synergy": "synergy"}
-"""The differences that are tested, with their headings."""
+COMPARED = ("gain", "clean_gain", "synergy")
+"""The differences that are tested."""
 
 
 @dataclass(frozen=True)
@@ -59,13 +60,20 @@ class Group:
 
     runs: one row each: `method`, `corruption` in words, `noisy`, `seeds` (both), and those of QUANTITIES that were
         measured; lower rates first.
-    methods: by name, `bare` among them if it was trained.
+    methods: by name.
+    reference: the method that gains are over; "" if it is none of them.
     """
 
     recipe: Recipe  # what they share
     runs: pd.DataFrame
     methods: dict[str, tuple[RegularizerSpec, ...]]
     unfinished: int
+    reference: str
+
+    @property
+    def headings(self) -> dict[str, str]:
+        """Those of COMPARED."""
+        return dict(zip(COMPARED, (f"gain over {self.reference}", "gain on true labels", "synergy"), strict=True))
 
     @property
     def title(self) -> str:
@@ -117,9 +125,9 @@ class Group:
         accuracy if there is no seed that all of them have.
         """
         clean = [corruption for corruption in self.corruptions if corruption not in self.ranked]
-        to_bare = [self.by_seed(some).assign(of="", against=BARE) for some in (self.ranked, clean)]
+        to_reference = [self.by_seed(some).assign(of="", against=self.reference) for some in (self.ranked, clean)]
         table = pd.DataFrame([_row(self, name) for name in self.methods])
-        for compared, rows in zip(COMPARED, (*to_bare, _pairs(self)), strict=True):
+        for compared, rows in zip(COMPARED, (*to_reference, _pairs(self)), strict=True):
             tested = differences(rows, ["of", "method"], method="method").dropna(subset="against")
             names = {name: f"{compared}_{name}" for name in COLUMNS} | {"difference": compared}
             table = table.merge(tested.drop(columns="of").rename(columns=names), how="left", on="method")
@@ -140,7 +148,9 @@ def ranking_groups(selection: Selection) -> list[Group]:
     if not chosen:
         return []
     derived = _areas(selection), _flatness(selection)
-    return [_group(recipe, runs, *derived) for recipe, runs in chosen.items()]
+    groups = [_group(recipe, runs, *derived) for recipe, runs in chosen.items()]
+    reference = reference_of(selection, [name for group in groups for name in group.methods])
+    return [replace(group, reference=reference if reference in group.methods else "") for group in groups]
 
 
 def most_sets(runs: Iterable[RunDirectory]) -> int:
@@ -199,7 +209,7 @@ def _group(recipe: Recipe, members: Sequence[RunDirectory], areas: Derived, flat
     table = pd.DataFrame(rows, columns=columns).astype(dict.fromkeys(QUANTITIES, float) | {"noisy": bool})
     absent = [name for name in QUANTITIES if table[name].isna().all()]
     methods = {name: method for method, name in names.items()}
-    return Group(recipe, table.drop(columns=absent), methods, len(members) - len(finished))
+    return Group(recipe, table.drop(columns=absent), methods, len(members) - len(finished), "")
 
 
 def _rule(corruption: Corruption) -> Corruption:

@@ -18,7 +18,7 @@ from memstudy.derived.ranking.methods import (
     each_ranking,
     most_sets,
 )
-from memstudy.regularizers import BARE
+from memstudy.errors import quoted
 from memstudy.report.cells import DASH, frame, interval, mean, starred
 from memstudy.report.differences import COLUMNS, STARS_NOTE, compared, star_notes, untested_notes
 from memstudy.report.table import HIGH, LOW, Table
@@ -57,12 +57,12 @@ def _ranking(group: Group, suffix: str) -> Table:
         }
         | {
             name: [_interval(row, quantity) for row in table.to_dict("records")]
-            for quantity, name in COMPARED.items()
+            for quantity, name in group.headings.items()
         }
     )
     title = f"Methods under label noise: {group.title}"
-    cells = cells.drop(columns=[name for name in COMPARED.values() if (cells[name] == DASH).all()])
-    better = {"mean rank": LOW, "accuracy, %": HIGH} | dict.fromkeys(COMPARED.values(), HIGH)
+    cells = cells.drop(columns=[name for name in group.headings.values() if (cells[name] == DASH).all()])
+    better = {"mean rank": LOW, "accuracy, %": HIGH} | dict.fromkeys(group.headings.values(), HIGH)
     return Table(
         f"{Ranking.name}{suffix}", title, _notes(group), cells, table, words=("place", "method"), better=better
     )
@@ -77,10 +77,12 @@ def _interval(row: Mapping[Hashable, Any], quantity: str, sign: str = "+") -> st
 def _notes(group: Group) -> tuple[str, ...]:
     table = group.ranking
     few = " (of three seeds or fewer, their range)" if table["rank_n"].max() <= 3 else ""
+    gain = f"Gain: difference to {group.reference} at the same rates, in percentage points. "
+    gain *= bool(group.reference)
     notes = [
         f"Test accuracy after the last epoch, mean over {', '.join(group.ranked)}, ± standard deviation over n "
-        "seeds. Gain: difference to bare at the same rates, in percentage points. Rank: among all methods at one "
-        f"rate and seed, 1 the best. Brackets: 95 %, over seeds: by t, and of the rank by bootstrap{few}."
+        f"seeds. {gain}Rank: among all methods at one rate and seed, 1 the best. Brackets: 95 %, over seeds: by "
+        f"t, and of the rank by bootstrap{few}."
     ]
     if table["synergy"].notna().any():
         notes.append(
@@ -88,7 +90,9 @@ def _notes(group: Group) -> tuple[str, ...]:
             "over the same seeds."
         )
     tested = {quantity: table[table[f"{quantity}_p"].notna()] for quantity in COMPARED}
-    counts = [f"{len(rows)} in {COMPARED[quantity]!r}" for quantity, rows in tested.items() if len(rows)]
+    counts = [
+        f"{len(rows)} in {quoted(group.headings[quantity])}" for quantity, rows in tested.items() if len(rows)
+    ]
     if counts:
         tests = sorted({test for quantity, rows in tested.items() for test in rows[f"{quantity}_test"]})
         notes.append(
@@ -109,7 +113,7 @@ def _rate(group: Group, corruption: str, suffix: str) -> Table:
     rows = group.runs[group.runs["corruption"] == corruption]
     measures = [name for name in QUANTITIES if name in rows and rows[name].notna().any()]
     by = ["method", "measure"]
-    long = rows.melt(["method", "seeds"], measures, var_name="measure").assign(against=BARE)
+    long = rows.melt(["method", "seeds"], measures, var_name="measure").assign(against=group.reference)
     order = pd.MultiIndex.from_product([group.ranking["method"], measures], names=by)
     values = compared(long, by, method="method").set_index(by).reindex(order).dropna(subset=["n"])
     values = values.reset_index().astype({"n": int})
@@ -122,7 +126,7 @@ def _rate(group: Group, corruption: str, suffix: str) -> Table:
         "After the last epoch, mean ± standard deviation over n seeds, in the ranking's order. Best epoch: the "
         "highest test accuracy of any epoch, chosen on the test set, so an upper bound. Memorized: of the "
         f"corrupted samples. L_r: mean square of the trunk's output in training.{flat}",
-        *star_notes(values, BARE),
+        *star_notes(values, group.reference),
         *_left_out(group),
     )
     name = re.sub(r"[^\w.]+", "_", f"{Ranking.name}_{corruption}").strip("_")

@@ -26,7 +26,7 @@ from memstudy.derived.similarity.plan import (
 )
 from memstudy.recipe import Recipe
 from memstudy.report.folders import SEPARATOR
-from memstudy.report.frames import comparable_runs, is_last
+from memstudy.report.frames import Groups, comparable_runs, is_last
 from memstudy.report.table import records
 from memstudy.report.terminal import plain
 from memstudy.store import RunDirectory
@@ -54,8 +54,8 @@ def relation_words(relation: str) -> str:
     return MEANING[known] + ("; their noisy labels differ" if known != relation else "")
 
 
-def by_setting(rows: pd.DataFrame, selection: Selection) -> list[tuple[str, pd.DataFrame, str]]:
-    """Title, rows and suffix of file names of each setting of a selection, then of runs across settings.
+def by_setting(rows: pd.DataFrame, groups: Groups) -> list[tuple[str, pd.DataFrame, str]]:
+    """Title, rows and suffix of file names of each setting of comparable runs, then of runs across settings.
 
     `rows` are comparisons or coefficients. Parts may be empty. The columns `a` and `b` name both sides by their
     methods, and across settings by their settings, too, so that runs that differ by the seed share a name.
@@ -64,7 +64,7 @@ def by_setting(rows: pd.DataFrame, selection: Selection) -> list[tuple[str, pd.D
         return []
     parts = []
     across, names = rows, dict[str, str]()
-    for setting, members in comparable_runs(selection):
+    for setting, members in groups:
         labels = dict(zip(members["run"], members["label"], strict=True))
         names |= {run: f"{label}, {setting.words}" for run, label in labels.items()}
         part = _among(rows, labels)
@@ -134,7 +134,7 @@ def summary(selection: Selection, similarity: Similarity) -> tuple[str, dict[str
     """The digest of each setting in words, and as `svcca` for JSON."""
     parts = [
         (title, part)
-        for title, part, _ in by_setting(read(selection.path / similarity.pairs), selection)
+        for title, part, _ in by_setting(read(selection.path / similarity.pairs), comparable_runs(selection))
         if len(part)
     ]
     lines = [

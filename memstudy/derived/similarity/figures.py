@@ -45,18 +45,19 @@ SEEDS_LEVEL, RANDOM_LEVEL = "two_seeds_last_epoch", "uniform_random"
 
 def figures(selection: Selection, similarity: Similarity) -> Iterator[Drawing]:
     """Whole sequences of coefficients, and the maps and curves of one measure."""
+    groups = comparable_runs(selection)
     sequences = read(selection.path / similarity.coefficients)
-    for title, rows, suffix in by_setting(sequences, selection):
+    for title, rows, suffix in by_setting(sequences, groups):
         yield from _coefficients(rows, similarity, title, suffix)
     pairs = read(selection.path / similarity.pairs)
-    for title, rows, suffix in by_setting(pairs, selection):
+    for title, rows, suffix in by_setting(pairs, groups):
         if (drawn := _epochs(rows, similarity, title, suffix)) is not None:
             yield drawn
-        of_all = [setting.words for setting, _ in comparable_runs(selection)] if title == ACROSS else []
+        of_all = [setting.words for setting, _ in groups] if title == ACROSS else []
         if (drawn := _runs(rows, similarity, title, suffix, of_all)) is not None:
             yield drawn
     if len(pairs):
-        for view in views(selection):
+        for view in views(groups):
             if (drawn := _convergence(pairs, view, similarity)) is not None:
                 yield drawn
 

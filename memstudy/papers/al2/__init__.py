@@ -32,9 +32,10 @@ class Table1(Analysis):
 
     def why_none(self, selection: Selection) -> str:
         """No twins, or not trained so far."""
+        from memstudy.report.frames import comparable_runs
         from memstudy.report.twins import twins
 
-        return untrained(self.epochs) if twins(selection) else "not every method has its AL2 twin"
+        return untrained(self.epochs) if twins(comparable_runs(selection)) else "not every method has its AL2 twin"
 
 
 @dataclass(frozen=True)

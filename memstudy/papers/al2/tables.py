@@ -15,7 +15,6 @@ from memstudy.derived.methods.tables import TRAINING
 from memstudy.report import published
 from memstudy.report.frames import BASELINES, WITH, WITHOUT, Setting, differences_from_paper
 from memstudy.report.table import Table
-from memstudy.report.twins import twins
 from memstudy.store.store import Selection
 
 METRICS = {
@@ -33,8 +32,8 @@ CODE = ("Bernoulli masks per sample are AL2's code; fixed orders, Morcos et al.'
 
 def table1(selection: Selection, epochs: Sequence[int] | None = None) -> Iterator[Table]:
     """AL2's Table 1: test accuracy, training cross-entropy and activation loss, without and with AL2."""
-    if twins(selection):
-        yield from tables("table1", "AL2's Table 1", TRAINING, selection, epochs, _table1)
+    in_pairs = [layout for layout in layouts(selection) if layout.in_pairs]
+    return tables("table1", "AL2's Table 1", TRAINING, selection, in_pairs, epochs, _table1)
 
 
 def ablation_area(
