@@ -32,16 +32,20 @@ def differing(recipes: Iterable[Recipe], besides: Collection[str] = ()) -> list[
 
 def names(recipes: Sequence[Recipe]) -> list[str]:
     """All names of what these recipes say: images, labels, network, regularizers, training, and the seeds last."""
+    return ordered(
+        {f"{r.name}.{option}" for recipe in recipes for r in recipe.regularizers for option, _ in r.options}
+    )
+
+
+def ordered(of_methods: Iterable[str] = ()) -> list[str]:
+    """The names of all options, and of these options of regularizers (`METHOD.OPTION`), in their order."""
     keys = {
         kind: [key for key, (part, _) in OPTIONS.items() if part is kind]
         for kind in (Recipe, Corruption, Training)
     }
     images = [key for key in keys[Recipe] if key not in ("network", *SEEDS)]
     labels = [key for key in keys[Corruption] if key not in SEEDS]
-    options = sorted(
-        {(r.name, option) for recipe in recipes for r in recipe.regularizers for option, _ in r.options}
-    )
-    methods = [REG, *(f"{method}.{option}" for method, option in options)]
+    methods = [REG, *sorted(of_methods, key=lambda name: name.split(".", 1))]
     return [*images, *labels, "network", *methods, *keys[Training], *SEEDS]
 
 

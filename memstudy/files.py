@@ -76,6 +76,13 @@ def write(path: Path, content: bytes | str, how: str = ANOTHER_STORE) -> None:
                 temporary.unlink(missing_ok=True)
 
 
+def cache_directory() -> Path:
+    """MEMSTUDY_CACHE, else the user's cache. What is in it may be removed at any time."""
+    import platformdirs
+
+    return Path(os.environ.get("MEMSTUDY_CACHE") or platformdirs.user_cache_path("memstudy"))
+
+
 def remove(paths: Iterable[Path]) -> None:
     """Remove files, such as those that the newest derivation did not write again; one that is gone is no error."""
     for path in paths:

@@ -363,6 +363,16 @@ def recorded(path: Path) -> dict[str, Any]:
     return _table(f"[{RECORDED}] of {path}", read_toml(path, "the recipe").get(RECORDED, {}))
 
 
+def identity(path: Path) -> str:
+    """The identity that a recipe's TOML says it has, in its first line; empty if it does not. Not checked."""
+    try:
+        with path.open("rb") as file:
+            found = re.match(rb'id = "([0-9a-f]+)"\n', file.read(100))
+    except OSError:
+        return ""
+    return found[1].decode() if found else ""
+
+
 def read(path: Path) -> Recipe:
     """Read a recipe's TOML. If it carries an `id`, the content must still match it."""
     data = read_toml(path, "the recipe")

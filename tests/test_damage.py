@@ -21,10 +21,10 @@ from memstudy.errors import Interrupted, MemstudyError
 from memstudy.recipe import Corruption, Recipe, Training
 from memstudy.regularizers import parse
 from memstudy.store import RunDirectory, Store, tensors
-from memstudy.store.store import problem
 from memstudy.study import carry_out as module
 from memstudy.study.carry_out import Execution, carry_out
 from memstudy.study.watcher import Watcher
+from tests.kit.runs import problem
 from tests.kit.sources import stand_in
 from tests.kit.stopping import Stop
 from tests.kit.stores import copy_of

@@ -12,6 +12,7 @@ import pytest
 import safetensors.torch
 import torch
 
+from memstudy import files
 from memstudy.data import cache, embedded, own_sets, sources
 from memstudy.data.cache import Origin
 
@@ -283,9 +284,9 @@ def test_a_set_in_use_stays_as_it_is_when_its_file_is_replaced(data, small, kept
 
 
 def test_it_is_loaded_where_the_environment_says(tmp_path, monkeypatch):
-    assert cache.cache_directory() == tmp_path / "cache"
+    assert files.cache_directory() == tmp_path / "cache"
     monkeypatch.delenv("MEMSTUDY_CACHE")
-    assert cache.cache_directory().name == "memstudy"
+    assert files.cache_directory().name == "memstudy"
 
 
 @pytest.mark.parametrize(

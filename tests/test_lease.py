@@ -202,7 +202,7 @@ def test_two_real_hosts_names(path):
 
 
 def test_of_several_successors_one_wins(path):
-    rounds, takers = 60, 3
+    rounds, takers = 30, 3
     dead = subprocess.Popen([sys.executable, "-c", ""])
     dead.wait()
     abandoned(path)

@@ -31,11 +31,11 @@ from memstudy.recipe import RegularizerSpec
 from memstudy.report import frames, published
 from memstudy.report.frames import comparable_runs, differences_from_paper
 from memstudy.report.saving import save
-from memstudy.report.summary import run_summary
 from memstudy.report.typesetting import Typesetting
 from memstudy.report.verdict import verdict, verdict_text
 from memstudy.store import Store
 from memstudy.store.run import RunDirectory
+from memstudy.store.summary import run_summary
 from memstudy.study.derive_all import make_figures, make_tables
 from tests.kit import stores
 from tests.kit.drawing import draw

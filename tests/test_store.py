@@ -18,8 +18,7 @@ from memstudy.regularizers import parse
 from memstudy.store import RunDirectory, Status, Store
 from memstudy.store.metrics import MEASURED
 from memstudy.store.naming import run_name
-from memstudy.store.store import problem
-from tests.kit.runs import write_run
+from tests.kit.runs import problem, write_run
 
 TRAINING = Training(epochs=3, batch_size=64, learning_rate=0.05, momentum=0.5)
 RECIPE = Recipe(training=TRAINING, dataset="mnist5k", regularizers=parse("bn+al2"))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
@@ -27,10 +28,15 @@ class Column:
     number: bool = False
     wanted: int = 0
 
-    @property
+    @cached_property
     def width(self) -> int:
         """Cells of a terminal."""
-        return max(cell_len(text) for text in (self.heading, *self.cells))
+        return max(map(_cells, (self.heading, *self.cells)))
+
+
+def _cells(text: str) -> int:
+    """How many cells a text takes; asked for ten thousand rows."""
+    return len(text) if text.isascii() else cell_len(text)
 
 
 def room(console: Console) -> int | None:
@@ -54,7 +60,7 @@ def lines(columns: Sequence[Column], headings: bool = True) -> list[str]:
 
 
 def _padded(text: str, width: int, column: Column) -> str:
-    space = " " * (width - cell_len(text))
+    space = " " * (width - _cells(text))
     return space + text if column.number else text + space
 
 

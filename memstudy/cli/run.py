@@ -54,10 +54,10 @@ def run(
     say = progress.say if leads else lambda text: None
     recipe, needed = _recipe(context, file, chosen, say, data_dir, download)
 
-    from memstudy.report.summary import run_summary
     from memstudy.report.verdict import verdict, verdict_text
     from memstudy.store import Store
     from memstudy.store.records import HOW_TO_RECORD
+    from memstudy.store.summary import run_summary
     from memstudy.study.carry_out import Execution, carry_out
     from memstudy.study.interruption import stop_on_sigterm
 

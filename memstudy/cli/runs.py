@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -15,7 +15,7 @@ from memstudy.cli import options
 if TYPE_CHECKING:
     from memstudy.cli.layout import Column
     from memstudy.cli.progress import Voice
-    from memstudy.recipe import Recipe
+    from memstudy.store.summary import Listed
 
 USUALLY_TOLD = ("dataset", "noise", "corrupt", "network", "reg", "optimizer", "lr", "batch_size", "epochs")
 """What is said of runs that have it in common; of other options only those that are not at their defaults."""
@@ -35,87 +35,78 @@ def runs(runs_dir: Path, as_json: bool) -> None:
     memstudy runs --json | jq '.runs[] | select(.settings.lr == 0.1) | .name'
     """  # noqa: D301 (the escape is click's mark of a block that is not to be wrapped)
     from memstudy.cli.progress import Voice
-    from memstudy.distinctions import differing
-    from memstudy.errors import MemstudyError
-    from memstudy.report.summary import run_summary
     from memstudy.store import Store
+    from memstudy.store.summary import differing
 
     store, voice = Store(runs_dir), Voice()
-    summaries: list[dict[str, Any]] = []
-    recipes: list[Recipe] = []
-    broken: dict[str, str] = {}
-    for run in store.directories():
-        try:
-            summaries.append(run_summary(run))
-            recipes.append(run.recipe)
-        except MemstudyError as error:
-            broken[run.name] = str(error)
-    differences, studies = differing(recipes), store.studies()
+    found = store.listing()
+    listed, broken = found.runs, found.damaged
+    differences, studies = differing(listed), store.studies()
     if as_json:
+        summaries = [one.summary for one in listed]
         voice.print_json({"runs": summaries, "differs": differences, "broken": broken, "studies": studies})
         return
-    if not (summaries or broken):
+    if not (listed or broken):
         voice.say(f"there are no runs in {runs_dir} yet; make one with 'memstudy run'.")
         return
-    if summaries:
-        _say_list(voice, summaries, recipes, differences)
+    if listed:
+        _say_list(voice, listed, differences)
     for name, sentence in broken.items():
         voice.say(f"{name}: {sentence}")
     if studies:
         voice.say(f"studies, the newest first: {', '.join(studies)}")
 
 
-def _say_list(
-    voice: Voice, summaries: Sequence[Mapping[str, Any]], recipes: Sequence[Recipe], differences: Sequence[str]
-) -> None:
+def _say_list(voice: Voice, listed: Sequence[Listed], differences: Sequence[str]) -> None:
     """What the runs have in common, the list, and why some failed."""
     from memstudy.cli import layout
     from memstudy.cli.progress import plural
 
-    common = _in_common(recipes, differences)
-    voice.say(f"{plural(len(summaries), 'run')}{', all of them' * (len(summaries) > 1)}: {common}\n")
-    shown, hidden = _columns(summaries, recipes, differences, layout.room(voice.console))
-    voice.say("\n".join(layout.lines(shown)))
+    common = _in_common(listed, differences)
+    voice.say(f"{plural(len(listed), 'run')}{', all of them' * (len(listed) > 1)}: {common}\n")
+    shown, hidden = _columns(listed, differences, layout.room(voice.console))
+    click.echo("\n".join(layout.lines(shown)))  # plain as it is: rich would take its time for ten thousand
     if hidden:
         voice.say(f"\nno room for {', '.join(hidden)}: --json has all.")
-    for summary in summaries:
-        if summary["failure"]:
-            voice.say(f"{summary['name']} failed: {summary['failure']}")
+    for one in listed:
+        if one.summary["failure"]:
+            voice.say(f"{one.run.name} failed: {one.summary['failure']}")
 
 
-def _in_common(recipes: Sequence[Recipe], differences: Sequence[str]) -> str:
-    """`dataset mnist5k, network smallnet, …`: what all of these recipes say."""
-    from memstudy.distinctions import names, text, value
+def _in_common(listed: Sequence[Listed], differences: Sequence[str]) -> str:
+    """`dataset mnist5k, network smallnet, …`: what the recipes of all of these say."""
+    from memstudy.distinctions import text
     from memstudy.recipe import OPTIONS
+    from memstudy.store.summary import names
 
     defaults = {key: declared.default for key, (_, declared) in OPTIONS.items()}
     told = []
-    for name in names(recipes[:1]):
-        shared = value(recipes[0], name)
+    for name in names(listed[:1]):
+        shared = listed[0].value(name)
         is_told = name in USUALLY_TOLD or shared != defaults.get(name, shared)
         if "." in name:  # an option of a regularizer, which they all need to use
-            is_told = all(value(recipe, name) == shared for recipe in recipes)
+            is_told = all(one.value(name) == shared for one in listed)
         if name not in (*differences, "checkpoints") and is_told and shared is not None:
             told.append(f"{name.replace('_', '-')} {text(name, shared)}")
     return ", ".join(told)
 
 
 def _columns(
-    summaries: Sequence[Mapping[str, Any]], recipes: Sequence[Recipe], differences: Sequence[str], room: int | None
+    listed: Sequence[Listed], differences: Sequence[str], room: int | None
 ) -> tuple[list[Column], list[str]]:
     """The columns of the list for so much room, and the names of what is left out for want of it."""
     from memstudy.cli.layout import Column, fitted
-    from memstudy.distinctions import REG, text, value
+    from memstudy.distinctions import REG, text
 
+    summaries = [one.summary for one in listed]
     of_methods = [name for name in differences if "." in name]
     told = [name for name in differences if name not in ("epochs", *of_methods)]  # epochs are beside those done
     if of_methods and REG not in told:
         told.insert(0, REG)
     settings = [
-        Column(name.replace("_", "-"), [text(name, value(recipe, name)) for recipe in recipes], wanted=3)
-        for name in told
+        Column(name.replace("_", "-"), [text(name, one.value(name)) for one in listed], wanted=3) for name in told
     ]
-    whole = [_methods(recipe, of_methods) for recipe in recipes]
+    whole = [_methods(one, of_methods) for one in listed]
     in_whole = [replace(column, cells=whole) if column.heading == REG else column for column in settings]
     measured = [
         Column("status", [summary["status"] for summary in summaries], wanted=4),
@@ -137,17 +128,17 @@ def _columns(
     return shown, [*of_methods, *(column.heading for column in hidden)]
 
 
-def _methods(recipe: Recipe, told: Sequence[str]) -> str:
+def _methods(one: Listed, told: Sequence[str]) -> str:
     """`do (p 0.25)`, `bn+al2 (al2.advance 3)`: regularizers, with those of these options that are theirs."""
-    from memstudy.distinctions import REG, text, value
+    from memstudy.distinctions import REG, text
 
-    of_one = len(recipe.regularizers) == 1
+    of_one = len(one.summary["regularizers"]) == 1
     chosen = [
         f"{name.partition('.')[2] if of_one else name} {text(name, found)}"
         for name in told
-        if (found := value(recipe, name)) is not None
+        if (found := one.value(name)) is not None
     ]
-    return value(recipe, REG) + (f" ({', '.join(chosen)})" if chosen else "")
+    return str(one.value(REG)) + (f" ({', '.join(chosen)})" if chosen else "")
 
 
 def _percent(value: float | None) -> str:

@@ -123,7 +123,7 @@ def study(
     work = _Work(Store(runs_dir), execution, jobs, fleet, train_only, retry_failed, as_json)
     studies = [grid.read(file, seeds, scale, data_dir, download) for file in files]  # a mistake in one starts none
     for study in studies:
-        code.check_all([work.store.open(recipe) for recipe in study.recipes])
+        code.check_all(work.store.open_all(study.recipes))
     if dry_run:
         forecasts = [work.forecast(study) for study in studies]
         if as_json:
@@ -179,7 +179,7 @@ class _Work:
 
         where, execution = resolve_device(self.execution.device), self._execution(study)
         _check_data(study, execution)
-        left = forecast([self.store.open(recipe) for recipe in study.recipes], execution, self.retry_failed)
+        left = forecast(self.store.open_all(study.recipes), execution, self.retry_failed)
         jobs = self.jobs or default_jobs(where, _threads(study, execution, where))
         at_once = jobs * (self.fleet or default_fleet(where, study.recipes))
         failed = f", {left.failed} failed (--retry-failed tries them again)" if left.failed else ""
@@ -216,7 +216,7 @@ class _Work:
 
     def is_done(self, study: Study) -> bool:
         """Whether every run of a study is finished, and all is derived from them or need not be."""
-        runs = [self.store.open(recipe) for recipe in study.recipes]
+        runs = self.store.open_all(study.recipes)
         trained = all(run.finished for run in runs)
         return trained and (self.train_only or self.store.is_derived(study.name))
 
@@ -231,7 +231,7 @@ class _Work:
         where = resolve_device(self.execution.device)
         execution = self._execution(study)
         images = _check_data(study, execution)
-        directories = [self.store.open(recipe) for recipe in study.recipes]
+        directories = self.store.open_all(study.recipes)
         threads = _threads(study, execution, where)
         jobs = self.jobs or default_jobs(where, threads)
         fleet = self.fleet or default_fleet(where, study.recipes)

@@ -1,8 +1,9 @@
 """Decoded image sets, kept so that a set is decoded once. Without its original files, a kept set is not used.
 
-One safetensors file a set and folder, memory-mapped when loaded, under `cache_directory()`/sets. It is used only
-if what it was decoded from (an `Origin`) is unchanged and its tensors still have the content they were written
-with; otherwise the set is decoded again and the file replaced. Whatever goes wrong here costs time, nothing else.
+One safetensors file a set and folder, memory-mapped when loaded, under `files.cache_directory()`/sets. It is used
+only if what it was decoded from (an `Origin`) is unchanged and its tensors still have the content they were
+written with; otherwise the set is decoded again and the file replaced. Whatever goes wrong here costs time,
+nothing else.
 """
 
 from __future__ import annotations
@@ -17,7 +18,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import platformdirs
 import safetensors
 import safetensors.torch
 import torch
@@ -88,14 +88,9 @@ def _entries(root: Path, place: Path) -> Iterator[Entry]:
                 yield f"{below}{os.sep}{name}", status.st_size, status.st_mtime_ns
 
 
-def cache_directory() -> Path:
-    """MEMSTUDY_CACHE, else the user's cache."""
-    return Path(os.environ.get("MEMSTUDY_CACHE") or platformdirs.user_cache_path("memstudy"))
-
-
 def kept_at(name: str, origin: Origin) -> Path:
     """Where a set is kept: one place for its name and folder, so that a newer file replaces an older one."""
-    return cache_directory() / "sets" / f"{name}-{files.digest(os.fsencode(origin.root))[:16]}.safetensors"
+    return files.cache_directory() / "sets" / f"{name}-{files.digest(os.fsencode(origin.root))[:16]}.safetensors"
 
 
 def has(name: str, origin: Origin) -> bool:

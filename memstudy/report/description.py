@@ -11,10 +11,10 @@ from memstudy import distinctions, presets
 from memstudy import recipe as recipes
 from memstudy.data import artifact
 from memstudy.errors import MemstudyError
-from memstudy.report.summary import run_summary
 from memstudy.report.verdict import verdict, verdict_text
 from memstudy.store import RunDirectory, Store
 from memstudy.store.run import LABELS, RECIPE, checkpoint_name
+from memstudy.store.summary import run_summary
 
 
 def described(run: RunDirectory) -> dict[str, Any]:

@@ -16,6 +16,7 @@ Only what reads or writes tensors needs torch, and imports it: a store is listed
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property, wraps
@@ -59,7 +60,11 @@ def checkpoint_name(epoch: int) -> str:
 
 def directories(root: Path, recipe: Recipe) -> list[Path]:
     """The directories whose names say that they are of a recipe; there should be one at most."""
-    return sorted(path for path in root.iterdir() if naming.belongs(path.name, recipe)) if root.is_dir() else []
+    try:
+        names = os.listdir(root)  # noqa: PTH208 (of a store with ten thousand runs)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    return [root / name for name in sorted(names) if naming.belongs(name, recipe)]
 
 
 def holds(path: Path, recipe: Recipe) -> bool:
@@ -67,6 +72,8 @@ def holds(path: Path, recipe: Recipe) -> bool:
     if not (path / RECIPE).is_file():
         return (path / STATE).is_file()
     try:
+        if recipes.identity(path / RECIPE) == recipe.id:
+            return True  # whatever the rest of the file is
         found = recipes.read(path / RECIPE)
     except MemstudyError:
         return True
@@ -247,7 +254,11 @@ class RunDirectory:
 
     def tidy(self) -> None:
         """Remove what a process left that was killed as it finished the run; nothing where we may only read."""
-        left = (self.path / RESUME).exists() or any(self.path.glob(f"{files.TEMPORARY}*"))
+        try:
+            names = os.listdir(self.path)  # noqa: PTH208 (of ten thousand runs)
+        except OSError:
+            return
+        left = any(name == RESUME or name.startswith(files.TEMPORARY) for name in names)
         with contextlib.suppress(MemstudyError):  # it is damaged, in use, or may not be written to
             if left and self.finished:
                 with self.lock():

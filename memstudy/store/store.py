@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import fnmatch
+import os
 import re
 import time
 from collections.abc import Mapping, Sequence
@@ -22,6 +23,7 @@ from memstudy.store import kinds
 from memstudy.store.kinds import Kind, are, is_count, is_number, is_positive, is_text
 from memstudy.store.naming import DIGITS, identity, run_name
 from memstudy.store.run import RECIPE, STATE, RunDirectory, directories, holds
+from memstudy.store.summary import Listing, listing
 
 STUDIES, STUDY = "studies", "study.json"
 WHOLE_STORE = "all"
@@ -68,26 +70,44 @@ class Store:
         """
         return self._open(recipe, run_name(recipe))
 
+    def open_all(self, recipes: Sequence[Recipe]) -> list[RunDirectory]:
+        """As `open`, of many recipes: the store is looked through once."""
+        named: dict[str, list[str]] = {}
+        for name in self._entries():
+            named.setdefault(identity(name), []).append(name)
+        return [self._open(one, run_name(one), named.get(one.id[:DIGITS], ())) for one in recipes]
+
     def place(self, run: RunDirectory) -> RunDirectory:
         """The directory for a copy of another store's run: its own name, unless the run is here under another."""
         return self._open(run.recipe, run.name)
 
-    def _open(self, recipe: Recipe, usual: str) -> RunDirectory:
-        if holds(self.root / usual, recipe):
+    def _open(self, recipe: Recipe, usual: str, named: Sequence[str] | None = None) -> RunDirectory:
+        """A recipe's directory; `named` are the names that are its own, if they are known."""
+        if (named is None or usual in named) and holds(self.root / usual, recipe):
             return RunDirectory(self.root / usual, recipe)
-        there = (path for path in directories(self.root, recipe) if holds(path, recipe))
+        paths = directories(self.root, recipe) if named is None else [self.root / name for name in sorted(named)]
+        there = (path for path in paths if holds(path, recipe))
         return RunDirectory(next(there, self.root / usual), recipe)
+
+    def _entries(self) -> list[str]:
+        """The names of all that is in the root; a MemstudyError if it is a file."""
+        try:
+            return os.listdir(self.root)  # noqa: PTH208 (of a store with ten thousand runs)
+        except FileNotFoundError:
+            return []
+        except NotADirectoryError as error:
+            raise MemstudyError(
+                f"{self.root} is no directory; choose one with --runs-dir (or MEMSTUDY_RUNS)."
+            ) from error
 
     def names(self) -> list[str]:
         """The names of all run directories, damaged ones included; nothing is written."""
-        if not self.root.exists():
-            return []
-        if not self.root.is_dir():
-            raise MemstudyError(f"{self.root} is no directory; choose one with --runs-dir (or MEMSTUDY_RUNS).")
-        directories = (
-            path for path in self.root.iterdir() if (path / RECIPE).is_file() or (path / STATE).is_file()
+        root = os.fspath(self.root)
+        return sorted(
+            name
+            for name in self._entries()
+            if os.path.isfile(f"{root}/{name}/{RECIPE}") or os.path.isfile(f"{root}/{name}/{STATE}")  # noqa: PTH113
         )
-        return sorted(path.name for path in directories)
 
     def directories(self) -> list[RunDirectory]:
         """Every run directory, by name, damaged ones included."""
@@ -96,9 +116,13 @@ class Store:
             run.tidy()
         return runs
 
+    def listing(self) -> Listing:
+        """Every run in short, those that can be trusted and those that cannot be (see `summary.listing`)."""
+        return listing((RunDirectory(self.root / name) for name in self.names()), self.root)
+
     def runs(self) -> list[RunDirectory]:
-        """Every run that can be trusted (see `problem`)."""
-        return [run for run in self.directories() if not problem(run)]
+        """Every run that can be trusted."""
+        return [one.run for one in self.listing().runs]
 
     def find(self, patterns: Sequence[str]) -> list[RunDirectory]:
         """The runs that patterns name, in their order, whatever state they are in.
@@ -188,15 +212,15 @@ class Store:
         return replace(self._select(patterns, study), reference=reference)
 
     def _select(self, patterns: Sequence[str], study: str | None) -> Selection:
-        directories = self.directories()
-        damaged = {run.name: sentence for run in directories if (sentence := problem(run)) is not None}
-        available = {run.name: run for run in directories if run.name not in damaged}
+        found = self.listing()
+        damaged, available = found.damaged, {one.run.name: one.run for one in found.runs}
+        every = sorted([*damaged, *available])
         if damaged and not available:
             raise MemstudyError(f"no run in {self.root} can be used: {next(iter(damaged.values()))}")
         if not available:
             raise self._empty()
         if patterns:
-            members = [run.name for run in directories if any(matches(run.name, pattern) for pattern in patterns)]
+            members = [name for name in every if any(matches(name, pattern) for pattern in patterns)]
             for pattern in patterns:
                 matched = [name for name in members if matches(name, pattern)]
                 if not matched:
@@ -210,7 +234,7 @@ class Store:
         if study is None:
             study = next(iter(self.studies()), WHOLE_STORE)
         if study == WHOLE_STORE:
-            return self._selection(WHOLE_STORE, [run.name for run in directories], available, damaged)
+            return self._selection(WHOLE_STORE, every, available, damaged)
         if not (self.folder(study) / STUDY).is_file():
             raise unknown("study", study, [*self.studies(), WHOLE_STORE])
         return self._selection(study, self._record_of(study)["runs"], available, damaged)
@@ -268,13 +292,3 @@ def matches(name: str, pattern: str) -> bool:
     """Whether a pattern names a run: its name, a glob, the start of its name, or its identity (8 or 12 digits)."""
     whole = re.fullmatch("[0-9a-f]{12}", pattern) is not None and identity(name) == pattern[:DIGITS]
     return whole or fnmatch.fnmatchcase(name, pattern) or name.startswith(pattern) or name.endswith(f"-{pattern}")
-
-
-def problem(run: RunDirectory) -> str | None:
-    """Why a run directory cannot be trusted, as a sentence; None if it can."""
-    try:
-        _ = run.recipe, run.state()
-        run.metrics()
-    except MemstudyError as error:
-        return str(error)
-    return None

@@ -9,7 +9,7 @@ from pathlib import Path
 from memstudy.data import sources
 from memstudy.errors import MemstudyError
 from memstudy.recipe import Recipe
-from memstudy.store import RunDirectory, Store, naming
+from memstudy.store import RunDirectory, Store
 from memstudy.study import grid, shipped
 from memstudy.study.grid import Study
 
@@ -51,9 +51,7 @@ def overviews(file: Path, store: Store, folder: Path | None = None) -> list[Over
 
 
 def _overview(study: Study, given: str, scale: str | None, store: Store) -> Overview:
-    there = {naming.identity(name) for name in store.names()}  # of few recipes: to open a run is to look for it
-    begun = [recipe for recipe in study.recipes if recipe.id[: naming.DIGITS] in there]
-    finished = sum(_finished(store.open(recipe)) for recipe in begun)
+    finished = sum(_finished(run) for run in store.open_all(study.recipes))
     return Overview(
         study.name, given, scale, study.about, study.shows, study.cost, len(study.recipes), steps(study.recipes),
         finished, store.is_derived(study.name),

@@ -58,7 +58,7 @@ class Overall:
 
 def progress(store: Store, recipes: Sequence[Recipe]) -> list[Progress]:
     """Of each recipe's run, in their order. Nothing is written."""
-    return [_progress(store.open(recipe)) for recipe in recipes]
+    return [_progress(run) for run in store.open_all(recipes)]
 
 
 def overall(runs: Sequence[Progress]) -> Overall:

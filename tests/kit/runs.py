@@ -14,6 +14,7 @@ from memstudy.store import RunDirectory, Status, Store, metrics
 from memstudy.store.metrics import MEASURED
 from memstudy.store.run import METRICS
 from memstudy.store.store import Selection
+from memstudy.store.summary import listing
 
 
 def write_run(
@@ -45,6 +46,11 @@ def write_run(
     if status is Status.FINISHED:
         run.finish()
     return run
+
+
+def problem(run: RunDirectory) -> str | None:
+    """Why a run cannot be trusted, as a list of the store says it; None if it can."""
+    return listing([run], run.path.parent).damaged.get(run.name)
 
 
 def select(*runs: Iterable[RunDirectory]) -> Selection:

@@ -1,0 +1,129 @@
+"""What the runs of a store were found to be, kept so that a list of ten thousand is there at once.
+
+An SQLite file a store, under `files.cache_directory()`/stores. A run's entry counts while the files that it was
+made of are as they were (time of change, size, inode). It is derived and never needed: it may be deleted at any
+time, and one that is damaged, locked, of another format or not writable is as none. Whatever goes wrong here costs
+time, nothing else.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sqlite3
+import time
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from memstudy import files
+from memstudy.store.run import LOG, METRICS, RECIPE, RESUME, STATE
+
+SOURCES = (RECIPE, STATE, METRICS, LOG, RESUME)
+"""What is known of a run comes from these; the directory's own time of change tells what else came or went."""
+SETTLED = 2_000_000_000
+"""Nanoseconds. A file that was changed less long ago may change again within the same tick of its clock."""
+PATIENCE = 0.2
+"""Seconds to wait for another process that writes to the index."""
+
+
+def stamp(path: Path) -> str:
+    """Equal for two looks at a run directory if nothing in it changed that an entry is made of."""
+    marks, folder = [], os.fspath(path)
+    for place in (folder, *(f"{folder}/{name}" for name in SOURCES)):
+        try:
+            found = os.stat(place)  # noqa: PTH116 (of ten thousand runs)
+        except OSError:
+            marks.append("")
+        else:
+            marks.append(f"{found.st_mtime_ns},{found.st_size},{found.st_ino}")
+    return " ".join(marks)
+
+
+def settled(mark: str) -> bool:
+    """Whether the files of a stamp were changed so long ago that another change would show in it."""
+    times = [int(one.partition(",")[0]) for one in mark.split(" ") if one]
+    return bool(times) and time.time_ns() - max(times) > SETTLED
+
+
+@dataclass(frozen=True)
+class Entries:
+    """What an index held: by a run's name its stamp, and what was found, in JSON."""
+
+    rows: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+
+    @property
+    def names(self) -> set[str]:
+        """The runs that it knew."""
+        return set(self.rows)
+
+    def get(self, name: str, now: str) -> dict[str, Any] | None:
+        """What was found of a run, if its stamp is still the one it has now."""
+        before, content = self.rows.get(name, ("", ""))
+        if not now or before != now:
+            return None
+        with contextlib.suppress(ValueError, RecursionError):
+            found = json.loads(content)
+            if isinstance(found, dict) and found.get("name") == name:
+                return found
+        return None
+
+
+@dataclass(frozen=True)
+class Index:
+    """The index of the store at a root, in a format: entries of another one are none."""
+
+    root: Path
+    format: int
+
+    @property
+    def path(self) -> Path:
+        """Its file: one place for each store."""
+        where = os.fsencode(self.root.resolve())
+        return files.cache_directory() / "stores" / f"{files.digest(where)[:16]}.sqlite"
+
+    def entries(self) -> Entries:
+        """All that is kept; nothing is made."""
+        if not self.path.is_file():
+            return Entries()
+        with contextlib.suppress(sqlite3.Error, OSError), self._opened() as base:
+            if base.execute("PRAGMA user_version").fetchone() == (self.format,):
+                rows = base.execute("SELECT name, stamp, content FROM runs").fetchall()
+                if all(isinstance(value, str) for row in rows for value in row):
+                    return Entries({name: (mark, content) for name, mark, content in rows})
+        return Entries()
+
+    def keep(self, found: Mapping[str, tuple[str, Mapping[str, Any]]], gone: Collection[str] = ()) -> None:
+        """Keep what was found of runs, with the stamp from before they were read; forget those that are gone."""
+        rows = [(name, mark, json.dumps(content)) for name, (mark, content) in found.items() if settled(mark)]
+        if not (rows or gone):
+            return
+        try:
+            self._write(rows, gone)
+        except (sqlite3.OperationalError, OSError):  # it is in use, or may not be written
+            return
+        except sqlite3.DatabaseError:  # it is none: made anew the next time
+            files.tidy([self.path])
+
+    def _write(self, rows: Collection[tuple[str, str, str]], gone: Collection[str]) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self._opened() as base:
+            base.execute("BEGIN IMMEDIATE")
+            if base.execute("PRAGMA user_version").fetchone() != (self.format,):
+                base.execute("DROP TABLE IF EXISTS runs")
+                base.execute("CREATE TABLE runs (name TEXT PRIMARY KEY, stamp TEXT, content TEXT) WITHOUT ROWID")
+                base.execute(f"PRAGMA user_version = {self.format}")
+            base.executemany("DELETE FROM runs WHERE name = ?", [(name,) for name in gone])
+            base.executemany("INSERT OR REPLACE INTO runs VALUES (?, ?, ?)", rows)
+            base.execute("COMMIT")
+
+    @contextlib.contextmanager
+    def _opened(self) -> Iterator[sqlite3.Connection]:
+        base = sqlite3.connect(self.path, timeout=PATIENCE, isolation_level=None)
+        try:
+            base.execute("PRAGMA synchronous = OFF")  # what a crash loses is derived again
+            yield base
+        finally:
+            base.close()

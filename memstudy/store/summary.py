@@ -1,0 +1,165 @@
+"""A run as a dictionary. It needs no torch and no pandas, so that a store is listed at once."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import json
+import math
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import memstudy
+from memstudy import distinctions
+from memstudy.errors import MemstudyError
+from memstudy.recipe import OPTIONS, Recipe
+from memstudy.regularizers import label
+from memstudy.store import state as states
+from memstudy.store.index import Index, stamp
+from memstudy.store.run import RunDirectory
+from memstudy.store.state import Status
+
+FORMAT = zlib.crc32(repr((1, memstudy.__version__, *OPTIONS)).encode()) & 0x7FFFFFFF
+"""What a kept summary consists of. Raise the number when the same run is summed up otherwise than before."""
+
+
+def run_summary(run: RunDirectory) -> dict[str, Any]:
+    """A run in short, ready for JSON: NaN becomes None. A MemstudyError if it cannot be trusted."""
+    return _now(run, _recorded(run))
+
+
+def _recorded(run: RunDirectory) -> dict[str, Any]:
+    """What its files say. Whether a process writes to it is not among that: see `_now`."""
+    recipe, state, columns = run.recipe, run.state(), run.columns()
+    epochs, times, status = len(columns["epoch"]), run.times(state), Status(state["status"])
+    last = {name: float(values[-1]) for name, values in columns.items()} if epochs else {}
+    return {
+        "name": run.name,
+        "id": recipe.id,
+        "path": str(run.path),
+        "status": str(status),
+        "failure": state.get("failure") if status is Status.FAILED else None,
+        "begun": times[0] if times else None,
+        "date": times[-1] if times else None,
+        "dataset": recipe.dataset,
+        "corruption": recipe.as_dict()["corruption"],
+        "data_note": state.get("data_note") or None,
+        "reg": label(recipe.regularizers),
+        "regularizers": sorted({one.name for one in recipe.regularizers}),
+        "seed": recipe.seed,
+        "settings": settings(recipe),
+        "epochs_done": epochs,
+        "epochs": recipe.training.epochs,
+        "floor": states.floor(state) if run.exists else None,
+        "expected_floor": states.expected_floor(state) if run.exists else None,
+        "last": {name: None if math.isnan(value) else value for name, value in last.items()},
+        "best_test_accuracy": float(columns["test_accuracy"].max()) if epochs else None,
+    }
+
+
+def _now(run: RunDirectory, recorded: dict[str, Any]) -> dict[str, Any]:
+    """A summary with the status of this moment, and the place that the run is in."""
+    path = str(run.path)
+    if recorded["path"] == path and recorded["status"] != Status.RUNNING:
+        return recorded
+    return recorded | {"status": str(run.status_in(recorded)), "path": path}
+
+
+def settings(recipe: Recipe) -> dict[str, Any]:
+    """All that a recipe says in one level, by what users call it: `{"network": "smallnet", "lr": 0.03, …}`."""
+    return {name: distinctions.value(recipe, name) for name in distinctions.names([recipe])}
+
+
+class Listed:
+    """A run in a list, and its summary. What the summary has is not read from the run again.
+
+    In `settings` the tuples of a recipe are lists, as in JSON.
+    """
+
+    def __init__(self, run: RunDirectory, summary: dict[str, Any]) -> None:
+        self.run = run
+        self.summary = summary
+        self.settings: dict[str, Any] = summary["settings"]
+
+    def uses(self, name: str) -> bool:
+        """Whether a setting can mean anything for the run: `al2.advance` does where AL2 is used."""
+        return "." not in name or name.partition(".")[0] in self.summary["regularizers"]
+
+    def value(self, name: str) -> Any:
+        """As `distinctions.value`, of the run's recipe."""
+        if name in self.settings:
+            return _frozen(self.settings[name])
+        return distinctions.value(self.run.recipe, name) if "." in name and self.uses(name) else None
+
+
+@dataclass(frozen=True)
+class Listing:
+    """All runs of a store, by name: those that can be trusted, and why others cannot be."""
+
+    runs: Sequence[Listed] = ()
+    damaged: dict[str, str] = field(default_factory=dict)
+
+
+@contextlib.contextmanager
+def _collecting_nothing() -> Iterator[None]:
+    """A million objects are made that all stay: Python need not look again and again for some that do not."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+@_collecting_nothing()
+def listing(runs: Iterable[RunDirectory], root: Path) -> Listing:
+    """Sum up these runs of the store at `root`: from its index where their files are as they were, else anew.
+
+    Those that are looked at anew are tidied.
+    """
+    index, listed, damaged, read = Index(root, FORMAT), [], {}, {}
+    kept = index.entries()
+    for run in runs:
+        recorded = kept.get(run.name, stamp(run.path))
+        try:
+            if recorded is None:
+                run.tidy()
+                now = stamp(run.path)
+                recorded = json.loads(json.dumps(_recorded(run)))  # as it is when it is kept
+                read[run.name] = now, recorded
+            listed.append(Listed(run, _now(run, recorded)))
+        except MemstudyError as error:
+            damaged[run.name] = str(error)
+    index.keep(read, gone=kept.names - {one.run.name for one in listed})
+    return Listing(listed, damaged)
+
+
+def differing(listed: Sequence[Listed]) -> list[str]:
+    """As `distinctions.differing`, of the runs' recipes."""
+    return [name for name in names(listed) if _differs(name, listed)] if listed else []
+
+
+def names(listed: Sequence[Listed]) -> list[str]:
+    """As `distinctions.names`, of the runs' recipes."""
+    return distinctions.ordered({name for one in listed for name in one.settings if "." in name})
+
+
+def _differs(name: str, listed: Sequence[Listed]) -> bool:
+    """Whether runs for which a name means the same have different values under it."""
+    plain = [one.settings.get(name) for one in listed]
+    if plain.count(plain[0]) == len(plain):  # it is so of most names: ten thousand runs are told apart at once
+        return False
+    found: dict[object, set[Any]] = {}
+    for one in listed:
+        if one.uses(name):
+            alike = one.summary["epochs"] if name == "checkpoints" else None
+            found.setdefault(alike, set()).add(one.value(name))
+    return any(len(values) > 1 for values in found.values())
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(map(_frozen, value)) if isinstance(value, list) else value

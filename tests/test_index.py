@@ -1,0 +1,232 @@
+"""The index of a store saves time and nothing else: with it, without it, whatever it is, a list says the same."""
+
+import json
+import os
+import sqlite3
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import pytest
+
+from memstudy import files, presets
+from memstudy.errors import MemstudyError
+from memstudy.store import RunDirectory, Status, Store, index, naming, summary
+from memstudy.store.index import Index
+from memstudy.store.run import METRICS, RECIPE, STATE
+from tests.kit.runs import write_run
+
+RECIPE_0 = presets.build(epochs=4)
+
+
+@pytest.fixture(autouse=True)
+def _own_index(tmp_path, monkeypatch):
+    """An index of its own, and files that count as settled at once."""
+    monkeypatch.setenv("MEMSTUDY_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(index, "SETTLED", -(10**12))
+
+
+@pytest.fixture
+def store(tmp_path):
+    for seed, reg in enumerate(("bare", "al2", "do")):
+        recipe = presets.build(reg=reg, seed=seed, epochs=4)
+        write_run(tmp_path / "runs", recipe, [{"test_accuracy": 0.25}] * 2, status=Status.FINISHED)
+    return Store(tmp_path / "runs")
+
+
+@pytest.fixture
+def read(monkeypatch):
+    """The names of the runs that were read, and not looked up."""
+    names = []
+    recorded = summary._recorded
+
+    def noted(run):
+        names.append(run.name)
+        return recorded(run)
+
+    monkeypatch.setattr(summary, "_recorded", noted)
+    return names
+
+
+def said(store):
+    found = store.listing()
+    return [one.summary for one in found.runs], found.damaged
+
+
+def anew(store):
+    """What is said without an index."""
+    files.tidy([Index(store.root, 0).path])
+    return said(store)
+
+
+def test_a_second_list_reads_no_run_and_says_the_same(store, read):
+    first = said(store)
+    assert read == store.names()
+    read.clear()
+    assert said(store) == first
+    assert read == []
+    alone = [summary.run_summary(RunDirectory(store.root / name)) for name in store.names()]
+    assert first[0] == json.loads(json.dumps(alone))
+
+
+@pytest.mark.parametrize("name", [RECIPE, STATE, METRICS, "log.txt"])
+def test_a_run_whose_files_changed_is_read_again_alone(store, read, name):
+    said(store)
+    read.clear()
+    path = store.root / store.names()[1] / name
+    path.write_bytes(path.read_bytes() if path.exists() else b"")
+    os.utime(path, ns=(1, 1))
+    found = said(store)
+    assert read == [store.names()[1]]
+    assert found == anew(store)
+
+
+def test_damage_after_a_list_is_seen_by_the_next(store):
+    said(store)
+    path = store.root / store.names()[0] / METRICS
+    path.write_bytes(path.read_bytes().replace(b"0.25", b"0.75"))
+    listed, damaged = said(store)
+    assert len(listed) == 2
+    assert METRICS in damaged[store.names()[0]]
+    with pytest.raises(MemstudyError, match=METRICS):
+        store.select([store.names()[0]])
+
+
+def test_whether_a_run_is_running_is_asked_of_the_run(tmp_path, read):
+    run = write_run(tmp_path / "runs", RECIPE_0, [{}])
+    store = Store(tmp_path / "runs")
+    with run.lock():
+        (one,), _ = said(store)
+        assert one["status"] == "running"
+    (one,), _ = said(store)
+    assert one["status"] == "interrupted"
+    with run.lock():
+        said(store)
+    read.clear()
+    (one,), _ = said(store)
+    (kept,), _ = said(store)
+    assert one["status"] == kept["status"] == "interrupted"
+
+
+def test_what_was_changed_just_now_is_not_kept(store, read, monkeypatch):
+    monkeypatch.setattr(index, "SETTLED", 2 * 10**9)
+    said(store)
+    read.clear()
+    said(store)
+    assert read == store.names()
+
+
+def test_a_run_that_is_gone_is_forgotten(store):
+    said(store)
+    gone = store.root / store.names()[0]
+    for path in sorted(gone.rglob("*"), reverse=True):
+        path.unlink()
+    gone.rmdir()
+    said(store)
+    assert Index(store.root, summary.FORMAT).entries().names == set(store.names())
+
+
+@pytest.mark.parametrize("content", [b"", b"no base", b"SQLite format 3\x00" + bytes(4080)])
+def test_a_damaged_index_is_as_none_and_made_anew(store, read, content):
+    expected = said(store)
+    path = Index(store.root, summary.FORMAT).path
+    path.write_bytes(content)
+    assert said(store) == expected
+    assert said(store) == expected
+    read.clear()
+    assert said(store) == expected
+    assert read == []
+
+
+def test_an_index_of_another_format_is_as_none(store, read, monkeypatch):
+    expected = said(store)
+    monkeypatch.setattr(summary, "FORMAT", summary.FORMAT - 1)
+    read.clear()
+    assert said(store) == expected
+    assert read == store.names()
+
+
+def test_entries_that_make_no_sense_are_as_none(store):
+    expected = said(store)
+    for content in ("[]", "{", '{"name": "another"}'):
+        with sqlite3.connect(Index(store.root, summary.FORMAT).path) as base:
+            base.execute("UPDATE runs SET content = ?", [content])
+        base.close()
+        assert said(store) == expected
+
+
+def test_an_index_in_use_or_not_writable_is_as_none(store, tmp_path, monkeypatch):
+    monkeypatch.setattr(index, "PATIENCE", 0.0)
+    expected = said(store)
+    base = sqlite3.connect(Index(store.root, summary.FORMAT).path, isolation_level=None)
+    base.execute("BEGIN EXCLUSIVE")
+    assert said(store) == expected
+    base.close()
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("MEMSTUDY_CACHE", str(tmp_path / "file"))
+    assert said(store) == expected
+
+
+def test_several_at_once_say_the_same(store):
+    expected = anew(store)
+    files.tidy([Index(store.root, 0).path])
+    with ThreadPoolExecutor(8) as pool:
+        assert all(found == expected for found in pool.map(lambda _: said(store), range(24)))
+
+
+def test_a_store_that_was_moved_has_another_index(store, tmp_path):
+    said(store)
+    moved = Store(store.root.rename(tmp_path / "moved"))
+    (first, *_), _ = said(moved)
+    assert first["path"].startswith(str(tmp_path / "moved"))
+
+
+def test_nothing_is_written_to_the_store(store):
+    before = {path: path.stat().st_mtime_ns for path in store.root.rglob("*")}
+    said(store)
+    said(store)
+    assert {path: path.stat().st_mtime_ns for path in store.root.rglob("*")} == before
+
+
+def test_what_differs_is_what_differs_among_recipes(store):
+    from memstudy.distinctions import differing, names
+
+    write_run(store.root, presets.build(reg="do", options={"do": {"p": 0.25}}, epochs=7))
+    found = store.listing().runs
+    recipes = [one.run.recipe for one in found]
+    assert summary.differing(found) == differing(recipes)
+    assert summary.names(found) == names(recipes)
+    kept = store.listing().runs
+    assert summary.differing(kept) == differing(recipes)
+
+
+# Opening many
+
+
+def test_many_are_opened_as_one_is(tmp_path):
+    store = Store(tmp_path / "runs")
+    recipes = [replace(RECIPE_0, seed=seed) for seed in range(6)]
+    for recipe in recipes[:4]:
+        write_run(store.root, recipe)
+    renamed = store.open(recipes[2])
+    renamed.path.rename(renamed.path.with_name(f"older-{naming.identity(renamed.name)}"))
+    (store.open(recipes[3]).path / RECIPE).write_text("damaged")
+    expected = [store.open(recipe).path for recipe in recipes]
+    assert [run.path for run in store.open_all(recipes)] == expected
+    assert expected[2].name.startswith("older-")
+    assert [run.path for run in Store(tmp_path / "none").open_all(recipes[:1])] == [
+        Store(tmp_path / "none").open(recipes[0]).path
+    ]
+
+
+def test_many_are_opened_by_one_look_at_the_store(tmp_path, monkeypatch):
+    store = Store(tmp_path)
+    looks = []
+    listdir = os.listdir
+
+    def noted(path):
+        looks.append(path)
+        return listdir(path)
+
+    monkeypatch.setattr(os, "listdir", noted)
+    store.open_all([replace(RECIPE_0, seed=seed) for seed in range(20)])
+    assert len(looks) == 1
