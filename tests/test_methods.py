@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from itertools import product
+from pathlib import Path
 from unittest.mock import Mock
 
 import matplotlib.pyplot as plt
@@ -16,9 +18,11 @@ from memstudy import presets
 from memstudy.derived.methods import Curves, Memorization, Methods, TrainingTable
 from memstudy.report import frames
 from memstudy.report.frames import comparable_runs, methods_of
-from memstudy.report.look import Look
+from memstudy.report.look import WIDTHS, Look
 from memstudy.report.methods import compared, for_file, method_labels, numbered, told_apart
+from memstudy.report.panels import PAGE, Kind, fits_page, panel_rows, panels, rows_fit_page
 from memstudy.report.twins import twins
+from memstudy.report.views import views
 from memstudy.store import Store
 from tests.kit.drawing import draw
 from tests.kit.runs import select, write_run
@@ -271,3 +275,42 @@ def test_a_store_selects_with_the_reference_that_is_named():
         named = methods_of(comparable_runs(store.select(patterns, study, "do")))
         assert (methods[0], named[0]) == ("bare", "do")
         assert set(named) == set(methods)
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_a_figure_of_many_methods_is_several_that_fit_a_page(width, tmp_path):
+    """Each method is in one of them, and the reference in all."""
+    methods = [
+        f"{reg}+{other}" for reg, other in product(("bn", "do"), ("wd", "al2", "loco", "normloss", "pilcro"))
+    ]
+    methods = [one for reg in methods for one in (reg, f"{reg}+oni")]
+    runs = [write_run(tmp_path, presets.build(reg=reg, epochs=2), [{}, {}]) for reg in ("bare", *methods)]
+    (view,) = views(comparable_runs(select(runs)))
+    kinds = {"accuracy": Kind("epoch", "%"), "loss": Kind("epoch", "nats")}
+    with Look(width=width).applied():
+        for make, fits in (
+            (panels, fits_page),
+            (partial(panel_rows, kinds=kinds), partial(rows_fit_page, kinds=kinds)),
+        ):
+            parts = view.parts(fits)
+            assert [panel for part in parts for panel in part.panels] == view.panels
+            for place, part in enumerate(parts, start=1):
+                figure, _ = make(part.panels)
+                assert figure.get_figheight() <= PAGE
+                plt.close(figure)
+                assert set(part.runs["panel"]) == set(part.panels)
+                assert set(part.runs["method"]) == {"bare", *part.panels}
+                assert part.suffix == (f"--part-{place}" if place > 1 else "")
+                assert part.title.endswith(f"; part {place} of {len(parts)}") == (len(parts) > 1)
+                assert Curves().owns(Path("figures", f"accuracy{part.suffix}.svg"))
+        assert len(view.parts(partial(rows_fit_page, kinds=kinds))) > 1
+
+
+def test_many_panels_are_narrower_as_far_as_words_of_their_titles_stay_whole():
+    with Look(width=3.25).applied():
+        for word, columns in (("bn", 4), ("Bernoulli", 3), ("a-long-name-of-a-method", 2)):
+            figure, axes = panels([f"{word} {place}" for place in range(40)])
+            titles = [axis.get_title().split() for axis in axes.values()]
+            assert len({axis.get_position().x0 for axis in axes.values()}) == columns
+            assert all(word in title for title in titles) == (columns > 2)
+            plt.close(figure)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -19,6 +19,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from memstudy.report.cells import span
+from memstudy.report.folders import SEPARATOR
 from memstudy.report.marks import GRAY, Mark
 
 LEAST_WIDTH = 1.55  # inches on paper, of a panel with text of 8 points
@@ -36,11 +37,7 @@ def panels(
     most: panels in a row; fewer where they would be narrower than `least` (inches on paper), and more where all
     of them would be higher than a page. `shared`: sharex and sharey, True unless said.
     """
-    width, scale = plt.rcParams["figure.figsize"][0], text_scale()
-    columns = fitting(min(len(titles), most), least)
-    narrowest = NARROWEST * scale
-    while _height(titles, columns, aspect) > PAGE * scale and width / (columns + 1) >= narrowest:
-        columns += 1
+    width, columns = plt.rcParams["figure.figsize"][0], _columns(titles, aspect, most, least)
     rows, height = -(-len(titles) // columns), _height(titles, columns, aspect)
     figure, grid = plt.subplots(
         rows, columns, figsize=(width, height), squeeze=False, layout="constrained",
@@ -57,6 +54,36 @@ def panels(
     return figure, axes
 
 
+def fits_page(titles: Sequence[str], aspect: float = 1.2, most: int = 4, least: float = LEAST_WIDTH) -> bool:
+    """Whether `panels` of these titles are no higher than a page."""
+    return _height(titles, _columns(titles, aspect, most, least), aspect) <= PAGE * text_scale()
+
+
+def paged(titles: Sequence[str], fits: Callable[[Sequence[str]], bool]) -> list[Sequence[str]]:
+    """The titles of each of the fewest figures that fit a page, as alike in number as can be; often of one.
+
+    fits: whether panels of some titles do, such as `fits_page`. A single one is taken to.
+    """
+    most = next((count for count in range(len(titles), 1, -1) if fits(titles[:count])), 1)
+    figures = -(-len(titles) // most)
+    return _chunks(titles, -(-len(titles) // max(1, figures)))
+
+
+def of_part(place: int) -> str:
+    """The end of the name of a figure that is one of several because of its height; the first has none."""
+    return f"{SEPARATOR}part-{place}" if place > 1 else ""
+
+
+def _columns(titles: Sequence[str], aspect: float, most: int, least: float) -> int:
+    """Panels in a row: see `panels`."""
+    width, scale = plt.rcParams["figure.figsize"][0], text_scale()
+    narrowest = max(NARROWEST * scale, *(_room(title) for title in titles))
+    columns = fitting(min(len(titles), most), least)
+    while _height(titles, columns, aspect) > PAGE * scale and width / (columns + 1) >= narrowest:
+        columns += 1
+    return columns
+
+
 def _height(titles: Sequence[str], columns: int, aspect: float) -> float:
     """Of a figure of so many panels in a row, inches: panels, their titles, and what is above and below all."""
     scale = text_scale()
@@ -69,6 +96,12 @@ def _height(titles: Sequence[str], columns: int, aspect: float) -> float:
 def _title(text: str, width: float) -> str:
     """In lines that are no wider than the axes of a panel of this width, which would become narrower else."""
     return wrapped(text, width - 0.25 * text_scale())
+
+
+def _room(title: str) -> float:
+    """The width of a panel whose title has no word that is broken, inches."""
+    longest = max(map(len, re.split(r"\s|(?<=\+)", title)))
+    return (longest / 15 + 0.25) * text_scale()
 
 
 @dataclass(frozen=True)
@@ -87,16 +120,13 @@ def panel_rows(
 
     With a single title its kinds are beside each other. Panels with the same words have one scale.
     """
-    width, scale = plt.rcParams["figure.figsize"][0], text_scale()
-    single = len(titles) == 1
-    across = fitting(len(kinds)) if single else fitting(min(4, len(titles)), NARROW)
+    width, single, across = plt.rcParams["figure.figsize"][0], len(titles) == 1, _across(titles, kinds)
     if single:
         cells = _chunks([(titles[0], kind) for kind in kinds], across)
     else:
         cells = [[(title, kind) for title in block] for block in _chunks(titles, across) for kind in kinds]
-    side = min(width / across, 3.4 * scale) / aspect
-    size = (width, len(cells) * (side + 0.2 * scale) + 0.5 * scale)
-    figure, grid = plt.subplots(len(cells), across, figsize=size, squeeze=False, layout="constrained")
+    side, height = _of_rows(len(cells), across, aspect)
+    figure, grid = plt.subplots(len(cells), across, figsize=(width, height), squeeze=False, layout="constrained")
     axes: dict[tuple[str, str], Axes] = {}
     for row, axes_of_row in zip(cells, grid, strict=True):
         for axis in axes_of_row[len(row) :]:
@@ -113,6 +143,25 @@ def panel_rows(
             axes[title, kind] = axis
     _label_x(axes, kinds, titles if single else _chunks(titles, across)[-1], width / across)
     return figure, axes
+
+
+def rows_fit_page(titles: Sequence[str], kinds: Mapping[str, Kind], aspect: float = 1.3) -> bool:
+    """Whether `panel_rows` of these titles and kinds are no higher than a page."""
+    across = _across(titles, kinds)
+    rows = -(-len(kinds) // across) if len(titles) == 1 else len(kinds) * -(-len(titles) // across)
+    return _of_rows(rows, across, aspect)[1] <= PAGE * text_scale()
+
+
+def _across(titles: Sequence[str], kinds: Mapping[str, Kind]) -> int:
+    """Panels in a row: see `panel_rows`."""
+    return fitting(len(kinds)) if len(titles) == 1 else fitting(min(4, len(titles)), NARROW)
+
+
+def _of_rows(rows: int, across: int, aspect: float) -> tuple[float, float]:
+    """The height of a panel and of the figure, inches, of so many rows."""
+    scale = text_scale()
+    side = min(plt.rcParams["figure.figsize"][0] / across, 3.4 * scale) / aspect
+    return side, rows * (side + 0.2 * scale) + 0.5 * scale
 
 
 def _share(axis: Axes, kind: Kind, others: Mapping[Kind, Axes]) -> None:
@@ -177,8 +226,9 @@ def label_axes(figure: Figure, axes: Mapping[str, Axes], x: str, y: str) -> None
     place_in_grid = shown[0].get_subplotspec()
     width = 1 if place_in_grid is None else place_in_grid.get_gridspec().ncols
     height = figure.get_figheight() / -(-len(shown) // width) - 0.5 * text_scale()
+    across = figure.get_figwidth() / width
     for place, axis in enumerate(shown):
-        axis.set_xlabel(x if place + width >= len(shown) else "")
+        axis.set_xlabel(wrapped(x, across, words=True) if place + width >= len(shown) else "")
         axis.set_ylabel(wrapped(y, height, words=True) if place % width == 0 else "")
 
 

@@ -6,13 +6,14 @@ a line for each method. More than MOST_TOGETHER: a panel for each method, the re
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
 from memstudy.report.frames import Groups, Setting, methods_of, shared_title
 from memstudy.report.marks import COLORS, GRAY, Mark, marks
+from memstudy.report.panels import fits_page, of_part, paged
 from memstudy.report.twins import SIDES, baseline_order, twins
 
 MOST_TOGETHER = 8  # methods whose lines share a panel
@@ -31,6 +32,7 @@ class View:
         panels: their titles, in order.
         suffix: the end of the figure's name.
         apart: whether each method has its own panel, and the reference is in all.
+        part: `part 2 of 3` of a figure that is too high for a page.
 
     """
 
@@ -40,11 +42,25 @@ class View:
     panels: list[str]
     suffix: str = ""
     apart: bool = False
+    part: str = ""
 
     @property
     def title(self) -> str:
         """What all runs share, for the caption."""
-        return self.settings[0].title if len(self.settings) == 1 else shared_title(self.settings)
+        title = self.settings[0].title if len(self.settings) == 1 else shared_title(self.settings)
+        return "; ".join(filter(None, (title, self.part)))
+
+    def parts(self, fits: Callable[[Sequence[str]], bool] = fits_page) -> list[View]:
+        """The view as figures that fit a page (see `panels.paged`); all but the first end in `--part-N`."""
+        pages = paged(self.panels, fits)
+        return [self] if len(pages) < 2 else [
+            replace(
+                self, runs=self.runs[self.runs["panel"].isin(panels)], panels=list(panels),
+                suffix=self.suffix + of_part(place),
+                part=f"part {place} of {len(pages)}",
+            )
+            for place, panels in enumerate(pages, start=1)
+        ]  # fmt: skip
 
     def of(self, table: pd.DataFrame) -> pd.DataFrame:
         """The rows of a table that are of these runs, in its order, with `seed`, `method`, `panel` and `line`."""
@@ -58,7 +74,7 @@ class View:
         """Of each panel the lowest training loss without memorization, nats."""
         if len(self.settings) == 1:
             return dict.fromkeys(self.panels, self.settings[0].floor)
-        return {setting.words: setting.floor for setting in self.settings}
+        return {setting.words: setting.floor for setting in self.settings if setting.words in self.panels}
 
 
 def views(groups: Groups, together: int = MOST_TOGETHER) -> Iterator[View]:

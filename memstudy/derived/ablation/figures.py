@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
 from memstudy.derived.ablation import Ablation
 from memstudy.derived.reading import read
 from memstudy.report.frames import comparable_runs, is_last
-from memstudy.report.panels import label_axes, legend, lines, over_seeds, panels
+from memstudy.report.panels import fits_page, label_axes, legend, lines, over_seeds, panels
 from memstudy.report.saving import Drawing
 from memstudy.report.views import View, views
 from memstudy.store.store import Selection
@@ -24,9 +24,19 @@ def figures(selection: Selection, ablation: Ablation) -> Iterator[Drawing]:
         return
     curves = curves[is_last(curves)].rename(columns={"seed": "orders_seed"})
     for view in views(comparable_runs(selection)):
-        rows = view.of(curves)
-        if len(rows):
-            yield _figure(rows, view, ablation)
+        for part in view.parts(lambda panels: fits_page(list(_titles(panels).values()))):
+            rows = part.of(curves)
+            if len(rows):
+                yield _figure(rows, part, ablation)
+
+
+def _titles(panels: Sequence[str]) -> dict[tuple[str, str], str]:
+    """Of each protocol's panels."""
+    return {
+        (protocol, panel): ", ".join(filter(None, (panel, words)))
+        for protocol, words in PROTOCOLS.items()
+        for panel in panels
+    }
 
 
 def _figure(rows: pd.DataFrame, view: View, ablation: Ablation) -> Drawing:
@@ -34,11 +44,7 @@ def _figure(rows: pd.DataFrame, view: View, ablation: Ablation) -> Drawing:
     by = ["run", "seed", "panel", "line", "method", "epoch", "protocol", "fraction"]
     data = rows.groupby(by, sort=False)["accuracy"].mean().reset_index()
     shown = data.assign(percent=100 * data["fraction"], accuracy=100 * data["accuracy"])
-    titles = {
-        (protocol, panel): ", ".join(filter(None, (panel, words)))
-        for protocol, words in PROTOCOLS.items()
-        for panel in view.panels
-    }
+    titles = _titles(view.panels)
     across = len(view.panels) if 1 < len(view.panels) <= 4 else 4
     figure, axes = panels(list(titles.values()), most=across)
     for (protocol, panel), title in titles.items():

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from functools import partial
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -28,9 +30,12 @@ from memstudy.report.panels import (
     legend_of,
     level,
     lines,
+    of_part,
     over_seeds,
+    paged,
     panel_rows,
     panels,
+    rows_fit_page,
     text_scale,
     wrapped,
 )
@@ -59,7 +64,13 @@ DECADES = 3.5  # of density below the highest that are shown
 
 def figures(selection: Selection) -> Iterator[Drawing]:
     """Three figures of every group of comparable runs."""
-    for table, make in ((AUCS, _aucs), (COUNTS, _learned), (LOSSES, _losses)):
+    for setting, rows, suffix in each_group(selection, AUCS):
+        pages = paged(list(dict.fromkeys(rows["label"])), partial(rows_fit_page, kinds=KINDS))
+        for place, labels in enumerate(pages, start=1):
+            if (drawn := _aucs(rows[rows["label"].isin(labels)], setting, suffix + of_part(place))) is not None:
+                part = f" Part {place} of {len(pages)}." if len(pages) > 1 else ""
+                yield replace(drawn, caption=drawn.caption + part)
+    for table, make in ((COUNTS, _learned), (LOSSES, _losses)):
         for setting, rows, suffix in each_group(selection, table):
             if (drawn := make(rows, setting, suffix)) is not None:
                 yield drawn

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -21,7 +22,18 @@ from memstudy.report.cells import number, span
 from memstudy.report.color_scales import color_map, round_scale, scale_bar
 from memstudy.report.differences import mean_over_runs
 from memstudy.report.frames import Setting, comparable_runs, is_last
-from memstudy.report.panels import Kind, fitting, legend, level, lines, over_seeds, panel_rows, text_scale, wrapped
+from memstudy.report.panels import (
+    Kind,
+    fitting,
+    legend,
+    level,
+    lines,
+    over_seeds,
+    panel_rows,
+    rows_fit_page,
+    text_scale,
+    wrapped,
+)
 from memstudy.report.saving import Drawing
 from memstudy.report.views import View, views
 from memstudy.store.store import Selection
@@ -47,10 +59,12 @@ def figures(selection: Selection) -> Iterator[Drawing]:
         if len(rows := panels(maps, members)):
             yield _maps(setting, rows)
     for view in views(groups, TOGETHER):
-        if len(flat) and (view.of(flat)["epoch"] != INITIAL).any():
-            yield _over_training(view.of(flat), view)
-        if len(noise) and len(rows := view.of(noise)):
-            yield _under_noise(rows, view)
+        for part in view.parts(partial(rows_fit_page, kinds=FLAT)):
+            if len(flat) and (part.of(flat)["epoch"] != INITIAL).any():
+                yield _over_training(part.of(flat), part)
+        for part in view.parts(partial(rows_fit_page, kinds=NOISES)):
+            if len(noise) and len(rows := part.of(noise)):
+                yield _under_noise(rows, part)
 
 
 # Heat maps

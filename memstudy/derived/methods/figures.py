@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import chain
 
 from memstudy.derived.methods.by_value import by_rate, by_strength
 from memstudy.report.frames import comparable_runs
 from memstudy.report.marks import DASHES, GRAY, Mark
-from memstudy.report.panels import label_axes, legend, level, lines, over_seeds, panels
+from memstudy.report.panels import fits_page, label_axes, legend, level, lines, over_seeds, panels
 from memstudy.report.saving import Drawing
 from memstudy.report.views import View, views
 from memstudy.store.store import Selection
@@ -27,11 +28,10 @@ def figures(selection: Selection) -> Iterator[Drawing]:
     """Accuracy, losses with the floor, memorized / recovered / other, activation loss; by rate and strength."""
     groups = comparable_runs(selection)
     for view in views(groups):
-        yield _accuracy(view)
-        yield _losses(view)
-        if (drawn := _memorization(view)) is not None:
-            yield drawn
-        yield _activation(view)
+        yield from map(_accuracy, view.parts())
+        yield from map(_losses, view.parts())
+        yield from filter(None, map(_memorization, view.parts(partial(_memorization_fits, view))))
+        yield from map(_activation, view.parts())
     yield from chain(by_rate(selection, groups), by_strength(selection, groups))
 
 
@@ -106,6 +106,13 @@ def _memorization(view: View) -> Drawing | None:
         f"{over_seeds(data, ['panel', 'line', 'answer'])}{_told(view)}"
     )
     return Drawing(f"memorization{view.suffix}", figure, data, caption)
+
+
+def _memorization_fits(view: View, panels: Sequence[str]) -> bool:
+    """Whether what `_memorization` draws of these panels is no higher than a page."""
+    if view.apart:
+        return fits_page([*list(view.marks)[:1], *panels])
+    return fits_page([_title(line, panel, view) for line in view.marks for panel in panels])
 
 
 def _title(line: str, panel: str, view: View) -> str:
