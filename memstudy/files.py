@@ -8,6 +8,7 @@ import hashlib
 import io
 import json
 import os
+import shutil
 import sys
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
@@ -92,6 +93,14 @@ def remove(paths: Iterable[Path]) -> None:
             raise MemstudyError(
                 f"cannot remove {path}: {error.strerror or error}; remove it yourself, or allow it, and try again."
             ) from error
+
+
+def discard(folder: Path) -> None:
+    """Remove a folder: renamed first, so that at every moment it is there wholly or not at all."""
+    aside = folder.with_name(f"{TEMPORARY}{os.getpid()}-gone")
+    shutil.rmtree(aside, ignore_errors=True)
+    folder.rename(aside)
+    shutil.rmtree(aside, ignore_errors=True)
 
 
 def sync(path: Path) -> None:
@@ -182,3 +191,9 @@ def _npy(array: NDArray[Any]) -> bytes:
 def digest(content: bytes) -> str:
     """SHA-256, hexadecimal."""
     return hashlib.sha256(content).hexdigest()
+
+
+def digest_of(path: Path) -> str:
+    """The same of a file's content, however large it is."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -15,7 +15,9 @@ from memstudy.cli.data import data
 from memstudy.cli.diff import diff
 from memstudy.cli.export import export
 from memstudy.cli.figures import figures
-from memstudy.cli.pack import pack
+from memstudy.cli.move import move
+from memstudy.cli.pack import pack, unpack
+from memstudy.cli.rm import rm
 from memstudy.cli.run import run
 from memstudy.cli.runs import runs
 from memstudy.cli.show import show
@@ -126,6 +128,6 @@ def main() -> None:
 
 
 for _command in (
-    data, run, runs, show, diff, study, table, figures, export, pack, completion,
+    data, run, runs, show, diff, study, table, figures, export, pack, unpack, move, rm, completion,
 ):  # fmt: skip
     main.add_command(_command)

@@ -1,4 +1,4 @@
-"""`memstudy export`: a run's predictions in the form that another tool takes."""
+"""`memstudy export`: the metrics of runs as one table, or a run's predictions in the form that cleanlab takes."""
 
 from __future__ import annotations
 
@@ -12,10 +12,19 @@ from memstudy.errors import MemstudyError, quoted
 
 
 @click.command()
-@click.argument("run", type=options.RUN)
+@options.chosen
+@click.option("--runs", "more", metavar="RUN", multiple=True, type=options.RUN, help="The same as RUN.")
 @click.option(
-    "--cleanlab", "output", required=True, metavar="FILE.npz", type=click.Path(path_type=Path),
-    help="Write pred_probs and labels, as cleanlab takes them, to this file.",
+    "-o",
+    "--output",
+    "table",
+    metavar="FILE.csv|FILE.parquet",
+    type=click.Path(path_type=Path),
+    help="Write a row for each run and epoch, with the settings, to this file.",
+)
+@click.option(
+    "--cleanlab", "output", metavar="FILE.npz", type=click.Path(path_type=Path),
+    help="Write one run's pred_probs and labels, as cleanlab takes them, to this file.",
 )  # fmt: skip
 @click.option(
     "--epoch",
@@ -27,6 +36,64 @@ from memstudy.errors import MemstudyError, quoted
 @options.runs_dir
 @options.as_json
 def export(
+    runs: tuple[str, ...],
+    where: str,
+    more: tuple[str, ...],
+    table: Path | None,
+    output: Path | None,
+    epoch: int | None,
+    device: str,
+    threads: int,
+    data_dir: Path | None,
+    runs_dir: Path,
+    as_json: bool,
+) -> None:
+    """Write the metrics of runs as one table, or what a kept network predicts for its own training samples.
+
+    The table (-o) is tidy, for pandas: a row for each run and epoch; columns are the run, its settings, and those
+    of metrics.csv. Without a RUN it has all runs of the store. Parquet needs pip install 'memstudy[parquet]'.
+
+    The probabilities (--cleanlab) are in-sample: a network that has memorized a wrong label is sure of it, and no
+    tool finds it. cleanlab asks for out-of-sample ones; those of an early epoch come nearest. The true labels are
+    in the file, too, to check what is found.
+
+    \b
+    memstudy export --where 'reg in (bare, al2)' -o metrics.parquet
+    memstudy export '*-bare-s0-*' --cleanlab probs.npz
+    """  # noqa: D301 (the escape is click's mark of a block that is not to be wrapped)
+    patterns = (*runs, *more)
+    if (table is None) == (output is None):
+        raise MemstudyError(
+            "give one file to write: -o FILE.csv or FILE.parquet (metrics), or --cleanlab FILE.npz."
+        )
+    if table is not None:
+        _export_metrics(patterns, where, table, runs_dir, as_json)
+        return
+    assert output is not None
+    if len(patterns) != 1 or where:
+        raise MemstudyError("--cleanlab takes one RUN, by name.")
+    _export_predictions(patterns[0], output, epoch, device, threads, data_dir, runs_dir, as_json)
+
+
+def _export_metrics(patterns: tuple[str, ...], where: str, table: Path, runs_dir: Path, as_json: bool) -> None:
+    """Write a row for each run and epoch."""
+    from memstudy.cli.progress import Voice, plural
+    from memstudy.store import Store, tidy
+
+    tidy.check_name(table)
+    runs = Store(runs_dir).choose(patterns, where)
+    frame = tidy.metrics_of(runs)
+    tidy.write(frame, table)
+    epochs = plural(len(frame), "row")
+    voice = Voice(quiet=as_json)
+    voice.say(
+        f"{table}: {epochs}, one for each epoch of {plural(len(runs), 'run')}, and {len(frame.columns)} columns."
+    )
+    if as_json:
+        voice.print_json({"path": str(table), "rows": len(frame), "columns": list(frame.columns)})
+
+
+def _export_predictions(
     run: str,
     output: Path,
     epoch: int | None,
@@ -36,12 +103,7 @@ def export(
     runs_dir: Path,
     as_json: bool,
 ) -> None:
-    """Write what a kept network of RUN predicts for its own training samples, and their given labels.
-
-    These probabilities are in-sample: a network that has memorized a wrong label is sure of it, and no tool finds
-    it. cleanlab asks for out-of-sample ones; those of an early epoch come nearest. The true labels are in the
-    file, too, to check what is found.
-    """
+    """Write what a kept network of a run predicts for its training samples, and their given labels."""
     from memstudy import files
     from memstudy.cli.progress import Voice
     from memstudy.data import RULES

@@ -90,7 +90,7 @@ def devices(context: click.Context, begun: str) -> list[str]:
 
 def runs(context: click.Context, begun: str) -> list[str]:
     """Names of the runs in the store that are not on the command line yet."""
-    given = context.params.get("runs") or ()
+    given = {*(context.params.get("runs") or ()), str(context.params.get("target"))}  # whose place is last
     return [name for name in _store(context).names() if name not in given]
 
 

@@ -196,6 +196,13 @@ selection = composed(
         "--study", type=STUDY, help="Choose a study's runs; 'all' for the whole store. [default: the newest]"
     ),
 )
+where = click.option(
+    "--where",
+    metavar="QUERY",
+    default="",
+    help="Only runs of which this is true: 'reg=al2 and corrupt>=0.5', 'status in (failed, interrupted)'.",
+)
+chosen = composed(click.argument("runs", type=RUN, nargs=-1, metavar="[RUN]..."), where)
 reference = click.option(
     "--reference",
     metavar="METHOD",

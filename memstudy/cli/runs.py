@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from memstudy.cli import options
+from memstudy.errors import quoted
 
 if TYPE_CHECKING:
     from memstudy.cli.layout import Column
@@ -22,9 +23,13 @@ USUALLY_TOLD = ("dataset", "noise", "corrupt", "network", "reg", "optimizer", "l
 
 
 @click.command()
+@options.where
+@click.option("--sort", metavar="NAME", default="", help="By a setting or a measure, such as test_accuracy.")
+@click.option("--descending", is_flag=True, help="The largest first.")
+@click.option("--limit", type=click.IntRange(1), help="At most so many.")
 @options.runs_dir
 @options.as_json
-def runs(runs_dir: Path, as_json: bool) -> None:
+def runs(where: str, sort: str, descending: bool, limit: int | None, runs_dir: Path, as_json: bool) -> None:
     """List the runs in the store: what differs among them, status, epochs, date, test accuracy, share memorized.
 
     What they have in common is said above. Elsewhere a RUN is its name, the first letters of it, a pattern such as
@@ -32,21 +37,29 @@ def runs(runs_dir: Path, as_json: bool) -> None:
 
     \b
     memstudy runs                     the store in ./runs
+    memstudy runs --where 'reg=*al2 and corrupt>=0.5' --sort test_accuracy --descending --limit 20
     memstudy runs --json | jq '.runs[] | select(.settings.lr == 0.1) | .name'
     """  # noqa: D301 (the escape is click's mark of a block that is not to be wrapped)
     from memstudy.cli.progress import Voice
-    from memstudy.store import Store
+    from memstudy.store import Store, query
     from memstudy.store.summary import differing
 
     store, voice = Store(runs_dir), Voice()
     found = store.listing()
     listed, broken = found.runs, found.damaged
+    if where:
+        listed = query.chosen(listed, where)
+    if sort or descending:
+        listed = query.ordered(listed, sort or "name", descending)
+    listed = listed[:limit]
     differences, studies = differing(listed), store.studies()
     if as_json:
         summaries = [one.summary for one in listed]
         voice.print_json({"runs": summaries, "differs": differences, "broken": broken, "studies": studies})
         return
-    if not (listed or broken):
+    if where and not listed:
+        voice.say(f"no run is as {quoted(where)} says.")
+    elif not (listed or broken):
         voice.say(f"there are no runs in {runs_dir} yet; make one with 'memstudy run'.")
         return
     if listed:

@@ -252,6 +252,11 @@ class RunDirectory:
                     f"{self.name} has just been begun as {other.name}; the same command again finds it there."
                 )
 
+    def remove(self) -> None:
+        """Remove the run for good, at once as a whole. A Busy if a process writes to it."""
+        with self.lock(), files.explained(self.path):
+            files.discard(self.path)
+
     def tidy(self) -> None:
         """Remove what a process left that was killed as it finished the run; nothing where we may only read."""
         try:

@@ -92,7 +92,8 @@ class Store:
     def _entries(self) -> list[str]:
         """The names of all that is in the root; a MemstudyError if it is a file."""
         try:
-            return os.listdir(self.root)  # noqa: PTH208 (of a store with ten thousand runs)
+            found = os.listdir(self.root)  # noqa: PTH208 (of a store with ten thousand runs)
+            return [name for name in found if not name.startswith(files.TEMPORARY)]
         except FileNotFoundError:
             return []
         except NotADirectoryError as error:
@@ -139,6 +140,20 @@ class Store:
             found |= dict.fromkeys(matched)
         return [RunDirectory(self.root / name) for name in found]
 
+    def choose(self, patterns: Sequence[str], where: str = "") -> list[RunDirectory]:
+        """As `find`, of those alone that a query is true of (see `query`); without patterns, of all there are.
+
+        Damaged runs have no settings to ask for, so a query chooses none of them. A MemstudyError if none is left.
+        """
+        runs = self.find(patterns or ["*"])
+        if not where:
+            return runs
+        from memstudy.store import query
+
+        if not (found := query.chosen(listing(runs, self.root, whole=False).runs, where)):
+            raise MemstudyError(f"no run is as {quoted(where)} says; 'memstudy runs' lists what there is.")
+        return [one.run for one in found]
+
     def one(self, pattern: str) -> RunDirectory:
         """The run that a pattern names; a MemstudyError if it names several, or none."""
         run, *others = self.find([pattern])
@@ -172,6 +187,13 @@ class Store:
         """The studies that a run belongs to, the newest first."""
         return [
             name for name in self.studies() if identity(run.name) in map(identity, self._record_of(name)["runs"])
+        ]
+
+    def studies_among(self, runs: Sequence[RunDirectory]) -> list[str]:
+        """The studies that any of these runs belongs to, the newest first."""
+        there = {identity(run.name) for run in runs}
+        return [
+            name for name in self.studies() if not there.isdisjoint(map(identity, self._record_of(name)["runs"]))
         ]
 
     def record_derived(self, name: str) -> None:

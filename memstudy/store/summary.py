@@ -116,10 +116,10 @@ def _collecting_nothing() -> Iterator[None]:
 
 
 @_collecting_nothing()
-def listing(runs: Iterable[RunDirectory], root: Path) -> Listing:
+def listing(runs: Iterable[RunDirectory], root: Path, whole: bool = True) -> Listing:
     """Sum up these runs of the store at `root`: from its index where their files are as they were, else anew.
 
-    Those that are looked at anew are tidied.
+    Those that are looked at anew are tidied. If these are all that the store has, others are forgotten.
     """
     index, listed, damaged, read = Index(root, FORMAT), [], {}, {}
     kept = index.entries()
@@ -134,7 +134,7 @@ def listing(runs: Iterable[RunDirectory], root: Path) -> Listing:
             listed.append(Listed(run, _now(run, recorded)))
         except MemstudyError as error:
             damaged[run.name] = str(error)
-    index.keep(read, gone=kept.names - {one.run.name for one in listed})
+    index.keep(read, gone=kept.names - {one.run.name for one in listed} if whole else ())
     return Listing(listed, damaged)
 
 

@@ -1,0 +1,70 @@
+"""`memstudy rm`: remove runs for good."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from memstudy.cli import options
+from memstudy.errors import MemstudyError, listed
+
+if TYPE_CHECKING:
+    from memstudy.store import RunDirectory
+
+
+@click.command()
+@options.chosen
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@options.runs_dir
+@options.as_json
+def rm(runs: tuple[str, ...], where: str, yes: bool, runs_dir: Path, as_json: bool) -> None:
+    """Remove runs: directories, networks and all. It says how many and how large, and asks.
+
+    One that is being run is never removed, and then nothing is. What was derived from removed runs stays until its
+    command is given again.
+
+    \b
+    memstudy rm 1a2b3c4d
+    memstudy rm --where 'status=failed'
+    """  # noqa: D301 (the escape is click's mark of a block that is not to be wrapped)
+    from memstudy.cli.progress import Voice, plural
+    from memstudy.store import Store
+
+    if not (runs or where):
+        raise MemstudyError(
+            "say which runs are to be removed: RUN..., or --where QUERY; 'memstudy rm \"*\"' is all."
+        )
+    store, voice = Store(runs_dir), Voice(quiet=as_json)
+    chosen = store.choose(runs, where)
+    refuse_running(chosen, "removed")
+    size = sum(map(bytes_of, chosen))
+    studies = store.studies_among(chosen)
+    voice.say(f"{plural(len(chosen), 'run')}, {size / 1e6:,.1f} MB: {listed(run.name for run in chosen)}")
+    if studies:
+        voice.say(f"belonging to {listed(studies)}, whose command would train them again.")
+    if not yes and not click.confirm("remove for good?", err=as_json):
+        raise MemstudyError("nothing was removed.")
+    for run in chosen:
+        run.remove()
+    voice.say(f"{plural(len(chosen), 'run')} removed.")
+    if as_json:
+        voice.print_json({"removed": [run.name for run in chosen], "bytes": size, "studies": studies})
+
+
+def refuse_running(runs: Sequence[RunDirectory], verb: str) -> None:
+    """Raise a MemstudyError that names a run which a process writes to now."""
+    running = [run for run in runs if run.locked]
+    if running:
+        who = f" ({running[0].owner})" if running[0].owner else ""
+        raise MemstudyError(
+            f"{listed(run.name for run in running)}: being run by another process{who}; "
+            f"nothing was {verb}. Stop it first, or choose others."
+        )
+
+
+def bytes_of(run: RunDirectory) -> int:
+    """The size of all files of a run."""
+    return sum(path.stat().st_size for path in run.path.rglob("*") if path.is_file())
