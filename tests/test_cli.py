@@ -184,7 +184,10 @@ MISTAKES = [
     (["run", "--checkpoints", "soon"], "'--checkpoints': it takes how many to spread"),
     (["run", "--set", "al2.advance=3"], "does not use"),
     (["run", "--reg", "al2", "--set", "al2.advanse=3"], "did you mean advance"),
-    (["run", "--reg", "al2", "--set", "al2.advance=soon"], "finite, positive number"),
+    (
+        ["run", "--reg", "al2", "--set", "al2.advance=soon"],
+        "advance must be a finite number above 0, not 'soon'",
+    ),
     (["run", "--reg", "al2", "--set", "advance=3"], "'--set': it takes REGULARIZER"),
     (["run", "--reg", "do", "--set", "do.p=1"], "below 1"),
     (["run", "--device", "tpu"], "unknown device"),

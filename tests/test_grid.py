@@ -385,7 +385,7 @@ def test_seeds_may_be_counted_as_on_the_command_line(tmp_path):
         ("[grid]\npairs = true\nreg = ['bn', 'bn+do']", "given twice"),
         ("[grid]\nreg = 'bn'\n'al2.advance' = 2", "uses 'al2'.*or line"),
         ("[grid]\nreg = 'al2'\n'al2.advence' = 2", "did you mean advance"),
-        ("[grid]\nreg = 'al2'\n'al2.advance' = 'x'", "finite, positive"),
+        ("[grid]\nreg = 'al2'\n'al2.advance' = 'x'", "finite number above 0"),
         ("[grid]\nlabels = 'none.npz'", "cannot read the labels"),
         ("preset = 'quik'", "did you mean quick"),
     ],

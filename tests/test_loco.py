@@ -120,9 +120,9 @@ def test_the_gradient_of_the_fused_form_is_that_of_the_plain_one():
         ({"eta": 0.5}, "gamma > eta > 1"),
         ({"eta": 1.4, "gamma": 1.2}, "gamma > eta > 1"),
         ({"eta": 1.0, "gamma": 1.5}, "gamma > eta > 1"),
-        ({"weight": 0}, "positive"),
+        ({"weight": 0}, "above 0"),
         ({"mean_one": 1}, "true or false"),
-        ({"gamma": -1}, "non-negative"),
+        ({"gamma": -1}, "at least 0"),
     ],
 )
 def test_options_that_make_no_sense(options, says):

@@ -140,7 +140,7 @@ def test_weight_decay_spares_what_it_governs_unless_asked(data, keep, decayed):
 
 
 @pytest.mark.parametrize(
-    ("options", "says"), [({"weight": 0}, "positive"), ({"decoupled": "yes"}, "true or false")]
+    ("options", "says"), [({"weight": 0}, "above 0"), ({"decoupled": "yes"}, "true or false")]
 )
 def test_options_that_make_no_sense(options, says):
     with pytest.raises(MemstudyError, match=says):

@@ -226,5 +226,5 @@ def test_it_is_called_a_reconstruction_wherever_it_is_described():
 
 @pytest.mark.parametrize("option", [f.name for f in fields(Pilcro) if isinstance(f.default, str)])
 def test_a_word_it_does_not_know(option):
-    with pytest.raises(MemstudyError, match="unknown value of pilcro"):
+    with pytest.raises(MemstudyError, match=f"pilcro.{option} must be one of "):
         Pilcro(**{option: "sideways"})  # type: ignore[arg-type]

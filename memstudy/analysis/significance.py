@@ -36,7 +36,7 @@ CONFIDENCE = 0.95
 LEAST_VALUES = 3  # values on either side, or pairs, below which nothing is tested
 POWER = 0.8  # that `seeds_needed` is for
 MOST_SEEDS = 1000  # up to which `seeds_needed` looks
-ROUNDING = 1e-12  # relative: values that differ by less differ by rounding alone
+BY_ROUNDING = 1e-12  # relative: values that differ by less differ by rounding alone
 
 Values = NDArray[np.float64]
 
@@ -132,7 +132,7 @@ def _no_interval(a: Values, b: Values, paired: bool) -> str:
     if not np.isfinite(both).all():
         return "a value that is not finite"
     spread = np.ptp(a - b) if paired else max(np.ptp(a), np.ptp(b))
-    return "" if spread > ROUNDING * np.abs(both).max() else "no spread"
+    return "" if spread > BY_ROUNDING * np.abs(both).max() else "no spread"
 
 
 def _effect(a: Values, b: Values, df: float, paired: bool) -> float:

@@ -19,9 +19,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from memstudy.errors import MemstudyError, quoted, unknown
 from memstudy.models import Network
-from memstudy.recipe import number
+from memstudy.options import Option
 
 
 @dataclass(frozen=True)
@@ -119,26 +118,12 @@ def checked_options(
 
     Raises a MemstudyError if it is not.
     """
-    for option in fields(regularizer):
-        name, value = f"{method}.{option.name}", getattr(regularizer, option.name)
-        if isinstance(option.default, bool):
-            if not isinstance(value, bool):
-                raise MemstudyError(f"{name} must be true or false, not {quoted(value)}.")
-        elif isinstance(option.default, str):
-            known = (words or {})[option.name]
-            if value not in known:
-                raise unknown(f"value of {name}", value, known)
-        elif isinstance(option.default, int):
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise MemstudyError(f"{name} must be a whole number of at least 1, not {quoted(value)}.")
-        else:
-            object.__setattr__(regularizer, option.name, _number(name, value, option.name in zero))
-
-
-def _number(name: str, value: object, zero: bool) -> float:
-    """The value as a float; a MemstudyError unless it is finite and positive, or 0 where `zero` allows that."""
-    kind = "non-negative" if zero else "positive"
-    checked = number(name, value, f"finite, {kind}")
-    if checked < 0 or (checked == 0 and not zero):
-        raise MemstudyError(f"{name} must be a finite, {kind} number, not {checked:g}.")
-    return checked
+    for each in fields(regularizer):
+        bounds: dict[type, dict[str, Any]] = {
+            float: {"least": 0} if each.name in zero else {"above": 0},
+            int: {"least": 1},
+            str: {"choices": tuple((words or {}).get(each.name, ()))},
+        }
+        key, kind = f"{method}.{each.name}", type(each.default)
+        option = Option(each.name, key, kind, False, each.default, help="", **bounds.get(kind, {}))
+        object.__setattr__(regularizer, each.name, option.checked(getattr(regularizer, each.name)))

@@ -228,6 +228,11 @@ def after_epochs(epochs: pd.Series, which: str = "After the last kept epoch") ->
     return f"{which} ({', '.join(map(str, different))}, counted from 0). " if different else ""
 
 
+def percent(rows: pd.DataFrame, *columns: str) -> pd.DataFrame:
+    """The same rows, with fractions in these columns in percent."""
+    return rows.assign(**{name: 100 * rows[name] for name in columns})
+
+
 def merged(table: pd.DataFrame, members: pd.DataFrame) -> pd.DataFrame:
     """The rows of a derived table that are of these runs, in their order; with the columns of `members`."""
     return members.merge(table, on="run") if len(table) else table

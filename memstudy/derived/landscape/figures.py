@@ -16,12 +16,12 @@ from matplotlib.ticker import MaxNLocator
 from memstudy.derived.kept import INITIAL
 from memstudy.derived.landscape import Landscape
 from memstudy.derived.landscape.measure import FLATNESS, MAPS, MEASURED, NOISE, PREDICTED
-from memstudy.derived.landscape.tables import AFTER, BEFORE, PANELS, THEORY, panels, percent
+from memstudy.derived.landscape.tables import AFTER, BEFORE, PANELS, THEORY, panels
 from memstudy.derived.reading import read
 from memstudy.report.cells import number, span
 from memstudy.report.color_scales import color_map, round_scale, scale_bar
 from memstudy.report.differences import mean_over_runs
-from memstudy.report.frames import Setting, comparable_runs, is_last
+from memstudy.report.frames import Setting, comparable_runs, is_last, percent
 from memstudy.report.panels import (
     Kind,
     fitting,
@@ -203,7 +203,7 @@ def _levels(axis: Axes, levels: Mapping[str, float] | pd.Series, view: View) -> 
 
 
 def _under_noise(rows: pd.DataFrame, view: View) -> Drawing:
-    rows = percent(rows[is_last(rows)])
+    rows = percent(rows[is_last(rows)], "accuracy")
     figure, axes = panel_rows(view.panels, NOISES)
     for (panel, noise), axis in axes.items():
         drawn = rows[(rows["panel"] == panel) & (rows["noise"] == noise)]

@@ -11,7 +11,7 @@ from memstudy.derived.landscape.measure import FLATNESS, MEASURED, NOISE, PREDIC
 from memstudy.derived.reading import read
 from memstudy.report.cells import frame, starred
 from memstudy.report.differences import compared, star_notes
-from memstudy.report.frames import Setting, after_epochs, comparable_runs, is_last, merged
+from memstudy.report.frames import Setting, after_epochs, comparable_runs, is_last, merged, percent
 from memstudy.report.table import HIGH, Table
 from memstudy.store.store import Selection
 
@@ -83,7 +83,7 @@ def _flatness(setting: Setting, rows: pd.DataFrame) -> Table:
 
 
 def _noise(setting: Setting, rows: pd.DataFrame) -> Table:
-    rows = percent(rows[is_last(rows)])
+    rows = percent(rows[is_last(rows)], "accuracy")
     again = (rows["strength"] == 0) & rows.duplicated(["run", "strength"], keep="last")
     rows = rows.assign(against=rows["against"].where(~again, ""))  # without noise it is one accuracy, tested once
     values = compared(rows, ["label", "noise", "strength"], "accuracy", epoch="epoch")
@@ -106,8 +106,3 @@ def _noise(setting: Setting, rows: pd.DataFrame) -> Table:
         f"{Landscape.name}_noise{setting.suffix}", title, notes, shown, values, words=("regularizers",),
         better=dict.fromkeys(shown.columns[2:], HIGH),
     )  # fmt: skip
-
-
-def percent(rows: pd.DataFrame) -> pd.DataFrame:
-    """The same with `accuracy` in percent."""
-    return rows.assign(accuracy=100 * rows["accuracy"])

@@ -9,9 +9,9 @@ import pandas as pd
 from memstudy.derived.kept import INITIAL
 from memstudy.derived.probe import Probe
 from memstudy.derived.probe.measure import PIXELS, PROBES
-from memstudy.derived.probe.tables import percent
+from memstudy.derived.probe.tables import QUANTITIES
 from memstudy.derived.reading import each_group
-from memstudy.report.frames import Setting
+from memstudy.report.frames import Setting, percent
 from memstudy.report.marks import GRAY, Mark, marks
 from memstudy.report.panels import label_axes, legend, lines, over_seeds, panels
 from memstudy.report.saving import Drawing
@@ -25,7 +25,7 @@ def figures(selection: Selection) -> Iterator[Drawing]:
     """Accuracy over epochs, a panel for each method."""
     for setting, rows, suffix in each_group(selection, PROBES):
         if (rows["epoch"] != INITIAL).any():
-            yield _figure(_lines(percent(rows), setting), setting, f"{Probe.name}{suffix}")
+            yield _figure(_lines(percent(rows, *QUANTITIES), setting), setting, f"{Probe.name}{suffix}")
 
 
 def _lines(rows: pd.DataFrame, setting: Setting) -> pd.DataFrame:

@@ -13,7 +13,7 @@ from memstudy.derived.probe.measure import PIXELS, PROBES
 from memstudy.derived.reading import each_group
 from memstudy.report.cells import DASH, frame, noted, starred
 from memstudy.report.differences import compared, star_notes
-from memstudy.report.frames import Setting, is_last
+from memstudy.report.frames import Setting, is_last, percent
 from memstudy.report.table import HIGH, Table
 from memstudy.store.store import Selection
 
@@ -24,14 +24,9 @@ QUANTITIES = {"accuracy": "probe", "head_accuracy": "own"}
 def tables(selection: Selection) -> list[Table]:
     """One table for each group of comparable runs that was probed."""
     return [
-        _table(setting, percent(rows), f"{Probe.name}{suffix}")
+        _table(setting, percent(rows, *QUANTITIES), f"{Probe.name}{suffix}")
         for setting, rows, suffix in each_group(selection, PROBES)
     ]
-
-
-def percent(rows: pd.DataFrame) -> pd.DataFrame:
-    """The same with accuracies in percent."""
-    return rows.assign(**{name: 100 * rows[name] for name in QUANTITIES})
 
 
 def _table(setting: Setting, rows: pd.DataFrame, name: str) -> Table:
