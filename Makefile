@@ -4,6 +4,7 @@
 #   make results    every committed table and figure again, from the stored runs: studies/results
 #   make test       lint, type-check, test (CPU, minutes)
 #   make test-all   the slow tests too
+#   make test-engines  studies on a real Slurm and a real Ray cluster, where these are installed
 #   make test-latex every committed table, in every fit and width, by a real LaTeX
 #   make gpu        on a machine with a GPU: its tests, the benchmarks, the next minutes of the papers' studies
 
@@ -19,10 +20,10 @@ ifeq ($(PY),$(VENV)/bin/python)
 READY := $(VENV)/.installed
 endif
 
-.PHONY: help setup figures calibration results test test-all test-latex lint bench gpu clean
+.PHONY: help setup figures calibration results test test-all test-engines test-latex lint bench gpu clean
 
 help:
-	@sed -n 's/^# \{0,1\}//p' Makefile | head -8
+	@sed -n 's/^# \{0,1\}//p' Makefile | head -9
 
 setup: $(READY)
 
@@ -50,10 +51,14 @@ lint: $(READY)
 	$(PY) -m mypy
 
 test: lint
-	$(PY) -m pytest $(PARALLEL) -m "not slow and not gpu"
+	$(PY) -m pytest $(PARALLEL) -m "not slow and not gpu and not engine"
 
 test-all: lint
-	$(PY) -m pytest $(PARALLEL) -m "not gpu"
+	$(PY) -m pytest $(PARALLEL) -m "not gpu and not engine"
+
+# One file after the other: each has a cluster of its own.
+test-engines: $(READY)
+	$(PY) -m pytest -m engine tests/test_slurm.py tests/test_ray.py
 
 test-latex: $(READY)
 	$(PY) -m pytest $(PARALLEL) -m latex tests/test_latex.py

@@ -16,10 +16,18 @@ from memstudy.data.dataset import CorruptedDataset
 from memstudy.data.images import ImageSet
 from memstudy.recipe import Corruption
 from tests.kit.figures import every_format, rendered_once
+from tests.kit.slurm import slurm
 from tests.kit.sources import every_tenth, small_source
 from tests.kit.stores import store_copy, trained
 
-__all__ = ["every_format", "rendered_once", "small_source", "store_copy", "trained"]  # fixtures of the kit
+__all__ = [
+    "every_format",
+    "rendered_once",
+    "slurm",
+    "small_source",
+    "store_copy",
+    "trained",
+]  # fixtures of the kit
 
 
 @pytest.fixture(autouse=True)

@@ -11,7 +11,7 @@ from memstudy.report.frames import WITH, WITHOUT, comparable_runs
 from memstudy.store import Store
 from memstudy.study import grid, shipped
 from memstudy.study.carry_out import Execution
-from memstudy.study.executor import carry_out_all, default_jobs
+from memstudy.study.executors.processes import carry_out_all, default_jobs
 from tests.kit.runs import select
 
 

@@ -126,6 +126,7 @@ def test_studies_by_name_and_their_files(tmp_path):
     assert completed("study", "") == [
         *shipped.names(),
         "status",
+        "cancel",
         "list",
         "init",
         "here.toml",

@@ -17,7 +17,8 @@ from memstudy import presets
 from memstudy.errors import Busy, Interrupted, RunFailed
 from memstudy.store import Status, Store
 from memstudy.study.carry_out import Execution
-from memstudy.study.executor import carry_out_all, default_jobs
+from memstudy.study.executors import Watch
+from memstudy.study.executors.processes import carry_out_all, default_jobs
 
 
 def waited_for(condition, seconds=60):
@@ -38,7 +39,7 @@ def test_a_killed_worker_takes_one_run_along(tmp_path):
             killed.extend(multiprocessing.active_children())
             killed[0].kill()
 
-    outcomes = carry_out_all([long, short], Execution(device="cpu"), jobs=1, on_tick=kill_once)
+    outcomes = carry_out_all([long, short], Execution(device="cpu"), jobs=1, watch=Watch(tick=kill_once))
     errors = {outcome.run.name: outcome.error for outcome in outcomes}
     assert isinstance(errors[long.name], RunFailed)
     assert "its process died" in str(errors[long.name])

@@ -12,7 +12,7 @@ from memstudy.errors import Interrupted, MemstudyError, RunFailed
 from memstudy.store import Status, Store
 from memstudy.study import carry_out as module
 from memstudy.study.carry_out import Execution, carry_out
-from memstudy.study.executor import FLEET, carry_out_all, default_fleet
+from memstudy.study.executors.processes import FLEET, carry_out_all, default_fleet
 from memstudy.study.fleet import Fleet, Outcome
 from memstudy.training import Trainer, TrainingState
 

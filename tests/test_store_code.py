@@ -21,7 +21,7 @@ from memstudy.errors import MemstudyError
 from memstudy.store import Store, code
 from memstudy.store import state as states
 from memstudy.study.carry_out import Execution, carry_out
-from memstudy.study.executor import carry_out_all
+from memstudy.study.executors.processes import carry_out_all
 from memstudy.study.watcher import Watcher
 from tests.kit.others_code import LAYERS, METHOD, NET, new_process, package
 from tests.kit.sentences import refused

@@ -68,6 +68,26 @@ def status(
     voice.say("\n".join(_lines(voice, study.name, whole, runs, everything)))
 
 
+@click.command()
+@click.argument("file", metavar="NAME|FILE", type=options.STUDY_FILE)
+@click.option("--scale", type=options.SCALE, metavar="NAME", help="The scale that was asked for.")
+@options.data_dir
+@options.runs_dir
+def cancel(file: Path, scale: str | None, data_dir: Path | None, runs_dir: Path) -> None:
+    """Cancel a study's jobs on Slurm that are queued or running. Runs save first; nothing is lost.
+
+    The study's command goes on with them, on Slurm or elsewhere.
+    """
+    from memstudy.cli.progress import Voice, plural
+    from memstudy.store import Store
+    from memstudy.study import grid
+    from memstudy.study.executors import slurm
+
+    name = grid.read(file, None, scale, data_dir).name
+    cancelled = slurm.cancel(Store(runs_dir).folder(name))
+    Voice().say(f"study {name}: {plural(len(cancelled), 'job')} cancelled.")
+
+
 def _watch(voice: Voice, name: str, look: Callable[[], tuple[Overall, list[Progress]]], everything: bool) -> None:
     """Show the same again and again on a terminal, else only at the end; Ctrl-C just ends it."""
     from rich.live import Live

@@ -10,16 +10,15 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from memstudy.cli import options, status, studies
+from memstudy.cli import executors, options, status, studies
 from memstudy.cli.types import Positive, Seeds
 from memstudy.errors import Busy, Interrupted, MemstudyError, RunFailed
 
 if TYPE_CHECKING:
-    import torch
-
     from memstudy.data.images import ImageSet
     from memstudy.store import RunDirectory, Store
     from memstudy.study.carry_out import Execution
+    from memstudy.study.executors import Executor
     from memstudy.study.fleet import Outcome
     from memstudy.study.grid import Study
 
@@ -61,12 +60,7 @@ class Verb(click.Group):
 @click.option(
     "--seeds", type=Seeds(), help="Seeds instead of the study's own: a number of them (5), or which (0,3,7)."
 )
-@click.option("--jobs", type=click.IntRange(1), help="Processes. [default: cores / threads; one for each GPU]")
-@click.option(
-    "--fleet",
-    type=click.IntRange(1),
-    help="Runs that take turns in each process. [default: 1; on a GPU 8, if their networks are small]",
-)
+@executors.options
 @click.option("--minutes", type=Positive(), help="Stop and save after so long; the same command continues.")
 @click.option("--train-only", is_flag=True, help="No comparison, ablation, tables or figures.")
 @click.option("--dry-run", is_flag=True, help="Only say what is left to do: runs, steps, time, disk.")
@@ -78,12 +72,12 @@ class Verb(click.Group):
 @options.data
 @options.runs_dir
 @options.as_json
+@click.pass_context
 def study(
+    context: click.Context,
     files: tuple[Path, ...],
     scale: str | None,
     seeds: Sequence[int] | None,
-    jobs: int | None,
-    fleet: int | None,
     minutes: float | None,
     train_only: bool,
     dry_run: bool,
@@ -96,6 +90,7 @@ def study(
     download: bool,
     runs_dir: Path,
     as_json: bool,
+    **engine: Any,
 ) -> None:
     """Carry out a study (a grid of recipes), then analyze, tabulate and draw.
 
@@ -113,6 +108,7 @@ def study(
     from memstudy.training import Ranks
 
     stop_on_sigterm()
+    executor = executors.chosen(context, engine)
     if Ranks.from_environment().size > 1:
         raise MemstudyError("torchrun is for 'memstudy run'; a study takes one GPU for each of its processes.")
     deadline = None if minutes is None else time.monotonic() + 60 * minutes
@@ -120,7 +116,7 @@ def study(
         device, threads, capture=capture, data_dir=data_dir, download=download,
         dynamics=dynamics, deadline=deadline,
     )  # fmt: skip
-    work = _Work(Store(runs_dir), execution, jobs, fleet, train_only, retry_failed, as_json)
+    work = _Work(Store(runs_dir), execution, executor, train_only, retry_failed, as_json)
     studies = [grid.read(file, seeds, scale, data_dir, download) for file in files]  # a mistake in one starts none
     for study in studies:
         code.check_all(work.store.open_all(study.recipes))
@@ -152,7 +148,7 @@ def study(
         raise not_made[0]
 
 
-for _command in (status.status, studies.list_, studies.init):
+for _command in (status.status, status.cancel, studies.list_, studies.init):
     study.add_command(_command)
 
 
@@ -162,8 +158,7 @@ class _Work:
 
     store: Store
     execution: Execution
-    jobs: int | None
-    fleet: int | None
+    executor: Executor
     train_only: bool
     retry_failed: bool
     quiet: bool
@@ -173,15 +168,13 @@ class _Work:
         from memstudy.cli.progress import Voice
         from memstudy.cli.status import duration
         from memstudy.store import records
-        from memstudy.study.executor import default_fleet, default_jobs
         from memstudy.study.forecast import forecast
         from memstudy.training import resolve_device
 
         where, execution = resolve_device(self.execution.device), self._execution(study)
         _check_data(study, execution)
         left = forecast(self.store.open_all(study.recipes), execution, self.retry_failed)
-        jobs = self.jobs or default_jobs(where, _threads(study, execution, where))
-        at_once = jobs * (self.fleet or default_fleet(where, study.recipes))
+        at_once = self.executor.at_once(study.recipes, execution)
         failed = f", {left.failed} failed (--retry-failed tries them again)" if left.failed else ""
         voice = Voice(self.quiet)
         voice.say(
@@ -189,12 +182,19 @@ class _Work:
         )
         if left.kinds:
             measured = f"{left.measured} of {left.kinds} kinds of run measured for a moment on {where}"
+            together = f"{duration(left.seconds / at_once)} if {at_once} at a time are as fast" if at_once else ""
             voice.say(
-                f"left: {left.steps:,} steps; about {duration(left.seconds)} one run after the other, "
-                f"{duration(left.seconds / at_once)} if {at_once} at a time are as fast as one ({measured}); "
-                f"{records.megabytes(left.bytes)} of disk."
+                f"left: {left.steps:,} steps; about {duration(left.seconds)} one run after the other"
+                f"{together and f', {together} as one'} ({measured}); {records.megabytes(left.bytes)} of disk."
             )
         return {"study": study.name, **vars(left), "at_once": at_once}
+
+    def _where(self, study: Study, execution: Execution) -> str:
+        """`, 2 at a time, on cpu`; an engine elsewhere decides how many, and on what."""
+        from memstudy.training import resolve_device
+
+        at_once = self.executor.at_once(study.recipes, execution)
+        return f", {at_once} at a time, on {resolve_device(execution.device)}" if at_once else ""
 
     def _execution(self, study: Study) -> Execution:
         """How a study's runs are carried out: with its labels, and with the records that its report needs."""
@@ -225,21 +225,17 @@ class _Work:
         from memstudy.cli.progress import StudyProgress
         from memstudy.derived.workbench import Workbench
         from memstudy.study.derive_all import derive_all
-        from memstudy.study.executor import carry_out_all, default_fleet, default_jobs
+        from memstudy.study.executors import Watch
+        from memstudy.study.executors.processes import most_threads
         from memstudy.training import numerics, resolve_device
 
-        where = resolve_device(self.execution.device)
         execution = self._execution(study)
         images = _check_data(study, execution)
         directories = self.store.open_all(study.recipes)
-        threads = _threads(study, execution, where)
-        jobs = self.jobs or default_jobs(where, threads)
-        fleet = self.fleet or default_fleet(where, study.recipes)
         progress = StudyProgress(directories, quiet=self.quiet)
         about = f"{study.about}; " if study.about else ""
         progress.say(
-            f"study {study.name}: {about}{len(directories)} runs, {jobs * fleet} at a time, on {where}"
-            f"{progress.begun()}"
+            f"study {study.name}: {about}{len(directories)} runs{self._where(study, execution)}{progress.begun()}"
         )
         if study.cost and not all(run.finished for run in directories):
             progress.say(f"cost: {study.cost}.")
@@ -254,7 +250,8 @@ class _Work:
         given_up = {outcome.run for outcome in outcomes}
         others = [run for run in directories if run not in given_up]
         with progress.bar:
-            outcomes += carry_out_all(others, execution, jobs, progress.tick, progress.ended, fleet)
+            watch = Watch(progress.tick, progress.ended, progress.say)
+            outcomes += self.executor.carry_out(others, execution, self.store.folder(study.name), watch)
         stopped = sum(isinstance(outcome.error, Interrupted | Busy) for outcome in outcomes)
         if stopped:
             progress.say(
@@ -265,22 +262,14 @@ class _Work:
         summary: dict[str, Any] = {"study": study.name, "runs": names, "stopped": stopped}
         errors: list[MemstudyError] = []
         if any(outcome.error is None for outcome in outcomes) and not (self.train_only or stopped):
-            with numerics(threads):
+            where = resolve_device(execution.device)
+            with numerics(most_threads(study.recipes, execution, where)):
                 bench = Workbench(where, execution.data_dir)
                 derived, errors = derive_all(self.store.select(study=study.name), bench, progress)
             summary |= derived
             if not errors:
                 self.store.record_derived(study.name)
         return summary, _failures(outcomes), errors
-
-
-def _threads(study: Study, execution: Execution, device: torch.device) -> int:
-    """The CPU threads of a run of the study; of the largest, where networks differ."""
-    from memstudy.training.placement import usual_threads
-
-    if execution.threads == "auto":
-        return max(usual_threads(recipe.network, device) for recipe in study.recipes)
-    return execution.threads or 1
 
 
 def _check_data(study: Study, execution: Execution) -> dict[str, ImageSet]:

@@ -89,7 +89,7 @@ def _progress(run: RunDirectory) -> Progress:
     where, rate = str(session.get("device_name") or session.get("device") or ""), None
     if status is Status.RUNNING:
         rate = _rate(run, session, done)
-        if owner := getattr(run, "owner", None):
+        if owner := run.owner:
             where = f"{owner.host}, process {owner.pid}" + (f", {where}" if where else "")
     failure = state.get("failure") if status is Status.FAILED else None
     left = (epochs - done) / rate if rate else None

@@ -1,9 +1,9 @@
-"""Carry out many runs in local processes, each on its own run directory.
+"""Carry out many runs in processes of one machine, each on its own run directory.
 
-The directories are the only channel of progress, so anything that can read them can watch, and a cluster's
-executor has nothing more to offer than this one. Nothing is queued: a worker process is handed a run when one of
-its own has ended, so stopping never starts another run, and a worker that dies takes no more along than it had. A
-worker has one run at a time, or a fleet of them that trains in turns; on several GPUs, each has one to itself.
+The directories are the only channel of progress, so anything that can read them can watch. Nothing is queued: a
+worker process is handed a run when one of its own has ended, so stopping never starts another run, and a worker
+that dies takes no more along than it had. A worker has one run at a time, or a fleet of them that trains in turns;
+on several GPUs, each has one to itself.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import signal
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -27,10 +27,11 @@ from memstudy.errors import Interrupted, MemstudyError, RunFailed
 from memstudy.recipe import Recipe
 from memstudy.store import RunDirectory, code
 from memstudy.study.carry_out import Execution
+from memstudy.study.executors import UNWATCHED, Watch
 from memstudy.study.fleet import NOT_STARTED, Fleet, Outcome
 from memstudy.study.interruption import Terminated, blocked, unblock
 from memstudy.training.device import cores, resolve_device
-from memstudy.training.placement import SMALL
+from memstudy.training.placement import SMALL, usual_threads
 
 TICK_SECONDS = 0.5
 FLEET = 8
@@ -50,19 +51,21 @@ def default_fleet(device: torch.device, recipes: Sequence[Recipe]) -> int:
     return FLEET if device.type == "cuda" and small else 1
 
 
+def most_threads(recipes: Sequence[Recipe], execution: Execution, device: torch.device) -> int:
+    """The CPU threads of a run; of the largest, where networks differ."""
+    if execution.threads == "auto":
+        return max(usual_threads(recipe.network, device) for recipe in recipes)
+    return execution.threads or 1
+
+
 def carry_out_all(
-    runs: Sequence[RunDirectory],
-    execution: Execution,
-    jobs: int,
-    on_tick: Callable[[], None] = lambda: None,
-    on_outcome: Callable[[Outcome], None] = lambda outcome: None,
-    fleet: int = 1,
+    runs: Sequence[RunDirectory], execution: Execution, jobs: int, fleet: int = 1, watch: Watch = UNWATCHED
 ) -> list[Outcome]:
     """Carry out all runs in at most `jobs` processes, each with up to `fleet` of them in turns.
 
-    One that fails does not stop the others. `on_tick` is called about twice a second, `on_outcome` as each run
-    ends; finished runs are reported at once and cost nothing. Raises Interrupted on Ctrl-C and SIGTERM, after
-    every running run has saved; a run that the deadline stopped has an Interrupted as its outcome's error.
+    One that fails does not stop the others; finished runs are reported at once and cost nothing. Raises
+    Interrupted on Ctrl-C and SIGTERM, after every running run has saved; a run that the deadline stopped has an
+    Interrupted as its outcome's error.
     """
     outcomes: list[Outcome] = []
     waiting: deque[RunDirectory] = deque()
@@ -70,11 +73,11 @@ def carry_out_all(
 
     def ended(outcome: Outcome) -> None:
         outcomes.append(outcome)
-        on_outcome(outcome)
+        watch.ended(outcome)
 
     for run in runs:
         if run.finished:
-            ended(Outcome(run, _refused(run)))
+            ended(Outcome(run, refused(run)))
         else:
             waiting.append(run)
     try:
@@ -91,7 +94,7 @@ def carry_out_all(
                 if not worker.process.is_alive() or not (worker.runs or waiting):
                     worker.dismiss()
                     workers.remove(worker)
-            on_tick()
+            watch.tick()
     except KeyboardInterrupt as stop:
         for worker in workers:
             worker.interrupt()
@@ -102,7 +105,7 @@ def carry_out_all(
     return outcomes
 
 
-def _refused(run: RunDirectory) -> MemstudyError | None:
+def refused(run: RunDirectory) -> MemstudyError | None:
     """Why a finished run does not count as one: it was trained with other code."""
     try:
         code.check(run)
