@@ -64,6 +64,18 @@ def test_every_stored_run_is_one_of_a_study():
     assert {run.name for run in store.directories()} == members
 
 
+def test_whatever_has_stars_has_its_interval_and_effect_in_the_csv():
+    found = []
+    for path in (path for study in KEPT for path in (RESULTS / study).glob("*.csv")):
+        columns = set(pd.read_csv(path, nrows=0).columns)
+        for starred in (column for column in columns if column.endswith("p_holm")):
+            own = starred.removesuffix("p_holm")
+            if own != "p_filters_":  # of a fraction against 1/2, not of two methods
+                found.append(path.stem)
+                assert {f"{own}{name}" for name in ("low", "high", "effect")} <= columns, path.name
+    assert {"table1", "memorization", "ablation_area", "ranking", "pilcro", "landscape_noise"} <= set(found)
+
+
 def test_a_derived_file_is_there_once():
     copies = defaultdict(list)
     for folder in (*(RESULTS / study for study in KEPT), *(RESULTS / STORE / "studies").iterdir()):
