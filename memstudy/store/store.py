@@ -75,7 +75,13 @@ class Store:
         named: dict[str, list[str]] = {}
         for name in self._entries():
             named.setdefault(identity(name), []).append(name)
-        return [self._open(one, run_name(one), named.get(one.id[:DIGITS], ())) for one in recipes]
+        return [self._open_known(recipe, named.get(recipe.id[:DIGITS], [])) for recipe in recipes]
+
+    def _open_known(self, recipe: Recipe, names: Sequence[str]) -> RunDirectory:
+        """A recipe's directory, of which the names are known that may be its own: one, nearly always."""
+        if len(names) == 1 and holds(self.root / names[0], recipe):
+            return RunDirectory(self.root / names[0], recipe)  # a usual name takes longer to make
+        return self._open(recipe, run_name(recipe), names)
 
     def place(self, run: RunDirectory) -> RunDirectory:
         """The directory for a copy of another store's run: its own name, unless the run is here under another."""

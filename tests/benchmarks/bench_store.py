@@ -11,12 +11,14 @@ import argparse
 import os
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
+import torch
 
 from memstudy import files, presets
+from memstudy.lease import Lease, owner
 from memstudy.recipe import Recipe
 from memstudy.store import RunDirectory, Status, Store, index, naming
 from memstudy.store.index import Index
@@ -47,6 +49,35 @@ def fill(root: Path, chosen: Sequence[Recipe]) -> Store:
     return Store(root)
 
 
+def of_one_writer(root: Path) -> dict[str, Callable[[], object]]:
+    """What a writer asks of the file system: its lease, a look at it before each write, what a kept epoch writes."""
+    run = write_run(root, presets.build(epochs=1000), [{}])
+    network = {"weight": torch.zeros(1000, 100)}  # .4 MB, about smallNet's
+    mine = Lease(root / "lease")
+    mine.acquire()
+    other = Lease(root / "other")
+
+    def taken() -> None:
+        other.acquire()
+        other.release()
+
+    def look() -> None:
+        for _ in range(100):
+            mine.check()
+
+    def status() -> None:
+        for _ in range(100):
+            owner(root / "lease")
+
+    return {
+        "taken": taken,
+        "look": look,
+        "status": status,
+        "file": lambda: files.write(root / "file", b"x" * 2000),
+        "kept": lambda: run.save_checkpoint(0, network),
+    }
+
+
 def main(words: Sequence[str] = ()) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--runs", type=int, default=2000)
@@ -72,6 +103,8 @@ def main(words: Sequence[str] = ()) -> None:
             },
             given.rounds,
         )
+        one = alternate(of_one_writer(Path(folder) / "one"), 10 * given.rounds)
+        inodes = sum(len(names) + len(folders) for _, folders, names in os.walk(store.root)) / given.runs
     print(f"a store of {given.runs} runs, medians of {given.rounds}:")
     print(f"listed {found['indexed']:.3f} s with its index, {found['anew']:.2f} s without: ", end="")
     print(f"{found['anew'] / found['indexed']:.0f} times less")
@@ -80,6 +113,12 @@ def main(words: Sequence[str] = ()) -> None:
         end="",
     )
     print(f"{found['one by one'] / found['together']:.0f} times less")
+    print(f"a lease is taken and released in {1e3 * one['taken']:.1f} ms, looked at before a write in ", end="")
+    print(f"{1e4 * one['look']:.0f} µs, and by others in {1e4 * one['status']:.0f} µs")
+    print(
+        f"a file is written and flushed in {1e3 * one['file']:.1f} ms, a kept epoch in {1e3 * one['kept']:.1f} ms"
+    )
+    print(f"a run without networks, labels and records is {inodes:.1f} files and folders")
     print(f"all {given.runs} that are there opened in {found['all']:.2f} s")
 
 
