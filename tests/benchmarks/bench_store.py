@@ -50,7 +50,7 @@ def fill(root: Path, chosen: Sequence[Recipe]) -> Store:
 
 
 def of_one_writer(root: Path) -> dict[str, Callable[[], object]]:
-    """What a writer asks of the file system: its lease, a look at it before each write, what a kept epoch writes."""
+    """What a writer asks of the file system: its lease, a look at it before a write, what a kept epoch writes."""
     run = write_run(root, presets.build(epochs=1000), [{}])
     network = {"weight": torch.zeros(1000, 100)}  # .4 MB, about smallNet's
     mine = Lease(root / "lease")
