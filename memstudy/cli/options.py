@@ -190,6 +190,13 @@ dynamics = click.option(
     help="Record each training sample after each epoch, 5 bytes, for 'memstudy dynamics'. [default: if that is "
     "at most 250 MB a run, as it is for every preset (al2: 210 MB)]",
 )
+evaluate_every = click.option(
+    "--evaluate-every",
+    metavar="N",
+    type=click.IntRange(1),
+    help="Evaluate on all images after every N-th epoch, and where a network is kept, instead of after each. "
+    "Training is the same; above 1, samples are not recorded. [default: as begun, else 1]",
+)
 selection = composed(
     click.argument("runs", type=RUN, nargs=-1, metavar="[RUN]..."),
     click.option(

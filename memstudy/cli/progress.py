@@ -159,9 +159,13 @@ class Clock:
 class RunProgress(Voice, Watcher):
     """One run: epoch, rate, time left, test accuracy, L_c against its floor, the share memorized."""
 
-    def __init__(self, quiet: bool = False, dynamics: bool | None = None) -> None:
+    def __init__(
+        self, quiet: bool = False, dynamics: bool | None = None, evaluate_every: int | None = None
+    ) -> None:
         super().__init__(quiet)
         self._dynamics = dynamics  # whether records were asked for, or asked not to be made
+        self._evaluate_every = evaluate_every  # what was asked for
+        self._evaluated: tuple[int, Mapping[Any, float]] | None = None  # the last one, and its numbers
         self.bar = Bar(self.console)
 
     def started(self, run: RunDirectory, data: CorruptedDataset, device: torch.device) -> None:
@@ -178,13 +182,22 @@ class RunProgress(Voice, Watcher):
         )
         if (threads := run.state()["sessions"][-1]["threads"]) > 1:
             self.say(f"on {threads} CPU threads; on one its last digits may differ (--threads 1, as in a study)")
+        self.say_kept(run)
         if not run.has_records and self._dynamics is None:
-            self.say(self._unrecorded())
+            self.say(self._unrecorded(run))
         self._clock, self._began = Clock(self._done), time.monotonic()
         self.bar.update(self._done, self._epochs, "continuing" if self._done else "first epoch")
 
-    def _unrecorded(self) -> str:
+    def say_kept(self, run: RunDirectory) -> None:
+        """Say that other epochs are evaluated than was asked for, as they were chosen when the run was begun."""
+        if self._evaluate_every not in (None, run.evaluate_every):
+            each = "each epoch" if run.evaluate_every == 1 else f"every {run.evaluate_every} epochs"
+            self.say(f"it is evaluated after {each}, as it was begun: what was left out is not made up for")
+
+    def _unrecorded(self, run: RunDirectory) -> str:
         """Why there will be no records of the samples, though nobody asked for that."""
+        if run.evaluate_every > 1:
+            return f"its samples are not recorded, as it is evaluated every {run.evaluate_every} epochs"
         if records.usual(self._epochs, self._samples):
             return "its samples are not recorded, as they were not when it was begun"
         size = records.megabytes(records.BYTES * self._epochs * self._samples)
@@ -206,7 +219,9 @@ class RunProgress(Voice, Watcher):
         now = time.monotonic()
         rate = self._samples / max(now - self._began, 1e-9)
         self._began, self._done = now, epoch + 1
-        parts = [f"{self._done}/{self._epochs} epochs", *_measured(metrics)]
+        if not math.isnan(metrics["test_accuracy"]):
+            self._evaluated = epoch, metrics
+        parts = [f"{self._done}/{self._epochs} epochs", *_measured(metrics, epoch, self._evaluated)]
         parts += [f"(floor {self._floor:.3f})", f"{rate:,.0f} images/s"]
         self.bar.update(self._done, self._epochs, *parts)
         if not self.bar.shown and self._line_due(epoch):
@@ -217,14 +232,18 @@ class RunProgress(Voice, Watcher):
         return epoch == self._from or (epoch + 1) % tenth == 0 or epoch + 1 == self._epochs
 
 
-def _measured(metrics: Mapping[Any, float]) -> list[str]:
-    """An epoch's numbers, the most important first."""
-    memorized = metrics["memorized"]
-    return [
-        f"test {100 * metrics['test_accuracy']:.1f} %",
-        *([] if math.isnan(memorized) else [f"memorized {100 * memorized:.0f} %"]),
-        f"L_c {metrics['train_cross_entropy']:.3f}",
-    ]
+def _measured(
+    metrics: Mapping[Any, float], epoch: int = 0, evaluated: tuple[int, Mapping[Any, float]] | None = None
+) -> list[str]:
+    """An epoch's numbers, the most important first; those of the last evaluated one say so if it is another."""
+    parts = [f"L_c {metrics['train_cross_entropy']:.3f}"]
+    at, numbers = evaluated or (epoch, metrics)
+    words = "" if at == epoch else f" (epoch {at})"
+    if not math.isnan(memorized := numbers["memorized"]):
+        parts.insert(0, f"memorized {100 * memorized:.0f} %{words}")
+    if not math.isnan(accuracy := numbers["test_accuracy"]):
+        parts.insert(0, f"test {100 * accuracy:.1f} %{words}")
+    return parts
 
 
 class StudyProgress(Voice):

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 @options.label_reading
 @click.option("--recipe", "file", type=click.Path(path_type=Path), help="Run this recipe's TOML.")
 @options.dynamics
+@options.evaluate_every
 @options.training_device("auto")
 @options.data
 @options.runs_dir
@@ -34,6 +35,7 @@ def run(
     context: click.Context,
     file: Path | None,
     dynamics: bool | None,
+    evaluate_every: int | None,
     device: str,
     threads: int | Literal["auto"],
     capture: bool,
@@ -49,7 +51,7 @@ def run(
     """
     from memstudy.cli.progress import RunProgress
 
-    progress = RunProgress(as_json, dynamics)
+    progress = RunProgress(as_json, dynamics, evaluate_every)
     leads = os.environ.get("RANK", "0") == "0"  # under torchrun, one process speaks for all
     say = progress.say if leads else lambda text: None
     recipe, needed = _recipe(context, file, chosen, say, data_dir, download)
@@ -65,8 +67,10 @@ def run(
     directory = Store(runs_dir).open(recipe)
     execution = Execution(
         device, threads, capture=capture, data_dir=data_dir, download=download, dynamics=dynamics,
-        **needed,
+        evaluate_every=evaluate_every, **needed,
     )  # fmt: skip
+    if directory.finished:
+        progress.say_kept(directory)
     with progress.bar:
         carry_out(directory, execution, progress)
     if not leads:

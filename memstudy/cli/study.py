@@ -68,6 +68,7 @@ class Verb(click.Group):
     "--retry-failed", is_flag=True, help="Try failed runs again; they are passed over otherwise, and named."
 )
 @options.dynamics
+@options.evaluate_every
 @options.training_device(None)
 @options.data
 @options.runs_dir
@@ -83,6 +84,7 @@ def study(
     dry_run: bool,
     retry_failed: bool,
     dynamics: bool | None,
+    evaluate_every: int | None,
     device: str,
     threads: int | Literal["auto"] | None,
     capture: bool,
@@ -114,12 +116,13 @@ def study(
     deadline = None if minutes is None else time.monotonic() + 60 * minutes
     execution = Execution(
         device, threads, capture=capture, data_dir=data_dir, download=download,
-        dynamics=dynamics, deadline=deadline,
+        dynamics=dynamics, evaluate_every=evaluate_every, deadline=deadline,
     )  # fmt: skip
     work = _Work(Store(runs_dir), execution, executor, train_only, retry_failed, as_json)
     studies = [grid.read(file, seeds, scale, data_dir, download) for file in files]  # a mistake in one starts none
     for study in studies:
         code.check_all(work.store.open_all(study.recipes))
+        work.execution_of(study)
     if dry_run:
         forecasts = [work.forecast(study) for study in studies]
         if as_json:
@@ -171,7 +174,7 @@ class _Work:
         from memstudy.study.forecast import forecast
         from memstudy.training import resolve_device
 
-        where, execution = resolve_device(self.execution.device), self._execution(study)
+        where, execution = resolve_device(self.execution.device), self.execution_of(study)
         _check_data(study, execution)
         left = forecast(self.store.open_all(study.recipes), execution, self.retry_failed)
         at_once = self.executor.at_once(study.recipes, execution)
@@ -196,12 +199,19 @@ class _Work:
         at_once = self.executor.at_once(study.recipes, execution)
         return f", {at_once} at a time, on {resolve_device(execution.device)}" if at_once else ""
 
-    def _execution(self, study: Study) -> Execution:
-        """How a study's runs are carried out: with its labels, and with the records that its report needs."""
+    def execution_of(self, study: Study) -> Execution:
+        """How a study's runs are carried out: with its labels, and with what its report needs to be measured.
+
+        A MemstudyError if it needs records of samples, and epochs are left out of the evaluation.
+        """
+        from memstudy.study.measured import check
+
         dynamics = self.execution.dynamics
         if dynamics is None and study.needs_records:
+            check(self.execution.evaluate_every, True, f"the report of the study {study.name} needs records of")
             dynamics = True
-        return replace(self.execution, label_files=study.label_files, dynamics=dynamics)
+        at = tuple(study.report.get("epochs", ()))
+        return replace(self.execution, label_files=study.label_files, dynamics=dynamics, evaluate_at=at)
 
     def _given_up(self, runs: Sequence[RunDirectory]) -> list[Outcome]:
         """The runs that failed before and are not to be tried again: they would most likely fail again."""
@@ -229,7 +239,7 @@ class _Work:
         from memstudy.study.executors.processes import most_threads
         from memstudy.training import numerics, resolve_device
 
-        execution = self._execution(study)
+        execution = self.execution_of(study)
         images = _check_data(study, execution)
         directories = self.store.open_all(study.recipes)
         progress = StudyProgress(directories, quiet=self.quiet)
@@ -243,6 +253,8 @@ class _Work:
             progress.say(f"{note}.")
         if size := _records_of(directories, images, execution):
             progress.say(size)
+        if evaluated := _evaluation_of(directories, execution.evaluate_every):
+            progress.say(evaluated)
         self.store.record_study(study.name, directories, study.report)
         outcomes = self._given_up(directories)
         for outcome in outcomes:
@@ -288,7 +300,7 @@ def _records_of(runs: list[RunDirectory], images: dict[str, ImageSet], execution
     """What to say of the records of single samples in runs that begin now: how large, or why there are none."""
     from memstudy.store import Status, records
 
-    if execution.dynamics is False:
+    if execution.dynamics is False or (execution.evaluate_every or 1) > 1:
         return ""
     sizes = []
     for run in runs:
@@ -309,6 +321,14 @@ def _records_of(runs: list[RunDirectory], images: dict[str, ImageSet], execution
             "them out"
         )
     return "\n".join(words)
+
+
+def _evaluation_of(runs: list[RunDirectory], every: int | None) -> str:
+    """What to say of an evaluation that leaves epochs out, and of runs that were begun with another one."""
+    words = [] if every in (None, 1) else [f"evaluated every {every} epochs, so no samples are recorded"]
+    if kept := sum(run.epochs_done > 0 and run.evaluate_every != every for run in runs if every):
+        words.append(f"{kept} of these runs keep to the epochs that they were begun with")
+    return "; ".join(words)
 
 
 def _failures(outcomes: list[Outcome]) -> list[MemstudyError]:

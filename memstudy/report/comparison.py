@@ -11,6 +11,7 @@ from memstudy import distinctions
 from memstudy.data import artifact
 from memstudy.data.artifact import Artifact
 from memstudy.store import RunDirectory
+from memstudy.store.metrics import evaluated
 from memstudy.store.run import LABELS
 from memstudy.store.state import CHECKSUMS
 
@@ -25,7 +26,7 @@ def compared(runs: Sequence[RunDirectory]) -> dict[str, Any]:
     recipe, versions, machine: only what differs, by name; of a run in several sessions the values of all of them.
     Versions are those of others' code, too, by their check sums. images: whether they are the same.
     only_seeds: whether nothing but the seeds differs in the recipes.
-    labels: see `_labels`. epoch: the last one that all have done, from 0; None if one has done none.
+    labels: see `_labels`. epoch: the last one after which all were evaluated, from 0; None if one has done none.
     metrics: the numbers after it, that all have.
     """
     recipes, states = [run.recipe for run in runs], [run.state() for run in runs]
@@ -33,7 +34,7 @@ def compared(runs: Sequence[RunDirectory]) -> dict[str, Any]:
     sessions = [_joined(state.get("sessions", [])) for state in states]
     codes = [{subject: code["sha256"][:8] for subject, code in state.get("code", {}).items()} for state in states]
     versions = [session | code for session, code in zip(sessions, codes, strict=True)]
-    epoch = min(run.epochs_done for run in runs) - 1
+    epoch = _last_common(runs)
     return {
         "runs": [run.name for run in runs],
         "recipe": {name: [distinctions.value(recipe, name) for recipe in recipes] for name in differences},
@@ -45,6 +46,15 @@ def compared(runs: Sequence[RunDirectory]) -> dict[str, Any]:
         "epoch": epoch if epoch >= 0 else None,
         "metrics": _numbers(runs, epoch) if epoch >= 0 else {},
     }
+
+
+def _last_common(runs: Sequence[RunDirectory]) -> int:
+    """The last epoch after which all runs were evaluated, as all are after epoch 0; -1 if one has done none."""
+    done = min(run.epochs_done for run in runs)
+    if not done:
+        return -1
+    together = np.all([evaluated(run.columns())[:done] for run in runs], axis=0)
+    return int(np.flatnonzero(together)[-1]) if together.any() else done - 1
 
 
 def _joined(sessions: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -102,6 +102,30 @@ class Setting:
         return pd.concat([run.metrics().assign(**_labels(run)) for run in self.runs], ignore_index=True)
 
 
+def evaluated(rows: pd.DataFrame, line: Sequence[str] = (), value: str = "test_accuracy") -> pd.DataFrame:
+    """Those rows of metrics whose epoch was evaluated: where `value` is no NaN.
+
+    line: the columns that tell the lines of a figure apart. Then of those epochs alone at which all of a line's
+    runs were evaluated: a mean over now these and now those runs would jump from epoch to epoch.
+    """
+    measured = rows[value].notna()
+    if line:
+        measured = measured.groupby([rows[name] for name in (*line, "epoch")], dropna=False).transform("all")
+    return rows[measured]
+
+
+def evaluation_notes(runs: Iterable[RunDirectory]) -> tuple[str, ...]:
+    """A note if some runs were not evaluated after each epoch: what is chosen among epochs is so among few."""
+    periods = sorted({every for run in runs if (every := run.evaluate_every) > 1})
+    if not periods:
+        return ()
+    words = " or ".join(map(str, periods))
+    return (
+        f"Some runs were evaluated every {words} epochs, and where a network was kept; a best or first epoch "
+        "is one of these.",
+    )
+
+
 def shared_title(settings: Iterable[Setting]) -> str:
     """What the runs of all these settings share, in a few words."""
     titles = [setting.title.split("; ") for setting in settings]

@@ -18,6 +18,7 @@ from memstudy.data import RULES, artifact
 from memstudy.data.artifact import Artifact
 from memstudy.errors import MemstudyError
 from memstudy.store import RunDirectory, Status
+from memstudy.store.metrics import evaluated, last_evaluated
 from memstudy.store.run import LABELS
 
 CALLED_MOST, CALLED_SOME = 0.5, 0.1
@@ -28,7 +29,8 @@ CALLED_MOST, CALLED_SOME = 0.5, 0.1
 class Verdict:
     """Attributes.
 
-    memorized: the share of corrupted labels that are predicted after the last epoch; None if none is corrupted.
+    memorized: the share of corrupted labels that are predicted after the last evaluated epoch; None if none is
+        corrupted.
     expected: the share that would be, had the network memorized none; None if there is nothing to tell it by.
     by: where `expected` comes from: `confusion` (records of each sample), `spread` (noise that is even over
         classes), or `errors`, which give no more than an upper bound. See `analysis.chance`.
@@ -74,7 +76,7 @@ def verdict_text(run: RunDirectory) -> str:
             f"it has learned nothing: it takes every training image for {labels.class_names[predicted[0]]}."
         )
     if judgment.memorized is None:
-        words = _without_corruption(judgment, metrics.iloc[-1], rule.replaces_images)
+        words = _without_corruption(judgment, metrics.iloc[last_evaluated(metrics)], rule.replaces_images)
     else:
         words = f"{_by_predictions(judgment, labels)} {_by_loss(judgment, given=not rule.is_known)}"
     return "\n".join([*lines, f"verdict: {words}", str(run.path)])
@@ -95,7 +97,7 @@ def _evidence(run: RunDirectory) -> tuple[pd.DataFrame, Artifact, Predictions | 
 
 
 def _judged(run: RunDirectory, metrics: pd.DataFrame, labels: Artifact, predicted: Predictions | None) -> Verdict:
-    last, losses = metrics.iloc[-1], metrics["train_cross_entropy"]
+    last, losses = metrics.iloc[last_evaluated(metrics)], metrics["train_cross_entropy"]
     corrupted = int(labels.mask.sum())
     memorized = share(round(last["memorized"] * corrupted), corrupted) if corrupted else None
     expected, by = _expected(last, labels, predicted) if corrupted else (None, None)
@@ -139,11 +141,14 @@ def _percent(measured: Share, interval: str = "") -> str:
 
 
 def _accuracy(metrics: pd.DataFrame, labels: Artifact, epochs: int) -> str:
-    last, best = metrics.iloc[-1], metrics.iloc[int(metrics["test_accuracy"].argmax())]
+    last = metrics.iloc[last_evaluated(metrics)]
+    known = metrics[evaluated(metrics)] if evaluated(metrics).any() else metrics
+    best = known.iloc[int(known["test_accuracy"].argmax())]
     done = f"{len(metrics)} of {epochs}" if len(metrics) < epochs else f"{epochs}"
+    when = f", evaluated last after epoch {int(last['epoch'])}" if last["epoch"] < len(metrics) - 1 else ""
     text = (
-        f"after {done} epoch{'s' if epochs > 1 else ''}: test accuracy {100 * last['test_accuracy']:.1f} % (best: "
-        f"{100 * best['test_accuracy']:.1f} %, epoch {int(best['epoch'])}, counted from 0)"
+        f"after {done} epoch{'s' if epochs > 1 else ''}{when}: test accuracy {100 * last['test_accuracy']:.1f} % "
+        f"(best: {100 * best['test_accuracy']:.1f} %, epoch {int(best['epoch'])}, counted from 0)"
     )
     if corrupted := int(labels.mask.sum()):
         text += (

@@ -7,18 +7,35 @@ import io
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from memstudy import files
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 MEASURED = (
     "epoch", "test_accuracy", "test_cross_entropy", "clean_accuracy", "memorized", "recovered", "other",
     "train_cross_entropy", "train_activation_loss",
 )  # fmt: skip
-"""Columns that every run's metrics have; a file without them is none of ours."""
+"""Columns that every run's metrics have; a file without them is none of ours.
+
+After an epoch that was not evaluated (see `training.evaluated`) those of the evaluation are empty.
+"""
+
+
+def evaluated(columns: Mapping[str, Any] | pd.DataFrame) -> NDArray[np.bool_]:
+    """Which epochs of a run's columns, or of a data frame of metrics, were evaluated."""
+    return ~np.isnan(np.asarray(columns["test_accuracy"], dtype=float))
+
+
+def last_evaluated(columns: Mapping[str, Any] | pd.DataFrame) -> int:
+    """The place of the last evaluated epoch; of the last one, if none was."""
+    places = np.flatnonzero(evaluated(columns))
+    return int(places[-1]) if len(places) else len(columns["test_accuracy"]) - 1
 
 
 def row(epoch: int, values: Mapping[str, float]) -> bytes:

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 RECIPE, STATE, METRICS, LABELS = "recipe.toml", "state.json", "metrics.csv", "labels.npz"
 RESUME, LOG, CHECKPOINTS, LEASE = "resume.safetensors", "log.txt", "checkpoints", ".lease"
-DYNAMICS = "dynamics"
+DYNAMICS, EVALUATE_EVERY, EVALUATE_AT = "dynamics", "evaluate_every", "evaluate_at"
 LOCK = ".lock"
 """What earlier versions locked, by the kernel's means, and left."""
 
@@ -338,6 +338,11 @@ class RunDirectory:
         """How many epochs have their metrics written."""
         path = self.path / METRICS
         return metrics.rows(files.read(path)) if path.is_file() else 0
+
+    @property
+    def evaluate_every(self) -> int:
+        """It is evaluated after every so many epochs, and after others that are read: see `EvaluatedEpochs`."""
+        return int(self.state().get(EVALUATE_EVERY, 1))
 
     # Records of single samples
 

@@ -19,15 +19,19 @@ from memstudy.recipe import OPTIONS, Recipe
 from memstudy.regularizers import label
 from memstudy.store import state as states
 from memstudy.store.index import Index, stamp
+from memstudy.store.metrics import evaluated, last_evaluated
 from memstudy.store.run import RunDirectory
 from memstudy.store.state import Status
 
-FORMAT = zlib.crc32(repr((1, memstudy.__version__, *OPTIONS)).encode()) & 0x7FFFFFFF
+FORMAT = zlib.crc32(repr((2, memstudy.__version__, *OPTIONS)).encode()) & 0x7FFFFFFF
 """What a kept summary consists of. Raise the number when the same run is summed up otherwise than before."""
 
 
 def run_summary(run: RunDirectory) -> dict[str, Any]:
-    """A run in short, ready for JSON: NaN becomes None. A MemstudyError if it cannot be trusted."""
+    """A run in short, ready for JSON: NaN becomes None. A MemstudyError if it cannot be trusted.
+
+    `last` are the numbers after the last epoch that was evaluated.
+    """
     return _now(run, _recorded(run))
 
 
@@ -35,7 +39,8 @@ def _recorded(run: RunDirectory) -> dict[str, Any]:
     """What its files say. Whether a process writes to it is not among that: see `_now`."""
     recipe, state, columns = run.recipe, run.state(), run.columns()
     epochs, times, status = len(columns["epoch"]), run.times(state), Status(state["status"])
-    last = {name: float(values[-1]) for name, values in columns.items()} if epochs else {}
+    last = {name: float(values[last_evaluated(columns)]) for name, values in columns.items()} if epochs else {}
+    accuracies = columns["test_accuracy"][evaluated(columns)] if epochs else ()
     return {
         "name": run.name,
         "id": recipe.id,
@@ -53,10 +58,11 @@ def _recorded(run: RunDirectory) -> dict[str, Any]:
         "settings": settings(recipe),
         "epochs_done": epochs,
         "epochs": recipe.training.epochs,
+        "evaluate_every": run.evaluate_every,
         "floor": states.floor(state) if run.exists else None,
         "expected_floor": states.expected_floor(state) if run.exists else None,
         "last": {name: None if math.isnan(value) else value for name, value in last.items()},
-        "best_test_accuracy": float(columns["test_accuracy"].max()) if epochs else None,
+        "best_test_accuracy": float(max(accuracies)) if len(accuracies) else None,
     }
 
 

@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import contextlib
 import inspect
-import math
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -28,10 +27,12 @@ from memstudy.data.dataset import CorruptedDataset
 from memstudy.data.label_files import LabelSource
 from memstudy.derived.workbench import REMADE
 from memstudy.errors import Interrupted, MemstudyError, RunFailed, quoted
-from memstudy.store import RunDirectory, Status, code, records
-from memstudy.store.run import DYNAMICS, LABELS, RESUME
+from memstudy.recipe import Training
+from memstudy.store import RunDirectory, Status, code
+from memstudy.store.run import LABELS, RESUME
 from memstudy.study.environment import environment
 from memstudy.study.interruption import Terminated, deferred
+from memstudy.study.measured import Measured, check
 from memstudy.study.watcher import Watcher
 from memstudy.training import (
     CapturedSteps,
@@ -67,7 +68,16 @@ class Execution:
     data_sha256: str | None = None  # of the images that a recorded recipe was carried out on; others are refused
     code: object = None  # what a recorded recipe says of others' code, check sums by name; other code is refused
     dynamics: bool | None = None  # record each sample after each epoch; None: if that is `records.usual`
+    evaluate_every: int | None = None  # after every so many epochs; None: as begun, else after each
+    evaluate_at: tuple[int, ...] = ()  # and after these epochs
     deadline: float | None = None  # on time.monotonic's clock: stop after the epoch that passes it
+
+    def __post_init__(self) -> None:
+        check(self.evaluate_every, self.dynamics)
+
+    def measured(self, training: Training, samples: int, begun: Mapping[str, Any] | None = None) -> Measured:
+        """What is measured of a run that begins (see `Measured.chosen`)."""
+        return Measured.chosen(training, samples, self.evaluate_every, self.evaluate_at, self.dynamics, begun)
 
 
 def carry_out(run: RunDirectory, execution: Execution, watcher: Watcher | None = None) -> RunDirectory:
@@ -190,9 +200,13 @@ def _prepare(
         with files.blamed(run.path / RESUME, REMADE):
             state.restore(saved[1], saved[0])
     made_again = run.keep(state.epochs_done)
-    recorded = _recorded(run, earlier, state.epochs_done, len(data.noisy_labels), execution)
-    if recorded and state.epochs_done:
-        run.records.read(len(data.noisy_labels), state.epochs_done)  # before training, not after: are they whole?
+    training, samples = run.recipe.training, len(data.noisy_labels)
+    if state.epochs_done:
+        measured = Measured.kept(training, earlier)
+    else:
+        measured = execution.measured(training, samples, earlier)
+    if measured.recorded and state.epochs_done:
+        run.records.read(samples, state.epochs_done)  # before training, not after: are they whole?
     facts = {"data_sha256": source_hash, "mean": data.images.mean, "std": data.images.std}
     others = code.of(run.recipe)
     written = run.write_recipe(facts | code.sums(others))
@@ -210,7 +224,7 @@ def _prepare(
         data_sha256=source_hash,
         data_note=data.images.note,
         checksums=run.checksums() | written,
-        **{DYNAMICS: recorded},
+        **measured.as_state(),
         **code.record(others),
     )
     run.save_labels(artifact.content(data))
@@ -218,16 +232,6 @@ def _prepare(
     for sentence in made_again:
         run.log(sentence)
     return made_again
-
-
-def _recorded(
-    run: RunDirectory, earlier: dict[str, Any], epochs_done: int, samples: int, execution: Execution
-) -> bool:
-    """Whether each sample is recorded. A continued run keeps its choice: earlier epochs cannot be recorded now."""
-    if epochs_done:
-        return bool(earlier.get(DYNAMICS))
-    usual = records.usual(run.recipe.training.epochs, samples)
-    return usual if execution.dynamics is None else execution.dynamics
 
 
 @dataclass(frozen=True)
@@ -266,6 +270,7 @@ def _train(run: RunDirectory, trainer: Trainer, execution: Execution, watcher: W
     good, recorded = _Snapshot.of(state), run.has_records
     saved_at = began = time.monotonic()
     capture = execution.capture and capturable(trainer)
+    evaluated = Measured.kept(run.recipe.training, run.state()).evaluated
     evaluation = Evaluation(state.network, data, capture)
     steps = CapturedSteps(trainer) if capture else trainer
     ranks.agree(state.epochs_done)
@@ -277,12 +282,12 @@ def _train(run: RunDirectory, trainer: Trainer, execution: Execution, watcher: W
             ranks.agree(1)
             trainer.begin()
             steps.run(watcher.stepped)
-            evaluation.begin()
+            evaluation.begin(state.epochs_done in evaluated)
             yield
             metrics = trainer.end()
             metrics = evaluation.end() | metrics
             epoch = state.epochs_done - 1
-            if not math.isfinite(metrics["test_cross_entropy"]):  # the last step's own damage shows only now
+            if not evaluation.sound:  # the last step's own damage shows only now
                 raise NonFiniteLoss(epoch, -(-len(data.noisy) // run.recipe.training.batch_size) - 1)
             with deferred():
                 if recorded:

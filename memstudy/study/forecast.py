@@ -11,6 +11,7 @@ from memstudy.data import artifact, dataset
 from memstudy.recipe import Recipe
 from memstudy.store import RunDirectory, Status, records
 from memstudy.study.carry_out import Execution
+from memstudy.study.measured import Measured
 from memstudy.training import DeviceData, Evaluation, Placement, Trainer, TrainingState, numerics, resolve_device
 from memstudy.training.device import wait
 
@@ -75,7 +76,7 @@ def forecast(runs: Sequence[RunDirectory], execution: Execution, retry_failed: b
         epochs = training.epochs - run.epochs_done
         batches = -(-samples // training.batch_size)
         steps += epochs * batches
-        seconds += epochs * (batches * pace.step + pace.evaluation)
+        seconds += epochs * batches * pace.step + _evaluations(run, samples, execution) * pace.evaluation
         size += _bytes(run, network, labels, samples, execution)
     finished = sum(run.finished for run in runs)
     return Forecast(
@@ -136,6 +137,13 @@ def _bytes(run: RunDirectory, network: int, labels: int, samples: int, execution
     size = network * sum(epoch >= done for epoch in training.checkpoints)
     if run.status is not Status.NEW:
         return size
-    usual = records.usual(training.epochs, samples) if execution.dynamics is None else execution.dynamics
-    recorded = samples * (records.BYTES * training.epochs + 2 * len(training.checkpoints)) if usual else 0
-    return size + labels + recorded
+    if execution.measured(training, samples).recorded:
+        size += samples * (records.BYTES * training.epochs + 2 * len(training.checkpoints))
+    return size + labels
+
+
+def _evaluations(run: RunDirectory, samples: int, execution: Execution) -> int:
+    """How many epochs of a run are still to be evaluated."""
+    training, done = run.recipe.training, run.epochs_done
+    begun = Measured.kept(training, run.state()) if done else execution.measured(training, samples)
+    return begun.evaluated.count(done)

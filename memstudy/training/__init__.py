@@ -4,6 +4,7 @@ from memstudy.training.batches import DeviceData
 from memstudy.training.captured import CapturedSteps, capturable
 from memstudy.training.device import numerics, resolve_device
 from memstudy.training.epoch import NonFiniteLoss, Trainer, train_epoch
+from memstudy.training.evaluated import EvaluatedEpochs
 from memstudy.training.evaluation import Evaluation, evaluate, predict
 from memstudy.training.parallel import Ranks
 from memstudy.training.placement import Placement
@@ -12,6 +13,7 @@ from memstudy.training.state import TrainingState
 __all__ = [
     "CapturedSteps",
     "DeviceData",
+    "EvaluatedEpochs",
     "Evaluation",
     "NonFiniteLoss",
     "Placement",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import partial
 
 import torch
@@ -37,25 +38,38 @@ def predict(network: Network, data: DeviceData, images: Tensor) -> Tensor:
 class Evaluation:
     """Measures a network on all training and test images after an epoch; with `capture`, by replaying a graph.
 
-    `begin` queues the work on the device, `end` waits for it.
+    `begin` queues the work on the device, `end` waits for it, and then `sound` says whether the network has come
+    through the epoch with finite numbers. That is told of epochs that are not measured, too.
     """
 
     def __init__(self, network: Network, data: DeviceData, capture: bool = False) -> None:
         work = partial(_measured, network, data)
+        self._network, self._data = network, data
         self._work = Replay(work, data.device) if capture else work
         self.train_logits: Tensor
         self._values: Tensor
+        self._sound: Tensor | None = None
+        self.sound = True
 
-    def begin(self) -> None:
-        """Queue the work; `train_logits`, (N, K), are there once the device has done it."""
-        self._values, self.train_logits = self._work()
+    def begin(self, measured: bool = True) -> None:
+        """Queue the work; `train_logits`, (N, K), are there once the device has done it, if it is `measured`."""
+        if measured:
+            self._values, self.train_logits = self._work()
+            self._sound = None
+        else:
+            self._sound = _finite(self._network, self._data)
 
     def end(self) -> dict[str, float]:
-        """All fractions are of samples; `test_cross_entropy` is in nats, on clean labels.
+        """All fractions are of samples; `test_cross_entropy` is in nats, on clean labels. NaN if not measured.
 
         `clean_accuracy`, `memorized`, `recovered` and `other` are defined in `analysis.memorization.shares`.
         """
-        return dict(zip(MEASURED, self._values.tolist(), strict=True))
+        if self._sound is not None:
+            self.sound = bool(self._sound)
+            return dict.fromkeys(MEASURED, math.nan)
+        values = dict(zip(MEASURED, self._values.tolist(), strict=True))
+        self.sound = math.isfinite(values["test_cross_entropy"])
+        return values
 
 
 @torch.no_grad()
@@ -68,6 +82,13 @@ def _measured(network: Network, data: DeviceData) -> tuple[Tensor, Tensor]:
         **shares(train.argmax(dim=1), data.clean, data.noisy, data.mask),
     }
     return torch.stack([values[name] for name in MEASURED]), train
+
+
+def _finite(network: Network, data: DeviceData) -> Tensor:
+    """Whether parameters, buffers and the logits of a few test images are finite, 0-d; the host does not wait."""
+    logits = predict(network, data, data.test_images[: batch_size(data.test_images)])
+    tensors = [logits, *network.parameters(), *network.buffers()]
+    return torch.stack([tensor.detach().isfinite().all() for tensor in tensors]).all()
 
 
 def evaluate(network: Network, data: DeviceData) -> dict[str, float]:

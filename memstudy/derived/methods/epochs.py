@@ -19,7 +19,7 @@ import pandas as pd
 
 from memstudy.report.cells import noted, number, span, starred
 from memstudy.report.differences import compared, star_notes
-from memstudy.report.frames import WITH, WITHOUT, Setting, comparable_runs
+from memstudy.report.frames import WITH, WITHOUT, Setting, comparable_runs, evaluated
 from memstudy.report.table import Table
 from memstudy.report.twins import baseline_order, twins
 from memstudy.store import Status
@@ -87,16 +87,26 @@ def tables(
 ) -> Iterator[Table]:
     """A table of some columns of metrics.csv for each of some layouts; none for one without numbers."""
     for layout in chosen:
-        long = _long(layout, columns, epochs)
+        kept = epochs or sorted({e for run in layout.setting.runs for e in run.recipe.training.checkpoints})
+        metrics = layout.setting.metrics()
+        metrics = metrics[metrics["epoch"].isin(kept)]
+        long = _long(layout, columns, metrics)
         if len(long):
-            yield of_values(name, title, columns, selection, layout, long, paper)
+            notes = _not_evaluated(metrics)
+            yield of_values(name, title, columns, selection, layout, long, paper, notes)
 
 
-def _long(layout: Layout, columns: Mapping[str, Column], epochs: Sequence[int] | None) -> pd.DataFrame:
+def _not_evaluated(metrics: pd.DataFrame) -> tuple[str, ...]:
+    """A note on runs of which only the training was measured in epochs of a table."""
+    left_out = metrics[~metrics.index.isin(evaluated(metrics).index)]
+    epochs = {str(run): ", ".join(map(str, part)) for run, part in left_out.groupby("run")["epoch"]}
+    told = "; ".join(f"{run} (epochs {of_run})" for run, of_run in epochs.items())
+    return (f"Trained but not evaluated, as --evaluate-every had it: {told}.",) if epochs else ()
+
+
+def _long(layout: Layout, columns: Mapping[str, Column], metrics: pd.DataFrame) -> pd.DataFrame:
     """One row a run, epoch and column: its `value`, in the table's unit."""
-    kept = epochs or sorted({e for run in layout.setting.runs for e in run.recipe.training.checkpoints})
-    metrics = layout.setting.metrics()[["run", "epoch", *columns]]
-    long = metrics[metrics["epoch"].isin(kept)].melt(["run", "epoch"], list(columns), "column", "value")
+    long = metrics.melt(["run", "epoch"], list(columns), "column", "value")
     scales = {name: column.scale for name, column in columns.items()}
     long["value"] *= long["column"].map(scales).astype(float)  # of no rows, pandas may keep the type of words
     return long.merge(layout.members, on="run")

@@ -8,7 +8,7 @@ from functools import partial
 from itertools import chain
 
 from memstudy.derived.methods.by_value import by_rate, by_strength
-from memstudy.report.frames import comparable_runs
+from memstudy.report.frames import comparable_runs, evaluated
 from memstudy.report.marks import DASHES, GRAY, Mark
 from memstudy.report.panels import fits_page, label_axes, legend, level, lines, over_seeds, panels
 from memstudy.report.saving import Drawing
@@ -37,7 +37,7 @@ def figures(selection: Selection) -> Iterator[Drawing]:
 
 def _curves(view: View, name: str, column: str, words: str, what: str, scale: float = 1) -> Drawing:
     """One line a method in each panel; `words` label the y axis, `what` begins the caption."""
-    data = view.metrics()[[*COLUMNS, column]]
+    data = evaluated(view.metrics()[[*COLUMNS, column]], ["panel", "line"], column)
     data[column] *= scale
     figure, axes = panels(view.panels)
     for panel, axis in axes.items():
@@ -79,7 +79,8 @@ def _activation(view: View) -> Drawing:
 
 def _memorization(view: View) -> Drawing | None:
     """What corrupted training samples are taken for (ELR's figure); None if no sample is corrupted."""
-    long = view.metrics().melt(COLUMNS, list(ANSWERS), "answer", "share").dropna(subset="share")
+    metrics = evaluated(view.metrics(), ["panel", "line"])
+    long = metrics.melt(COLUMNS, list(ANSWERS), "answer", "share").dropna(subset="share")
     if view.apart:  # the reference has a panel of its own here
         reference = next(iter(view.marks))
         first = long["panel"] == view.panels[0]

@@ -10,7 +10,7 @@ from memstudy.derived.methods import Memorization, Methods, TrainingTable
 from memstudy.derived.methods.epochs import Column, layouts, tables
 from memstudy.report.cells import DASH, frame, interval, number, span, starred
 from memstudy.report.differences import compared, star_notes
-from memstudy.report.frames import Groups, comparable_runs, is_last, shared_title
+from memstudy.report.frames import Groups, comparable_runs, evaluated, evaluation_notes, is_last, shared_title
 from memstudy.report.table import HIGH, LOW, Table
 from memstudy.report.twins import twins
 from memstudy.store import Status
@@ -72,10 +72,10 @@ def methods(selection: Selection) -> Iterator[Table]:
 
 
 def at_end(groups: Groups) -> pd.DataFrame:
-    """One row a run: `setting` in words, its columns of `comparable_runs`, and AT_END after its last epoch."""
+    """One row a run: `setting` in words, its columns of `comparable_runs`, AT_END after the last evaluation."""
     rows = []
     for setting, members in groups:
-        metrics = setting.metrics().drop(columns=["seed", "seeds"])
+        metrics = evaluated(setting.metrics().drop(columns=["seed", "seeds"]))
         best = metrics.groupby("run")["test_accuracy"].max().rename("best_accuracy")
         last = members.merge(metrics[is_last(metrics)], on="run").merge(best, on="run")
         rows.append(last.assign(setting=setting.words))
@@ -107,8 +107,9 @@ def _notes(selection: Selection, values: pd.DataFrame) -> tuple[str, ...]:
         f"label. L_c: training cross-entropy, nats.{against} Effect: the difference in standard deviations of a "
         "pair's (ours).",
         *star_notes(values),
+        *evaluation_notes(selection.runs),
     ]
     unfinished = [run.name for run in selection.runs if run.status is not Status.FINISHED]
     if unfinished:
-        notes.append(f"Not finished, and taken at their last epoch so far: {', '.join(unfinished)}.")
+        notes.append(f"Not finished, and taken at their last evaluated epoch so far: {', '.join(unfinished)}.")
     return tuple(notes)

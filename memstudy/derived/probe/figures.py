@@ -11,7 +11,7 @@ from memstudy.derived.probe import Probe
 from memstudy.derived.probe.measure import PIXELS, PROBES
 from memstudy.derived.probe.tables import QUANTITIES
 from memstudy.derived.reading import each_group
-from memstudy.report.frames import Setting, percent
+from memstudy.report.frames import Setting, evaluated, percent
 from memstudy.report.marks import GRAY, Mark, marks
 from memstudy.report.panels import label_axes, legend, lines, over_seeds, panels
 from memstudy.report.saving import Drawing
@@ -40,6 +40,7 @@ def _lines(rows: pd.DataFrame, setting: Setting) -> pd.DataFrame:
     own = setting.metrics()[["run", "epoch", "test_accuracy"]]
     own["accuracy"] = 100 * own.pop("test_accuracy")
     heads = rows[["run", "seed", "label"]].drop_duplicates().merge(own, on="run").assign(line=HEAD_LINE)
+    heads = evaluated(heads, ["label"], "accuracy")
     before = rows[rows["epoch"] == INITIAL].drop(columns="epoch").merge(probed, on="run")
     names = ("probe, " + before["layer"] + UNTRAINED).where(before["layer"] != PIXELS, PIXEL_LINE)
     probes = after.assign(line="probe, " + after["layer"])

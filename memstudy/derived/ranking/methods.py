@@ -34,7 +34,7 @@ from memstudy.distinctions import REG
 from memstudy.recipe import Corruption, Recipe, RegularizerSpec
 from memstudy.regularizers import label
 from memstudy.report.differences import COLUMNS, differences
-from memstudy.report.frames import is_last, reference_of, seeds, shared, suffixes
+from memstudy.report.frames import evaluation_notes, is_last, reference_of, seeds, shared, suffixes
 from memstudy.report.methods import method_labels
 from memstudy.store import RunDirectory
 from memstudy.store.store import Selection
@@ -62,6 +62,7 @@ class Group:
         measured; lower rates first.
     methods: by name.
     reference: the method that gains are over; "" if it is none of them.
+    notes: on runs that were not evaluated after each epoch (see `frames.evaluation_notes`).
     """
 
     recipe: Recipe  # what they share
@@ -69,6 +70,7 @@ class Group:
     methods: dict[str, tuple[RegularizerSpec, ...]]
     unfinished: int
     reference: str
+    notes: tuple[str, ...] = ()
 
     @property
     def headings(self) -> dict[str, str]:
@@ -209,7 +211,8 @@ def _group(recipe: Recipe, members: Sequence[RunDirectory], areas: Derived, flat
     table = pd.DataFrame(rows, columns=columns).astype(dict.fromkeys(QUANTITIES, float) | {"noisy": bool})
     absent = [name for name in QUANTITIES if table[name].isna().all()]
     methods = {name: method for method, name in names.items()}
-    return Group(recipe, table.drop(columns=absent), methods, len(members) - len(finished), "")
+    unfinished, notes = len(members) - len(finished), evaluation_notes(finished)
+    return Group(recipe, table.drop(columns=absent), methods, unfinished, "", notes)
 
 
 def _rule(corruption: Corruption) -> Corruption:

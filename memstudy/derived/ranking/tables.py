@@ -127,6 +127,7 @@ def _rate(group: Group, corruption: str, suffix: str) -> Table:
         "highest test accuracy of any epoch, chosen on the test set, so an upper bound. Memorized: of the "
         f"corrupted samples. L_r: mean square of the trunk's output in training.{flat}",
         *star_notes(values, group.reference),
+        *group.notes,
         *_left_out(group),
     )
     name = re.sub(r"[^\w.]+", "_", f"{Ranking.name}_{corruption}").strip("_")

@@ -21,7 +21,7 @@ from memstudy.regularizers import BARE, label
 from memstudy.report import published
 from memstudy.report.cells import frame, mean, noted, number, span
 from memstudy.report.differences import STARS_NOTE, compared, untested_notes, used_tests
-from memstudy.report.frames import seeds, shared
+from memstudy.report.frames import evaluated, seeds, shared
 from memstudy.report.table import HIGH, Table
 from memstudy.store import RunDirectory
 from memstudy.store.store import Selection
@@ -64,7 +64,7 @@ def why_none(selection: Selection) -> str:
 
 
 def _row(run: RunDirectory) -> dict[str, object]:
-    options, metrics = run.recipe.options(LOCO) or {}, run.metrics()
+    options, metrics = run.recipe.options(LOCO) or {}, evaluated(run.metrics())
     return {
         "setting": _setting(run.recipe),
         "besides": _besides(run.recipe),

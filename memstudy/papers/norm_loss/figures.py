@@ -22,7 +22,7 @@ from memstudy.papers.norm_loss.runs import (
     by_strength,
     errors,
 )
-from memstudy.report.frames import Setting, shared, shared_title
+from memstudy.report.frames import Setting, evaluated, shared, shared_title
 from memstudy.report.marks import Mark, marks
 from memstudy.report.methods import told_apart
 from memstudy.report.panels import MARKED, label_axes, legend, lines, over_seeds, panels
@@ -168,7 +168,8 @@ def _losses(rows: pd.DataFrame, runs: Mapping[str, RunDirectory]) -> pd.DataFram
     metrics = pd.concat(parts, ignore_index=True)
     present = [name for name in CROSS_ENTROPIES if name in metrics]
     ids = ["run", "seed", "setting", "dataset", "network", "method", "epoch"]
-    data = metrics.melt(ids, present, var_name="images", value_name="cross_entropy").dropna(subset="cross_entropy")
+    data = metrics.melt(ids, present, var_name="images", value_name="cross_entropy")
+    data = evaluated(data, ["setting", "dataset", "network", "method", "images"], "cross_entropy")
     return data.assign(images=data["images"].map(CROSS_ENTROPIES))
 
 

@@ -19,7 +19,7 @@ from memstudy.papers.pilcro import PilcroTables
 from memstudy.recipe import RegularizerSpec
 from memstudy.report.cells import frame, noted, starred
 from memstudy.report.differences import COLUMNS, compared, differences, star_notes
-from memstudy.report.frames import Setting, comparable_runs, is_last, merged
+from memstudy.report.frames import Setting, comparable_runs, evaluated, evaluation_notes, is_last, merged
 from memstudy.report.table import HIGH, LOW, Table
 from memstudy.store import RunDirectory
 from memstudy.store.store import Selection
@@ -70,7 +70,7 @@ def _others(run: RunDirectory) -> tuple[RegularizerSpec, ...]:
 def _robustness(setting: Setting, members: pd.DataFrame, flat: pd.DataFrame, noise: pd.DataFrame) -> Table:
     """A row a combination of regularizers: flatness before and after training, accuracy without and with noise."""
     parts = {f"cv {panel}": (flat[flat["panel"] == panel], "cv", 3) for panel in (BEFORE, AFTER)}
-    metrics = setting.metrics().merge(members[["run", "label", "against"]], on="run")
+    metrics = evaluated(setting.metrics()).merge(members[["run", "label", "against"]], on="run")
     last = metrics[is_last(metrics)]
     parts["test accuracy, %"] = last.assign(accuracy=100 * last["test_accuracy"]), "accuracy", 1
     for kind, strength in SHOWN_STRENGTHS.items():
@@ -136,6 +136,7 @@ def _speed(setting: Setting, members: pd.DataFrame) -> Table:
         f"Values are the {SHOWN_TARGETS} highest of {', '.join(map(str, TARGETS))} % that any of these runs "
         "reaches. An epoch with PILCRO takes longer: it differentiates twice.",
         *star_notes(values, REFERENCE),
+        *evaluation_notes(setting.runs),
     )
     title = f"PILCRO, speed: {setting.title}"
     return Table(
