@@ -126,6 +126,18 @@ class _Look:
         return owner.dead if owner is not None and owner.here else time.monotonic() - self.since >= DURATION
 
 
+_KNOWN: dict[Path, tuple[_Marker, float]] = {}
+"""Markers that this process has seen at all, and since when: one dead machine's are waited for together."""
+
+
+def _since(path: Path, marker: _Marker) -> float:
+    """Since when this process has seen a marker like that."""
+    known = _KNOWN.get(path)
+    if known is None or known[0] != marker:
+        known = _KNOWN[path] = marker, time.monotonic()
+    return known[1]
+
+
 def owner(path: Path) -> Owner | None:
     """Who holds the marker at `path` now, at a glance; None if nobody. Nothing is written.
 
@@ -136,7 +148,10 @@ def owner(path: Path) -> Owner | None:
         marker = _seen(path)
     except OSError:  # in a directory that we may not look into nobody here can write
         return None
-    found = marker.owner() if marker else None
+    if marker is None:
+        return None
+    _since(path, marker)
+    found = marker.owner()
     if found is None or found.dead:
         return None
     return found if found.here or time.time() - found.heartbeat < DURATION else None
@@ -252,7 +267,7 @@ class Lease:
         if marker is None:
             return None
         if earlier is None or earlier.marker != marker:
-            self._looks[path] = _Look(marker, time.monotonic(), changed=earlier is not None)
+            self._looks[path] = _Look(marker, _since(path, marker), changed=earlier is not None)
         return self._looks[path]
 
 

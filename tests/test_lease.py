@@ -146,6 +146,28 @@ def test_an_owner_elsewhere_is_succeeded_when_its_lease_has_passed_unseen(path, 
     assert mine.release()
 
 
+def test_owners_elsewhere_that_were_seen_together_are_waited_for_together(tmp_path, quick, monkeypatch):
+    """As the runs of a machine that has failed: not a lease's duration for each."""
+    paths = [tmp_path / f"{number}" for number in range(3)]
+    for path in paths:
+        abandoned(path)
+    elsewhere(monkeypatch)
+    for path in paths:
+        lease.owner(path)
+    time.sleep(0.4)
+    monkeypatch.setattr(time, "sleep", lambda seconds: pytest.fail("it waits again"))
+    taken = [acquired(path) for path in paths]
+    assert all(mine.release() for mine in taken)
+
+
+def test_a_heartbeat_of_long_ago_does_not_show_that_an_owner_lives(path, quick, monkeypatch):
+    abandoned(path)
+    elsewhere(monkeypatch)
+    lease.owner(path)
+    os.utime(path)  # its last
+    assert acquired(path).release()
+
+
 def test_one_heartbeat_shows_that_an_owner_elsewhere_lives(path, monkeypatch):
     monkeypatch.setattr(lease, "HEARTBEAT", 0.3)
     mine = acquired(path)

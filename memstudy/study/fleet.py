@@ -49,6 +49,7 @@ class Fleet:
 
     def add(self, run: RunDirectory) -> None:
         """Take a run in."""
+        _ = run.owner  # seen from now on: those of a machine that has failed are waited for together
         self.waiting.append(run)
 
     def turn(self) -> list[Outcome]:
