@@ -6,6 +6,7 @@
 #   make test-all   the slow tests too
 #   make test-engines  studies on a real Slurm and a real Ray cluster, where these are installed
 #   make test-latex every committed table, in every fit and width, by a real LaTeX
+#   make test-trackers  what TensorBoard and MLflow read back
 #   make gpu        on a machine with a GPU: its tests, the benchmarks, the next minutes of the papers' studies
 
 PYTHON ?= python3
@@ -20,7 +21,7 @@ ifeq ($(PY),$(VENV)/bin/python)
 READY := $(VENV)/.installed
 endif
 
-.PHONY: help setup figures calibration results test test-all test-engines test-latex lint bench gpu clean
+.PHONY: help setup figures calibration results test test-all test-engines test-latex test-trackers lint bench gpu clean
 
 help:
 	@sed -n 's/^# \{0,1\}//p' Makefile | head -9
@@ -62,6 +63,9 @@ test-engines: $(READY)
 
 test-latex: $(READY)
 	$(PY) -m pytest $(PARALLEL) -m latex tests/test_latex.py
+
+test-trackers: $(READY)
+	$(PY) -m pytest -m trackers tests/test_trackers.py
 
 bench: $(READY)
 	$(PY) -m tests.benchmarks

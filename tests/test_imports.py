@@ -20,6 +20,7 @@ LAYERS = (
     ("training",),
     ("store",),
     ("report",),
+    ("trackers",),
     ("derived",),
     ("papers",),
     ("study",),

@@ -23,6 +23,7 @@ from memstudy.cli.runs import runs
 from memstudy.cli.show import show
 from memstudy.cli.study import study
 from memstudy.cli.table import table
+from memstudy.cli.track import track
 from memstudy.derived import ANALYSES
 from memstudy.errors import Interrupted, MemstudyError, unknown
 
@@ -128,6 +129,6 @@ def main() -> None:
 
 
 for _command in (
-    data, run, runs, show, diff, study, table, figures, export, pack, unpack, move, rm, completion,
+    data, run, runs, show, diff, study, table, figures, export, track, pack, unpack, move, rm, completion,
 ):  # fmt: skip
     main.add_command(_command)

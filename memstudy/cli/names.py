@@ -83,6 +83,20 @@ def data_sets(context: click.Context, begun: str) -> list[str]:
     return [*SOURCES.names(), *(name for name in users if name not in SOURCES.names())]
 
 
+def trackers(context: click.Context, begun: str) -> list[str]:
+    """Names of trackers, of other packages too."""
+    from memstudy.trackers import TRACKERS
+
+    return TRACKERS.names()
+
+
+def tracker(name: str) -> str:
+    """A tracker's name, checked, and whether its package is there."""
+    from memstudy.trackers import check
+
+    return check(name)
+
+
 def devices(context: click.Context, begun: str) -> list[str]:
     """Names of devices, without a GPU's number."""
     return ["auto", "cpu", "cuda"]

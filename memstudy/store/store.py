@@ -189,6 +189,14 @@ class Store:
             {"updated": time.time(), "runs": [run.name for run in members], "report": report},
         )
 
+    def members(self, study: str) -> list[RunDirectory]:
+        """The runs that a study consists of, begun or not; a MemstudyError if it was not recorded."""
+        if not (self.folder(study) / STUDY).is_file():
+            raise unknown("study", study, [*self.studies(), WHOLE_STORE])
+        there = {identity(name): name for name in self.names()}
+        names = self._record_of(study)["runs"]
+        return [RunDirectory(self.root / there.get(identity(name), name)) for name in names]
+
     def studies_of(self, run: RunDirectory) -> list[str]:
         """The studies that a run belongs to, the newest first."""
         return [

@@ -1,0 +1,82 @@
+"""`memstudy track`: tell TensorBoard or MLflow of runs."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from memstudy.cli import names, options
+from memstudy.cli.types import Name
+
+if TYPE_CHECKING:
+    from memstudy.store import RunDirectory, Store
+
+EVERY_SECONDS = 2.0
+"""How often `--follow` looks again."""
+
+
+@click.command()
+@options.selection
+@click.option(
+    "--to", required=True, type=Name("tracker", names.trackers, read=names.tracker), help="tensorboard or mlflow."
+)
+@click.option(
+    "--into", metavar="PATH|URL", help="A folder or an address. [default: a folder of its name in the store]"
+)
+@click.option("--follow", is_flag=True, help="Look again every two seconds, until all of these runs have ended.")
+@options.runs_dir
+@options.as_json
+def track(
+    runs: tuple[str, ...],
+    study: str | None,
+    to: str,
+    into: str | None,
+    follow: bool,
+    runs_dir: Path,
+    as_json: bool,
+) -> None:
+    """Tell a tracker of runs: their settings, metrics after each epoch, and status.
+
+    Only what it does not have yet is sent, so the same command may be given again and again, during training or
+    afterwards. It only reads run directories, in a process of its own: what happens to it is nothing to training.
+
+    \b
+    memstudy track --to tensorboard           the newest study, to runs/tensorboard
+    memstudy track --study all --to mlflow    all runs, to runs/mlflow/mlflow.db
+    """  # noqa: D301 (the escape is click's mark of a block that is not to be wrapped)
+    from memstudy.cli.progress import Voice, plural
+    from memstudy.errors import RunFailed
+    from memstudy.store import Store
+    from memstudy.trackers import connect
+    from memstudy.trackers.sending import Sender
+
+    voice, store = Voice(quiet=as_json), Store(runs_dir)
+    name, chosen = _chosen(store, runs, study)
+    sender = Sender(connect(to, into, store.root), name)
+    try:
+        while sender.send(chosen) and follow:
+            time.sleep(EVERY_SECONDS)
+    except KeyboardInterrupt:
+        pass
+    sent = f"{plural(sender.epochs, 'epoch')} of {plural(sender.runs, 'run')}"
+    voice.say(f"{sent} sent to {to} ({sender.tracker.into}); it has the rest of {plural(len(chosen), 'run')}.")
+    if as_json:
+        voice.print_json({"runs": sender.runs, "epochs": sender.epochs, "into": sender.tracker.into})
+    if sender.problems:
+        first = next(iter(sender.problems.values()))
+        raise RunFailed(f"{plural(len(sender.problems), 'run')} could not be sent: {first}")
+
+
+def _chosen(store: Store, patterns: tuple[str, ...], study: str | None) -> tuple[str | None, list[RunDirectory]]:
+    """The runs by names, or those of a study, begun or not; and the study's name if they are one's."""
+    from memstudy.store.store import WHOLE_STORE
+
+    if patterns:
+        return None, store.find(patterns)
+    study = study or next(iter(store.studies()), WHOLE_STORE)
+    if study == WHOLE_STORE:
+        return None, store.find(["*"])
+    return study, store.members(study)

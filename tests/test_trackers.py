@@ -1,0 +1,200 @@
+"""Trackers: what each package reads back is metrics.csv, and nothing is sent twice."""
+
+import math
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from memstudy import presets
+from memstudy.cli import main
+from memstudy.registry import Registry
+from memstudy.store import Status, Store
+from memstudy.trackers import Sent, Snapshot, Tracker, group
+from memstudy.trackers.sending import Sender
+from tests.kit.runs import write_run
+
+pytestmark = [
+    pytest.mark.trackers,
+    pytest.mark.filterwarnings("ignore"),
+]  # warnings of these packages, by the dozen
+RECIPES = [presets.build(reg=reg, seed=seed, epochs=4) for reg in ("bare", "al2") for seed in (0, 1)]
+ROWS = [{"test_accuracy": 1 / (3 + epoch), "train_cross_entropy": math.exp(-epoch)} for epoch in range(4)]
+
+
+@pytest.fixture(autouse=True)
+def _cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("MEMSTUDY_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def store(tmp_path):
+    runs = [write_run(tmp_path / "runs", recipe, ROWS[:2], status=Status.INTERRUPTED) for recipe in RECIPES]
+    store = Store(tmp_path / "runs")
+    store.record_study("tiny", runs, {})
+    return store
+
+
+def finish(run):
+    for epoch, values in enumerate(ROWS[2:], 2):
+        others = {name: 0.5 for name in run.columns() if name not in (*values, "epoch")}
+        run.append_metrics(epoch, {**values, **others, "memorized": math.nan})
+    run.finish()
+
+
+def scalars(folder):
+    loaders = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    accumulator = loaders.EventAccumulator(str(folder)).Reload()
+    return {
+        tag: {event.step: event.value for event in map_}
+        for tag in accumulator.Tags()["scalars"]
+        if len(map_ := accumulator.Scalars(tag)) == len({event.step for event in map_})
+    }
+
+
+def tracked(store, to, *words):
+    result = CliRunner().invoke(main, ["track", "--to", to, "--runs-dir", str(store.root), *words])
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result.output, result.exit_code
+
+
+def test_tensorboard_reads_back_float32_of_metrics_and_nothing_twice(store):
+    pytest.importorskip("tensorboard")
+    output, code = tracked(store, "tensorboard")
+    assert code == 0, output
+    assert output.startswith("8 epochs of 4 runs sent")
+    assert tracked(store, "tensorboard")[0].startswith("0 epochs of 0 runs sent")
+    run = store.open(RECIPES[0])
+    finish(run)
+    assert tracked(store, "tensorboard")[0].startswith("2 epochs of 1 run sent")
+    found, columns = scalars(store.root / "tensorboard" / run.name), run.columns()
+    assert set(found) == set(columns) - {"epoch"}
+    for name, values in found.items():
+        finite = {epoch: float(np.float32(value)) for epoch, value in enumerate(columns[name]) if value == value}
+        assert values == finite, name
+    assert set(found["memorized"]) == {0, 1}  # what is not finite is left out
+
+
+def test_tensorboard_cuts_off_what_a_killed_process_left(store):
+    pytest.importorskip("tensorboard")
+    tracked(store, "tensorboard")
+    run = store.open(RECIPES[0])
+    (file,) = (store.root / "tensorboard" / run.name).iterdir()
+    whole = file.read_bytes()
+    file.write_bytes(whole[:-3])
+    tracked(store, "tensorboard")
+    finish(run)
+    tracked(store, "tensorboard")
+    assert list(scalars(file.parent)["test_accuracy"]) == [0, 1, 2, 3]
+
+
+def test_mlflow_reads_back_metrics_exactly_and_nothing_twice(store):
+    mlflow = pytest.importorskip("mlflow")
+    output, code = tracked(store, "mlflow")
+    assert code == 0, output
+    run, words = store.open(RECIPES[0]), (f"sqlite:///{store.root}/mlflow/mlflow.db",)
+    assert tracked(store, "mlflow")[0].startswith("0 epochs of 0 runs sent")
+    finish(run)
+    assert tracked(store, "mlflow")[0].startswith("2 epochs of 1 run sent")
+    client = mlflow.MlflowClient(tracking_uri=words[0])
+    experiment = client.get_experiment_by_name("memstudy").experiment_id
+    every = client.search_runs([experiment])
+    (parent,) = [each for each in every if "memstudy.study" in each.data.tags]
+    children = [each for each in every if each.data.tags.get("mlflow.parentRunId") == parent.info.run_id]
+    assert sorted(each.info.run_name for each in children) == sorted(store.names())
+    assert len({each.data.tags["memstudy.group"] for each in children}) == 2
+    (found,) = [each for each in children if each.info.run_name == run.name]
+    assert found.info.status == "FINISHED"
+    assert {each.info.status for each in children} == {"FINISHED", "KILLED"}
+    assert found.data.params["lr"] == str(Snapshot.of(run).settings["lr"])
+    for name, values in run.columns().items():
+        history = client.get_metric_history(found.info.run_id, name)
+        assert {one.step: one.value for one in history} == {
+            epoch: float(value) for epoch, value in enumerate(values) if value == value
+        }, name
+        assert len(history) == sum(values == values)
+
+
+class Noting(Tracker):
+    """A tracker in memory; it is down while `down`."""
+
+    def __init__(self, into):
+        super().__init__(into)
+        self.has, self.down = {}, False
+
+    def sent(self, run):
+        if self.down:
+            raise ConnectionError("refused")
+        return self.has.get(run.id, Sent())
+
+    def send(self, run, first, study):
+        assert first == self.sent(run).epochs
+        self.has[run.id] = Sent(run.epochs, str(run.status))
+
+
+def test_a_tracker_that_was_down_gets_all_of_it_later(store, tmp_path):
+    tracker = Noting(str(tmp_path))
+    sender, runs = Sender(tracker), store.members("tiny")
+    tracker.down = True
+    assert sender.send(runs)
+    assert len(sender.problems) == 4
+    assert "refused" in next(iter(sender.problems.values()))
+    tracker.down = False
+    sender.send(runs)
+    assert (sender.epochs, sender.problems) == (8, {})
+    sender.send(runs)
+    assert sender.epochs == 8
+
+
+def test_a_damaged_run_does_not_keep_others_from_being_sent(store, tmp_path):
+    runs = store.members("tiny")
+    (runs[0].path / "metrics.csv").write_text("nonsense\n1\n2\n")
+    sender = Sender(Noting(str(tmp_path)))
+    sender.send(runs)
+    assert (sender.runs, list(sender.problems)) == (3, [runs[0].name])
+
+
+def test_the_run_directory_is_left_as_it_is(store, tmp_path):
+    def content():
+        return {path: path.read_bytes() for name in store.names() for path in (store.root / name).rglob("*.*")}
+
+    before = content()
+    Sender(Noting(str(tmp_path))).send(store.members("tiny"))
+    assert content() == before
+
+
+def test_a_group_is_a_recipe_without_its_seeds():
+    assert group(RECIPES[0]) == group(RECIPES[1]) != group(RECIPES[2])
+    assert group(RECIPES[0]) != group(presets.build(reg="bare", epochs=5))
+
+
+def test_a_snapshot_leaves_out_what_is_not_finite(store):
+    run = store.open(RECIPES[0])
+    finish(run)
+    assert "memorized" not in Snapshot.of(run).row(2)
+
+
+@pytest.mark.parametrize("name", ["tensorboard", "mlflow"])
+def test_a_missing_package_answers_with_the_install_line(store, name, monkeypatch):
+    monkeypatch.setattr("memstudy.trackers.find_spec", lambda package: None)
+    output, code = tracked(store, name)
+    assert code == 2
+    assert f"pip install 'memstudy[{name}]'" in output
+
+
+def test_a_misspelt_tracker_answers_with_the_nearest(store):
+    output, code = tracked(store, "mflow")
+    assert (code, "did you mean mlflow" in output) == (2, True)
+
+
+def test_an_address_that_does_not_answer_is_said_once(store):
+    pytest.importorskip("mlflow")
+    output, code = tracked(store, "mlflow", "--into", "http://127.0.0.1:9")
+    assert code != 0
+    assert output.count("127.0.0.1") <= 3
+    assert "Traceback" not in output
+
+
+def test_another_package_may_add_a_tracker():
+    assert Registry("tracker").group == "memstudy.trackers"
