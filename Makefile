@@ -59,7 +59,7 @@ test-all: lint
 
 # One file after the other: each has a cluster of its own.
 test-engines: $(READY)
-	$(PY) -m pytest -m engine tests/test_slurm.py tests/test_ray.py
+	$(PY) -m pytest -m engine tests/test_slurm.py tests/test_ray.py tests/test_engines.py
 
 test-latex: $(READY)
 	$(PY) -m pytest $(PARALLEL) -m latex tests/test_latex.py

@@ -14,11 +14,12 @@ import pytest
 import torch
 
 from memstudy import presets
-from memstudy.errors import Busy, Interrupted, RunFailed
+from memstudy.errors import Busy, Interrupted, MemstudyError, RunFailed
 from memstudy.store import Status, Store
 from memstudy.study.carry_out import Execution
-from memstudy.study.executors import Watch
+from memstudy.study.executors import Executor, Watch, slurm
 from memstudy.study.executors.processes import carry_out_all, default_jobs
+from memstudy.study.executors.ray import Ray
 
 
 def waited_for(condition, seconds=60):
@@ -91,3 +92,57 @@ def test_a_run_in_another_process_s_hands_is_busy_not_failed(tmp_path):
     with run.lock():
         (outcome,) = carry_out_all([run], Execution(device="cpu"), jobs=1)
     assert isinstance(outcome.error, Busy)
+
+
+def test_an_option_of_another_executor_is_refused(command, tmp_path):
+    (tmp_path / "s.toml").write_text('name = "s"\n[grid]\nepochs = 1\n')
+    result = command("study", "s.toml", "--partition", "gpu")
+    assert result.exit_code == 2
+    assert "--partition is an option of --on slurm, and runs are trained on local; leave it out" in result.output
+    result = command("study", "s.toml", "--on", "slum")
+    assert result.exit_code == 2
+    assert "did you mean slurm?" in result.output
+    assert not (tmp_path / "runs").exists()
+
+
+def test_engines_are_imported_only_when_asked_for():
+    code = (
+        "import sys; from memstudy.study.executors import EXECUTORS as E; [E.get(name) for name in E.names()]; "
+        "import memstudy.cli; print(sorted({'ray', 'submitit', 'torch'} & set(sys.modules)))"
+    )
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+    )
+
+
+def test_a_missing_engine_is_answered_with_what_to_install(tmp_path, monkeypatch):
+    run = Store(tmp_path).open(presets.build(epochs=1, train_size=400))
+    for name, package in (("ray", "ray"), ("submitit", "slurm")):
+        monkeypatch.setitem(sys.modules, name, None)
+        monkeypatch.setitem(sys.modules, f"{name}.core.utils", None)
+        monkeypatch.setattr(slurm, "_ask", list)
+        executor: Executor = Ray() if package == "ray" else slurm.Slurm()
+        with pytest.raises(MemstudyError, match=rf"pip install 'memstudy\[{package}\]'"):
+            executor.carry_out([run], Execution(device="cpu"), tmp_path / "s")
+    assert not run.exists
+
+
+@pytest.mark.parametrize(
+    ("text", "minutes"), [("90", 90), ("1:30:00", 90), ("2-12", 3600), ("0:30", 1), ("1-00:00:01", 1441)]
+)
+def test_times_are_read_as_slurm_does(text, minutes):
+    """https://slurm.schedmd.com/sbatch.html, --time; seconds are rounded up."""
+    assert slurm.minutes(slurm.Slurm(time=text).time or "") == minutes
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"time": "soon"}, "time must be a time as Slurm writes it.*not 'soon'"),
+        ({"slurm": ("--qos long",)}, "slurm must be one of sbatch's options, KEY=VALUE without dashes"),
+        ({"chunk": 0}, "chunk must be a whole number of at least 1, not 0"),
+    ],
+)
+def test_a_wrong_option_of_slurm(options, sentence):
+    with pytest.raises(MemstudyError, match=sentence):
+        slurm.Slurm(**options)
