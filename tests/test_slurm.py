@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from memstudy import presets
 from memstudy.errors import Busy, Interrupted, MemstudyError
 from memstudy.store import RunDirectory, Store
 from memstudy.study.carry_out import Execution, carry_out
+from memstudy.study.executors import Watch
 from memstudy.study.executors.slurm import FOLDER, JOBS, Slurm, cancel
 from tests.kit.outcomes import whole
 from tests.kit.slurm import needs_slurm, said, waited_for
@@ -189,7 +191,7 @@ def test_whoever_waits_may_be_stopped_and_the_jobs_go_on(slurm, tmp_path):
     ("options", "sentence"),
     [
         ({"partition": "nowhere"}, "invalid partition specified: nowhere; partitions here: usual, weak, strong"),
-        ({"cpus": 1000}, "Slurm refuses the jobs: .*; look at the options"),
+        ({"memory": "much"}, "Slurm refuses the jobs: .*mem.*; look at the options"),
         ({"slurm": ("no_such_option=1",)}, "Slurm refuses the jobs: .*no-such-option"),
     ],
 )
@@ -200,6 +202,18 @@ def test_what_slurm_refuses_is_said_once(slurm, tmp_path, options, sentence, cap
         Slurm(**options).carry_out(runs, CPU, store.folder("s"))
     assert capfd.readouterr() == ("", "")
     assert not any(run.exists for run in runs)
+
+
+def test_jobs_that_can_never_start_are_told_of(slurm, tmp_path):
+    """More cores than a node has: Slurm takes them, and lets them wait forever."""
+    store = Store(tmp_path / "runs")
+    said: list[str] = []
+    runs = [store.open(recipe) for recipe in recipes(1)]
+    limited = Execution(device="cpu", deadline=time.monotonic() + 8)
+    outcomes = Slurm(cpus=1000, chunk=2).carry_out(runs, limited, store.folder("s"), Watch(say=said.append))
+    assert all(isinstance(outcome.error, Busy) for outcome in outcomes)
+    assert len([sentence for sentence in said if "Slurm does not start jobs of this study (" in sentence]) == 1
+    assert len(cancel(store.folder("s"))) == 2
 
 
 def test_a_node_that_lacks_the_images_says_so_once(slurm, tmp_path, monkeypatch):

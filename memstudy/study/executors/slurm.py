@@ -35,6 +35,8 @@ TICK, QUEUE_EVERY = 0.5, 5.0
 """Seconds between two looks at the runs, and at Slurm's queue."""
 GRACE = 20.0
 """Seconds after a job's end in which what it wrote may still be on its way here: file systems keep copies."""
+USUAL_REASONS = ("None", "Priority", "Resources", "BeginTime", "JobArrayTaskLimit", "Dependency", "Cleaning")
+"""Why Slurm lets jobs wait that it will start one day; of other reasons the user is told."""
 REQUEUES = 1000
 """How often a job may be queued again. One in which no epoch was finished is not (see `job`)."""
 REMADE = "remove it; jobs that are still queued are then unknown here, so cancel them with scancel first"
@@ -197,9 +199,10 @@ def recorded(place: Path) -> dict[str, list[str]]:
     return jobs
 
 
-def queued(lines: Iterable[str]) -> set[str]:
-    """The jobs of a list of Slurm's that are waiting, running, or about to end: `12_3`."""
-    return {line.strip() for line in lines if line.strip()}
+def queued(lines: Iterable[str]) -> dict[str, str]:
+    """The jobs that are waiting, running, or about to end, by name (`12_3`): why Slurm lets them wait, or None."""
+    pairs = (line.strip().partition("|") for line in lines if line.strip())
+    return {job: why for job, _, why in pairs}
 
 
 def _ask() -> list[str]:
@@ -209,7 +212,7 @@ def _ask() -> list[str]:
             "there is no Slurm here (no squeue); give the command where jobs are submitted, or choose another "
             "--on."
         )
-    command = ["squeue", "--me", "--noheader", "--array", "--format=%i"]
+    command = ["squeue", "--me", "--noheader", "--array", "--format=%i|%r"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
     except subprocess.CalledProcessError as error:
@@ -253,6 +256,7 @@ def _wait(
 
     outcomes: list[Outcome] = []
     gone: dict[str, float] = {}
+    told: set[str] = set(USUAL_REASONS)
     looked = -QUEUE_EVERY
     try:
         while left:
@@ -263,8 +267,14 @@ def _wait(
             if time.monotonic() - looked > QUEUE_EVERY:
                 with contextlib.suppress(MemstudyError):  # its controller is being restarted
                     alive, looked = queued(_ask()), time.monotonic()
-                    for job in set(where.values()) - alive:
+                    for job in set(where.values()) - set(alive):
                         gone.setdefault(job, looked)
+                    for why in {alive[job] for job in where.values() if job in alive} - told:
+                        told.add(why)
+                        watch.say(
+                            f"Slurm does not start jobs of this study ({why}); 'squeue --me' says which, and "
+                            "'memstudy study cancel' cancels them."
+                        )
             for run, error in list(_ended(left, where, place, gone)):
                 del left[run.name]
                 outcomes.append(Outcome(run, error))
