@@ -102,8 +102,8 @@ def test_an_unknown_scale():
 
 
 def test_no_study_has_the_name_of_a_subcommand():
-    assert set(command.commands) == {"list", "init"}
-    assert {*command.commands, "status"}.isdisjoint(NAMES)
+    assert set(command.commands) == {"status", "cancel", "list", "init"}
+    assert set(command.commands).isdisjoint(NAMES)
 
 
 def test_a_study_is_carried_out_by_its_name(folder):
@@ -120,9 +120,9 @@ def test_options_stand_before_or_after_the_name():
 def test_help_tells_the_rule_and_the_subcommands():
     text = " ".join(call("--help").output.split())
     assert "study [OPTIONS] NAME|FILE..." in text
-    assert "study list|init" in text
+    assert "study status|cancel|list|init" in text
     assert "with a / in it, or ending in .toml" in text
-    assert re.search("Commands: init .* list ", text)
+    assert re.search("Commands: cancel .* init .* list .* status ", text)
     assert "Usage: main study list [OPTIONS] [NAME|FILE]..." in call("list", "--help").output
 
 

@@ -91,10 +91,10 @@ def trackers(context: click.Context, begun: str) -> list[str]:
 
 
 def tracker(name: str) -> str:
-    """A tracker's name, checked, and whether its package is there."""
-    from memstudy.trackers import check
+    """A tracker's name, checked; whether its package is there is seen when it is connected to."""
+    from memstudy.trackers import TRACKERS
 
-    return check(name)
+    return TRACKERS.check(name)
 
 
 def devices(context: click.Context, begun: str) -> list[str]:

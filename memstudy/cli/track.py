@@ -61,8 +61,11 @@ def track(
             time.sleep(EVERY_SECONDS)
     except KeyboardInterrupt:
         pass
-    sent = f"{plural(sender.epochs, 'epoch')} of {plural(sender.runs, 'run')}"
-    voice.say(f"{sent} sent to {to} ({sender.tracker.into}); it has the rest of {plural(len(chosen), 'run')}.")
+    place = f"{to} ({sender.tracker.into})"
+    if sender.epochs:
+        voice.say(f"{plural(sender.epochs, 'epoch')} of {plural(sender.runs, 'run')} sent to {place}.")
+    elif not sender.problems:
+        voice.say(f"nothing to send: {place} has all that there is of {plural(len(chosen), 'run')}.")
     if as_json:
         voice.print_json({"runs": sender.runs, "epochs": sender.epochs, "into": sender.tracker.into})
     if sender.problems:
