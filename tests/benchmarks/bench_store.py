@@ -22,6 +22,7 @@ from memstudy.lease import Lease, owner
 from memstudy.recipe import Recipe
 from memstudy.store import RunDirectory, Status, Store, index, naming
 from memstudy.store.index import Index
+from memstudy.study.status import progress
 from tests.benchmarks.alternate import alternate
 from tests.kit.runs import write_run
 
@@ -100,6 +101,7 @@ def main(words: Sequence[str] = ()) -> None:
                 "one by one": lambda: [store.open(recipe) for recipe in new],
                 "together": lambda: store.open_all(new),
                 "all": lambda: store.open_all(chosen),
+                "progress": lambda: progress(store, chosen),
             },
             given.rounds,
         )
@@ -119,7 +121,8 @@ def main(words: Sequence[str] = ()) -> None:
         f"a file is written and flushed in {1e3 * one['file']:.1f} ms, a kept epoch in {1e3 * one['kept']:.1f} ms"
     )
     print(f"a run without networks, labels and records is {inodes:.1f} files and folders")
-    print(f"all {given.runs} that are there opened in {found['all']:.2f} s")
+    print(f"all {given.runs} that are there opened in {found['all']:.2f} s, ", end="")
+    print(f"and their status read in {found['progress']:.2f} s")
 
 
 if __name__ == "__main__":
