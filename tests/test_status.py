@@ -11,10 +11,13 @@ from pathlib import Path
 import pytest
 
 from memstudy import presets
+from memstudy.cli.progress import StudyProgress
+from memstudy.errors import MemstudyError, RunFailed
 from memstudy.store import Status, Store
 from memstudy.store.run import METRICS
 from memstudy.study import forecast as forecasts
 from memstudy.study.carry_out import Execution, carry_out
+from memstudy.study.fleet import Outcome
 from memstudy.study.forecast import forecast
 from memstudy.study.status import DAMAGED, overall, progress
 from tests.kit.runs import write_run
@@ -148,3 +151,15 @@ def test_kinds_that_are_not_measured_are_taken_to_be_as_fast_as_their_nearest(tm
     assert (left.kinds, left.measured) == (3, 1)
     assert left.steps == 3 * 7
     assert left.seconds > 0
+
+
+def test_what_keeps_many_runs_from_being_trained_is_said_once(store, capsys):
+    """As a node of a cluster without the images; what is of one run alone names it once."""
+    shown = StudyProgress([store.open(recipe) for recipe in RECIPES])
+    for recipe in RECIPES[:2]:
+        shown.ended(Outcome(store.open(recipe), MemstudyError("on n7: MNIST is not there.")))
+    name = store.open(RECIPES[2]).name
+    shown.ended(Outcome(store.open(RECIPES[2]), RunFailed(f"{name} failed: the loss became non-finite.")))
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.startswith(f"[1/5] {store.open(RECIPES[0]).name}: on n7: MNIST is not there.")
+    assert second.startswith(f"[3/5] {name} failed: the loss became non-finite.")

@@ -253,6 +253,7 @@ class StudyProgress(Voice):
         super().__init__(quiet)
         self._runs = runs
         self._ended = 0
+        self._told: set[str] = set()
         self._epochs = sum(run.recipe.training.epochs for run in runs)
         self._clock = Clock(self._done())
         self.bar = Bar(self.console)
@@ -276,14 +277,22 @@ class StudyProgress(Voice):
             self.bar.update(done, self._epochs, runs, f"{done:,}/{self._epochs:,} epochs")
 
     def ended(self, outcome: Outcome) -> None:
-        """Say how one run ended; of one that the clock or a signal stopped, how far it is."""
+        """Say how one run ended; of one that the clock or a signal stopped, how far it is.
+
+        What keeps many runs from being trained, such as a node without the images, is said once.
+        """
         self._ended += 1
         run, text = outcome.run, str(outcome.error)
+        if text in self._told:
+            return
         if isinstance(outcome.error, Interrupted):
             if not run.epochs_done:
                 return
             text = f"saved after {run.epochs_done} of {plural(run.recipe.training.epochs, 'epoch')}"
         elif outcome.error is None:
             text = joined(_measured(run.metrics().iloc[-1].to_dict()))
+        else:
+            self._told.add(text)
+        named = text if text.startswith(run.name) else f"{run.name}: {text}"
         left = [] if self.bar.shown else self._clock.left(self._done(), self._epochs)
-        self.say(joined([f"[{self._ended}/{len(self._runs)}] {run.name}: {text}", *left]))
+        self.say(joined([f"[{self._ended}/{len(self._runs)}] {named}", *left]))
