@@ -67,19 +67,14 @@ def carry_out_all(
     Interrupted on Ctrl-C and SIGTERM, after every running run has saved; a run that the deadline stopped has an
     Interrupted as its outcome's error.
     """
-    outcomes: list[Outcome] = []
-    waiting: deque[RunDirectory] = deque()
+    outcomes, left = settled(runs, watch)
+    waiting = deque(left)
     workers: list[_Worker] = []
 
     def ended(outcome: Outcome) -> None:
         outcomes.append(outcome)
         watch.ended(outcome)
 
-    for run in runs:
-        if run.finished:
-            ended(Outcome(run, refused(run)))
-        else:
-            waiting.append(run)
     try:
         while waiting or workers:
             if execution.deadline is not None and time.monotonic() > execution.deadline:
@@ -105,7 +100,20 @@ def carry_out_all(
     return outcomes
 
 
-def refused(run: RunDirectory) -> MemstudyError | None:
+def settled(runs: Sequence[RunDirectory], watch: Watch) -> tuple[list[Outcome], list[RunDirectory]]:
+    """Report the runs that are finished, which cost nothing: their outcomes, and the runs that are left."""
+    outcomes: list[Outcome] = []
+    left: list[RunDirectory] = []
+    for run in runs:
+        if run.finished:
+            outcomes.append(Outcome(run, _refused(run)))
+            watch.ended(outcomes[-1])
+        else:
+            left.append(run)
+    return outcomes, left
+
+
+def _refused(run: RunDirectory) -> MemstudyError | None:
     """Why a finished run does not count as one: it was trained with other code."""
     try:
         code.check(run)

@@ -61,20 +61,16 @@ class Ray:
     ) -> list[Outcome]:
         """See `executors.Executor`."""
         from memstudy.study.executors.chunk import Chunk
-        from memstudy.study.executors.processes import refused
-        from memstudy.study.fleet import Outcome
+        from memstudy.study.executors.processes import FLEET, settled
 
-        outcomes = [Outcome(run, refused(run)) for run in runs if run.finished]
-        for outcome in outcomes:
-            watch.ended(outcome)
-        left = [run for run in runs if not run.finished]
+        outcomes, left = settled(runs, watch)
         if not left:
             return outcomes
         marker = folder / FOLDER / MARKER
         with _cluster(self.address) as (ray, where):
             watch.say(f"on {where}: {_resources(ray)}.")
             files.write_json(marker, {"ray": where})
-            fleet = self.fleet or (8 if self.gpus else 1)
+            fleet = self.fleet or (FLEET if self.gpus else 1)
             size = self.chunk or fleet
             parts = [left[start : start + size] for start in range(0, len(left), size)]
             chunks = [Chunk.of(part, execution, fleet, 1, marker) for part in parts]

@@ -105,13 +105,11 @@ class Slurm:
         self, runs: Sequence[RunDirectory], execution: Execution, folder: Path, watch: Watch = UNWATCHED
     ) -> list[Outcome]:
         """See `executors.Executor`. Jobs still queued or running keep their runs; the rest is submitted."""
-        from memstudy.study.executors.processes import refused
+        from memstudy.study.executors.processes import settled
         from memstudy.study.fleet import Outcome
 
-        outcomes = [Outcome(run, refused(run)) for run in runs if run.finished]
-        for outcome in outcomes:
-            watch.ended(outcome)
-        left = {run.name: run for run in runs if not run.finished}
+        outcomes, unfinished = settled(runs, watch)
+        left = {run.name: run for run in unfinished}
         place = folder / FOLDER
         if left:
             alive = queued(_ask())
@@ -142,10 +140,10 @@ class Slurm:
 
         from memstudy.study.executors.chunk import Chunk
         from memstudy.study.executors.job import Job
-        from memstudy.study.executors.processes import most_threads
+        from memstudy.study.executors.processes import FLEET, most_threads
 
         files.write_json(place / JOBS, recorded(place))  # it is there before a job looks whether it sees the store
-        fleet = self.fleet or (8 if self.gpus else 1)
+        fleet = self.fleet or (FLEET if self.gpus else 1)
         parts = [runs[start : start + self.chunk] for start in range(0, len(runs), self.chunk)]
         threads = most_threads([run.recipe for run in runs], execution, torch.device("cpu"))
         processes = None if self.gpus else max(1, self.cpus // threads)
@@ -181,7 +179,8 @@ class Slurm:
 
 def cancel(folder: Path) -> list[str]:
     """Cancel the jobs of a study that are still queued or running; their names. Running runs save first."""
-    mine = [job for job in recorded(folder / FOLDER) if job in queued(_ask())]
+    alive = queued(_ask())
+    mine = [job for job in recorded(folder / FOLDER) if job in alive]
     if mine:
         subprocess.run(["scancel", *mine], check=True)
     return mine
