@@ -6,6 +6,7 @@ its command, and its methods say the rest:
     measure   writes what is measured of runs to CSV files, which are their own cache
     tables    makes tables of what was measured
     figures   draws figures of it
+    charts    makes of it what a reader of the report page can explore
 
 Everything else follows (`deriving`): the command `memstudy NAME` with its options and `--json`, the analysis' keys
 in a study's [report], what is said and left out, and which files are written and which of an earlier time go.
@@ -33,6 +34,7 @@ from memstudy.report.folders import FIGURES, SEPARATOR, TABLES, named
 
 if TYPE_CHECKING:
     from memstudy.derived.workbench import Workbench
+    from memstudy.report.chart import Chart
     from memstudy.report.saving import Drawing
     from memstudy.report.table import Table
     from memstudy.store import Store
@@ -148,6 +150,10 @@ class Analysis:
 
     def figures(self, selection: Selection) -> Iterable[Drawing]:
         """The figures of what was measured, each drawn when it is asked for; none by default."""
+        return ()
+
+    def charts(self, selection: Selection) -> Iterable[Chart]:
+        """What the report page shows of what was measured, beneath its tables; none by default."""
         return ()
 
     def summary(self, selection: Selection, tables: Sequence[Table]) -> tuple[str, dict[str, Any]]:
