@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from memstudy.cli import options
+from memstudy.cli import options, track
 from memstudy.errors import MemstudyError
 from memstudy.recipe import OPTIONS
 
 if TYPE_CHECKING:
     from memstudy.recipe import Recipe
+    from memstudy.trackers.live import Destination
 
 
 @click.command()
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 @click.option("--recipe", "file", type=click.Path(path_type=Path), help="Run this recipe's TOML.")
 @options.dynamics
 @options.evaluate_every
+@track.while_training
 @options.training_device("auto")
 @options.data
 @options.runs_dir
@@ -36,6 +38,7 @@ def run(
     file: Path | None,
     dynamics: bool | None,
     evaluate_every: int | None,
+    track: tuple[Destination, ...],
     device: str,
     threads: int | Literal["auto"],
     capture: bool,
@@ -62,6 +65,7 @@ def run(
     from memstudy.store.summary import run_summary
     from memstudy.study.carry_out import Execution, carry_out
     from memstudy.study.interruption import stop_on_sigterm
+    from memstudy.trackers.live import told
 
     stop_on_sigterm()
     directory = Store(runs_dir).open(recipe)
@@ -71,7 +75,8 @@ def run(
     )  # fmt: skip
     if directory.finished:
         progress.say_kept(directory)
-    with progress.bar:
+    trackers = track if leads else ()
+    with told(trackers, directory.path.parent, [directory.name], None, progress.say), progress.bar:
         carry_out(directory, execution, progress)
     if not leads:
         return

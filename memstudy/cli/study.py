@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from memstudy.cli import executors, options, status, studies
+from memstudy.cli import executors, options, status, studies, track
 from memstudy.cli.types import Positive, Seeds
 from memstudy.errors import Busy, Interrupted, MemstudyError, RunFailed
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from memstudy.study.executors import Executor
     from memstudy.study.fleet import Outcome
     from memstudy.study.grid import Study
+    from memstudy.trackers.live import Destination
 
 
 class Verb(click.Group):
@@ -69,6 +70,7 @@ class Verb(click.Group):
 )
 @options.dynamics
 @options.evaluate_every
+@track.while_training
 @options.training_device(None)
 @options.data
 @options.runs_dir
@@ -85,6 +87,7 @@ def study(
     retry_failed: bool,
     dynamics: bool | None,
     evaluate_every: int | None,
+    track: tuple[Destination, ...],
     device: str,
     threads: int | Literal["auto"] | None,
     capture: bool,
@@ -111,6 +114,10 @@ def study(
 
     stop_on_sigterm()
     executor = executors.chosen(context, engine)
+    if track and getattr(executor, "detach", False):
+        raise MemstudyError(
+            "--track follows runs while this command stays; after --detach, give 'memstudy track --follow'."
+        )
     if Ranks.from_environment().size > 1:
         raise MemstudyError("torchrun is for 'memstudy run'; a study takes one GPU for each of its processes.")
     deadline = None if minutes is None else time.monotonic() + 60 * minutes
@@ -118,7 +125,7 @@ def study(
         device, threads, capture=capture, data_dir=data_dir, download=download,
         dynamics=dynamics, evaluate_every=evaluate_every, deadline=deadline,
     )  # fmt: skip
-    work = _Work(Store(runs_dir), execution, executor, train_only, retry_failed, as_json)
+    work = _Work(Store(runs_dir), execution, executor, train_only, retry_failed, as_json, track)
     studies = [grid.read(file, seeds, scale, data_dir, download) for file in files]  # a mistake in one starts none
     for study in studies:
         code.check_all(work.store.open_all(study.recipes))
@@ -165,6 +172,7 @@ class _Work:
     train_only: bool
     retry_failed: bool
     quiet: bool
+    trackers: tuple[Destination, ...]
 
     def forecast(self, study: Study) -> dict[str, Any]:
         """Say what is left to do of a study, after a moment of measuring; nothing is written."""
@@ -237,6 +245,7 @@ class _Work:
         from memstudy.study.derive_all import derive_all
         from memstudy.study.executors import Watch
         from memstudy.study.executors.processes import most_threads
+        from memstudy.trackers.live import told
         from memstudy.training import numerics, resolve_device
 
         execution = self.execution_of(study)
@@ -261,7 +270,8 @@ class _Work:
             progress.ended(outcome)
         given_up = {outcome.run for outcome in outcomes}
         others = [run for run in directories if run not in given_up]
-        with progress.bar:
+        names = [run.name for run in directories]
+        with told(self.trackers, self.store.root, names, study.name, progress.say), progress.bar:
             watch = Watch(progress.tick, progress.ended, progress.say)
             outcomes += self.executor.carry_out(others, execution, self.store.folder(study.name), watch)
         stopped = sum(isinstance(outcome.error, Interrupted | Busy) for outcome in outcomes)
@@ -270,7 +280,6 @@ class _Work:
                 f"{len(outcomes) - stopped} of {len(outcomes)} runs have ended; the others are saved, as time is "
                 "up, or in another process's hands; the same command continues."
             )
-        names = [run.name for run in directories]
         summary: dict[str, Any] = {"study": study.name, "runs": names, "stopped": stopped}
         errors: list[MemstudyError] = []
         if any(outcome.error is None for outcome in outcomes) and not (self.train_only or stopped):

@@ -2,20 +2,46 @@
 
 from __future__ import annotations
 
-import time
+import contextlib
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from click.shell_completion import CompletionItem
 
 from memstudy.cli import names, options
-from memstudy.cli.types import Name
+from memstudy.cli.types import Name, Read
 
 if TYPE_CHECKING:
     from memstudy.store import RunDirectory, Store
+    from memstudy.trackers.live import Destination
 
-EVERY_SECONDS = 2.0
-"""How often `--follow` looks again."""
+
+class ToTracker(Read):
+    """`mlflow`, or `mlflow=http://host:5000`: a tracker, and where it is."""
+
+    name = "tracker"
+
+    def read(self, text: str) -> Destination:
+        """The tracker, whose name is checked, and a folder or an address."""
+        from memstudy.trackers.live import Destination
+
+        name, _, into = text.partition("=")
+        return Destination(names.tracker(name), into or None)
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """Complete the names of trackers."""
+        return [CompletionItem(name) for name in names.trackers(ctx, incomplete) if name.startswith(incomplete)]
+
+
+while_training = click.option(
+    "--track",
+    type=ToTracker(),
+    multiple=True,
+    metavar="TRACKER[=INTO]",
+    help="Tell a tracker of each epoch: tensorboard, mlflow, … [default: to a folder of its name in the store]",
+)
 
 
 @click.command()
@@ -26,7 +52,7 @@ EVERY_SECONDS = 2.0
 @click.option(
     "--into", metavar="PATH|URL", help="A folder or an address. [default: a folder of its name in the store]"
 )
-@click.option("--follow", is_flag=True, help="Look again every two seconds, until all of these runs have ended.")
+@click.option("--follow", is_flag=True, help="Look again every few seconds, until all of these runs have ended.")
 @options.runs_dir
 @options.as_json
 def track(
@@ -50,17 +76,17 @@ def track(
     from memstudy.cli.progress import Voice, plural
     from memstudy.errors import RunFailed
     from memstudy.store import Store
-    from memstudy.trackers import connect
+    from memstudy.trackers import connect, following
     from memstudy.trackers.sending import Sender
 
     voice, store = Voice(quiet=as_json), Store(runs_dir)
     name, chosen = _chosen(store, runs, study)
     sender = Sender(connect(to, into, store.root), name)
-    try:
-        while sender.send(chosen) and follow:
-            time.sleep(EVERY_SECONDS)
-    except KeyboardInterrupt:
-        pass
+    with contextlib.suppress(KeyboardInterrupt):
+        if follow:
+            following.follow(lambda: sender.send(chosen), threading.Event())
+        else:
+            sender.send(chosen)
     place = f"{to} ({sender.tracker.into})"
     if sender.epochs:
         voice.say(f"{plural(sender.epochs, 'epoch')} of {plural(sender.runs, 'run')} sent to {place}.")
