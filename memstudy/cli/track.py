@@ -89,11 +89,11 @@ def track(
             sender.send(chosen)
     place = f"{to} ({sender.tracker.into})"
     if sender.epochs:
-        voice.say(f"{plural(sender.epochs, 'epoch')} of {plural(sender.runs, 'run')} sent to {place}.")
+        voice.say(f"{plural(sender.epochs, 'epoch')} of {plural(len(sender.runs), 'run')} sent to {place}.")
     elif not sender.problems:
         voice.say(f"nothing to send: {place} has all that there is of {plural(len(chosen), 'run')}.")
     if as_json:
-        voice.print_json({"runs": sender.runs, "epochs": sender.epochs, "into": sender.tracker.into})
+        voice.print_json({"runs": len(sender.runs), "epochs": sender.epochs, "into": sender.tracker.into})
     if sender.problems:
         first = next(iter(sender.problems.values()))
         raise RunFailed(f"{plural(len(sender.problems), 'run')} could not be sent: {first}")

@@ -22,14 +22,15 @@ class Sender:
 
     Attributes:
         study: the study that they are sent with, if any.
-        runs, epochs: how many of each were sent until now.
+        runs: those of which something was sent until now, by name.
+        epochs: how many were sent.
         problems: why a run could not be sent, by its name.
 
     """
 
     tracker: Tracker
     study: str | None = None
-    runs: int = 0
+    runs: set[str] = field(default_factory=set)
     epochs: int = 0
     problems: dict[str, str] = field(default_factory=dict)
     _seen: dict[str, object] = field(default_factory=dict)
@@ -81,7 +82,7 @@ class Sender:
         if there.epochs == run.epochs and there.status == run.status:
             return
         self.tracker.send(run, there.epochs, self.study)
-        self.runs += 1
+        self.runs.add(run.name)
         self.epochs += run.epochs - there.epochs
 
 
