@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 from memstudy import files, regularizers
@@ -26,8 +28,19 @@ def differing(recipes: Iterable[Recipe], besides: Collection[str] = ()) -> list[
     An option of a regularizer is compared among the recipes that use it, and kept epochs among those of equal
     length: what follows from another difference is none of its own. `besides` are names that do not matter.
     """
-    different = list(dict.fromkeys(recipes))
-    return [name for name in names(different) if name not in besides and _differs(name, different)]
+    every = list(recipes)
+    but_for_seeds = list(dict.fromkeys(map(_seedless, every)))  # few, where there are many seeds
+    return [
+        name
+        for name in names(but_for_seeds)
+        if name not in besides and _differs(name, every if name in SEEDS else but_for_seeds)
+    ]
+
+
+@lru_cache(maxsize=100_000)
+def _seedless(recipe: Recipe) -> Recipe:
+    """The recipe with seeds of 0."""
+    return replace(recipe, seed=0, corruption=replace(recipe.corruption, seed=0))
 
 
 def names(recipes: Sequence[Recipe]) -> list[str]:

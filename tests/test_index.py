@@ -10,7 +10,7 @@ import pytest
 
 from memstudy import files, presets
 from memstudy.errors import MemstudyError
-from memstudy.store import RunDirectory, Status, Store, index, naming, summary
+from memstudy.store import RunDirectory, Status, Store, index, naming, stamps, summary
 from memstudy.store.index import Index
 from memstudy.store.run import METRICS, RECIPE, STATE
 from tests.kit.runs import write_run
@@ -22,7 +22,7 @@ RECIPE_0 = presets.build(epochs=4)
 def _own_index(tmp_path, monkeypatch):
     """An index of its own, and files that count as settled at once."""
     monkeypatch.setenv("MEMSTUDY_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(index, "SETTLED", -(10**12))
+    monkeypatch.setattr(stamps, "SETTLED", -(10**12))
 
 
 @pytest.fixture
@@ -108,7 +108,7 @@ def test_whether_a_run_is_running_is_asked_of_the_run(tmp_path, read):
 
 
 def test_what_was_changed_just_now_is_not_kept(store, read, monkeypatch):
-    monkeypatch.setattr(index, "SETTLED", 2 * 10**9)
+    monkeypatch.setattr(stamps, "SETTLED", 2 * 10**9)
     said(store)
     read.clear()
     said(store)

@@ -121,7 +121,7 @@ def _by_seed(values: ArrayLike, seeds: Sequence[Hashable] | None) -> dict[Hashab
     by_seed: dict[Hashable, list[float]] = {}
     for seed, value in zip(range(len(array)) if seeds is None else seeds, array.tolist(), strict=True):
         by_seed.setdefault(seed, []).append(value)
-    return {seed: float(np.mean(of_seed)) for seed, of_seed in by_seed.items()}
+    return {seed: float(np.mean(many)) if len(many) > 1 else many[0] for seed, many in by_seed.items()}
 
 
 def _no_interval(a: Values, b: Values, paired: bool) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import MISSING, dataclass, replace
+from functools import lru_cache
 from statistics import fmean
 from typing import Any
 
@@ -28,6 +29,7 @@ from memstudy.report.methods import (
     told_apart,
 )
 from memstudy.store import RunDirectory
+from memstudy.store.metrics import joined
 from memstudy.store.store import Selection
 
 AL2 = "al2"
@@ -99,7 +101,7 @@ class Setting:
 
     def metrics(self) -> pd.DataFrame:
         """Every run's metrics, one row an epoch, with the columns of `labels`."""
-        return pd.concat([run.metrics().assign(**_labels(run)) for run in self.runs], ignore_index=True)
+        return joined([run.columns() for run in self.runs], self.labels())
 
 
 def evaluated(rows: pd.DataFrame, line: Sequence[str] = (), value: str = "test_accuracy") -> pd.DataFrame:
@@ -214,7 +216,8 @@ def methods_of(groups: Groups) -> list[str]:
     return list(dict.fromkeys([*(against for against, _ in rows if against), *(label for _, label in rows)]))
 
 
-def shared(recipe: Recipe, keys: Sequence[str] = (REG,)) -> Recipe:
+@lru_cache(maxsize=100_000)  # asked for again and again by every table, of studies with thousands of runs
+def shared(recipe: Recipe, keys: tuple[str, ...] = (REG,)) -> Recipe:
     """What the runs of a setting share: a recipe without seeds, kept epochs and what makes a method (`keys`)."""
     usual = presets.get(presets.DEFAULT).recipe
     without: dict[str, Any] = {"network": usual.network} if "network" in keys else {}

@@ -12,40 +12,25 @@ import contextlib
 import json
 import os
 import sqlite3
-import time
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from memstudy import files
+from memstudy.store import stamps
 from memstudy.store.run import LOG, METRICS, RECIPE, RESUME, STATE
 
 SOURCES = (RECIPE, STATE, METRICS, LOG, RESUME)
 """What is known of a run comes from these; the directory's own time of change tells what else came or went."""
-SETTLED = 2_000_000_000
-"""Nanoseconds. A file that was changed less long ago may change again within the same tick of its clock."""
 PATIENCE = 0.2
 """Seconds to wait for another process that writes to the index."""
 
 
 def stamp(path: Path) -> str:
     """Equal for two looks at a run directory if nothing in it changed that an entry is made of."""
-    marks, folder = [], os.fspath(path)
-    for place in (folder, *(f"{folder}/{name}" for name in SOURCES)):
-        try:
-            found = os.stat(place)  # noqa: PTH116 (of ten thousand runs)
-        except OSError:
-            marks.append("")
-        else:
-            marks.append(f"{found.st_mtime_ns},{found.st_size},{found.st_ino}")
-    return " ".join(marks)
-
-
-def settled(mark: str) -> bool:
-    """Whether the files of a stamp were changed so long ago that another change would show in it."""
-    times = [int(one.partition(",")[0]) for one in mark.split(" ") if one]
-    return bool(times) and time.time_ns() - max(times) > SETTLED
+    folder = os.fspath(path)
+    return stamps.stamp((folder, *(f"{folder}/{name}" for name in SOURCES)))
 
 
 @dataclass(frozen=True)
@@ -97,7 +82,9 @@ class Index:
 
     def keep(self, found: Mapping[str, tuple[str, Mapping[str, Any]]], gone: Collection[str] = ()) -> None:
         """Keep what was found of runs, with the stamp from before they were read; forget those that are gone."""
-        rows = [(name, mark, json.dumps(content)) for name, (mark, content) in found.items() if settled(mark)]
+        rows = [
+            (name, mark, json.dumps(content)) for name, (mark, content) in found.items() if stamps.settled(mark)
+        ]
         if not (rows or gone):
             return
         try:

@@ -30,7 +30,7 @@ from memstudy import files, lease
 from memstudy import recipe as recipes
 from memstudy.errors import Busy, MemstudyError
 from memstudy.recipe import Recipe
-from memstudy.store import metrics, naming, resume, tensors
+from memstudy.store import metrics, naming, resume, stamps, tensors
 from memstudy.store import state as states
 from memstudy.store.kinds import is_date
 from memstudy.store.records import HOW_TO_RECORD, Dynamics, Records
@@ -98,6 +98,7 @@ class RunDirectory:
         self.path = path
         self._seals = Seals()
         self._lease: lease.Lease | None = None
+        self._known: tuple[str, dict[str, Any]] | None = None
         if recipe is not None:
             self.__dict__["recipe"] = recipe
 
@@ -133,11 +134,19 @@ class RunDirectory:
     # State
 
     def state(self) -> dict[str, Any]:
-        """The content of state.json; a new run's if there is none."""
+        """The content of state.json; a new run's if there is none.
+
+        It is read and checked once for all who ask, until the file is another: tables ask twenty times.
+        """
         path = self.path / STATE
-        if not path.is_file() and (self.path / METRICS).is_file():
+        mark = stamps.stamp([os.fspath(path)])
+        if not mark and (self.path / METRICS).is_file():
             raise files.damaged(path, "it is gone")
-        return states.read(path)
+        if self._known is None or self._known[0] != mark:
+            state = states.read(path)
+            self._known = (mark, state) if stamps.settled(mark) else None
+            return dict(state)
+        return dict(self._known[1])
 
     @property
     def floor(self) -> float:

@@ -20,18 +20,18 @@ import torch
 from memstudy import files, presets
 from memstudy.lease import Lease, owner
 from memstudy.recipe import Recipe
-from memstudy.store import RunDirectory, Status, Store, index, naming
+from memstudy.store import RunDirectory, Status, Store, naming, stamps
 from memstudy.store.index import Index
 from memstudy.study.status import progress
 from tests.benchmarks.alternate import alternate
 from tests.kit.runs import write_run
 
 
-def recipes(count: int) -> list[Recipe]:
+def recipes(count: int, epochs: int = 20) -> list[Recipe]:
     """A noise grid: regularizers, rates and seeds."""
     return [
         presets.build(
-            reg=("bare", "al2", "do", "bn")[i % 4], corrupt=(0.25, 0.75)[i // 4 % 2], seed=i // 8, epochs=20
+            reg=("bare", "al2", "do", "bn")[i % 4], corrupt=(0.25, 0.75)[i // 4 % 2], seed=i // 8, epochs=epochs
         )
         for i in range(count)
     ]
@@ -88,7 +88,7 @@ def main(words: Sequence[str] = ()) -> None:
         patch.setenv("MEMSTUDY_CACHE", f"{folder}/cache")
         chosen = recipes(given.runs)
         store, new = fill(Path(folder) / "runs", chosen), [*recipes(given.runs + 200)[-200:]]
-        time.sleep(index.SETTLED / 1e9)
+        time.sleep(stamps.SETTLED / 1e9)
 
         def anew() -> None:
             files.tidy([Index(store.root, 0).path])

@@ -18,11 +18,14 @@ were trained at two or more rates or rules, or if they are ten or more: fewer at
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from memstudy.analysis.significance import bootstrap_interval
 from memstudy.derived.ablation import Ablation
@@ -204,7 +207,7 @@ def _group(recipe: Recipe, members: Sequence[RunDirectory], areas: Derived, flat
                 "seeds": seeds(run.recipe),
                 "area": areas.get(last),
                 "flatness": flatness.get(last),
-                **_measured(run.metrics()),
+                **_measured(run.columns()),
             }
         )
     columns = ["method", "corruption", "noisy", "seeds", *QUANTITIES]
@@ -228,13 +231,12 @@ def _words(corruptions: Iterable[Corruption]) -> dict[Corruption, str]:
     return words
 
 
-def _measured(metrics: pd.DataFrame) -> dict[str, float]:
-    last = metrics.iloc[-1]
+def _measured(columns: Mapping[str, NDArray[Any]]) -> dict[str, float]:
     return {
-        "final": 100 * last["test_accuracy"],
-        "best": 100 * metrics["test_accuracy"].max(),
-        "memorized": 100 * last["memorized"],
-        "activation_loss": last["train_activation_loss"],
+        "final": 100 * columns["test_accuracy"][-1],
+        "best": 100 * np.nanmax(columns["test_accuracy"]),
+        "memorized": 100 * columns["memorized"][-1],
+        "activation_loss": columns["train_activation_loss"][-1],
     }
 
 

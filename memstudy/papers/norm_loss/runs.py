@@ -41,6 +41,8 @@ def errors(selection: Selection) -> pd.DataFrame:
     paper: the names that the paper has for it, maybe none.
     """
     chosen = {_setting(run.recipe) for run in selection.runs if run.recipe.options(NORM_LOSS) is not None}
+    if not chosen:
+        return pd.DataFrame()
     runs = [run for run in selection.runs if _setting(run.recipe) in chosen and is_finished(run)]
     versions = _versions(run.recipe for run in runs)
     protocols = _protocols([run.recipe for run in runs])
@@ -129,7 +131,7 @@ def _row(run: RunDirectory, versions: Mapping[tuple[str, str], set[object]], pro
         "method": _words(recipe.regularizers, versions),
         **{f"but {name}": _words(recipe.regularizers, versions, [name]) for name in STRENGTH_OPTIONS},
         **strengths,
-        "error": 100 - 100 * run.metrics()["test_accuracy"].iloc[-1],
+        "error": 100 - 100 * run.columns()["test_accuracy"][-1],
         "paper": _paper(recipe),
     }
 
