@@ -244,7 +244,9 @@ def test_every_name_is_told(page, names):
 
 @pytest.mark.parametrize("name", REGULARIZERS.names())
 def test_every_option_of_a_regularizer_is_told(name):
-    row = next(line for line in PAGES["docs/how-to/training.md"].splitlines() if re.match(rf"\|[^|]*`{name}`", line))
+    row = next(
+        line for line in PAGES["docs/how-to/training.md"].splitlines() if re.match(rf"\|[^|]*`{name}`", line)
+    )
     told = {span.removeprefix(f"{name}.") for span in re.findall(r"`([^`]+)`", row)}
     assert {field.name for field in fields(REGULARIZERS.get(name))} <= told
 
@@ -296,7 +298,9 @@ def test_tables_are_the_committed_ones(page, study, published):
 
 def test_the_whole_quick_table_is_shown():
     made = (RESULTS / "quick" / "table1.md").read_text(encoding="utf-8").splitlines()
-    assert {line for line in made if line.startswith("|")} <= set(PAGES["docs/explanation/results.md"].splitlines())
+    assert {line for line in made if line.startswith("|")} <= set(
+        PAGES["docs/explanation/results.md"].splitlines()
+    )
 
 
 def cell(study, table, baseline, epoch, metric, al2):
