@@ -41,7 +41,7 @@ class Chart:
     drawn: Drawn
 
     def spec(self) -> dict[str, Any]:
-        """Its declaration in Vega-Lite, with its data under `datasets`."""
+        """Its declaration in Vega-Lite, its data under `datasets`; described for those who cannot see it."""
         with alt.data_transformers.enable("default", max_rows=None):
             declaration: dict[str, Any] = self.drawn.to_dict()
-        return declaration
+        return {"description": f"{self.title}. {self.caption}", **declaration}

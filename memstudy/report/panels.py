@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import matplotlib.pyplot as plt
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from memstudy.report.bands import bands
 from memstudy.report.cells import span
 from memstudy.report.folders import SEPARATOR
 from memstudy.report.marks import GRAY, Mark
@@ -251,23 +251,22 @@ def lines(
     """
     if log:
         axis.set_yscale("log")
-        data = data.assign(**{y: np.log10(data[y])})
     for label, mark in marks.items():
-        grouped = data[data[by] == label].groupby(x)[y]
-        means, spreads = grouped.mean(), grouped.std()
-        if means.empty:
+        band = bands(data[data[by] == label], [x], y, log)
+        if band.empty:
             continue
-        marker = mark.marker if bars or points or len(means) <= MARKED else None
+        marker = mark.marker if bars or points or len(band) <= MARKED else None
         usual = plt.rcParams["lines.linewidth"]
         if bars:
             axis.errorbar(
-                means.index, means, spreads.fillna(0), **mark.of_line, marker=marker, capsize=1.5, elinewidth=0.7
-            )
+                band.index, band["mean"], band["spread"].fillna(0), **mark.of_line, marker=marker, capsize=1.5,
+                elinewidth=0.7,
+            )  # fmt: skip
             continue
-        middle, low, high = (10**part if log else part for part in (means, means - spreads, means + spreads))
-        axis.plot(means.index, middle, **mark.of_line, marker=marker, linewidth=0.6 * usual if points else usual)
-        if spreads.notna().any():
-            axis.fill_between(means.index, low, high, color=mark.color, alpha=0.18, linewidth=0)
+        width = 0.6 * usual if points else usual
+        axis.plot(band.index, band["mean"], **mark.of_line, marker=marker, linewidth=width)
+        if band["spread"].notna().any():
+            axis.fill_between(band.index, band["low"], band["high"], color=mark.color, alpha=0.18, linewidth=0)
 
 
 def legend(figure: Figure, marks: Mapping[str, Mark], markers: bool = False, columns: int = 4) -> None:

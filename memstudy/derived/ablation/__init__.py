@@ -13,6 +13,7 @@ from memstudy.options import option
 
 if TYPE_CHECKING:
     from memstudy.derived.workbench import Workbench
+    from memstudy.report.chart import Chart
     from memstudy.report.saving import Drawing
     from memstudy.report.table import Table
     from memstudy.store.store import Selection
@@ -69,12 +70,21 @@ class Ablation(Analysis):
         )
 
     @property
+    def units(self) -> str:
+        """What falls, in the plural."""
+        return "channels" if self.unit == "channel" else "activations"
+
+    @property
+    def axis(self) -> str:
+        """What curves are drawn against."""
+        return f"ablated {self.units}, %"
+
+    @property
     def title(self) -> str:
         """A few words: `trunk.2, channels to their mean, training images`; nothing for the usual choice."""
-        units = "channels" if self.unit == "channel" else "activations"
         words = {
             self.layer: self.layer != "trunk",
-            f"{units} to {'0' if self.clamp == 'zero' else 'their mean'}": self.unit + self.clamp
+            f"{self.units} to {'0' if self.clamp == 'zero' else 'their mean'}": self.unit + self.clamp
             != "activationzero",
             "training images": self.images == "train",
         }
@@ -101,6 +111,12 @@ class Ablation(Analysis):
         from memstudy.derived.ablation.figures import figures
 
         return figures(selection, self)
+
+    def charts(self, selection: Selection) -> Iterator[Chart]:
+        """Accuracy against the ablated share, all methods in one view."""
+        from memstudy.derived.ablation.charts import charts
+
+        return charts(selection, self)
 
     def summary(self, selection: Selection, tables: Sequence[Table]) -> tuple[str, dict[str, Any]]:
         """The areas at the last epoch; `ablation` in --json."""

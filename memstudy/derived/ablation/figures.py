@@ -19,15 +19,36 @@ PROTOCOLS = {"bernoulli": "Bernoulli masks", "units": "fixed orders"}
 
 def figures(selection: Selection, ablation: Ablation) -> Iterator[Drawing]:
     """Accuracy against the ablated share, at the last kept epoch: a row of panels for each protocol."""
-    curves = read(selection.path / ablation.curves)
+    curves = last_curves(selection, ablation)
     if curves.empty:
         return
-    curves = curves[is_last(curves)].rename(columns={"seed": "orders_seed"})
     for view in views(comparable_runs(selection)):
         for part in view.parts(lambda panels: fits_page(list(_titles(panels).values()))):
             rows = part.of(curves)
             if len(rows):
                 yield _figure(rows, part, ablation)
+
+
+def last_curves(selection: Selection, ablation: Ablation) -> pd.DataFrame:
+    """Of each run, after its last kept epoch: `run`, `epoch`, `protocol`, `fraction`, and `accuracy`, a fraction.
+
+    A mean over orders: those of one network are no independent repetitions of it, and a run counts once. Empty
+    where nothing was ablated.
+    """
+    curves = read(selection.path / ablation.curves)
+    if curves.empty:
+        return curves
+    by = ["run", "epoch", "protocol", "fraction"]
+    return curves[is_last(curves)].groupby(by, sort=False)["accuracy"].mean().reset_index()
+
+
+def what(ablation: Ablation) -> str:
+    """What is shown, for a caption."""
+    layer = f" ({ablation.title})" if ablation.title else ""
+    return (
+        f"Accuracy left when a growing share of the trunk's output is ablated{layer}, after the last kept epoch. "
+        "Bernoulli masks are drawn for each sample, fixed orders for all."
+    )
 
 
 def _titles(panels: Sequence[str]) -> dict[tuple[str, str], str]:
@@ -40,9 +61,7 @@ def _titles(panels: Sequence[str]) -> dict[tuple[str, str], str]:
 
 
 def _figure(rows: pd.DataFrame, view: View, ablation: Ablation) -> Drawing:
-    # The orders of one network are no independent repetitions of it: a run counts once.
-    by = ["run", "seed", "panel", "line", "method", "epoch", "protocol", "fraction"]
-    data = rows.groupby(by, sort=False)["accuracy"].mean().reset_index()
+    data = rows[["run", "seed", "panel", "line", "method", "epoch", "protocol", "fraction", "accuracy"]]
     shown = data.assign(percent=100 * data["fraction"], accuracy=100 * data["accuracy"])
     titles = _titles(view.panels)
     across = len(view.panels) if 1 < len(view.panels) <= 4 else 4
@@ -50,14 +69,8 @@ def _figure(rows: pd.DataFrame, view: View, ablation: Ablation) -> Drawing:
     for (protocol, panel), title in titles.items():
         here = shown[(shown["protocol"] == protocol) & (shown["panel"] == panel)]
         lines(axes[title], here, "percent", "accuracy", view.marks, by="line")
-    units = "channels" if ablation.unit == "channel" else "activations"
-    label_axes(figure, axes, f"ablated {units}, %", f"accuracy on {ablation.labels} labels, %")
+    label_axes(figure, axes, ablation.axis, f"accuracy on {ablation.labels} labels, %")
     legend(figure, view.marks)
-    what = f" ({ablation.title})" if ablation.title else ""
-    caption = (
-        f"Accuracy left when a growing share of the trunk's output is ablated{what}, after the last kept epoch. "
-        "Bernoulli masks are drawn for each sample, fixed orders for all. "
-        f"{over_seeds(data, ['panel', 'line'])}"
-    )
+    caption = f"{what(ablation)} {over_seeds(data, ['panel', 'line'])}"
     caption += f" {view.title}." if view.title else ""
     return Drawing(f"ablation{ablation.suffix}{view.suffix}", figure, data, caption)

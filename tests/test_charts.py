@@ -1,0 +1,148 @@
+"""The charts of the report page: of every analysis that draws figures, and of the same numbers as these.
+
+On the runs of committed studies, and for what was committed of none, on numbers written by hand.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+import vl_convert
+
+from memstudy.derived import ANALYSES, analysis
+from memstudy.papers import TABLES
+from memstudy.report.bands import bands
+from memstudy.report.frames import comparable_runs, methods_of
+from memstudy.report.marks import marks
+from memstudy.store import Store
+from memstudy.store.store import Selection
+from tests import results
+
+STUDIES = {
+    "ablate": "quick",
+}
+"""A committed study with what each analysis measured."""
+MOST = 1_500_000
+"""Bytes of all charts of the quick study: a page has 5 MB, of which the runtime has one."""
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory) -> Path:
+    return results.copied(tmp_path_factory.mktemp("charts"))
+
+
+class Drawn:
+    """What an analysis draws of a study: its charts, and its figures' data."""
+
+    def __init__(self, name: str, selection: Selection) -> None:
+        one = analysis(name, ANALYSES if name in ANALYSES.names() else TABLES)()
+        self.selection = selection
+        self.charts = {chart.name: chart for chart in one.charts(selection)}
+        self.figures = {}
+        for drawing in one.figures(selection):
+            plt.close(drawing.figure)
+            self.figures[drawing.name] = drawing.data
+
+    def data(self, name: str) -> list[pd.DataFrame]:
+        """The tables of a chart, as its page reads them; numbers of options as their words."""
+        return tables(self.charts[name].spec())
+
+
+def tables(spec: dict[str, Any]) -> list[pd.DataFrame]:
+    listed = {p["name"].removesuffix("_shown"): p["bind"] for p in spec.get("params", ()) if "bind" in p}
+    read = []
+    for text in spec["datasets"].values():
+        table = pd.read_csv(io.StringIO(text), keep_default_na=False, na_values=[""])
+        for column in set(table) & {name for name, bind in listed.items() if isinstance(bind, dict)}:
+            if listed[column].get("input") == "select":
+                table[column] = table[column].map(dict(enumerate(listed[column]["labels"])))
+        read.append(table)
+    return read
+
+
+def same(ours: pd.DataFrame, theirs: pd.DataFrame, keys: list[str], values: list[str]) -> None:
+    """Whether two tables have the same rows, to the rounding of a chart's data."""
+    one, other = (table.drop_duplicates([*keys]).set_index(keys)[values].sort_index() for table in (ours, theirs))
+    assert len(one) == len(other) > 0
+    assert one.index.equals(other.index)
+    np.testing.assert_allclose(one.to_numpy(float), other.to_numpy(float), rtol=6e-5, atol=1e-9)
+
+
+@pytest.fixture(scope="module")
+def drawn(store) -> dict[str, Drawn]:
+    return {name: Drawn(name, Store(store).select((), study)) for name, study in STUDIES.items()}
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_every_chart_is_one_that_vega_lite_draws_without_a_warning(drawn, name, capfd):
+    assert drawn[name].charts
+    for chart in drawn[name].charts.values():
+        assert re.fullmatch(r"[\w.+-]+", chart.name)
+        spec = chart.spec()
+        assert spec["description"].startswith(f"{chart.title}. ")
+        assert chart.caption.endswith(".")
+        assert vl_convert.vegalite_to_vega(spec, show_warnings=True)["marks"]
+    assert "WARN" not in "".join(capfd.readouterr())
+
+
+def test_a_warning_would_be_seen(capfd):
+    row = {
+        "data": {"values": [{"a": 1}]},
+        "mark": "bar",
+        "encoding": {"row": {"field": "a", "type": "quantitative"}},
+    }
+    vl_convert.vegalite_to_vega(row, show_warnings=True)
+    assert "WARN" in "".join(capfd.readouterr())
+
+
+def test_names_of_charts_are_unique(drawn):
+    names = [name for each in drawn.values() for name in each.charts]
+    assert len(names) == len(set(names))
+
+
+def test_charts_of_the_quick_study_leave_room_on_a_page(drawn):
+    charts = [chart for name, each in drawn.items() if STUDIES[name] == "quick" for chart in each.charts.values()]
+    assert sum(len(json.dumps(chart.spec())) for chart in charts) < MOST
+
+
+def test_a_method_has_one_color_in_all_charts_which_is_that_of_figures(drawn):
+    for each in drawn.values():
+        colors = {name: mark.color for name, mark in marks(methods_of(comparable_runs(each.selection))).items()}
+        for chart in each.charts.values():
+            for scale in scales_of(chart.spec(), "method"):
+                assert dict(zip(scale["domain"], scale["range"], strict=True)) == colors
+
+
+def scales_of(part: Any, field: str) -> Iterator[dict[str, Any]]:
+    """The scales of the colors of a field, anywhere in a chart."""
+    if isinstance(part, dict):
+        if isinstance(color := part.get("color"), dict) and color.get("field") == field:
+            yield color["scale"]
+        part = list(part.values())
+    if isinstance(part, list):
+        for each in part:
+            yield from scales_of(each, field)
+
+
+def test_ablation_curves_are_the_figures(drawn):
+    means, runs = drawn["ablate"].data("ablate")
+    if "seed" in means:
+        means, runs = runs, means
+    figure = drawn["ablate"].figures["ablation"].assign(
+        accuracy=lambda table: 100 * table["accuracy"], fraction=lambda table: (100 * table["fraction"]).round(9),
+        protocol=lambda table: table["protocol"].map({"bernoulli": "Bernoulli masks", "units": "fixed orders"}),
+    )  # fmt: skip
+    same(runs, figure, ["protocol", "method", "seed", "fraction"], ["accuracy"])
+    keys = ["protocol", "method", "fraction"]
+    expected = bands(figure, keys, "accuracy").rename(columns={"mean": "accuracy"}).reset_index()
+    same(means, expected, keys, ["accuracy", "low", "high", "n"])
+    assert set(means["n"]) == {2}
