@@ -17,6 +17,7 @@ from memstudy.cli.export import export
 from memstudy.cli.figures import figures
 from memstudy.cli.move import move
 from memstudy.cli.pack import pack, unpack
+from memstudy.cli.report import report
 from memstudy.cli.rm import rm
 from memstudy.cli.run import run
 from memstudy.cli.runs import runs
@@ -129,6 +130,6 @@ def main() -> None:
 
 
 for _command in (
-    data, run, runs, show, diff, study, table, figures, export, track, pack, unpack, move, rm, completion,
+    data, run, runs, show, diff, study, table, figures, report, export, track, pack, unpack, move, rm, completion,
 ):  # fmt: skip
     main.add_command(_command)

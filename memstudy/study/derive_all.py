@@ -48,7 +48,7 @@ def derive_all(selection: Selection, bench: Workbench, voice: Voice) -> tuple[di
     for name in chosen(selection, "analyses", USUAL_ANALYSES):
         try:
             with foreign.blamed():
-                part = derive(_configured(ANALYSES, name, selection), selection, bench, voice, briefly=True)
+                part = derive(configured_of(ANALYSES, name, selection), selection, bench, voice, briefly=True)
         except Interrupted:
             raise
         except MemstudyError as error:
@@ -91,7 +91,7 @@ def make_tables(
     written: dict[str, list[str]] = {folder: [] for folder in FOLDERS}
     for name in dict.fromkeys([*loadable(TABLES), *wanted]):
         kind = analysis(name, TABLES)
-        maker = _configured(TABLES, name, selection, {key: given[key] for key in given if hasattr(kind, key)})
+        maker = configured_of(TABLES, name, selection, {key: given[key] for key in given if hasattr(kind, key)})
         made = list(maker.tables(selection)) if name in wanted else []
         _print(made, voice, style, how)
         tables += made
@@ -125,13 +125,13 @@ def make_figures(selection: Selection, voice: Voice, look: Look | None = None) -
     """Draw all figures that there are numbers for (training, analyses, tables), and say which are missing."""
     left_out, written = damaged(selection), write_figures(Curves(), selection, look=look)
     for name in chosen(selection, "analyses", USUAL_ANALYSES):
-        maker = _configured(ANALYSES, name, selection)
+        maker = configured_of(ANALYSES, name, selection)
         written += (drawn := write_figures(maker, selection, look=look))
         if not drawn:
             left_out.append(f"nothing to draw from {maker.path} yet; 'memstudy {name}' makes it")
     wanted = chosen(selection, "tables", loadable(TABLES))
     for name in dict.fromkeys([*loadable(TABLES), *wanted]):
-        written += write_figures(_configured(TABLES, name, selection), selection, name in wanted, look)
+        written += write_figures(configured_of(TABLES, name, selection), selection, name in wanted, look)
     say_left_out(voice, left_out)
     voice.say(f"figures: {selection.path / 'figures'}")
     return {"left_out": left_out, "written": written, "figures": written}
@@ -143,7 +143,7 @@ def chosen(selection: Selection, key: str, usual: Iterable[str]) -> list[str]:
     return list(map(str, names)) if isinstance(names, list | tuple) else list(usual)
 
 
-def _configured(
+def configured_of(
     registry: Registry, name: str, selection: Selection, given: Mapping[str, Any] | None = None
 ) -> Analysis:
     """An analysis by its name, with its options from the study's [report]; `given` ones go before these."""

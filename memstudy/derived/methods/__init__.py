@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 from memstudy.derived.analysis import Analysis, Needs, kept_epochs
 
 if TYPE_CHECKING:
+    from memstudy.report.chart import Chart
     from memstudy.report.saving import Drawing
     from memstudy.report.table import Table
     from memstudy.store.store import Selection
@@ -29,6 +30,12 @@ class Curves(Analysis):
         from memstudy.derived.methods.figures import figures
 
         return figures(selection)
+
+    def charts(self, selection: Selection) -> Iterator[Chart]:
+        """One for each quantity."""
+        from memstudy.derived.methods.charts import charts
+
+        return charts(selection)
 
 
 @dataclass(frozen=True)

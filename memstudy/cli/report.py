@@ -1,0 +1,41 @@
+"""`memstudy report`: all of a study in one page for a browser."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from memstudy.cli import options
+
+
+@click.command()
+@options.selection
+@click.option(
+    "-o", "--output", "path", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
+    help="Where the page goes. [default: report.html in the study's directory]",
+)  # fmt: skip
+@options.reference
+@options.runs_dir
+@options.as_json
+def report(
+    runs: tuple[str, ...],
+    study: str | None,
+    path: Path | None,
+    reference: str | None,
+    runs_dir: Path,
+    as_json: bool,
+) -> None:
+    """Write one HTML file that answers which method memorizes least, and how sure that is, and has all the rest.
+
+    It is opened from disk, and asks for nothing. Tables are sorted and copied there, charts are explored, and each
+    number leads to its runs. It holds what was derived so far; `memstudy study` makes it, too, as its last step.
+    """
+    from memstudy.cli.progress import Voice
+    from memstudy.store import Store
+    from memstudy.study.reporting import make_page
+
+    voice = Voice(quiet=as_json)
+    summary = make_page(Store(runs_dir).select(runs, study, reference or ""), voice, path)
+    if as_json:
+        voice.print_json(summary)
