@@ -11,7 +11,6 @@ import vl_convert
 from memstudy.report.chart import Chart
 from memstudy.report.page.safety import json_text
 
-
 SNIPPET = "window.vegaEmbed = vegaEmbed; window.vega = vega;"
 """What the page's script needs of the runtime."""
 
