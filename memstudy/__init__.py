@@ -1,3 +1,56 @@
-"""memstudy: study memorization under noisy labels."""
+"""memstudy: study memorization under noisy labels.
+
+From Python, for a training loop of one's own: `corrupt` makes labels noisy, and `AL2`, `LOCO`, `NormLoss` and
+`PILCRO` are penalties to add to a loss. All of it is imported when it is asked for.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from memstudy.api.images import Images as Images
+    from memstudy.api.images import images as images
+    from memstudy.api.labels import NoisyLabels as NoisyLabels
+    from memstudy.api.labels import corrupt as corrupt
+    from memstudy.errors import MemstudyError as MemstudyError
+    from memstudy.regularizers.al2 import AL2 as AL2
+    from memstudy.regularizers.base import Regularizer as Penalty
+    from memstudy.regularizers.loco import LocoReg as LOCO
+    from memstudy.regularizers.norm_loss import NormLoss as NormLoss
+    from memstudy.regularizers.pilcro import Pilcro as PILCRO
 
 __version__ = "0.1.0"
+
+_PLACES = {
+    "AL2": "memstudy.regularizers.al2:AL2",
+    "Images": "memstudy.api.images:Images",
+    "LOCO": "memstudy.regularizers.loco:LocoReg",
+    "MemstudyError": "memstudy.errors:MemstudyError",
+    "NoisyLabels": "memstudy.api.labels:NoisyLabels",
+    "NormLoss": "memstudy.regularizers.norm_loss:NormLoss",
+    "Penalty": "memstudy.regularizers.base:Regularizer",
+    "PILCRO": "memstudy.regularizers.pilcro:Pilcro",
+    "corrupt": "memstudy.api.labels:corrupt",
+    "images": "memstudy.api.images:images",
+}
+"""Where each name of the API is: nothing of it is imported before it is asked for."""
+
+__all__ = [
+    "AL2", "LOCO", "PILCRO", "Images", "MemstudyError", "NoisyLabels", "NormLoss", "Penalty", "corrupt", "images",
+]  # fmt: skip
+
+
+if not TYPE_CHECKING:  # else any name would be one for a type checker
+
+    def __getattr__(name: str) -> Any:
+        if name not in _PLACES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        module, attribute = _PLACES[name].split(":")
+        globals()[name] = value = getattr(import_module(module), attribute)
+        return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])

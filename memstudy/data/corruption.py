@@ -73,6 +73,7 @@ class Rule:
         given: (whole set, corruption, places) → labels that come from elsewhere, for a rule that takes such: one
             for each sample of the whole set, or for each chosen one.
         replaces_images: whether the images, train and test, become others.
+        looks_at_images: whether labels depend on pixels, so that true labels alone are not enough.
 
     """
 
@@ -81,6 +82,7 @@ class Rule:
     rate: str = ""
     given: Callable[[ImageSet, Corruption, Places], Given] | None = None
     replaces_images: bool = False
+    looks_at_images: bool = False
 
     @property
     def is_known(self) -> bool:
@@ -261,6 +263,7 @@ INSTANCE = Rule(
     "by the image's own pixels (Xia et al. 2020)",
     instance,
     rate="the mean flip rate before truncation to [0, 1] (standard deviation .1 over images)",
+    looks_at_images=True,
 )
 
 

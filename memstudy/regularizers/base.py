@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from memstudy.models import Network
 from memstudy.options import Option
+from memstudy.regularizers import outside
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,33 @@ class Step:
 @dataclass(frozen=True)
 class Regularizer:
     """The neutral regularizer. A method overrides the hooks it needs and nothing else."""
+
+    def __call__(
+        self,
+        *,
+        epoch: int | None = None,
+        model: nn.Module | None = None,
+        images: Tensor | None = None,
+        features: Tensor | None = None,
+        logits: Tensor | None = None,
+        labels: Tensor | None = None,
+        loss: Tensor | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """What it adds to the loss of a batch in a training loop of one's own: strength · scale · penalty.
+
+        `loss + penalty(features=features, epoch=epoch)`: a scalar with a gradient, by the same code as in
+        memstudy's own training; 0 if the method adds nothing to the loss. `epoch` counts from 0, `loss` is the
+        batch's mean cross-entropy, `model` the network; the others are as in `Step`. Give those that the method
+        needs: a MemstudyError names what is missing, or of a wrong kind. `generator` is for a penalty's own
+        draws; without one they are from torch's. What a method does besides the loss is for the loop to call:
+        `after_step`, `without_decay`, `reparametrize`, ….
+        """
+        given = {
+            "network": model, "images": images, "features": features, "logits": logits, "labels": labels,
+            "cross_entropy": loss, "generator": generator,
+        }  # fmt: skip
+        return outside.added(self, epoch, given)
 
     def network_options(self) -> dict[str, Any]:
         """What it changes in the network's architecture, as keyword arguments of the network's builder."""

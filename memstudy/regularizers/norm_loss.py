@@ -19,7 +19,6 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from memstudy.errors import MemstudyError
-from memstudy.models import Network
 from memstudy.regularizers.base import Regularizer, Step, checked_options, weighted_layers
 
 
@@ -64,13 +63,13 @@ class NormLoss(Regularizer):
         """L_nl of all weights of convolutions and linear layers."""
         return norm_loss([layer.weight for layer in weighted_layers(step.network)])
 
-    def after_step(self, network: Network, learning_rate: float) -> None:
+    def after_step(self, network: nn.Module, learning_rate: float) -> None:
         """Take the step of the decoupled form, if that is chosen."""
         if self.decoupled:
             for layer in weighted_layers(network):
                 pull(layer.weight, learning_rate * 2 * self.weight)
 
-    def without_decay(self, network: Network) -> list[nn.Parameter]:
+    def without_decay(self, network: nn.Module) -> list[nn.Parameter]:
         """All weights that it acts on, unless `keep_decay`."""
         if self.decoupled and any(parametrize.is_parametrized(module) for module in network.modules()):
             raise MemstudyError(
