@@ -29,6 +29,7 @@ from tests import results
 
 STUDIES = {
     "ablate": "quick",
+    "svcca": "quick",
 }
 """A committed study with what each analysis measured."""
 MOST = 1_500_000
@@ -146,3 +147,63 @@ def test_ablation_curves_are_the_figures(drawn):
     expected = bands(figure, keys, "accuracy").rename(columns={"mean": "accuracy"}).reset_index()
     same(means, expected, keys, ["accuracy", "low", "high", "n"])
     assert set(means["n"]) == {2}
+
+
+def test_sequences_of_coefficients_are_the_figures(drawn):
+    for name in ("cca_between", "cca_past"):
+        (rows, noise) = sorted(drawn["svcca"].data(name), key=len, reverse=True)
+        figure = drawn["svcca"].figures[name].rename(columns={"panel": "networks"})
+        same(rows, figure, ["networks", "epoch", "index"], ["coefficient"])
+        assert noise["coefficient"].between(0, 0.2).all()
+
+
+def test_a_pair_of_twins_has_the_color_of_its_second_method(drawn):
+    spec = drawn["svcca"].charts["cca_between"].spec()
+    colors = {
+        name: mark.color for name, mark in marks(methods_of(comparable_runs(drawn["svcca"].selection))).items()
+    }
+    (scale, *_) = scales_of(spec, "networks")
+    assert {pair.partition(" ~ ")[2]: of for pair, of in zip(scale["domain"], scale["range"], strict=True)} == {
+        name: of for name, of in colors.items() if "al2" in name
+    }
+
+
+def test_the_slider_goes_over_kept_epochs_alone(drawn):
+    params = {each["name"]: each for each in drawn["svcca"].charts["cca_past"].spec()["params"]}
+    epochs = sorted(set(drawn["svcca"].figures["cca_past"]["epoch"]))
+    assert epochs == [0, 3, 5, 8, 11, 13, 16, 19, 21]
+    bound = params["epoch_place"]["bind"]
+    assert (bound["input"], bound["min"], bound["max"], bound["step"]) == ("range", 1, len(epochs), 1)
+    assert params["epoch_place"]["value"] == len(epochs)
+    assert params["epoch_shown"]["expr"] == "[0, 3, 5, 8, 11, 13, 16, 19, 21][epoch_place - 1]"
+
+
+def test_heat_maps_are_the_figures(drawn):
+    figure = drawn["svcca"].figures["similarity_epochs"].rename(columns={"epoch_a": "row", "epoch_b": "column"})
+    (cells,) = drawn["svcca"].data("similarity_epochs")
+    same(cells[cells["row"] < cells["column"]], figure, ["label", "row", "column"], ["svcca"])
+    mirrored = cells.rename(columns={"row": "column", "column": "row"})
+    same(cells, mirrored, ["label", "row", "column"], ["svcca"])
+    figure = drawn["svcca"].figures["similarity_runs"].rename(columns={"a": "row", "b": "column"})
+    for words in ("same seed", "other seed"):
+        (cells,) = drawn["svcca"].data(f"similarity_runs-{words.replace(' ', '-')}")
+        here = figure[figure["began"] == words]
+        pairs = set(zip(here["row"], here["column"], strict=True))
+        there = [pair in pairs for pair in zip(cells["row"], cells["column"], strict=True)]
+        one_way = cells[there].dropna()
+        assert len(one_way) >= 28
+        means = pd.concat([here, here.rename(columns={"row": "column", "column": "row"})])
+        expected = means.groupby(["row", "column"]).apply(lambda t: np.average(t["svcca"], weights=t["n"]))
+        found = cells.dropna().set_index(["row", "column"])["svcca"]
+        np.testing.assert_allclose(found, expected.reindex(found.index), rtol=6e-5)
+
+
+def test_the_way_to_the_last_epoch_is_the_figures(drawn):
+    read = {tuple(table.columns): table for table in drawn["svcca"].data("convergence")}
+    runs = next(table for table in read.values() if "seed" in table)
+    figure = drawn["svcca"].figures["convergence"]
+    same(runs, figure, ["method", "seed", "epoch"], ["svcca"])
+    levels = next(table for table in read.values() if "what" in table)
+    assert set(levels["svcca"]) == {
+        float(f"{figure[c].iloc[0]:.5g}") for c in ("two_seeds_last_epoch", "uniform_random")
+    }

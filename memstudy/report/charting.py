@@ -14,9 +14,11 @@ from typing import Any
 import altair as alt
 import numpy as np
 import pandas as pd
+from matplotlib.colors import to_hex
 
 from memstudy.report.bands import bands
 from memstudy.report.chart import Drawn
+from memstudy.report.color_scales import color_map, round_scale
 from memstudy.report.frames import Groups, shared_title
 from memstudy.report.marks import Mark
 
@@ -28,6 +30,9 @@ NARROW = 340  # pixels that a legend has on a phone
 LETTER, SYMBOL = 6.5, 34  # pixels of a legend: a letter, and what stands before a name
 MOST_AT_FIRST = 8  # lines that are shown in full before anything was clicked
 FAINT = 0.06  # the opacity of what is not chosen
+GRAY_WORDS, BLANK = "#808080", "#C8C8C8"  # of references, and of cells without a number: on white and on black
+WITH_NUMBERS = 10  # columns of a heat map up to which its cells have their numbers
+SHORT = 4  # letters of the names of a heat map's columns up to which they are not slanted
 MARKED = 30  # places on an axis up to which each has a point that is seen
 
 
@@ -120,6 +125,7 @@ class Slider:
     column: str
     words: str
     values: Sequence[int]
+    before: str = "after epoch"
 
     @property
     def params(self) -> list[alt.Parameter]:
@@ -144,10 +150,11 @@ class Slider:
         """The name of the value that is chosen."""
         return f"{self.column}_shown"
 
-    def title(self, before: str) -> alt.Title:
-        """A chart's title: words of ours and the value."""
-        shown = self.shown if self.params else str(self.values[0])
-        return alt.Title(text=alt.ExprRef(f"{before!r} + ' ' + {shown}"))
+    @property
+    def title(self) -> alt.Title:
+        """A chart's title: words of ours (`before`) and the value."""
+        shown = self.shown if self.params else str(int(self.values[0]))
+        return alt.Title(text=alt.ExprRef(f"{self.before!r} + ' ' + {shown}"))
 
     def of(self, drawn: alt.Chart) -> alt.Chart:
         """A chart of the rows that are chosen."""
@@ -240,53 +247,191 @@ class Quantity:
 EPOCH = Quantity("epoch", "epoch", "d")
 
 
+@dataclass(frozen=True)
+class _Plot:
+    """What all layers of lines have in common."""
+
+    x: Quantity
+    y: Quantity
+    marks: Mapping[str, Mark]
+    choices: Sequence[Choice | Slider]
+    by: str
+    axis: alt.Axis
+
+    def of(self, data: alt.InlineData, opacity: float = 1) -> alt.Chart:
+        """The rows that are chosen, those of labels that are not clicked faint."""
+        clicked = alt.when(self.clicks).then(alt.value(opacity)).otherwise(alt.value(round(FAINT * opacity, 3)))
+        drawn = alt.Chart(data).encode(
+            x=alt.X(**self.x.encoded(), axis=self.axis), y=alt.Y(**self.y.encoded()),
+            color=color(self.marks, self.by), opacity=clicked,
+        )  # fmt: skip
+        for choice in self.choices:
+            drawn = choice.of(drawn)
+        return drawn
+
+    @property
+    def clicks(self) -> alt.Parameter:
+        return toggle(self.marks, self.by)
+
+    @property
+    def label(self) -> alt.Tooltip:
+        return alt.Tooltip(field=self.by, type="nominal", title=self.by)
+
+    def lines(self, data: alt.InlineData, **options: Any) -> alt.Chart:
+        return self.of(data).mark_line(strokeWidth=1.8, **options).encode(strokeDash=dash(self.marks, self.by))
+
+    def points(self, data: alt.InlineData, tooltip: Sequence[alt.Tooltip], seen: bool) -> alt.Chart:
+        """What the pointer finds: a point at each place of a line."""
+        drawn = self.of(data).mark_point(filled=True, size=30 if seen else 60, fillOpacity=1 if seen else 0)
+        return drawn.encode(tooltip=[self.label, self.x.tooltip(), *tooltip])
+
+    def put_together(self, layers: Iterable[alt.Chart], params: Iterable[alt.Parameter] = ()) -> Drawn:
+        """The layers with all that can be chosen."""
+        return _titled(alt.layer(*layers).properties(**SIZE), self.choices, self.clicks, *params)
+
+
+def lines(
+    table: pd.DataFrame,
+    x: Quantity,
+    y: Quantity,
+    marks: Mapping[str, Mark],
+    choices: Sequence[Choice | Slider] = (),
+    by: str = "method",
+    also: Iterable[alt.Chart] = (),
+    **options: Any,
+) -> Drawn:
+    """A line for each label, of one number for each x.
+
+    table: columns of x, y, the label (`by`), and those of `choices`. also: other layers, beneath the lines.
+    options: of the lines' mark, such as `interpolate`.
+    """
+    plot = _Plot(x, y, marks, choices, by, _whole(table[x.column]))
+    data = inlined(table[[*(choice.column for choice in choices), by, x.column, y.column]])
+    seen = table[x.column].nunique() <= MARKED
+    return plot.put_together([*also, plot.lines(data, **options), plot.points(data, [y.tooltip()], seen)])
+
+
 def over_runs(
     table: pd.DataFrame,
     x: Quantity,
     y: Quantity,
     marks: Mapping[str, Mark],
-    choices: Iterable[Choice] = (),
+    choices: Sequence[Choice] = (),
     by: str = "method",
+    levels: Mapping[str, float] | None = None,
 ) -> Drawn:
     """A line for each label: means over runs with a band of ± one standard deviation, and single runs on demand.
 
-    table: one row a run and x: `seed`, x, y, a column of the label (`by`), and those of `choices`.
+    table: one row a run and x: `seed`, x, y, a column of the label (`by`), and those of `choices`. levels: of
+    reference, by what they are.
     """
-    chosen = [choice for choice in choices if choice.params]
-    keys = [*(choice.column for choice in chosen), by, x.column]
+    plot = _Plot(x, y, marks, choices, by, _whole(table[x.column]))
+    keys = [*(choice.column for choice in choices), by, x.column]
     means = bands(table, keys, y.column, log=y.scale == "log").drop(columns="spread").reset_index()
     means = means.rename(columns={"mean": y.column})
-    clicks = toggle(marks, by)
-    horizontal, vertical = alt.X(**x.encoded(), axis=_whole(table[x.column])), alt.Y(**y.encoded())
-
-    def of(data: alt.InlineData, opacity: float) -> alt.Chart:
-        shown = alt.when(clicks).then(alt.value(opacity)).otherwise(alt.value(round(FAINT * opacity, 3)))
-        drawn = alt.Chart(data).encode(x=horizontal, y=vertical, color=color(marks, by), opacity=shown)
-        for choice in chosen:
-            drawn = choice.of(drawn)
-        return drawn
-
-    of_means = inlined(means)
-    several = means["low"].notna().any()
-    label = [alt.Tooltip(field=by, type="nominal", title=by), x.tooltip()]
-    words = [*label, y.tooltip(words=f"{y.words}, mean")]
-    layers, params = [], [clicks, *(param for choice in chosen for param in choice.params)]
-    if several:
+    data = inlined(means)
+    layers, params, words = [], [], [y.tooltip(words=f"{y.words}, mean")]
+    if levels:
+        layers += _levels(levels, y)
+    if means["low"].notna().any():
         words += [y.tooltip("low", "mean − s.d."), y.tooltip("high", "mean + s.d.")]
-        area = of(of_means, 0.18).mark_area().transform_filter("isValid(datum.low)")
+        area = plot.of(data, 0.18).mark_area().transform_filter("isValid(datum.low)")
         layers.append(area.encode(y=alt.Y(**y.encoded("low")), y2=alt.Y2("high:Q")))
-    layers.append(of(of_means, 1).mark_line(strokeWidth=1.8).encode(strokeDash=dash(marks, by)))
-    if several:
         params.append(alt.param(name="single_runs", value=False, bind=alt.binding_checkbox(name="single runs: ")))
-        lone = of(inlined(table[[*keys, "seed", y.column]]), 0.8).transform_filter("single_runs")
+        lone = plot.of(inlined(table[[*keys, "seed", y.column]]), 0.8).transform_filter("single_runs")
         lone = lone.mark_line(strokeWidth=0.8).encode(detail="seed:N")
-        layers.append(lone.encode(tooltip=[label[0], alt.Tooltip("seed:Q", title="seed")]))
-    few = means[x.column].nunique() <= MARKED
-    points = of(of_means, 1).mark_point(filled=True, size=30 if few else 60, fillOpacity=1 if few else 0)
-    layers.append(points.encode(tooltip=[*words, alt.Tooltip("n:Q", title="n, runs")]))
-    return alt.layer(*layers).add_params(*params).properties(**SIZE)
+        layers.append(lone.encode(tooltip=[plot.label, alt.Tooltip("seed:Q", title="seed")]))
+    seen = means[x.column].nunique() <= MARKED
+    points = plot.points(data, [*words, alt.Tooltip("n:Q", title="n, runs")], seen)
+    return plot.put_together([*layers, plot.lines(data), points], params)
+
+
+def _levels(levels: Mapping[str, float], y: Quantity) -> list[alt.Chart]:
+    """Dotted lines across, each with what it is."""
+    data = inlined(pd.DataFrame({"what": list(levels), y.column: list(levels.values())}))
+    drawn = alt.Chart(data).encode(y=alt.Y(**y.encoded()))
+    words = [alt.Tooltip("what:N", title="reference"), y.tooltip()]
+    named = drawn.mark_text(align="right", dx=-4, dy=-6, color=GRAY_WORDS).encode(
+        text="what:N", x=alt.value(alt.ExprRef("width"))
+    )
+    return [drawn.mark_rule(strokeDash=[2, 3], color=GRAY_WORDS).encode(tooltip=words), named]
 
 
 def _whole(values: pd.Series) -> alt.Axis:
     """An axis whose ticks are whole numbers, where values are."""
     return alt.Axis(format="d", tickMinStep=1) if pd.api.types.is_integer_dtype(values) else alt.Axis()
+
+
+# Heat maps
+
+
+@dataclass(frozen=True)
+class Names:
+    """An axis of names, or of numbers as names: a column of the data, its words, and what there is in order."""
+
+    column: str
+    words: str
+    there: Sequence[Any]
+
+    def encoded(self, short: bool) -> dict[str, Any]:
+        """What X and Y take. short: whether names stand below the axis as they are."""
+        return {
+            "field": self.column, "type": "ordinal", "title": self.words or None,
+            "scale": alt.Scale(domain=list(self.there)),
+            "axis": alt.Axis(grid=False, labelLimit=140, labelAngle=0 if short else -45),
+        }  # fmt: skip
+
+    def tooltip(self, words: str) -> alt.Tooltip:
+        """What is said of it where the pointer is."""
+        return alt.Tooltip(field=self.column, type="ordinal", title=self.words or words)
+
+
+def heat_map(
+    table: pd.DataFrame,
+    rows: Names,
+    columns: Names,
+    value: Quantity,
+    choices: Sequence[Choice | Slider] = (),
+    also: Sequence[Quantity] = (),
+) -> Drawn:
+    """Cells by row and column, dark to light, on one scale for all that can be chosen; gray without a number.
+
+    table: one row a cell. also: what is told of a cell besides.
+    """
+    ticks = round_scale(table[value.column])
+    names = dict.fromkeys([rows.column, columns.column, *(each.column for each in (value, *also, *choices))])
+    short = max(len(str(name)) for name in columns.there) <= SHORT
+    base = alt.Chart(inlined(table[[*names]])).encode(
+        x=alt.X(**columns.encoded(short)), y=alt.Y(**rows.encoded(short=True))
+    )
+    for choice in choices:
+        base = choice.of(base)
+    missing = f"!isValid(datum.{value.column})"
+    scale = alt.Scale(domain=[ticks[0], ticks[-1]], range=ramp_colors())
+    bar = alt.Legend(orient="top", title=value.words, titleLimit=NARROW, gradientLength=220, format=value.form)
+    colors = alt.Color(field=value.column, type="quantitative", scale=scale, legend=bar)
+    said = [rows.tooltip("row"), columns.tooltip("column"), *(each.tooltip() for each in (value, *also))]
+    layers = [base.mark_rect().encode(color=colors, tooltip=said).transform_filter(f"!({missing})")]
+    if table[value.column].isna().any():
+        layers.append(base.mark_rect(color=BLANK).transform_filter(missing))
+    if len(columns.there) <= WITH_NUMBERS:
+        middle = (ticks[0] + ticks[-1]) / 2
+        ink = alt.when(f"datum.{value.column} > {middle:g}").then(alt.value("black")).otherwise(alt.value("white"))
+        number = alt.Text(field=value.column, type="quantitative", format=value.form)
+        layers.append(base.mark_text(fontSize=10).encode(text=number, color=ink).transform_filter(f"!({missing})"))
+    height = max(60, min(26 * len(rows.there), 560))
+    return _titled(alt.layer(*layers).properties(width="container", height=height), choices)
+
+
+def _titled(drawn: Drawn, choices: Sequence[Choice | Slider], *more: alt.Parameter) -> Drawn:
+    """With all that can be chosen, and above it the values of sliders."""
+    drawn = drawn.add_params(*(param for choice in choices for param in choice.params), *more)
+    for choice in choices:
+        if isinstance(choice, Slider):
+            drawn = drawn.properties(title=choice.title)
+    return drawn
+
+
+def ramp_colors() -> list[str]:
+    """Of values in cells, dark to light, as in figures."""
+    return [to_hex(of_value) for of_value in color_map()(np.linspace(0, 1, 9))]

@@ -13,6 +13,7 @@ from memstudy.options import option
 
 if TYPE_CHECKING:
     from memstudy.derived.workbench import Workbench
+    from memstudy.report.chart import Chart
     from memstudy.report.saving import Drawing
     from memstudy.report.table import Table
     from memstudy.store.store import Selection
@@ -125,6 +126,12 @@ class Similarity(Analysis):
         from memstudy.derived.similarity.figures import figures
 
         return figures(selection, self)
+
+    def charts(self, selection: Selection) -> Iterator[Chart]:
+        """Sequences and heat maps with a slider over epochs, and the way to the last representation."""
+        from memstudy.derived.similarity.charts import charts
+
+        return charts(selection, self)
 
     def summary(self, selection: Selection, tables: Sequence[Table]) -> tuple[str, dict[str, Any]]:
         """The comparisons worth a line, means over n pairs of runs; `svcca` in --json."""
