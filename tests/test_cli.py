@@ -63,7 +63,7 @@ from memstudy.cli import main, progress
 def say(self, text):
     print("torch" in sys.modules, text)
     sys.exit()
-progress.Voice.say = say
+progress.Voice.say = progress.Voice.tell = say
 sys.argv = ["memstudy", *{words}]
 main()
 """
@@ -363,7 +363,8 @@ def test_study_stops_at_its_time_and_continues(tmp_path, monkeypatch):
     (tmp_path / "s.toml").write_text('name = "long"\n[grid]\nepochs = 1\ntrain_size = 400\n')
     stopped = CliRunner().invoke(main, ["study", "s.toml", "--minutes", "0.0001", "--train-only"])
     assert stopped.exit_code == 0  # it did what it was asked to
-    assert stopped.stdout.splitlines()[-1].startswith("0 of 1 runs have ended")
+    assert stopped.stderr.splitlines()[-1].startswith("0 of 1 runs have ended")
+    assert stopped.stdout == ""
     assert not list(tmp_path.glob("runs/mnist5k-*"))  # it was not begun
     done = CliRunner().invoke(main, ["study", "s.toml", "--train-only"])
     assert done.exit_code == 0, done.output

@@ -133,6 +133,6 @@ def test_a_continued_run_says_after_which_epoch(tmp_path, small_source, capsys):
         carry_out(run, Execution(), Stop(1))
     with pytest.raises(Interrupted, match="3 of 30 epochs are done"):
         carry_out(run, Execution(), OneEpoch())
-    said = capsys.readouterr().out
+    said = capsys.readouterr().err
     assert "continues after epoch 1 (counted from 0), with 2 of 30 epochs done" in said
     assert "\n3/30 epochs  " in said  # the first epoch of a session has its line

@@ -37,14 +37,22 @@ def plural(count: int, noun: str) -> str:
 
 
 class Voice:
-    """Where a command speaks: standard output, or standard error when its output is JSON."""
+    """Where a command speaks: results on standard output, and how it goes on standard error.
+
+    When its output is JSON, all else is on standard error.
+    """
 
     def __init__(self, quiet: bool = False) -> None:
-        self.console = Console(stderr=quiet, highlight=False, soft_wrap=True, emoji=False)
+        self.console = _console(stderr=quiet)
+        self.aside = _console(stderr=True)
 
     def say(self, text: str) -> None:
-        """Print one line or block of plain text."""
+        """Print one line or block of plain text that belongs to the result."""
         self.console.print(text, markup=False)
+
+    def tell(self, text: str) -> None:
+        """Print one line or block of plain text on how it goes."""
+        self.aside.print(text, markup=False)
 
     def show(self, table: Table, briefly: bool = False) -> None:
         """Print a table, as wide as the terminal is; as plain text if there is none."""
@@ -60,7 +68,7 @@ class Voice:
     @contextlib.contextmanager
     def counted(self, description: str) -> Iterator[Callable[[int, int], None]]:
         """A bar for reports of (done, total)."""
-        with Bar(self.console) as bar:
+        with Bar(self.aside) as bar:
             yield lambda done, total: bar.update(done, total, description)
 
     def print_json(self, value: Any) -> None:
@@ -70,6 +78,11 @@ class Voice:
         """
         json.dump(_plain(value), sys.stdout, indent=2, ensure_ascii=False, allow_nan=False)
         sys.stdout.write("\n")
+
+
+def _console(stderr: bool) -> Console:
+    """Plain text, whole lines: the terminal wraps them, and a pipe gets them as they are."""
+    return Console(stderr=stderr, highlight=False, soft_wrap=True, emoji=False)
 
 
 def _plain(value: Any) -> Any:
@@ -166,7 +179,7 @@ class RunProgress(Voice, Watcher):
         self._dynamics = dynamics  # whether records were asked for, or asked not to be made
         self._evaluate_every = evaluate_every  # what was asked for
         self._evaluated: tuple[int, Mapping[Any, float]] | None = None  # the last one, and its numbers
-        self.bar = Bar(self.console)
+        self.bar = Bar(self.aside)
 
     def started(self, run: RunDirectory, data: CorruptedDataset, device: torch.device) -> None:
         """Say what begins or continues."""
@@ -176,23 +189,23 @@ class RunProgress(Voice, Watcher):
         self._from = self._done = run.epochs_done
         epochs = plural(self._epochs, "epoch")
         begin = f"continues after epoch {self._done - 1} (counted from 0), with {self._done} of {epochs} done"
-        self.say(
+        self.tell(
             f"{run.name} on {device}: {self._samples:,} images, {100 * data.corrupted_share:.1f} % of the labels "
             f"corrupted, {begin if self._done else f'to train for {epochs}'}"
         )
         if (threads := run.state()["sessions"][-1]["threads"]) > 1:
-            self.say(f"on {threads} CPU threads; on one its last digits may differ (--threads 1, as in a study)")
-        self.say_kept(run)
+            self.tell(f"on {threads} CPU threads; on one its last digits may differ (--threads 1, as in a study)")
+        self.tell_kept(run)
         if not run.has_records and self._dynamics is None:
-            self.say(self._unrecorded(run))
+            self.tell(self._unrecorded(run))
         self._clock, self._began = Clock(self._done), time.monotonic()
         self.bar.update(self._done, self._epochs, "continuing" if self._done else "first epoch")
 
-    def say_kept(self, run: RunDirectory) -> None:
+    def tell_kept(self, run: RunDirectory) -> None:
         """Say that other epochs are evaluated than was asked for, as they were chosen when the run was begun."""
         if self._evaluate_every not in (None, run.evaluate_every):
             each = "each epoch" if run.evaluate_every == 1 else f"every {run.evaluate_every} epochs"
-            self.say(f"it is evaluated after {each}, as it was begun: what was left out is not made up for")
+            self.tell(f"it is evaluated after {each}, as it was begun: what was left out is not made up for")
 
     def _unrecorded(self, run: RunDirectory) -> str:
         """Why there will be no records of the samples, though nobody asked for that."""
@@ -208,7 +221,7 @@ class RunProgress(Voice, Watcher):
 
     def made_again(self, sentence: str) -> None:
         """Say the sentence."""
-        self.say(f"{sentence}.")
+        self.tell(f"{sentence}.")
 
     def stepped(self, step: int, steps: int) -> None:
         """Move the bar within the epoch."""
@@ -225,7 +238,7 @@ class RunProgress(Voice, Watcher):
         parts += [f"(floor {self._floor:.3f})", f"{rate:,.0f} images/s"]
         self.bar.update(self._done, self._epochs, *parts)
         if not self.bar.shown and self._line_due(epoch):
-            self.say(joined([*parts, *self._clock.left(self._done, self._epochs)]))
+            self.tell(joined([*parts, *self._clock.left(self._done, self._epochs)]))
 
     def _line_due(self, epoch: int) -> bool:
         tenth = max(1, self._epochs // LINES_PER_RUN)
@@ -256,7 +269,7 @@ class StudyProgress(Voice):
         self._told: set[str] = set()
         self._epochs = sum(run.recipe.training.epochs for run in runs)
         self._clock = Clock(self._done())
-        self.bar = Bar(self.console)
+        self.bar = Bar(self.aside)
 
     def _done(self) -> int:
         """How many epochs are done, in all directories."""
@@ -295,4 +308,4 @@ class StudyProgress(Voice):
             self._told.add(text)
         named = text if text.startswith(run.name) else f"{run.name}: {text}"
         left = [] if self.bar.shown else self._clock.left(self._done(), self._epochs)
-        self.say(joined([f"[{self._ended}/{len(self._runs)}] {named}", *left]))
+        self.tell(joined([f"[{self._ended}/{len(self._runs)}] {named}", *left]))

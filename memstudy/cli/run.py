@@ -56,7 +56,7 @@ def run(
 
     progress = RunProgress(as_json, dynamics, evaluate_every)
     leads = os.environ.get("RANK", "0") == "0"  # under torchrun, one process speaks for all
-    say = progress.say if leads else lambda text: None
+    say = progress.tell if leads else lambda text: None
     recipe, needed = _recipe(context, file, chosen, say, data_dir, download)
 
     from memstudy.report.verdict import verdict, verdict_text
@@ -74,14 +74,14 @@ def run(
         evaluate_every=evaluate_every, **needed,
     )  # fmt: skip
     if directory.finished:
-        progress.say_kept(directory)
+        progress.tell_kept(directory)
     trackers = track if leads else ()
-    with told(trackers, directory.path.parent, [directory.name], None, progress.say), progress.bar:
+    with told(trackers, directory.path.parent, [directory.name], None, progress.tell), progress.bar:
         carry_out(directory, execution, progress)
     if not leads:
         return
     if dynamics and not directory.has_records:
-        progress.say(f"there are no records of its samples: {HOW_TO_RECORD}.")
+        progress.tell(f"there are no records of its samples: {HOW_TO_RECORD}.")
     if as_json:
         progress.print_json(run_summary(directory) | {"verdict": verdict(directory).as_dict()})
     else:

@@ -140,7 +140,7 @@ def study(
     not_made: list[MemstudyError] = []
     for study in studies:
         if len(studies) > 1 and work.is_done(study):
-            Voice(as_json).say(f"study {study.name} is finished; alone, its command derives its tables again.")
+            Voice(as_json).tell(f"study {study.name} is finished; alone, its command derives its tables again.")
             continue
         summary, of_runs, of_analyses = work.carry_out(study)
         summaries.append(summary)
@@ -253,17 +253,17 @@ class _Work:
         directories = self.store.open_all(study.recipes)
         progress = StudyProgress(directories, quiet=self.quiet)
         about = f"{study.about}; " if study.about else ""
-        progress.say(
+        progress.tell(
             f"study {study.name}: {about}{len(directories)} runs{self._where(study, execution)}{progress.begun()}"
         )
         if study.cost and not all(run.finished for run in directories):
-            progress.say(f"cost: {study.cost}.")
+            progress.tell(f"cost: {study.cost}.")
         for note in study.notes:
-            progress.say(f"{note}.")
+            progress.tell(f"{note}.")
         if size := _records_of(directories, images, execution):
-            progress.say(size)
+            progress.tell(size)
         if evaluated := _evaluation_of(directories, execution.evaluate_every):
-            progress.say(evaluated)
+            progress.tell(evaluated)
         self.store.record_study(study.name, directories, study.report)
         outcomes = self._given_up(directories)
         for outcome in outcomes:
@@ -271,12 +271,12 @@ class _Work:
         given_up = {outcome.run for outcome in outcomes}
         others = [run for run in directories if run not in given_up]
         names = [run.name for run in directories]
-        with told(self.trackers, self.store.root, names, study.name, progress.say), progress.bar:
-            watch = Watch(progress.tick, progress.ended, progress.say)
+        with told(self.trackers, self.store.root, names, study.name, progress.tell), progress.bar:
+            watch = Watch(progress.tick, progress.ended, progress.tell)
             outcomes += self.executor.carry_out(others, execution, self.store.folder(study.name), watch)
         stopped = sum(isinstance(outcome.error, Interrupted | Busy) for outcome in outcomes)
         if stopped:
-            progress.say(
+            progress.tell(
                 f"{len(outcomes) - stopped} of {len(outcomes)} runs have ended; the others are saved, as time is "
                 "up, or in another process's hands; the same command continues."
             )

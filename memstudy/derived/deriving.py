@@ -33,7 +33,10 @@ class Voice(Protocol):
     """Where messages go."""
 
     def say(self, text: str) -> None:
-        """Print one line or block of plain text."""
+        """Print one line or block of plain text that belongs to the result."""
+
+    def tell(self, text: str) -> None:
+        """Print one line or block of plain text on how it goes."""
 
     def show(self, table: Table, briefly: bool = False) -> None:
         """Print a table, as wide as the terminal is; briefly its last epochs, some rows and its first note."""
@@ -69,7 +72,7 @@ def derive(
         voice.show(table)
     if text and not briefly:
         voice.say(f"\n{text}")
-    say_left_out(voice, left_out)
+    tell_left_out(voice, left_out)
     written = write_tables(analysis, selection, tables)
     figures = write_figures(analysis, selection, look=look)
     for folder, paths in zip(FOLDERS, (written, figures), strict=True):
@@ -167,9 +170,9 @@ def damaged(selection: Selection) -> list[str]:
     return [sentence.rstrip(".") for sentence in selection.damaged.values()]
 
 
-def say_left_out(voice: Voice, left_out: Sequence[str]) -> None:
+def tell_left_out(voice: Voice, left_out: Sequence[str]) -> None:
     """Say each clause in a line of its own."""
     if left_out:
-        voice.say("")
+        voice.tell("")
     for clause in left_out:
-        voice.say(f"left out: {clause}.")
+        voice.tell(f"left out: {clause}.")

@@ -18,7 +18,7 @@ from memstudy.derived.deriving import (
     Voice,
     damaged,
     derive,
-    say_left_out,
+    tell_left_out,
     typesetting_of,
     write_figures,
     write_tables,
@@ -54,7 +54,7 @@ def derive_all(selection: Selection, bench: Workbench, voice: Voice) -> tuple[di
         except MemstudyError as error:
             errors.append(error)
             part = {"left_out": [f"{name}: {str(error).rstrip('.')}"]}
-            say_left_out(voice, part["left_out"])
+            tell_left_out(voice, part["left_out"])
         _add(summary, part)
     _add(summary, make_tables(selection, voice, BRIEF))
     _add(summary, {"figures": write_figures(Curves(), selection)})
@@ -101,7 +101,7 @@ def make_tables(
             reasons.append(f"the table {name}: {maker.why_none(selection)}")
     if "tables" in selection.settings() or not tables:  # what nobody asked for needs no excuse
         left_out += reasons
-    say_left_out(voice, left_out)
+    tell_left_out(voice, left_out)
     if tables:
         whole = f"; 'memstudy table --study {selection.name}' prints all of them" if style == BRIEF else ""
         voice.say(f"tables: {selection.path / 'tables'}{whole}")
@@ -132,7 +132,7 @@ def make_figures(selection: Selection, voice: Voice, look: Look | None = None) -
     wanted = chosen(selection, "tables", loadable(TABLES))
     for name in dict.fromkeys([*loadable(TABLES), *wanted]):
         written += write_figures(configured_of(TABLES, name, selection), selection, name in wanted, look)
-    say_left_out(voice, left_out)
+    tell_left_out(voice, left_out)
     voice.say(f"figures: {selection.path / 'figures'}")
     return {"left_out": left_out, "written": written, "figures": written}
 

@@ -1,7 +1,7 @@
 """The process that tells a tracker of runs while another one trains them (see `live`).
 
 Its standard input is a pipe from that process: the first line says what to send where, and the pipe's end says
-that the other has ended, whatever it died of. It then sends what is left, and gives up after LAST seconds. The
+that the other has ended, whatever it died of. It then sends what is left, and gives up after some seconds. The
 last line of its standard output is its report: why the tracker does not have all of it, or nothing.
 """
 
@@ -26,46 +26,40 @@ from memstudy.trackers.sending import Sender
 
 FIRST = 90.0
 """Seconds until a tracker's package is imported, which can take seconds: of a short run it is told afterwards."""
-LAST = 30.0
-"""Seconds for what is left when training has ended."""
 
 
 @dataclass(frozen=True)
 class Asked:
-    """What to send where: runs of a store by their names, there yet or not."""
+    """What to send where: runs of a store by their names, there yet or not.
+
+    patience: seconds for what is left when training has ended.
+    """
 
     tracker: str
     into: str | None
     root: str
     runs: tuple[str, ...]
     study: str | None
+    patience: float
 
 
 def main() -> None:
     """Follow until standard input ends."""
-    _yield_to_others()
+    os.nice(19)
     asked = Asked(**json.loads(sys.stdin.readline()))
     ended = threading.Event()
-    threading.Thread(target=_await_end, args=(sys.stdin, ended), daemon=True).start()
+    threading.Thread(target=_await_end, args=(sys.stdin, ended, asked.patience), daemon=True).start()
     ended.wait(FIRST)
     with contextlib.redirect_stdout(sys.stderr):  # what trackers print
         problem = _follow(asked, ended)
     print(json.dumps({"problem": problem}))
 
 
-def _yield_to_others() -> None:
-    """Take the lowest priority: of a core that others want, .3 % on Linux, 1.5 % elsewhere."""
-    os.nice(19)
-    if sys.platform == "linux":
-        with contextlib.suppress(OSError):
-            os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
-
-
-def _await_end(pipe: IO[str], ended: threading.Event) -> None:
+def _await_end(pipe: IO[str], ended: threading.Event, patience: float) -> None:
     """Set `ended` at the end of the pipe; end all processes of this session if they take too long after that."""
     pipe.read()
     ended.set()
-    time.sleep(LAST)
+    time.sleep(patience)
     os.killpg(0, signal.SIGKILL)
 
 

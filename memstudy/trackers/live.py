@@ -21,11 +21,13 @@ from typing import IO
 
 from memstudy.errors import reason
 from memstudy.trackers import check
-from memstudy.trackers.follower import FIRST, LAST, Asked
+from memstudy.trackers.follower import FIRST, Asked
 
 START = "from memstudy.trackers.follower import main; main()"
 ALONE = {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
 """It takes no core and no GPU from training."""
+LAST = 30.0
+"""Seconds for what is left when training has ended."""
 AT_ONCE = 5.0
 """Seconds in which a tracker is usually done; longer waiting is said."""
 
@@ -93,7 +95,13 @@ class _Follower:
             [sys.executable, "-c", START], text=True, stdin=subprocess.PIPE, stdout=self._out, stderr=self._errors,
             env=os.environ | ALONE, start_new_session=True,
         )  # fmt: skip
-        asked = Asked(**asdict(self.destination), root=str(self.root.resolve()), runs=self.runs, study=self.study)
+        asked = Asked(
+            **asdict(self.destination),
+            root=str(self.root.resolve()),
+            runs=self.runs,
+            study=self.study,
+            patience=LAST,
+        )
         with contextlib.suppress(OSError):  # it has died already: told at the end
             assert self._process.stdin is not None
             self._process.stdin.write(f"{json.dumps(asdict(asked))}\n")

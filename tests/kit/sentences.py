@@ -32,3 +32,6 @@ class Sentences(Voice):
 
     def say(self, text: str) -> None:
         self.text += text + "\n"
+
+    def tell(self, text: str) -> None:
+        self.say(text)
