@@ -13,7 +13,7 @@ from typing import Any
 from memstudy import files, foreign
 from memstudy.derived import ANALYSES, loadable
 from memstudy.derived.analysis import Analysis
-from memstudy.derived.deriving import Voice, damaged, say_left_out, tables_of
+from memstudy.derived.deriving import Voice, damaged, tell_left_out, tables_of
 from memstudy.derived.methods import Curves
 from memstudy.derived.methods.answer import answers
 from memstudy.errors import Interrupted, MemstudyError, listed
@@ -39,7 +39,7 @@ def make_page(selection: Selection, voice: Voice, path: Path | None = None) -> d
     page, left_out = page_of(selection)
     content = html(page).encode()
     files.write(path, content, "choose another place with -o")
-    say_left_out(voice, left_out)
+    tell_left_out(voice, left_out)
     voice.say(f"page: {path}")
     return {
         "report": str(path),
