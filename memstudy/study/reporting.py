@@ -13,7 +13,7 @@ from typing import Any
 from memstudy import files, foreign
 from memstudy.derived import ANALYSES, loadable
 from memstudy.derived.analysis import Analysis
-from memstudy.derived.deriving import Voice, damaged, tell_left_out, tables_of
+from memstudy.derived.deriving import Voice, damaged, tables_of, tell_left_out
 from memstudy.derived.methods import Curves
 from memstudy.derived.methods.answer import answers
 from memstudy.errors import Interrupted, MemstudyError, listed
