@@ -6,7 +6,7 @@
 #   make test-all   the slow tests too
 #   make test-engines  studies on a real Slurm and a real Ray cluster, where these are installed
 #   make test-latex every committed table, in every fit and width, by a real LaTeX
-#   make test-trackers  what TensorBoard and MLflow read back
+#   make test-trackers  what TensorBoard, MLflow and wandb read back
 #   make gpu        on a machine with a GPU: its tests, the benchmarks, the next minutes of the papers' studies
 
 PYTHON ?= python3

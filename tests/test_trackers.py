@@ -1,6 +1,11 @@
 """Trackers: what each package reads back is metrics.csv, and nothing is sent twice."""
 
+import json
 import math
+import os
+import socket
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -10,9 +15,10 @@ from memstudy import presets
 from memstudy.cli import main
 from memstudy.registry import Registry
 from memstudy.store import Status, Store
-from memstudy.trackers import Sent, Snapshot, Tracker, group
+from memstudy.trackers import Sent, Snapshot, Tracker, connect, group
 from memstudy.trackers.sending import Sender
 from tests.kit.runs import write_run
+from tests.kit.wandb_server import serving
 
 pytestmark = [
     pytest.mark.trackers,
@@ -53,7 +59,11 @@ def scalars(folder):
 
 
 def tracked(store, to, *words):
-    result = CliRunner().invoke(main, ["track", "--to", to, "--runs-dir", str(store.root), *words])
+    return _said(["track", "--to", to, "--runs-dir", str(store.root), *words])
+
+
+def _said(words):
+    result = CliRunner().invoke(main, words)
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
     return result.output, result.exit_code
@@ -114,6 +124,148 @@ def test_mlflow_reads_back_metrics_exactly_and_nothing_twice(store):
             epoch: float(value) for epoch, value in enumerate(values) if value == value
         }, name
         assert len(history) == sum(values == values)
+
+
+def synced(folder, server, home):
+    """Give wandb's own command a folder to send to a server."""
+    words = {"WANDB_BASE_URL": server.address, "WANDB_API_KEY": "0" * 40, "WANDB_ERROR_REPORTING": "false"}
+    result = subprocess.run(
+        [sys.executable, "-m", "wandb", "sync", str(folder)],
+        env=os.environ | words | {"HOME": str(home)}, cwd=home, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    return result.stderr
+
+
+@pytest.mark.slow
+def test_wandb_sync_sends_metrics_exactly_and_each_epoch_once_though_the_run_grew(tmp_path):
+    pytest.importorskip("wandb")
+    recipe, rows = (
+        presets.build(reg="al2", epochs=200),
+        [{"test_accuracy": 1 / (3 + epoch)} for epoch in range(199)],
+    )
+    run = write_run(tmp_path / "runs", recipe, rows, status=Status.INTERRUPTED)
+    store = Store(tmp_path / "runs")
+    store.record_study("tiny", [run], {})
+    folder = store.root / "wandb"
+    with serving() as server:
+        assert tracked(store, "wandb")[0].startswith("199 epochs of 1 run sent")
+        assert "Finished syncing" in synced(folder, server, tmp_path)
+        assert len(server.history(recipe.id)) == 199
+        assert (server.exits, server.summary(recipe.id)["memstudy/status"]) == ({recipe.id: 1}, "interrupted")
+        assert "Skipped 1 synced" in synced(folder, server, tmp_path)
+        others = {name: 0.5 for name in run.columns() if name not in ("test_accuracy", "epoch", "memorized")}
+        run.append_metrics(199, {"test_accuracy": 0.25, "memorized": math.nan, **others})
+        run.finish()
+        assert tracked(store, "wandb")[0].startswith("1 epoch of 1 run sent")
+        assert "Finished syncing" in synced(folder, server, tmp_path)
+    assert max(path.stat().st_size for path in folder.rglob("*.wandb")) > 2 * 32768  # records across blocks
+    columns = run.columns()
+    expected = [
+        {"_step": epoch}
+        | {name: each[epoch] for name, each in columns.items() if name != "epoch" and each[epoch] == each[epoch]}
+        for epoch in range(200)
+    ]
+    assert server.history(recipe.id) == expected
+    assert server.exits == {recipe.id: 0}
+    assert server.summary(recipe.id)["memstudy/status"] == "finished"
+    told = server.runs[recipe.id]
+    assert (told["displayName"], told["groupName"], told["tags"]) == (run.name, group(recipe), ["tiny"])
+    assert {name: value["value"] for name, value in json.loads(told["config"]).items()}.items() >= Snapshot.of(
+        run
+    ).settings.items()
+
+
+def logged(store, run):
+    """The steps and values that wandb's records have, in order, and the kinds of the last two."""
+    module = pytest.importorskip("memstudy.trackers.wandb")
+    (file,) = (store.root / "wandb" / f"offline-run-{run.name}-1").glob("*.wandb")
+    records = [module.protocol.Record.FromString(data) for data, _ in module._whole_records(file.read_bytes())]
+    assert [record.num for record in records] == list(range(1, len(records) + 1))
+    rows = [
+        {item.nested_key[0]: json.loads(item.value_json) for item in record.history.item}
+        for record in records
+        if record.WhichOneof("record_type") == "history"
+    ]
+    return file, rows, [record.WhichOneof("record_type") for record in records[-2:]]
+
+
+def test_wandb_is_told_nothing_twice_of_four_runs_at_once(store):
+    pytest.importorskip("wandb")
+    assert tracked(store, "wandb")[0].startswith("8 epochs of 4 runs sent")
+    assert tracked(store, "wandb")[0].startswith("nothing to send: ")
+    run = store.open(RECIPES[0])
+    finish(run)
+    assert tracked(store, "wandb")[0].startswith("2 epochs of 1 run sent")
+    assert tracked(store, "wandb")[0].startswith("nothing to send: ")
+    for each in store.members("tiny"):
+        _, rows, last = logged(store, each)
+        assert [row["_step"] for row in rows] == list(range(4 if each.name == run.name else 2))
+        assert ("exit" in last) == (each.name == run.name)
+        assert [row["test_accuracy"] for row in rows] == list(each.columns()["test_accuracy"])
+
+
+def test_wandb_has_each_epoch_once_wherever_a_killed_process_stopped_writing(store):
+    pytest.importorskip("wandb")
+    tracked(store, "wandb")
+    run, runs = store.open(RECIPES[0]), store.members("tiny")[:1]
+    assert run.name == runs[0].name
+    file, before, _ = logged(store, run)
+    finish(run)
+    tracked(store, "wandb")
+    whole, expected = file.read_bytes(), logged(store, run)[1:]
+    assert len(expected[0]) == len(before) + 2
+    for size in range(0, len(whole), 13):
+        file.write_bytes(whole[:size])
+        Sender(connect("wandb", None, store.root)).send(runs)
+        assert logged(store, run)[1:] == expected, size
+    file.write_bytes(whole[:500] + b"\xff" + whole[501:])  # a damaged one: all from there on is written anew
+    Sender(connect("wandb", None, store.root)).send(runs)
+    assert logged(store, run)[1:] == expected
+
+
+def test_a_failed_run_of_wandb_that_is_tried_again_ends_once(store):
+    pytest.importorskip("wandb")
+    run = store.open(RECIPES[0])
+    run.update(status=Status.FAILED, failure="no memory")
+    tracked(store, "wandb")
+    assert logged(store, run)[2] == ["summary", "exit"]
+    finish(run)
+    tracked(store, "wandb")
+    file, rows, last = logged(store, run)
+    assert ([row["_step"] for row in rows], last) == ([0, 1, 2, 3], ["summary", "exit"])
+    assert file.read_bytes().count(b"memstudy/failure") == 2
+
+
+@pytest.mark.parametrize("length", [0, 1, 32000, 32768 - 14, 32768 - 13, 32768 - 8, 32768 - 7, 32768, 100_000])
+def test_records_of_wandb_of_any_length_are_read_back(length):
+    module = pytest.importorskip("memstudy.trackers.wandb")
+    content, ends = bytearray(module.MAGIC), []
+    records = [bytes([number]) * length for number in range(1, 8)]
+    for record in records:
+        for piece in module._pieces(record, len(content)):
+            content += piece
+        ends.append(len(content))
+    assert list(module._whole_records(bytes(content))) == list(zip(records, ends, strict=True))
+
+
+def test_wandb_starts_nothing_reaches_nothing_and_writes_to_its_folder_alone(store, tmp_path, monkeypatch):
+    pytest.importorskip("wandb")
+
+    def never(*given, **named):
+        raise AssertionError(given)
+
+    home = tmp_path / "home"
+    home.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.chdir(home)
+    monkeypatch.setattr(socket.socket, "connect", never)
+    monkeypatch.setattr(subprocess, "Popen", never)
+    before = set(tmp_path.rglob("*"))
+    assert tracked(store, "wandb", "--into", str(tmp_path / "there"))[1] == 0
+    new = {path.relative_to(tmp_path).parts[0] for path in set(tmp_path.rglob("*")) - before}
+    assert new <= {"there", "cache"}
+    assert len(list((tmp_path / "there").rglob("*.wandb"))) == 4
 
 
 class Noting(Tracker):
@@ -178,7 +330,7 @@ def test_a_snapshot_leaves_out_what_is_not_finite(store):
     assert "memorized" not in Snapshot.of(run).row(2)
 
 
-@pytest.mark.parametrize("name", ["tensorboard", "mlflow"])
+@pytest.mark.parametrize("name", ["tensorboard", "mlflow", "wandb"])
 def test_a_missing_package_answers_with_the_install_line(store, name, monkeypatch):
     monkeypatch.setattr("memstudy.trackers.find_spec", lambda package: None)
     output, code = tracked(store, name)
@@ -189,6 +341,17 @@ def test_a_missing_package_answers_with_the_install_line(store, name, monkeypatc
 def test_a_misspelt_tracker_answers_with_the_nearest(store):
     output, code = tracked(store, "mflow")
     assert (code, "did you mean mlflow" in output) == (2, True)
+
+
+@pytest.mark.parametrize(("name", "instead"), [("tensorboard", "--logdir"), ("wandb", "wandb sync FOLDER")])
+def test_what_keeps_a_folder_takes_no_address_and_says_what_to_do(store, name, instead, monkeypatch):
+    monkeypatch.chdir(store.root)
+    for output, code in (
+        tracked(store, name, "--into", "https://api.wandb.ai"),
+        _said(["run", "--track", f"{name}=https://api.wandb.ai", "--runs-dir", str(store.root)]),
+    ):
+        assert (code, instead in " ".join(output.split())) == (2, True), output
+    assert not (store.root / "https:").exists()
 
 
 def test_an_address_that_does_not_answer_is_said_once(store):

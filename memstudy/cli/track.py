@@ -1,4 +1,4 @@
-"""`memstudy track`: tell TensorBoard or MLflow of runs."""
+"""`memstudy track`: tell TensorBoard, MLflow or Weights & Biases of runs."""
 
 from __future__ import annotations
 
@@ -40,14 +40,17 @@ while_training = click.option(
     type=ToTracker(),
     multiple=True,
     metavar="TRACKER[=INTO]",
-    help="Tell a tracker of each epoch: tensorboard, mlflow, … [default: to a folder of its name in the store]",
+    help="Tell a tracker of each epoch: tensorboard, mlflow, wandb, … [default: its folder in the store]",
 )
 
 
 @click.command()
 @options.selection
 @click.option(
-    "--to", required=True, type=Name("tracker", names.trackers, read=names.tracker), help="tensorboard or mlflow."
+    "--to",
+    required=True,
+    type=Name("tracker", names.trackers, read=names.tracker),
+    help="tensorboard, mlflow or wandb.",
 )
 @click.option(
     "--into", metavar="PATH|URL", help="A folder or an address. [default: a folder of its name in the store]"
@@ -72,6 +75,7 @@ def track(
     \b
     memstudy track --to tensorboard           the newest study, to runs/tensorboard
     memstudy track --study all --to mlflow    all runs, to runs/mlflow/mlflow.db
+    memstudy track --to wandb                 to runs/wandb, which 'wandb sync runs/wandb' uploads
     """  # noqa: D301 (the escape is click's mark of a block that is not to be wrapped)
     from memstudy.cli.progress import Voice, plural
     from memstudy.errors import RunFailed

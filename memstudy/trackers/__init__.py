@@ -27,9 +27,15 @@ TRACKERS = Registry(
     "tracker",
     tensorboard="memstudy.trackers.tensorboard:TensorBoard",
     mlflow="memstudy.trackers.mlflow:MLflow",
+    wandb="memstudy.trackers.wandb:WandB",
 )
-PACKAGES = {"tensorboard": "tensorboard", "mlflow": "mlflow"}
+PACKAGES = {"tensorboard": "tensorboard", "mlflow": "mlflow", "wandb": "wandb"}
 """The package that each of ours needs: that of the extra of its name."""
+IN_FOLDERS = {
+    "tensorboard": "point TensorBoard's --logdir at it",
+    "wandb": "'wandb sync FOLDER' sends it to a server",
+}
+"""Those of ours that keep a folder and take no address, and what to do with the folder."""
 
 
 @dataclass(frozen=True)
@@ -94,9 +100,17 @@ class Tracker:
         raise NotImplementedError
 
 
-def check(name: str) -> str:
-    """A tracker's name, if it is known and its package is there; else a MemstudyError that says how to get it."""
+def check(name: str, into: str | None) -> str:
+    """A tracker's name, if it is known, its package is there, and it can send to such a place.
+
+    Raises a MemstudyError that says how to get the package, or what place to give.
+    """
     TRACKERS.check(name)
+    if into and "://" in into and name in IN_FOLDERS:
+        raise MemstudyError(
+            f"{name} keeps runs in a folder and takes no address ({into}): give a folder, or none; "
+            f"{IN_FOLDERS[name]}."
+        )
     package = PACKAGES.get(name)
     if package and find_spec(package) is None:
         raise MemstudyError(
@@ -107,7 +121,7 @@ def check(name: str) -> str:
 
 def connect(name: str, into: str | None, root: Path) -> Tracker:
     """A tracker by its name; it keeps a folder of its name in the store, unless `into` says where."""
-    kind = TRACKERS.get(check(name))
+    kind = TRACKERS.get(check(name, into))
     place = into or str((root / name).resolve())
     try:
         tracker: Tracker = kind(place)

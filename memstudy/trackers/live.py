@@ -54,10 +54,10 @@ def told(
 ) -> Iterator[None]:
     """A block in which trackers are told of these runs of a store; at its end `say` gets a sentence on each.
 
-    Raises a MemstudyError before the block is begun if a tracker is unknown or its package is missing.
+    Raises a MemstudyError before the block is begun if a tracker is unknown, has no package or cannot send there.
     """
     for destination in destinations:
-        check(destination.tracker)
+        check(destination.tracker, destination.into)
     with contextlib.ExitStack() as stack:
         followers: list[_Follower] = []
         for destination in destinations:
