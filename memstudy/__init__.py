@@ -1,7 +1,8 @@
 """memstudy: study memorization under noisy labels.
 
 From Python, for a training loop of one's own: `corrupt` makes labels noisy, and `AL2`, `LOCO`, `NormLoss` and
-`PILCRO` are penalties to add to a loss. All of it is imported when it is asked for.
+`PILCRO` are penalties to add to a loss. Whole runs: `run`, `study`, and `open` for what a store has, as data
+frames. All of it is imported when it is asked for.
 """
 
 from __future__ import annotations
@@ -14,6 +15,12 @@ if TYPE_CHECKING:
     from memstudy.api.images import images as images
     from memstudy.api.labels import NoisyLabels as NoisyLabels
     from memstudy.api.labels import corrupt as corrupt
+    from memstudy.api.opened import Store as Store
+    from memstudy.api.opened import open as open
+    from memstudy.api.runs import Run as Run
+    from memstudy.api.runs import run as run
+    from memstudy.api.studies import Study as Study
+    from memstudy.api.studies import study as study
     from memstudy.errors import MemstudyError as MemstudyError
     from memstudy.regularizers.al2 import AL2 as AL2
     from memstudy.regularizers.base import Regularizer as Penalty
@@ -32,13 +39,20 @@ _PLACES = {
     "NormLoss": "memstudy.regularizers.norm_loss:NormLoss",
     "Penalty": "memstudy.regularizers.base:Regularizer",
     "PILCRO": "memstudy.regularizers.pilcro:Pilcro",
+    "Run": "memstudy.api.runs:Run",
+    "Store": "memstudy.api.opened:Store",
+    "Study": "memstudy.api.studies:Study",
     "corrupt": "memstudy.api.labels:corrupt",
     "images": "memstudy.api.images:images",
+    "open": "memstudy.api.opened:open",
+    "run": "memstudy.api.runs:run",
+    "study": "memstudy.study",
 }
 """Where each name of the API is: nothing of it is imported before it is asked for."""
 
 __all__ = [
-    "AL2", "LOCO", "PILCRO", "Images", "MemstudyError", "NoisyLabels", "NormLoss", "Penalty", "corrupt", "images",
+    "AL2", "LOCO", "PILCRO", "Images", "MemstudyError", "NoisyLabels", "NormLoss", "Penalty", "Run", "Store",
+    "Study", "corrupt", "images", "open", "run", "study",
 ]  # fmt: skip
 
 
@@ -47,8 +61,9 @@ if not TYPE_CHECKING:  # else any name would be one for a type checker
     def __getattr__(name: str) -> Any:
         if name not in _PLACES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        module, attribute = _PLACES[name].split(":")
-        globals()[name] = value = getattr(import_module(module), attribute)
+        module, _, attribute = _PLACES[name].partition(":")
+        value = import_module(module)
+        globals()[name] = value = getattr(value, attribute) if attribute else value
         return value
 
 

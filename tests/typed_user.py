@@ -7,6 +7,7 @@ no longer finds wrong. Nothing here is run.
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -42,3 +43,16 @@ def step(model: torch.nn.Module, loss: Tensor, features: Tensor, images: Tensor,
     memstudy.LOCO()(model="resnet18")  # type: ignore[arg-type]
     memstudy.Regularizer  # type: ignore[attr-defined]  # noqa: B018
     return objective
+
+
+def runs(penalty: memstudy.AL2) -> pd.DataFrame:
+    """Whole runs, and what a store has."""
+    run: memstudy.Run = memstudy.run("quick", reg=[penalty, memstudy.LOCO()], corrupt=0.5, epochs=1, device="cpu")
+    shares: pd.Series[float] = run.metrics()["memorized"]
+    done: memstudy.Study = memstudy.study("quick", store="runs", seeds=[0, 1], say=print)
+    store: memstudy.Store = memstudy.open("runs")
+    print(shares, run.verdict().floor, run.labels().noisy, done.numbers(), [each.name for each in store])
+    memstudy.run("quick", seeds=3, reg=3)  # type: ignore[arg-type]
+    memstudy.study("quick", epochs=3)  # type: ignore[call-arg]
+    store.runs(limit=3)  # type: ignore[call-arg]
+    return pd.concat([store.runs("reg=al2"), store.metrics(), store.records(where="seed=0"), done.metrics()])

@@ -45,15 +45,17 @@ def build(
     The same command gives the same bytes on every machine. The file needs nothing but numpy to be read.
     """
     from memstudy import files, presets
-    from memstudy.cli import labels
     from memstudy.cli.progress import Voice
     from memstudy.data import artifact, dataset
+    from memstudy.study import label_option
 
     voice = Voice(quiet=as_json)
     if output.suffix != ".npz":
         raise MemstudyError(f"the output is an .npz file; {output} does not end in .npz.")
     chosen["corrupt_seed"] = seed
-    label_files = labels.taken(chosen, options.given(context, seed="corrupt_seed"), data_dir, download, voice.say)
+    label_files = label_option.taken(
+        chosen, options.given(context, seed="corrupt_seed"), data_dir, download, voice.say
+    )
     recipe = presets.build(**chosen)
     if dataset.replaces_images(recipe):
         raise MemstudyError(
@@ -167,13 +169,13 @@ def _made_of(
 ) -> Artifact:
     """The artifact that `memstudy data build` would write of a file of labels from elsewhere."""
     from memstudy import presets
-    from memstudy.cli import labels
     from memstudy.data import artifact
     from memstudy.data import dataset as sets
+    from memstudy.study import label_option
 
     explicit = [] if dataset is None else ["dataset"]
     chosen = {"labels": path, "dataset": dataset, "corrupt_seed": None, **reading}
-    label_files = labels.taken(chosen, explicit, data_dir, False, say)
+    label_files = label_option.taken(chosen, explicit, data_dir, False, say)
     return artifact.made_of(sets.build(presets.build(**chosen), data_dir, label_files=label_files))
 
 

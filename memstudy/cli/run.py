@@ -102,8 +102,8 @@ def _recipe(
     """
     from memstudy import presets
     from memstudy import recipe as recipes
-    from memstudy.cli import labels
     from memstudy.regularizers import label
+    from memstudy.study import label_option
 
     given = [name for name in options.given(context) if name in chosen]
     if file is not None:
@@ -122,7 +122,7 @@ def _recipe(
         return presets.check(recipe), needed
     settings = chosen.pop("settings")
     notes: list[str] = []
-    label_files = labels.taken(chosen, given, data_dir, download, notes.append)
+    label_files = label_option.taken(chosen, given, data_dir, download, notes.append)
     say(_origin(chosen, [f"{method}.{option}={value}" for method, option, value in settings]))
     for note in notes:
         say(note)

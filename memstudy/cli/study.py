@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from memstudy.store import RunDirectory, Store
     from memstudy.study.carry_out import Execution
     from memstudy.study.executors import Executor
-    from memstudy.study.fleet import Outcome
     from memstudy.study.grid import Study
     from memstudy.trackers.live import Destination
 
@@ -179,11 +178,12 @@ class _Work:
         from memstudy.cli.progress import Voice
         from memstudy.cli.status import duration
         from memstudy.store import records
+        from memstudy.study.conduct import check_data
         from memstudy.study.forecast import forecast
         from memstudy.training import resolve_device
 
         where, execution = resolve_device(self.execution.device), self.execution_of(study)
-        _check_data(study, execution)
+        check_data(study, execution)
         left = forecast(self.store.open_all(study.recipes), execution, self.retry_failed)
         at_once = self.executor.at_once(study.recipes, execution)
         failed = f", {left.failed} failed (--retry-failed tries them again)" if left.failed else ""
@@ -208,29 +208,10 @@ class _Work:
         return f", {at_once} at a time, on {resolve_device(execution.device)}" if at_once else ""
 
     def execution_of(self, study: Study) -> Execution:
-        """How a study's runs are carried out: with its labels, and with what its report needs to be measured.
+        """How a study's runs are carried out (see `conduct.execution_of`)."""
+        from memstudy.study import conduct
 
-        A MemstudyError if it needs records of samples, and epochs are left out of the evaluation.
-        """
-        from memstudy.study.measured import check
-
-        dynamics = self.execution.dynamics
-        if dynamics is None and study.needs_records:
-            check(self.execution.evaluate_every, True, f"the report of the study {study.name} needs records of")
-            dynamics = True
-        at = tuple(study.report.get("epochs", ()))
-        return replace(self.execution, label_files=study.label_files, dynamics=dynamics, evaluate_at=at)
-
-    def _given_up(self, runs: Sequence[RunDirectory]) -> list[Outcome]:
-        """The runs that failed before and are not to be tried again: they would most likely fail again."""
-        from memstudy.store import Status
-        from memstudy.study.fleet import Outcome
-
-        failed = [] if self.retry_failed else [run for run in runs if run.status is Status.FAILED]
-        return [
-            Outcome(run, RunFailed(f"{run.name} failed before ({run.failure}); --retry-failed tries it again."))
-            for run in failed
-        ]
+        return conduct.execution_of(study, self.execution)
 
     def is_done(self, study: Study) -> bool:
         """Whether every run of a study is finished, and all is derived from them or need not be."""
@@ -242,6 +223,7 @@ class _Work:
         """Train, and derive if every run has ended. The summary, and the errors of runs and of analyses."""
         from memstudy.cli.progress import StudyProgress
         from memstudy.derived.workbench import Workbench
+        from memstudy.study.conduct import check_data, failures, given_up
         from memstudy.study.derive_all import derive_all
         from memstudy.study.executors import Watch
         from memstudy.study.executors.processes import most_threads
@@ -249,7 +231,7 @@ class _Work:
         from memstudy.training import numerics, resolve_device
 
         execution = self.execution_of(study)
-        images = _check_data(study, execution)
+        images = check_data(study, execution)
         directories = self.store.open_all(study.recipes)
         progress = StudyProgress(directories, quiet=self.quiet)
         about = f"{study.about}; " if study.about else ""
@@ -265,11 +247,11 @@ class _Work:
         if evaluated := _evaluation_of(directories, execution.evaluate_every):
             progress.tell(evaluated)
         self.store.record_study(study.name, directories, study.report)
-        outcomes = self._given_up(directories)
+        outcomes = given_up(directories, self.retry_failed)
         for outcome in outcomes:
             progress.ended(outcome)
-        given_up = {outcome.run for outcome in outcomes}
-        others = [run for run in directories if run not in given_up]
+        passed_over = {outcome.run for outcome in outcomes}
+        others = [run for run in directories if run not in passed_over]
         names = [run.name for run in directories]
         with told(self.trackers, self.store.root, names, study.name, progress.tell), progress.bar:
             watch = Watch(progress.tick, progress.ended, progress.tell)
@@ -290,19 +272,7 @@ class _Work:
             summary |= derived
             if not errors:
                 self.store.record_derived(study.name)
-        return summary, _failures(outcomes), errors
-
-
-def _check_data(study: Study, execution: Execution) -> dict[str, ImageSet]:
-    """The study's image sets. What is missing is one sentence here, before anything is trained, not one a run."""
-    from memstudy.data import dataset, sources
-
-    loaded: dict[str, ImageSet] = {}
-    for recipe in study.data_recipes():
-        if recipe.dataset not in loaded:
-            loaded[recipe.dataset] = sources.load(recipe.dataset, execution.data_dir, execution.download)
-        dataset.prepare(loaded[recipe.dataset], recipe, execution.data_dir, study.label_files)
-    return loaded
+        return summary, failures(outcomes), errors
 
 
 def _records_of(runs: list[RunDirectory], images: dict[str, ImageSet], execution: Execution) -> str:
@@ -338,9 +308,3 @@ def _evaluation_of(runs: list[RunDirectory], every: int | None) -> str:
     if kept := sum(run.epochs_done > 0 and run.evaluate_every != every for run in runs if every):
         words.append(f"{kept} of these runs keep to the epochs that they were begun with")
     return "; ".join(words)
-
-
-def _failures(outcomes: list[Outcome]) -> list[MemstudyError]:
-    """The errors of runs that failed; one that was stopped, or is in another process's hands, did not."""
-    errors = [outcome.error for outcome in outcomes if outcome.error is not None]
-    return [error for error in errors if not isinstance(error, Interrupted | Busy)]

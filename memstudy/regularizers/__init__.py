@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,7 @@ __all__ = [
     "names",
     "options",
     "parse",
+    "specification",
 ]
 
 BARE = "bare"
@@ -145,6 +147,18 @@ def options(specification: recipe.RegularizerSpec) -> dict[str, OptionValue]:
     known = fields(REGULARIZERS.get(specification.name)) if specification.name in REGULARIZERS.names() else ()
     later: dict[str, Any] = {option.name: option.default for option in known if is_later(option)}
     return later | dict(specification.options)
+
+
+def specification(method: Regularizer) -> recipe.RegularizerSpec:
+    """What a recipe says of a regularizer that is built; a MemstudyError if it has no name in the registry."""
+    for name in REGULARIZERS.names():
+        with suppress(MemstudyError):  # another package's, which does not load
+            if REGULARIZERS.get(name) is type(method):
+                set_here = ((f.name, getattr(method, f.name)) for f in fields(method) if is_recorded(f, method))
+                return recipe.RegularizerSpec(name, tuple(set_here))
+    raise MemstudyError(
+        f"{quoted(type(method).__name__)} is no regularizer with a name; use one of memstudy's, or register it."
+    )
 
 
 def build(specifications: Iterable[recipe.RegularizerSpec]) -> dict[str, Regularizer]:

@@ -1,4 +1,4 @@
-"""The option `--labels` of several commands: from a file of labels to the options of a recipe."""
+"""The option `labels` of commands and of `memstudy.run`: from a file of labels to the options of a recipe."""
 
 from __future__ import annotations
 
