@@ -89,7 +89,7 @@ def test_to_watch_ends_when_nothing_is_left(command, tmp_path):
     write_run(tmp_path / "runs", presets.build(epochs=1), [{}], status=Status.FINISHED)
     (tmp_path / "one.toml").write_text('name = "one"\n[grid]\nepochs = 1\n')
     assert command("study", "status", "one.toml", "--watch").stdout == (
-        "study one: 1 runs: 1 finished; 1 of 1 epochs\n"
+        "study one: 1 run: 1 finished; 1 of 1 epochs\n"
     )
     result = command("study", "status", "one.toml", "--watch", "--json")
     assert result.exit_code == 2

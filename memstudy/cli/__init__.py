@@ -25,6 +25,7 @@ from memstudy.cli.show import show
 from memstudy.cli.study import study
 from memstudy.cli.table import table
 from memstudy.cli.track import track
+from memstudy.cli.watch import watch
 from memstudy.derived import ANALYSES
 from memstudy.errors import Interrupted, MemstudyError, unknown
 
@@ -130,6 +131,7 @@ def main() -> None:
 
 
 for _command in (
-    data, run, runs, show, diff, study, table, figures, report, export, track, pack, unpack, move, rm, completion,
+    data, run, runs, watch, show, diff, study, table, figures, report, export, track, pack, unpack, move, rm,
+    completion,
 ):  # fmt: skip
     main.add_command(_command)

@@ -115,6 +115,12 @@ def studies(context: click.Context, begun: str) -> list[str]:
     return [*_store(context).studies(), WHOLE_STORE]
 
 
+def studies_and_runs(context: click.Context, begun: str) -> list[str]:
+    """Names of studies and of runs in the store that are not on the command line yet."""
+    given = context.params.get("runs") or ()
+    return [*(name for name in studies(context, begun) if name not in given), *runs(context, begun)]
+
+
 def study_files(context: click.Context, begun: str) -> list[str]:
     """Studies that come with memstudy, subcommands in the place of the first one, and TOML files.
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,18 +12,18 @@ from memstudy.cli import options
 from memstudy.cli.types import Seeds
 
 if TYPE_CHECKING:
-    from memstudy.cli.progress import Voice
-    from memstudy.study.status import Overall, Progress
+    from memstudy.cli.board import Board
+    from memstudy.study.status import Progress
 
-EVERY_SECONDS = 2.0
-"""How often `--watch` looks again."""
+QUIET = ("finished", "new")
+"""Runs that there is nothing to tell of."""
 
 
 @click.command()
 @click.argument("file", metavar="NAME|FILE", type=options.STUDY_FILE)
 @click.option("--scale", type=options.SCALE, metavar="NAME", help="The scale that was asked for.")
 @click.option("--seeds", type=Seeds(), help="The seeds that were asked for.")
-@click.option("--watch", is_flag=True, help="Look again every two seconds, until nothing is left to train.")
+@click.option("--watch", is_flag=True, help="Look again every second, until nothing is left to train.")
 @click.option("--all", "everything", is_flag=True, help="List finished runs, and those not begun, too.")
 @options.data_dir
 @options.runs_dir
@@ -44,28 +42,31 @@ def status(
 
     It only reads run directories, so it works on any machine that sees the store, whatever trains the study.
     """
+    from memstudy.cli import live
+    from memstudy.cli.board import Board
     from memstudy.cli.progress import Voice
     from memstudy.errors import MemstudyError
     from memstudy.store import Store
     from memstudy.study import grid
-    from memstudy.study.status import overall, progress
+    from memstudy.study.status import Observer
 
     if watch and as_json:
         raise MemstudyError("--watch is for people and --json for programs; give one of them.")
-    study, store, voice = grid.read(file, seeds, scale, data_dir), Store(runs_dir), Voice()
+    study, store, voice, observer = grid.read(file, seeds, scale, data_dir), Store(runs_dir), Voice(), Observer()
 
-    def look() -> tuple[Overall, list[Progress]]:
-        runs = progress(store, study.recipes)
-        return overall(runs), runs
+    def look() -> Board:
+        runs = store.open_all(study.recipes)
+        return Board(f"study {study.name}", runs, observer.progress(runs), observer)
 
-    if watch:
-        _watch(voice, study.name, look, everything)
-        return
-    whole, runs = look()
+    def told(board: Board) -> Sequence[Progress]:
+        return board.progress if everything else [run for run in board.progress if run.status not in QUIET]
+
+    board = live.show(look, told, voice.console, _is_over) if watch else look()
     if as_json:
-        voice.print_json({"study": study.name, **vars(whole), "progress": [vars(run) for run in runs]})
+        whole, runs = vars(board.whole), [vars(run) for run in board.progress]
+        voice.print_json({"study": study.name, **whole, "progress": runs})
         return
-    voice.say("\n".join(_lines(voice, study.name, whole, runs, everything)))
+    voice.say("\n".join(board.plain(told(board), voice.console)))
 
 
 @click.command()
@@ -88,55 +89,6 @@ def cancel(file: Path, scale: str | None, data_dir: Path | None, runs_dir: Path)
     Voice().say(f"study {name}: {plural(len(cancelled), 'job')} cancelled.")
 
 
-def _watch(voice: Voice, name: str, look: Callable[[], tuple[Overall, list[Progress]]], everything: bool) -> None:
-    """Show the same again and again on a terminal, else only at the end; Ctrl-C just ends it."""
-    from rich.live import Live
-    from rich.text import Text
-
-    from memstudy.store import Status
-
-    unfinished = (Status.NEW, Status.RUNNING, Status.INTERRUPTED)
-    whole, runs = look()
-    try:
-        with Live(console=voice.console, auto_refresh=False, transient=True) as live:
-            while any(status in whole.by_status for status in unfinished):
-                if voice.console.is_terminal:
-                    shown = _lines(voice, name, whole, runs, everything)
-                    live.update(Text("\n".join(shown[: voice.console.height - 1])), refresh=True)
-                time.sleep(EVERY_SECONDS)
-                whole, runs = look()
-    except KeyboardInterrupt:
-        pass
-    voice.say("\n".join(_lines(voice, name, whole, runs, everything)))
-
-
-def _lines(voice: Voice, name: str, whole: Overall, runs: Sequence[Progress], everything: bool) -> list[str]:
-    """One line on the study, a row for each run that has something to tell, and the reasons of failures."""
-    from memstudy.cli import layout
-    from memstudy.cli.layout import Column
-    from memstudy.store import Status
-
-    counts = ", ".join(f"{count:,} {status}" for status, count in whole.by_status.items())
-    parts = [f"study {name}: {whole.runs:,} runs: {counts}", f"{whole.epochs_done:,} of {whole.epochs:,} epochs"]
-    if whole.left is not None:
-        parts.append(f"{duration(whole.left)} left at the present rate")
-    shown = [run for run in runs if everything or run.status not in (Status.FINISHED, Status.NEW)]
-    if not shown:
-        return ["; ".join(parts)]
-    columns = [
-        Column("run", [run.run for run in shown], wanted=5),
-        Column("status", [run.status for run in shown], wanted=4),
-        Column("epochs", [f"{run.epochs_done}/{run.epochs}" for run in shown], number=True, wanted=3),
-        Column("s/epoch", ["" if not run.rate else f"{1 / run.rate:.3g}" for run in shown], number=True, wanted=1),
-        Column("left", ["" if run.left is None else duration(run.left) for run in shown], number=True, wanted=2),
-        Column("where", [run.where for run in shown]),
-    ]
-    columns = [column for column in columns if any(column.cells)]
-    fitting, _ = layout.fitted(columns, layout.room(voice.console))
-    problems = [f"{run.run} {run.status}: {run.problem}" for run in shown if run.problem]
-    return ["; ".join(parts), "", *layout.lines(fitting), *([""] if problems else []), *problems]
-
-
-def duration(seconds: float) -> str:
-    """`0:01:20`, `3 days, 4:00:00`."""
-    return str(datetime.timedelta(seconds=round(seconds)))
+def _is_over(board: Board) -> bool:
+    """Whether nothing is left to train."""
+    return {"new", "running", "interrupted"}.isdisjoint(board.whole.by_status)

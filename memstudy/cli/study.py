@@ -175,8 +175,8 @@ class _Work:
 
     def forecast(self, study: Study) -> dict[str, Any]:
         """Say what is left to do of a study, after a moment of measuring; nothing is written."""
+        from memstudy.cli.board import duration
         from memstudy.cli.progress import Voice
-        from memstudy.cli.status import duration
         from memstudy.store import records
         from memstudy.study.conduct import check_data
         from memstudy.study.forecast import forecast

@@ -122,6 +122,11 @@ class RunDirectory:
         return recipe
 
     @property
+    def knows_recipe(self) -> bool:
+        """Whether `recipe` needs no file any more: it was given, or has been read."""
+        return "recipe" in self.__dict__
+
+    @property
     def name(self) -> str:
         """The directory's name."""
         return self.path.name

@@ -16,13 +16,15 @@ from pathlib import Path
 
 import pytest
 import torch
+from rich.console import Console
 
 from memstudy import files, presets
+from memstudy.cli.board import Board, order
 from memstudy.lease import Lease, owner
 from memstudy.recipe import Recipe
 from memstudy.store import RunDirectory, Status, Store, naming, stamps
 from memstudy.store.index import Index
-from memstudy.study.status import progress
+from memstudy.study.status import Observer, progress
 from tests.benchmarks.alternate import alternate
 from tests.kit.runs import write_run
 
@@ -79,6 +81,14 @@ def of_one_writer(root: Path) -> dict[str, Callable[[], object]]:
     }
 
 
+def watched(store: Store, observer: Observer) -> None:
+    """One look of `memstudy watch` at all runs, and its screen of 120 columns and 50 lines."""
+    console = Console(width=120, height=50)
+    runs = [RunDirectory(store.root / name) for name in store.names()]
+    board = Board("all", runs, observer.progress(runs), observer)
+    board.screen(order(board.progress), console)
+
+
 def main(words: Sequence[str] = ()) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--runs", type=int, default=2000)
@@ -89,6 +99,9 @@ def main(words: Sequence[str] = ()) -> None:
         chosen = recipes(given.runs)
         store, new = fill(Path(folder) / "runs", chosen), [*recipes(given.runs + 200)[-200:]]
         time.sleep(stamps.SETTLED / 1e9)
+
+        observer = Observer()
+        watched(store, observer)
 
         def anew() -> None:
             files.tidy([Index(store.root, 0).path])
@@ -102,6 +115,8 @@ def main(words: Sequence[str] = ()) -> None:
                 "together": lambda: store.open_all(new),
                 "all": lambda: store.open_all(chosen),
                 "progress": lambda: progress(store, chosen),
+                "watched": lambda: watched(store, Observer()),
+                "watched again": lambda: watched(store, observer),
             },
             given.rounds,
         )
@@ -123,6 +138,8 @@ def main(words: Sequence[str] = ()) -> None:
     print(f"a run without networks, labels and records is {inodes:.1f} files and folders")
     print(f"all {given.runs} that are there opened in {found['all']:.2f} s, ", end="")
     print(f"and their status read in {found['progress']:.2f} s")
+    print(f"a first screen of 'memstudy watch' in {found['watched']:.2f} s, the next in ", end="")
+    print(f"{found['watched again']:.3f} s")
 
 
 if __name__ == "__main__":
