@@ -18,6 +18,7 @@ import pandas as pd
 import pytest
 import vl_convert
 
+from memstudy.analysis.filters import BINS_PER_DECADE
 from memstudy.derived import ANALYSES, analysis
 from memstudy.papers import TABLES
 from memstudy.report.bands import bands
@@ -30,6 +31,9 @@ from tests import results
 STUDIES = {
     "ablate": "quick",
     "svcca": "quick",
+    "landscape": "pilcro_lite",
+    "filters": "loco_reg_lite",
+    "ranking": "noise_grid_lite",
 }
 """A committed study with what each analysis measured."""
 MOST = 1_500_000
@@ -78,9 +82,21 @@ def same(ours: pd.DataFrame, theirs: pd.DataFrame, keys: list[str], values: list
     np.testing.assert_allclose(one.to_numpy(float), other.to_numpy(float), rtol=6e-5, atol=1e-9)
 
 
+class All(dict[str, Drawn]):
+    """What each analysis draws, when it is asked for."""
+
+    def __init__(self, store: Path) -> None:
+        super().__init__()
+        self.store = store
+
+    def __missing__(self, name: str) -> Drawn:
+        self[name] = Drawn(name, Store(self.store).select((), STUDIES[name]))
+        return self[name]
+
+
 @pytest.fixture(scope="module")
-def drawn(store) -> dict[str, Drawn]:
-    return {name: Drawn(name, Store(store).select((), study)) for name, study in STUDIES.items()}
+def drawn(store) -> All:
+    return All(store)
 
 
 @pytest.mark.parametrize("name", STUDIES)
@@ -106,21 +122,21 @@ def test_a_warning_would_be_seen(capfd):
 
 
 def test_names_of_charts_are_unique(drawn):
-    names = [name for each in drawn.values() for name in each.charts]
+    names = [name for each in map(drawn.__getitem__, STUDIES) for name in each.charts]
     assert len(names) == len(set(names))
 
 
 def test_charts_of_the_quick_study_leave_room_on_a_page(drawn):
-    charts = [chart for name, each in drawn.items() if STUDIES[name] == "quick" for chart in each.charts.values()]
+    charts = [chart for name in STUDIES if STUDIES[name] == "quick" for chart in drawn[name].charts.values()]
     assert sum(len(json.dumps(chart.spec())) for chart in charts) < MOST
 
 
 def test_a_method_has_one_color_in_all_charts_which_is_that_of_figures(drawn):
-    for each in drawn.values():
+    for each in map(drawn.__getitem__, STUDIES):
         colors = {name: mark.color for name, mark in marks(methods_of(comparable_runs(each.selection))).items()}
         for chart in each.charts.values():
             for scale in scales_of(chart.spec(), "method"):
-                assert dict(zip(scale["domain"], scale["range"], strict=True)) == colors
+                assert dict(zip(scale["domain"], scale["range"], strict=True)).items() <= colors.items()
 
 
 def scales_of(part: Any, field: str) -> Iterator[dict[str, Any]]:
@@ -207,3 +223,68 @@ def test_the_way_to_the_last_epoch_is_the_figures(drawn):
     assert set(levels["svcca"]) == {
         float(f"{figure[c].iloc[0]:.5g}") for c in ("two_seeds_last_epoch", "uniform_random")
     }
+
+
+def wide(chart: Drawn, name: str) -> pd.DataFrame:
+    """An image's numbers, one row a pixel and combination of options."""
+    spec = chart.charts[name].spec()
+    (table,) = tables(spec)
+    options = [each["bind"]["labels"] for each in spec["params"] if each.get("bind", {}).get("input") == "select"]
+    columns = [f"v{place}" for place in range(len(options[0]) * len(options[1]))]
+    assert [column for column in table if str(column).startswith("v")] == columns
+    long = table.melt(["row", "column"], columns, "place", "value")
+    place = long["place"].str[1:].astype(int)
+    first = place // len(options[1])
+    return long.assign(
+        label=[options[0][at] for at in first], panel=[options[1][at] for at in place % len(options[1])]
+    )
+
+
+def test_landscapes_are_the_figures(drawn):
+    each = drawn["landscape"]
+    figure = each.figures["landscape"].rename(columns={"importance": "value"})
+    same(wide(each, "landscape").dropna(), figure, ["label", "panel", "row", "column"], ["value"])
+    spec = each.charts["landscape"].spec()
+    (calculated,) = (part["calculate"] for part in spec["transform"] if "calculate" in part)
+    assert calculated == "datum['v' + (((0) * 8 + label_shown) * 3 + panel_shown)]"
+    figure = each.figures["landscape_flatness"]
+    figure = figure[figure["kind"] == "measured"].rename(columns={"label": "method"})
+    for name in ("cv", "max_over_min"):
+        runs = next(table for table in each.data(f"landscape_{name}") if "seed" in table)
+        expected = figure.assign(epochs=figure["epoch"] + 1, y=figure[name])
+        same(runs, expected, ["method", "seed", "epochs"], ["y"])
+        means = next(table for table in each.data(f"landscape_{name}") if "low" in table)
+        of_figure = bands(expected, ["method", "epochs"], "y", log=name == "max_over_min").reset_index()
+        same(means, of_figure.rename(columns={"mean": "y"}), ["method", "epochs"], ["y", "low", "high", "n"])
+    figure = each.figures["landscape_noise"].rename(columns={"label": "method"})
+    runs = next(table for table in each.data("landscape_noise") if "seed" in table)
+    same(runs, figure, ["method", "seed", "noise", "strength"], ["accuracy"])
+
+
+def test_densities_of_weights_are_the_figures(drawn):
+    rows = max(drawn["filters"].data("filters_5x5"), key=len)
+    figure = drawn["filters"].figures["filters_5x5"]
+    figure = figure[figure["everywhere"] * figure["n"] / BINS_PER_DECADE >= 40].assign(
+        magnitude=lambda table: (10 ** (table["low"] + 0.5 / BINS_PER_DECADE)).map(
+            lambda value: float(f"{value:.5g}")
+        )
+    )
+    figure = figure[figure["place"] != "all positions"]
+    same(rows, figure, ["label", "place", "magnitude"], ["ratio"])
+
+
+def test_a_ranking_is_the_figures(drawn):
+    each = drawn["ranking"]
+    (gains,) = (table for table in each.data("ranking_gain") if "method" in table)
+    figure = each.figures["ranking_gain"]
+    same(gains, figure, ["method"], ["gain", "gain_low", "gain_high", "gain_p_holm"])
+    assert list(gains["method"]) == list(figure["method"]), "the greatest gain first"
+    assert set(gains["n"]) == {3}
+    (rates,) = each.data("ranking_rates")
+    figure = each.figures["ranking_rates"].melt(
+        ["method", "corruption"], ["final", "memorized"], "quantity", "value"
+    )
+    figure["quantity"] = figure["quantity"].map({"final": "test accuracy, %", "memorized": "memorized, %"})
+    same(rates, figure, ["quantity", "method", "corruption"], ["value"])
+    (pairs,) = each.data("ranking_pairs")
+    same(pairs, each.figures["ranking_pairs"], ["corruption", "a", "b"], ["accuracy", "reference"])

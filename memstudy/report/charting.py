@@ -7,7 +7,7 @@ have names of ours.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,13 +26,13 @@ DIGITS = 5
 """Significant digits of numbers in a chart's data."""
 SIZE: dict[str, Any] = {"width": "container", "height": 320}
 """Of a chart: as wide as the page, and so many pixels high."""
+PIXELS = 336  # wide, of an image, at most
 NARROW = 340  # pixels that a legend has on a phone
 LETTER, SYMBOL = 6.5, 34  # pixels of a legend: a letter, and what stands before a name
 MOST_AT_FIRST = 8  # lines that are shown in full before anything was clicked
 FAINT = 0.06  # the opacity of what is not chosen
 GRAY_WORDS, BLANK = "#808080", "#C8C8C8"  # of references, and of cells without a number: on white and on black
 WITH_NUMBERS = 10  # columns of a heat map up to which its cells have their numbers
-SHORT = 4  # letters of the names of a heat map's columns up to which they are not slanted
 MARKED = 30  # places on an axis up to which each has a point that is seen
 
 
@@ -105,6 +105,11 @@ class Choice:
         """The name of the number that is chosen."""
         return f"{self.column}_shown"
 
+    @property
+    def place(self) -> tuple[str, int]:
+        """Which option is chosen, from 0, as an expression; and how many there are."""
+        return self.shown if self.params else "0", len(self.options)
+
     def of(self, drawn: alt.Chart) -> alt.Chart:
         """A chart of the rows that are chosen."""
         return drawn.transform_filter(f"datum.{self.column} == {self.shown}") if self.params else drawn
@@ -139,16 +144,24 @@ class Slider:
             return [alt.param(name=self.shown, value=high, bind=bound)]
         count, place = len(self.values), f"{self.column}_place"
         bound = alt.binding_range(min=1, max=count, step=1, name=f"{self.words}, {count} of them: ")
-        listed = ", ".join(map(str, map(int, self.values)))
         return [
             alt.param(name=place, value=count, bind=bound),
-            alt.param(name=self.shown, expr=f"[{listed}][{place} - 1]"),
+            alt.param(name=self.shown, expr=f"{self._listed}[{place} - 1]"),
         ]
 
     @property
     def shown(self) -> str:
         """The name of the value that is chosen."""
         return f"{self.column}_shown"
+
+    @property
+    def place(self) -> tuple[str, int]:
+        """Which value is chosen, from 0, as an expression; and how many there are."""
+        return f"indexof({self._listed}, {self.shown})" if self.params else "0", len(self.values)
+
+    @property
+    def _listed(self) -> str:
+        return f"[{', '.join(map(str, map(int, self.values)))}]"
 
     @property
     def title(self) -> alt.Title:
@@ -179,31 +192,36 @@ def told(marks: Collection[str], what: str = "methods") -> str:
 # Marks
 
 
-def color(marks: Mapping[str, Mark], column: str = "method", title: str | None = None) -> alt.Color:
-    """The color of each label, in the figures of a study and in all charts of its page."""
+def color(marks: Mapping[str, Mark], column: str = "method", symbol: str = "stroke") -> alt.Color:
+    """The color of each label, in the figures of a study and in all charts of its page.
+
+    symbol: of the legend, where it is no line; no legend at all, if it is empty.
+    """
     scale = alt.Scale(domain=list(marks), range=[mark.color for mark in marks.values()])
-    return alt.Color(f"{column}:N", scale=scale, legend=_legend(marks), title=title)
+    legend = _legend(marks, symbol) if symbol else None
+    return alt.Color(field=column, type="nominal", scale=scale, legend=legend, title=None)
 
 
-def dash(marks: Mapping[str, Mark], column: str = "method", title: str | None = None) -> alt.StrokeDash:
+def dash(marks: Mapping[str, Mark], column: str = "method") -> alt.StrokeDash:
     """The line of each label, which tells apart those that share a color, and all of them in gray."""
     scale = alt.Scale(domain=list(marks), range=[_dashes(mark) for mark in marks.values()])
-    return alt.StrokeDash(f"{column}:N", scale=scale, legend=_legend(marks), title=title)
+    return alt.StrokeDash(field=column, type="nominal", scale=scale, legend=_legend(marks), title=None)
 
 
 def _dashes(mark: Mark) -> list[float]:
     """Of a line 1.5 pixels wide; matplotlib's are in widths of the line."""
-    return [1, 0] if mark.line == "-" else [round(1.8 * length, 1) for length in mark.line[1]]
+    named: dict[Any, list[float]] = {"-": [1, 0], ":": [1.8, 3], "--": [6.6, 2.8]}
+    return named[mark.line] if isinstance(mark.line, str) else [round(1.8 * length, 1) for length in mark.line[1]]
 
 
-def _legend(labels: Collection[str]) -> alt.Legend | None:
+def _legend(labels: Collection[str], symbol: str = "stroke") -> alt.Legend | None:
     """Beneath the chart, in as many columns as a phone has room for; none of a single label."""
     if len(labels) < 2:
         return None
     columns = max(1, int(NARROW / (SYMBOL + LETTER * max(map(len, labels)))))
     return alt.Legend(
         orient="bottom", columns=min(columns, len(labels)), labelLimit=NARROW - SYMBOL, labelOpacity=1,
-        symbolType="stroke", symbolOpacity=1, symbolStrokeWidth=2, symbolSize=300,
+        symbolType=symbol, symbolOpacity=1, symbolStrokeWidth=2, symbolSize=300 if symbol == "stroke" else 100,
     )  # fmt: skip
 
 
@@ -220,6 +238,7 @@ class Quantity:
         form: of a number, in d3's notation.
         scale: linear, log or symlog.
         ends: of the axis, where they are given.
+        ticks: the form of numbers at the axis, if it is another.
 
     """
 
@@ -228,14 +247,20 @@ class Quantity:
     form: str = ".4~g"
     scale: Any = "linear"
     ends: tuple[float, float] | None = None
+    ticks: str | None = None
 
     def encoded(self, column: str | None = None) -> dict[str, Any]:
         """What X and Y take: its field, scale and title. column: another one with values of the same kind."""
-        scale: dict[str, Any] = {"type": self.scale, "zero": False}
+        linear: dict[str, Any] = {"zero": False} if self.scale == "linear" else {"nice": False}
+        scale: dict[str, Any] = {"type": self.scale, **linear}
         if self.ends is not None:
             scale |= {"domain": list(self.ends), "nice": False}
         field = column or self.column
         return {"field": field, "type": "quantitative", "title": self.words, "scale": alt.Scale(**scale)}
+
+    def vertical(self, column: str | None = None) -> alt.Y:
+        """The y axis."""
+        return alt.Y(**self.encoded(column), axis=alt.Axis(format=self.ticks) if self.ticks else alt.Axis())
 
     def tooltip(self, column: str | None = None, words: str = "") -> alt.Tooltip:
         """What is said of it where the pointer is."""
@@ -262,7 +287,7 @@ class _Plot:
         """The rows that are chosen, those of labels that are not clicked faint."""
         clicked = alt.when(self.clicks).then(alt.value(opacity)).otherwise(alt.value(round(FAINT * opacity, 3)))
         drawn = alt.Chart(data).encode(
-            x=alt.X(**self.x.encoded(), axis=self.axis), y=alt.Y(**self.y.encoded()),
+            x=alt.X(**self.x.encoded(), axis=self.axis), y=self.y.vertical(),
             color=color(self.marks, self.by), opacity=clicked,
         )  # fmt: skip
         for choice in self.choices:
@@ -298,17 +323,19 @@ def lines(
     choices: Sequence[Choice | Slider] = (),
     by: str = "method",
     also: Iterable[alt.Chart] = (),
+    levels: Mapping[str, float] | None = None,
     **options: Any,
 ) -> Drawn:
-    """A line for each label, of one number for each x.
+    """A line for each label, of one number for each x; it is broken where that is missing.
 
     table: columns of x, y, the label (`by`), and those of `choices`. also: other layers, beneath the lines.
-    options: of the lines' mark, such as `interpolate`.
+    levels: of reference, by what they are. options: of the lines' mark, such as `interpolate`.
     """
     plot = _Plot(x, y, marks, choices, by, _whole(table[x.column]))
     data = inlined(table[[*(choice.column for choice in choices), by, x.column, y.column]])
     seen = table[x.column].nunique() <= MARKED
-    return plot.put_together([*also, plot.lines(data, **options), plot.points(data, [y.tooltip()], seen)])
+    points = plot.points(data, [y.tooltip()], seen)
+    return plot.put_together([*also, *_levels(levels or {}, y), plot.lines(data, **options), points])
 
 
 def over_runs(
@@ -331,12 +358,11 @@ def over_runs(
     means = means.rename(columns={"mean": y.column})
     data = inlined(means)
     layers, params, words = [], [], [y.tooltip(words=f"{y.words}, mean")]
-    if levels:
-        layers += _levels(levels, y)
+    layers += _levels(levels or {}, y)
     if means["low"].notna().any():
         words += [y.tooltip("low", "mean − s.d."), y.tooltip("high", "mean + s.d.")]
         area = plot.of(data, 0.18).mark_area().transform_filter("isValid(datum.low)")
-        layers.append(area.encode(y=alt.Y(**y.encoded("low")), y2=alt.Y2("high:Q")))
+        layers.append(area.encode(y=y.vertical("low"), y2=alt.Y2("high:Q")))
         params.append(alt.param(name="single_runs", value=False, bind=alt.binding_checkbox(name="single runs: ")))
         lone = plot.of(inlined(table[[*keys, "seed", y.column]]), 0.8).transform_filter("single_runs")
         lone = lone.mark_line(strokeWidth=0.8).encode(detail="seed:N")
@@ -348,8 +374,10 @@ def over_runs(
 
 def _levels(levels: Mapping[str, float], y: Quantity) -> list[alt.Chart]:
     """Dotted lines across, each with what it is."""
+    if not levels:
+        return []
     data = inlined(pd.DataFrame({"what": list(levels), y.column: list(levels.values())}))
-    drawn = alt.Chart(data).encode(y=alt.Y(**y.encoded()))
+    drawn = alt.Chart(data).encode(y=y.vertical())
     words = [alt.Tooltip("what:N", title="reference"), y.tooltip()]
     named = drawn.mark_text(align="right", dx=-4, dy=-6, color=GRAY_WORDS).encode(
         text="what:N", x=alt.value(alt.ExprRef("width"))
@@ -400,7 +428,7 @@ def heat_map(
     """
     ticks = round_scale(table[value.column])
     names = dict.fromkeys([rows.column, columns.column, *(each.column for each in (value, *also, *choices))])
-    short = max(len(str(name)) for name in columns.there) <= SHORT
+    short = LETTER * max(len(str(name)) for name in columns.there) * len(columns.there) <= NARROW
     base = alt.Chart(inlined(table[[*names]])).encode(
         x=alt.X(**columns.encoded(short)), y=alt.Y(**rows.encoded(short=True))
     )
@@ -421,6 +449,48 @@ def heat_map(
         layers.append(base.mark_text(fontSize=10).encode(text=number, color=ink).transform_filter(f"!({missing})"))
     height = max(60, min(26 * len(rows.there), 560))
     return _titled(alt.layer(*layers).properties(width="container", height=height), choices)
+
+
+def pixels(
+    grids: Sequence[np.ndarray],
+    choices: Sequence[Choice | Slider],
+    value: Quantity,
+    scale: alt.Scale,
+) -> Drawn:
+    """An image, of numbers that are told where the pointer is; lists and sliders choose which.
+
+    grids: (H, W) for each combination of what can be chosen, the last choice's changing first; all on one `scale`.
+    NaN is left blank.
+    """
+    height, width = grids[0].shape
+    side = max(1, PIXELS // width)  # whole, or there were lines between pixels
+    row, column = np.indices((height, width)).reshape(2, -1)
+    values = {f"v{number}": grid.ravel() for number, grid in enumerate(grids)}
+    place = "0"
+    for choice in choices:
+        chosen, count = choice.place
+        place = f"({place}) * {count} + {chosen}"
+    bar = alt.Legend(orient="top", title=value.words, titleLimit=NARROW, gradientLength=220, format=value.form)
+    axes: Iterator[dict[str, Any]] = (
+        {"field": name, "type": "ordinal", "axis": None, "scale": alt.Scale(domain=list(range(size)), padding=0)}
+        for name, size in (("column", width), ("row", height))
+    )
+    across, down = axes
+    where = [alt.Tooltip("row:O"), alt.Tooltip("column:O"), value.tooltip()]
+    drawn = (
+        alt.Chart(inlined(pd.DataFrame({"row": row, "column": column, **values})))
+        .transform_calculate(**{value.column: f"datum['v' + ({place})]"})
+        .transform_filter(f"isValid(datum.{value.column})")
+        .mark_rect()
+        .encode(
+            x=alt.X(**across),
+            y=alt.Y(**down),
+            color=alt.Color(field=value.column, type="quantitative", scale=scale, legend=bar),
+            tooltip=where,
+        )
+        .properties(width=width * side, height=height * side)
+    )
+    return _titled(drawn, choices)
 
 
 def _titled(drawn: Drawn, choices: Sequence[Choice | Slider], *more: alt.Parameter) -> Drawn:

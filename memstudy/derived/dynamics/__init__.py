@@ -12,6 +12,7 @@ from memstudy.options import option
 
 if TYPE_CHECKING:
     from memstudy.derived.workbench import Workbench
+    from memstudy.report.chart import Chart
     from memstudy.report.saving import Drawing
     from memstudy.report.table import Table
     from memstudy.store.store import Selection
@@ -60,6 +61,12 @@ class Dynamics(Analysis):
         from memstudy.derived.dynamics.figures import figures
 
         return figures(selection)
+
+    def charts(self, selection: Selection) -> Iterator[Chart]:
+        """Scores over epochs, when samples are learned, and their losses with a slider over epochs."""
+        from memstudy.derived.dynamics.charts import charts
+
+        return charts(selection)
 
     def summary(self, selection: Selection, tables: Sequence[Table]) -> tuple[str, dict[str, Any]]:
         """Where every sample is, `samples` in --json, which has the tables, too."""

@@ -58,7 +58,15 @@ KINDS = {
     "auc": Kind("epoch", "ROC AUC"),
     "difference": Kind("epoch", "AUC minus loss's"),
 }
+TELLING = (
+    "Telling corrupted from clean training samples: ROC AUC of scores of one epoch (solid) or of all up to it "
+    "(dashed),"
+)
 ALIKE = 0.01  # differences of AUC up to which their axis is linear
+OF_SCORES = {
+    score: Mark(COLORS[place], DASHES[place >= OF_ONE_EPOCH], MARKERS[place])
+    for place, score in enumerate(SCORES.values())
+}
 DECADES = 3.5  # of density below the highest that are shown
 
 
@@ -79,27 +87,31 @@ def figures(selection: Selection) -> Iterator[Drawing]:
 # What tells corrupted samples from clean ones
 
 
+def aucs(rows: pd.DataFrame) -> pd.DataFrame:
+    """ROC AUC of each score and its `difference` to the loss's of the same run and epoch.
+
+    Empty if all samples are corrupted, or none.
+    """
+    data = rows[["run", "seed", "label", "epoch", "score", "auc"]].dropna()
+    losses = data[data["score"] == REFERENCE].set_index(["run", "epoch"])["auc"]
+    data = data.join(losses.rename("difference"), on=["run", "epoch"])
+    return data.assign(difference=data["auc"] - data["difference"])
+
+
 def _aucs(rows: pd.DataFrame, setting: Setting, suffix: str) -> Drawing | None:
     """Two panels a label, one line a score; None if all samples are corrupted, or none.
 
     Most scores have almost the same AUC, so the second panel is of their difference to that of the loss.
     """
-    data = rows[["run", "seed", "label", "epoch", "score", "auc"]].dropna()
+    data = aucs(rows)
     if data.empty:
         return None
-    losses = data[data["score"] == REFERENCE].set_index(["run", "epoch"])["auc"]
-    data = data.join(losses.rename("difference"), on=["run", "epoch"])
-    data["difference"] = data["auc"] - data["difference"]
     shown = data.assign(score=data["score"].map(SCORES))
-    of_scores = {
-        score: Mark(COLORS[place], DASHES[place >= OF_ONE_EPOCH], MARKERS[place])
-        for place, score in enumerate(SCORES.values())
-    }
     figure, axes = panel_rows(list(dict.fromkeys(shown["label"])), KINDS)
     for (label, kind), axis in axes.items():
         here = shown[(shown["label"] == label) & ((kind == "auc") | (shown["score"] != SCORES[REFERENCE]))]
-        lines(axis, here, "epoch", kind, of_scores, by="score")
-        for line, mark in zip(axis.lines, _drawn(here, of_scores), strict=True):
+        lines(axis, here, "epoch", kind, OF_SCORES, by="score")
+        for line, mark in zip(axis.lines, _drawn(here, OF_SCORES), strict=True):
             line.set(
                 marker=mark.marker, markevery=max(1, here["epoch"].nunique() // 6), markersize=2.6 * text_scale()
             )
@@ -109,10 +121,9 @@ def _aucs(rows: pd.DataFrame, setting: Setting, suffix: str) -> Drawing | None:
             axis.yaxis.set_major_locator(SymmetricalLogLocator(base=10, linthresh=ALIKE))
             axis.yaxis.set_major_formatter("{x:g}")
         level(axis, 0 if kind == "difference" else 0.5)
-    legend(figure, of_scores, markers=True)
+    legend(figure, OF_SCORES, markers=True)
     caption = (
-        "Telling corrupted from clean training samples: ROC AUC of scores of one epoch (solid) or of all up to it "
-        "(dashed), and their difference to the AUC of the same run's loss at the same epoch, on an axis that is "
+        f"{TELLING} and their difference to the AUC of the same run's loss at the same epoch, on an axis that is "
         f"linear to ±{ALIKE:g} and logarithmic beyond. {over_seeds(data, ['label', 'epoch'])} {setting.title}."
     )
     return Drawing(f"{Dynamics.name}_auc{suffix}", figure, data, caption)
@@ -126,14 +137,26 @@ def _drawn(rows: pd.DataFrame, marks: Mapping[str, Mark]) -> list[Mark]:
 # When samples are learned
 
 
-def _learned(rows: pd.DataFrame, setting: Setting, suffix: str) -> Drawing:
-    """One panel a label: shares of samples by the epoch that first predicts their label."""
+def learned(rows: pd.DataFrame, setting: Setting) -> tuple[pd.DataFrame, str]:
+    """Samples of each method and series by `value`, the epoch that first predicts them; and a caption.
+
+    `value` is `epochs`, the number of epochs, where none does; `percent` are of the series.
+    """
     keys = zip(rows["quantity"], rows["group"], strict=True)
     rows = rows.assign(series=[SERIES.get(key, "") for key in keys])
     rows = rows[rows["series"] != ""]
     counts = rows.groupby(["label", "series", "value", "epochs"], sort=False)["count"].sum().reset_index()
     total = counts.groupby(["label", "series"])["count"].transform("sum")
-    data = counts.assign(percent=100 * counts["count"] / total)
+    n = span(rows.groupby("label")["run"].nunique())
+    return counts.assign(percent=100 * counts["count"] / total), (
+        "The epoch that first predicts a sample's label, of clean samples, and of corrupted ones by their noisy "
+        f"and by their true label; shares of the samples of n = {n} runs of each method. {setting.title}."
+    )
+
+
+def _learned(rows: pd.DataFrame, setting: Setting, suffix: str) -> Drawing:
+    """One panel a label: shares of samples by the epoch that first predicts their label."""
+    data, caption = learned(rows, setting)
     figure, axes = panels(list(dict.fromkeys(data["label"])), sharex=False)
     for label, axis in axes.items():
         _histogram(axis, data[data["label"] == label])
@@ -141,11 +164,6 @@ def _learned(rows: pd.DataFrame, setting: Setting, suffix: str) -> Drawing:
     handles: dict[str, Artist] = {name: _patch(name, OF_SERIES[name]) for name in (CLEAN, AS_NOISY)}
     handles[AS_TRUE] = Line2D([], [], color=OF_SERIES[AS_TRUE], linestyle="--")
     legend_of(figure, {name: handle for name, handle in handles.items() if name in set(data["series"])})
-    n = span(rows.groupby("label")["run"].nunique())
-    caption = (
-        "The epoch that first predicts a sample's label, of clean samples, and of corrupted ones by their noisy "
-        f"and by their true label; shares of the samples of n = {n} runs of each method. {setting.title}."
-    )
     return Drawing(f"{Dynamics.name}_learned{suffix}", figure, data, caption)
 
 
@@ -181,11 +199,21 @@ def _histogram(axis: Axes, rows: pd.DataFrame) -> None:
 # Losses
 
 
-def _losses(rows: pd.DataFrame, setting: Setting, suffix: str) -> Drawing:
-    """A row a label, a column an epoch: the losses of one seed, and the mixture fitted to them."""
+def losses(rows: pd.DataFrame, setting: Setting) -> tuple[pd.DataFrame, str]:
+    """The density of losses, and of the mixture fitted to them, of one run of each method; and a caption."""
     seeds = rows.groupby("label")["seed"].transform("min")
     data = rows.loc[rows["seed"] == seeds, ["run", "seed", "label", "epoch", "part", "loss", "density"]]
     data = data[data["run"] == data.groupby("label")["run"].transform("first")]
+    return data, (
+        "Density of training losses (per nat, on logarithmic axes) of clean and of corrupted samples, whose areas "
+        "add up to 1, and the two components of a mixture of two Gaussians fitted to all. One run of each method "
+        f"(n = 1, seed {span(data['seed'])}). {setting.title}."
+    )
+
+
+def _losses(rows: pd.DataFrame, setting: Setting, suffix: str) -> Drawing:
+    """A row a label, a column an epoch: the losses of one seed, and the mixture fitted to them."""
+    data, caption = losses(rows, setting)
     labels, epochs = list(dict.fromkeys(data["label"])), sorted(set(data["epoch"]))
     width, scale = plt.rcParams["figure.figsize"][0], text_scale()
     across = fitting(len(epochs), 1.3)
@@ -203,11 +231,6 @@ def _losses(rows: pd.DataFrame, setting: Setting, suffix: str) -> Drawing:
     handles: dict[str, Artist] = {group: _patch(group, color) for group, color in OF_GROUPS.items()}
     dashes = {MIXTURE[group]: Line2D([], [], color=color, linestyle="--") for group, color in OF_GROUPS.items()}
     legend_of(figure, handles | dashes)
-    caption = (
-        "Density of training losses (per nat, on logarithmic axes) of clean and of corrupted samples, whose areas "
-        "add up to 1, and the two components of a mixture of two Gaussians fitted to all. One run of each method "
-        f"(n = 1, seed {span(data['seed'])}). {setting.title}."
-    )
     return Drawing(f"{Dynamics.name}_losses{suffix}", figure, data, caption)
 
 
@@ -225,13 +248,18 @@ def _distribution(axis: Axes, rows: pd.DataFrame) -> None:
         )  # fmt: skip
         fitted = rows[rows["part"] == MIXTURE[group]]
         axis.plot(fitted["loss"], fitted["density"], color=color, linestyle="--", linewidth=0.9 * text_scale())
-    samples = rows.loc[rows["part"].isin(OF_GROUPS) & (rows["density"] > 0), "density"]
-    top = max(rows["density"].max(), samples.max())
     axis.set_yscale("log")
-    axis.set_ylim(max(0.6 * samples.min(), samples.max() / 10**DECADES), 1.8 * top)
+    axis.set_ylim(*ends(rows))
     axis.yaxis.set_major_locator(LogLocator(numticks=3))
     axis.yaxis.set_minor_locator(NullLocator())
     axis.xaxis.set_major_locator(MaxNLocator(3))
+
+
+def ends(rows: pd.DataFrame) -> tuple[float, float]:
+    """The least and the highest density that are shown."""
+    samples = rows.loc[rows["part"].isin(OF_GROUPS) & (rows["density"] > 0), "density"]
+    top = max(rows["density"].max(), samples.max())
+    return max(0.6 * samples.min(), samples.max() / 10**DECADES), 1.8 * top
 
 
 def _edges(centers: np.ndarray) -> np.ndarray:

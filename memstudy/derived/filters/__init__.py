@@ -13,6 +13,7 @@ from memstudy.options import option
 
 if TYPE_CHECKING:
     from memstudy.derived.workbench import Workbench
+    from memstudy.report.chart import Chart
     from memstudy.report.saving import Drawing
     from memstudy.report.table import Table
     from memstudy.store import Store
@@ -114,3 +115,9 @@ class Filters(Analysis):
         from memstudy.derived.filters.figures import figures
 
         return figures(selection)
+
+    def charts(self, selection: Selection) -> Iterator[Chart]:
+        """The distribution of weights by position, and the first layer's kernels."""
+        from memstudy.derived.filters.charts import charts
+
+        return charts(selection)

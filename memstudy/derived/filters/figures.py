@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,40 @@ FEWEST = 40  # weights that a bin would have if all positions were alike: of few
 
 def figures(selection: Selection) -> Iterator[Drawing]:
     """Distributions of log |w|: of 3×3 kernels at three positions (stated), of others by distance (ours)."""
+    for found in distributions(selection):
+        yield _figure(found)
+
+
+@dataclass(frozen=True)
+class Distribution:
+    """How often weights of each size are found at each position of kernels of one size.
+
+    Attributes:
+        data: see `_densities`.
+        name: of its figure.
+        caption: of it.
+
+    """
+
+    data: pd.DataFrame
+    name: str
+    caption: str
+
+    @property
+    def shown(self) -> pd.DataFrame:
+        """What is drawn: `label`, `place`, `magnitude` (the middle of a bin), `ratio`."""
+        expected = self.data["everywhere"] * self.data["n"] / BINS_PER_DECADE
+        rows = self.data[(self.data["place"] != EVERYWHERE) & (expected >= FEWEST)]
+        return rows.assign(magnitude=10 ** (rows["low"] + 0.5 / BINS_PER_DECADE))
+
+    @property
+    def by_distance(self) -> bool:
+        """Whether places are distances, and not the paper's."""
+        return not set(self.shown["place"]) <= set(PAPER_PLACES)
+
+
+def distributions(selection: Selection) -> Iterator[Distribution]:
+    """Of every group of networks and size of kernels, each network after its last kept epoch."""
     table = read(selection.path / LOG_WEIGHTS)
     for title, rows, suffix in each_group_or_file(selection, table):
         for size, part in rows.groupby("size"):
@@ -35,8 +70,14 @@ def figures(selection: Selection) -> Iterator[Drawing]:
                 networks = span(part[~is_zero].groupby("label")["network"].nunique())
                 notes = f" of n = {networks} networks together."
                 notes += f" {zeros:,} weights that are 0 are left out." if zeros else ""
-                data, kernels = _densities(part[~is_zero]), f"{size}×{size} kernels"
-                yield _figure(data, f"filters_{size}x{size}{suffix}", kernels, f"{notes} {title}.")
+                data = _densities(part[~is_zero])
+                n = span(data.loc[data["place"] == data["place"].iloc[0], "n"])
+                caption = (
+                    f"How often a weight of each size is found at a position of {size}×{size} kernels, over "
+                    f"how often anywhere in them (dotted: 1), where that would be {FEWEST} weights or more; {n} "
+                    f"weights at the center{notes} {title}."
+                )
+                yield Distribution(data, f"filters_{size}x{size}{suffix}", caption)
 
 
 def _densities(rows: pd.DataFrame) -> pd.DataFrame:
@@ -59,14 +100,11 @@ def _densities(rows: pd.DataFrame) -> pd.DataFrame:
     return data.assign(everywhere=whole, ratio=data["density"] / np.where(whole > 0, whole, np.nan))
 
 
-def _figure(data: pd.DataFrame, name: str, kernels: str, notes: str) -> Drawing:
+def _figure(found: Distribution) -> Drawing:
     """One panel a label, one line a place; the middle of each bin on a logarithmic axis."""
-    expected = data["everywhere"] * data["n"] / BINS_PER_DECADE
-    shown = data[(data["place"] != EVERYWHERE) & (expected >= FEWEST)].copy()
-    shown["magnitude"] = 10 ** (shown["low"] + 0.5 / BINS_PER_DECADE)
-    places = list(dict.fromkeys(shown["place"]))
-    of_lines: dict[Any, Mark] = marks(places)
-    if by_distance := not set(places) <= set(PAPER_PLACES):
+    data, shown = found.data, found.shown
+    of_lines: dict[Any, Mark] = marks(dict.fromkeys(shown["place"]))
+    if found.by_distance:
         shown["place"] = shown["place"].str.removeprefix(DISTANCE).astype(float)
         of_lines = {**ramp(shown["place"])}
     figure, axes = panels(list(dict.fromkeys(data["label"])))
@@ -75,13 +113,8 @@ def _figure(data: pd.DataFrame, name: str, kernels: str, notes: str) -> Drawing:
         level(axis, 1)
         axis.set_xscale("log")
     label_axes(figure, axes, "$|w|$", "relative density")
-    if by_distance:
+    if found.by_distance:
         ramp_bar(figure, of_lines, "distance from the center, pixels")
     else:
         legend(figure, of_lines)
-    n = span(data.loc[data["place"] == data["place"].iloc[0], "n"])
-    caption = (
-        f"How often a weight of each size is found at a position of {kernels}, over how often anywhere in them "
-        f"(dotted: 1), where that would be {FEWEST} weights or more; {n} weights at the center{notes}"
-    )
-    return Drawing(name, figure, data, caption)
+    return Drawing(found.name, figure, data, found.caption)

@@ -208,6 +208,16 @@ def _problem(tensors: Mapping[str, Tensor], layers: Mapping[str, Tensor], others
     return None
 
 
+def first_kernels(tensors: Mapping[str, Tensor]) -> tuple[str, Tensor] | None:
+    """The first layer of a network with k×k kernels: its name, and its weights (O, I, k, k).
+
+    None of a network that cannot be looked at: see `measure`.
+    """
+    network = _network(tensors)
+    layers, others = filters.kernels(network)
+    return None if _problem(network, layers, others) else next(iter(layers.items()))
+
+
 def _rows(network: Weights, choice: str, seed: int, draws: int) -> dict[str, pd.DataFrame]:
     """One network's rows by file, kernel size by kernel size. Raises Unusable if it cannot be looked at."""
     tensors = _network(network.load())

@@ -12,6 +12,7 @@ from memstudy.options import option
 
 if TYPE_CHECKING:
     from memstudy.derived.workbench import Workbench
+    from memstudy.report.chart import Chart
     from memstudy.report.saving import Drawing
     from memstudy.report.table import Table
     from memstudy.store.store import Selection
@@ -59,3 +60,9 @@ class Landscape(Analysis):
         from memstudy.derived.landscape.figures import figures
 
         return figures(selection)
+
+    def charts(self, selection: Selection) -> Iterator[Chart]:
+        """Landscapes over epochs, flatness over training, accuracy against noise."""
+        from memstudy.derived.landscape.charts import charts
+
+        return charts(selection)

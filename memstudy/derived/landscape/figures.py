@@ -45,6 +45,15 @@ FLAT = {
     "cv": Kind("epochs trained", "cv of importance"),
     "max_over_min": Kind("epochs trained", "max/min of importance", "log"),
 }
+OVER_TRAINING = (
+    "Flatness of importance landscapes over training: cv, the standard deviation over the mean of a pixel's "
+    "importance, and the largest over the least importance, by geometric means and bands of its logarithm."
+)
+LEFT_OUT = "Left out: epochs at which a network has no finite value, or a ratio above 10¹⁵."
+UNDER_NOISE = (
+    "Accuracy on the true labels of noisy test images after the last kept epoch, against the standard "
+    "deviation of Gaussian noise (pixels are 0 to 1), and the share of pixels made black or white."
+)
 NOISES = {
     "gaussian": Kind("Gaussian, σ", "accuracy, %"),
     "salt-and-pepper": Kind("salt-and-pepper", "accuracy, %"),
@@ -70,10 +79,15 @@ def figures(selection: Selection) -> Iterator[Drawing]:
 # Heat maps
 
 
+def pixel_means(rows: pd.DataFrame) -> pd.DataFrame:
+    """Means over runs: `importance` of each pixel (`row`, `column`), by `label` and `panel`."""
+    by = ["label", "panel", "row", "column"]
+    return mean_over_runs(rows, by, "value").rename(columns={"mean": "importance"})
+
+
 def _maps(setting: Setting, rows: pd.DataFrame) -> Drawing:
     """Landscapes before and after training, and as predicted, on one scale of colors; equal ones once."""
-    by = ["label", "panel", "row", "column"]
-    means = mean_over_runs(rows, by, "value").rename(columns={"mean": "importance"})
+    means = pixel_means(rows)
     labels = list(dict.fromkeys(means["label"]))
     shown = [
         (panel, alike, grid)
@@ -161,34 +175,40 @@ def _variations(rows: pd.DataFrame) -> pd.Series:
 # Lines
 
 
-def _over_training(rows: pd.DataFrame, view: View) -> Drawing:
-    """Flatness of measured landscapes, before training (0) and after the epochs that were looked at."""
-    tidy = rows.melt(["run", "panel", "line", "epoch", "kind"], list(FLAT), "quantity", "y")
+def flatness(rows: pd.DataFrame) -> tuple[pd.DataFrame, bool, pd.DataFrame]:
+    """Of measured landscapes each `quantity` of FLAT at `x`, epochs trained; whether some are left out; theory.
+
+    rows: with `panel` and `line`. Left out are epochs at which a run of a line has no number that can be trusted.
+    The theory is what is predicted before training.
+    """
+    tidy = rows.melt(["run", "seed", "panel", "line", "epoch", "kind"], list(FLAT), "quantity", "y")
     tidy["y"] = tidy["y"].where(np.isfinite(tidy["y"]) & (tidy["y"] <= LARGEST_RATIO))
     measured = tidy[tidy["kind"] == MEASURED].assign(x=lambda table: table["epoch"] + 1)
     whole = measured.groupby(["panel", "line", "quantity", "x"])["y"].transform(
         lambda values: values.notna().all()
     )
     theory = tidy[(tidy["kind"] == PREDICTED) & (tidy["epoch"] == INITIAL)]
+    return measured[whole], not whole.all(), theory
+
+
+def _over_training(rows: pd.DataFrame, view: View) -> Drawing:
+    """Flatness of measured landscapes, before training (0) and after the epochs that were looked at."""
+    drawn_of, left_out, theory = flatness(rows)
     figure, axes = panel_rows(view.panels, FLAT)
     for (panel, quantity), axis in axes.items():
-        drawn = measured[whole & (measured["panel"] == panel) & (measured["quantity"] == quantity)]
+        drawn = drawn_of[(drawn_of["panel"] == panel) & (drawn_of["quantity"] == quantity)]
         lines(axis, drawn, "x", "y", view.marks, by="line", log=FLAT[quantity].scale == "log")
         here = theory[(theory["panel"] == panel) & (theory["quantity"] == quantity)]
         _levels(axis, here.groupby("line", sort=False)["y"].mean().dropna(), view)
         axis.xaxis.set_major_locator(MaxNLocator(4, integer=True))
     legend(figure, view.marks, markers=True)
-    what = (
-        "Flatness of importance landscapes over training: cv, the standard deviation over the mean of a pixel's "
-        "importance, and the largest over the least importance, by geometric means and bands of its logarithm."
-    )
+    what = OVER_TRAINING
     if theory["y"].notna().any():
         what += " Dotted: predicted, before training."
-    left_out = measured.loc[~whole, ["run", "epoch", "quantity"]].drop_duplicates()
-    if len(left_out):
-        what += " Left out: epochs at which a network has no finite value, or a ratio above 10¹⁵."
+    if left_out:
+        what += f" {LEFT_OUT}"
     data = _data(rows, view, ["epoch", "kind", *FLAT])
-    caption = _caption(what, measured, view)
+    caption = _caption(what, rows[rows["kind"] == MEASURED], view)
     return Drawing(f"{Landscape.name}_flatness{view.suffix}", figure, data, caption)
 
 
@@ -202,19 +222,20 @@ def _levels(axis: Axes, levels: Mapping[str, float] | pd.Series, view: View) -> 
         axis.axhline(value, color=view.marks[line].color, linestyle=":", linewidth=1, zorder=0.5)
 
 
+def under_noise(rows: pd.DataFrame) -> pd.DataFrame:
+    """Accuracy in percent after the last kept epoch."""
+    return percent(rows[is_last(rows)], "accuracy")
+
+
 def _under_noise(rows: pd.DataFrame, view: View) -> Drawing:
-    rows = percent(rows[is_last(rows)], "accuracy")
+    rows = under_noise(rows)
     figure, axes = panel_rows(view.panels, NOISES)
     for (panel, noise), axis in axes.items():
         drawn = rows[(rows["panel"] == panel) & (rows["noise"] == noise)]
         lines(axis, drawn, "strength", "accuracy", view.marks, by="line")
     legend(figure, view.marks, markers=True)
-    what = (
-        "Accuracy on the true labels of noisy test images after the last kept epoch, against the standard "
-        "deviation of Gaussian noise (pixels are 0 to 1), and the share of pixels made black or white."
-    )
     data = _data(rows, view, ["noise", "strength", "accuracy"])
-    return Drawing(f"{Landscape.name}_noise{view.suffix}", figure, data, _caption(what, rows, view))
+    return Drawing(f"{Landscape.name}_noise{view.suffix}", figure, data, _caption(UNDER_NOISE, rows, view))
 
 
 def _data(rows: pd.DataFrame, view: View, columns: Sequence[str]) -> pd.DataFrame:

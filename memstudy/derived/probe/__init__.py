@@ -12,6 +12,7 @@ from memstudy.options import option
 
 if TYPE_CHECKING:
     from memstudy.derived.workbench import Workbench
+    from memstudy.report.chart import Chart
     from memstudy.report.saving import Drawing
     from memstudy.report.table import Table
     from memstudy.store.store import Selection
@@ -57,3 +58,9 @@ class Probe(Analysis):
         from memstudy.derived.probe.figures import figures
 
         return figures(selection)
+
+    def charts(self, selection: Selection) -> Iterator[Chart]:
+        """Accuracy over epochs."""
+        from memstudy.derived.probe.charts import charts
+
+        return charts(selection)

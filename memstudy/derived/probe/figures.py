@@ -25,10 +25,10 @@ def figures(selection: Selection) -> Iterator[Drawing]:
     """Accuracy over epochs, a panel for each method."""
     for setting, rows, suffix in each_group(selection, PROBES):
         if (rows["epoch"] != INITIAL).any():
-            yield _figure(_lines(percent(rows, *QUANTITIES), setting), setting, f"{Probe.name}{suffix}")
+            yield _figure(probed(percent(rows, *QUANTITIES), setting), setting, f"{Probe.name}{suffix}")
 
 
-def _lines(rows: pd.DataFrame, setting: Setting) -> pd.DataFrame:
+def probed(rows: pd.DataFrame, setting: Setting) -> pd.DataFrame:
     """Tidy: run, seed, label, epoch, line, accuracy.
 
     The head is there at every epoch that was trained, probes at those that were probed, and the controls, which
@@ -49,7 +49,7 @@ def _lines(rows: pd.DataFrame, setting: Setting) -> pd.DataFrame:
 
 def _figure(data: pd.DataFrame, setting: Setting, name: str) -> Drawing:
     """Probes are points at their epochs; untrained ones, in the same color, and raw pixels are levels."""
-    of_probes, levels = _marks(list(dict.fromkeys(data["line"])))
+    of_probes, levels = line_marks(list(dict.fromkeys(data["line"])))
     figure, axes = panels(list(dict.fromkeys(data["label"])))
     for label, axis in axes.items():
         rows = data[data["label"] == label]
@@ -60,15 +60,20 @@ def _figure(data: pd.DataFrame, setting: Setting, name: str) -> Drawing:
                 axis.axhline(control.mean(), **mark.of_line, linewidth=1)
     label_axes(figure, axes, "epoch", "test accuracy, %")
     legend(figure, {HEAD_LINE: HEAD} | of_probes | levels, markers=True, columns=3)
+    return Drawing(name, figure, data, caption(data, setting))
+
+
+def caption(data: pd.DataFrame, setting: Setting) -> str:
+    """Of what `probed` gives."""
+    of_probes, _ = line_marks(list(dict.fromkeys(data["line"])))
     seeds = over_seeds(data[data["line"].isin(list(of_probes))], ["label", "line", "epoch"])
-    caption = (
+    return (
         "Test accuracy of the network's own head, trained on noisy labels, after every epoch, and of linear "
         f"probes of frozen layers, trained on true labels, at the epochs marked. {seeds} {setting.title}."
     )
-    return Drawing(name, figure, data, caption)
 
 
-def _marks(names: list[str]) -> tuple[dict[str, Mark], dict[str, Mark]]:
+def line_marks(names: list[str]) -> tuple[dict[str, Mark], dict[str, Mark]]:
     """Of probes after training, and of those that have no epoch, where there are any."""
     layers = [name for name in names if name not in (HEAD_LINE, PIXEL_LINE) and not name.endswith(UNTRAINED)]
     of_probes = {name: Mark(mark.color, "-", mark.marker) for name, mark in marks(layers).items()}

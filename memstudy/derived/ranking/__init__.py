@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 from memstudy.derived.analysis import Analysis, Needs
 
 if TYPE_CHECKING:
+    from memstudy.report.chart import Chart
     from memstudy.report.saving import Drawing
     from memstudy.report.table import Table
     from memstudy.store.store import Selection
@@ -34,6 +35,12 @@ class Ranking(Analysis):
         from memstudy.derived.ranking.figures import figures
 
         return figures(selection)
+
+    def charts(self, selection: Selection) -> Iterator[Chart]:
+        """Gains with their intervals, and heat maps; none without runs to compare."""
+        from memstudy.derived.ranking.charts import charts
+
+        return charts(selection)
 
     def why_none(self, selection: Selection) -> str:
         """What is missing."""

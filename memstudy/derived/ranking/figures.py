@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -36,61 +36,67 @@ def figures(selection: Selection) -> Iterator[Drawing]:
     """Heat maps by rate, a matrix of pairs, and gains with their intervals, of every group."""
     for group, suffix in each_ranking(selection):
         yield _rates(group, suffix)
-        if len(pairs := _pairs(group)):
-            yield _matrices(pairs, group, suffix)
+        if len(of_pairs := pairs(group)):
+            yield _matrices(of_pairs, group, suffix)
         if group.ranking["gain"].notna().any():
             yield _gains(group, suffix)
 
 
-def _over(counts: Iterable[int]) -> str:
-    n = span(counts)
+def over(group: Group) -> str:
+    """A sentence on how many seeds a mean is over."""
+    n = span(group.runs.groupby(["method", "corruption"]).size())
     return "One seed each (n = 1)." if n == "1" else f"Means over n = {n} seeds."
 
 
 # Heat maps
 
 
-def _rates(group: Group, suffix: str) -> Drawing:
-    """Final accuracy and what is memorized: rows are methods, columns rates, all on one scale."""
+def rates(group: Group) -> tuple[pd.DataFrame, str]:
+    """Means over seeds of what is MAPPED, by `method`, its `place`, and `corruption`; and a caption."""
     shown = [measure for measure in MAPPED if measure in group.runs]
     order = list(group.ranking["method"])
-    by_method = group.runs.groupby(["method", "corruption"])
-    means = by_method[shown].mean()
+    means = group.runs.groupby(["method", "corruption"])[shown].mean()
+    data = means.reset_index().assign(place=lambda table: table["method"].map(order.index) + 1)
+    caption = (
+        f"Test accuracy after the last epoch, and the share of corrupted training samples that are memorized; "
+        f"methods in the order of their mean rank. {over(group)} {group.title}."
+    )
+    return data.sort_values(["place", "corruption"], ignore_index=True), caption
+
+
+def _rates(group: Group, suffix: str) -> Drawing:
+    """Final accuracy and what is memorized: rows are methods, columns rates, all on one scale."""
+    data, caption = rates(group)
+    order = list(dict.fromkeys(data["method"]))
     maps = {
-        name: means[name]
-        .unstack("corruption")
+        name: data.pivot(index="method", columns="corruption", values=name)
         .reindex(index=order, columns=group.corruptions)
         .dropna(axis=1, how="all")
-        for name in shown
+        for name in MAPPED
+        if name in data
     }
     widths = [table.shape[1] for table in maps.values()]
     width = plt.rcParams["figure.figsize"][0]
     labels = row_labels(order)
     cell = (width - reach(labels) - 0.25 * text_scale()) / sum(widths)
     figure, axes = plt.subplots(
-        1, len(shown), sharey=True, squeeze=False, width_ratios=widths, layout="constrained",
+        1, len(maps), sharey=True, squeeze=False, width_ratios=widths, layout="constrained",
         figsize=(width, height(labels) + 0.7 * text_scale()),
     )  # fmt: skip
-    ticks = round_scale(means.to_numpy().ravel())
+    ticks = round_scale(data[list(maps)].to_numpy().ravel())
     for axis, (name, table) in zip(axes[0], maps.items(), strict=True):
         heat_map(axis, table, ticks, cell, PERCENT)
         name_columns(axis, table.columns, cell)
         axis.set_title(wrapped(QUANTITIES[name][0], cell * table.shape[1]))
     name_rows(axes[0, 0], labels)
     scale_bar(figure, ticks, "% in all panels")
-    data = means.reset_index().assign(place=lambda table: table["method"].map(order.index) + 1)
-    caption = (
-        f"Test accuracy after the last epoch, and the share of corrupted training samples that are memorized; "
-        f"methods in the order of their mean rank. {_over(by_method.size())} {group.title}."
-    )
-    data = data.sort_values(["place", "corruption"], ignore_index=True)
     return Drawing(f"{Ranking.name}_rates{suffix}", figure, data, caption)
 
 
 # Pairs
 
 
-def _pairs(group: Group) -> pd.DataFrame:
+def pairs(group: Group) -> pd.DataFrame:
     """Tidy: corruption, a, b, accuracy (mean over seeds), and the reference's; a method alone has a = b.
 
     Only methods that were trained alone are there; empty if no two of them were paired.
@@ -143,10 +149,9 @@ def _matrices(pairs: pd.DataFrame, group: Group, suffix: str) -> Drawing:
     for axis in axes.flat[: len(by_rate)][-across:]:
         axis.tick_params(labelbottom=True)
     scale_bar(figure, ticks, "test accuracy, %")
-    counts = group.runs.groupby(["method", "corruption"]).size()
     caption = (
         "Test accuracy after the last epoch of pairs of methods, and of each method alone on the diagonal. "
-        f"{_over(counts)} {group.title}."
+        f"{over(group)} {group.title}."
     )
     return Drawing(f"{Ranking.name}_pairs{suffix}", figure, pairs, caption)
 
@@ -154,11 +159,22 @@ def _matrices(pairs: pd.DataFrame, group: Group, suffix: str) -> Drawing:
 # Gains
 
 
-def _gains(group: Group, suffix: str) -> Drawing:
-    """Gain over the reference with its interval: one point a method, the greatest gain on top."""
+def gains(group: Group) -> tuple[pd.DataFrame, str]:
+    """The gain of each method with its interval and test, the greatest first; and a caption."""
     columns = ["method", "regularizers", "gain", "gain_low", "gain_high", "gain_pairs", "gain_p", "gain_p_holm"]
     data = group.ranking.loc[group.ranking["gain"].notna(), columns]
     data = data.sort_values("gain", ascending=False, kind="stable", ignore_index=True)
+    counts = group.ranking.set_index("method").loc[data["method"], "n"]
+    bars = ", with 95 % intervals by t" if data["gain_low"].notna().any() else "; one seed has no interval"
+    return data, (
+        f"Gain in test accuracy over {group.reference} at the same rates and seed, mean over "
+        f"{', '.join(group.ranked)} and over n = {span(counts)} seeds{bars}; methods in its order. {group.title}."
+    )
+
+
+def _gains(group: Group, suffix: str) -> Drawing:
+    """Gain over the reference with its interval: one point a method, the greatest gain on top."""
+    data, caption = gains(group)
     labels = row_labels(data["method"])
     width = plt.rcParams["figure.figsize"][0]
     figure, axis = plt.subplots(figsize=(width, height(labels) + 0.9 * text_scale()), layout="constrained")
@@ -176,10 +192,4 @@ def _gains(group: Group, suffix: str) -> Drawing:
     axis.set_xlabel(wrapped(f"gain over {group.reference}, percentage points", width - reach(labels)))
     if len(handles) > 1:
         legend_of(figure, handles)
-    counts = group.ranking.set_index("method").loc[data["method"], "n"]
-    bars = ", with 95 % intervals by t" if data["gain_low"].notna().any() else "; one seed has no interval"
-    caption = (
-        f"Gain in test accuracy over {group.reference} at the same rates and seed, mean over "
-        f"{', '.join(group.ranked)} and over n = {span(counts)} seeds{bars}; methods in its order. {group.title}."
-    )
     return Drawing(f"{Ranking.name}_gain{suffix}", figure, data, caption)
