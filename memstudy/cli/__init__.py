@@ -13,6 +13,7 @@ from memstudy.cli import analyses
 from memstudy.cli.completion import completion
 from memstudy.cli.data import data
 from memstudy.cli.diff import diff
+from memstudy.cli.doctor import doctor
 from memstudy.cli.export import export
 from memstudy.cli.figures import figures
 from memstudy.cli.move import move
@@ -132,6 +133,6 @@ def main() -> None:
 
 for _command in (
     data, run, runs, watch, show, diff, study, table, figures, report, export, track, pack, unpack, move, rm,
-    completion,
+    doctor, completion,
 ):  # fmt: skip
     main.add_command(_command)

@@ -31,7 +31,18 @@ def command(name: str) -> click.Command:
         options.as_json,
     )
     call = click.pass_context(partial(_carry_out, kind))
-    return click.command(name, help=inspect.getdoc(kind))(shared(call))
+    return click.command(name, help=f"{inspect.getdoc(kind)}\n\n\b\n{_examples(name)}")(shared(call))
+
+
+def _examples(name: str) -> str:
+    """What every analysis' command is given."""
+    lines = {
+        f"memstudy {name}": "the newest study's runs",
+        f"memstudy {name} --study all": "all runs of the store",
+        f"memstudy {name} 1a2b3c4d --json": "one run, for another program",
+    }
+    wide = max(map(len, lines))
+    return "\n".join(f"{line:<{wide}}  {about}" for line, about in lines.items())
 
 
 def _carry_out(

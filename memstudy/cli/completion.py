@@ -18,7 +18,11 @@ def completion(context: click.Context, shell: str) -> None:
     """Print the script with which a SHELL completes commands, options, runs, studies and all other names.
 
     Its last line says where it goes.
-    """
+
+    \b
+    memstudy completion bash
+    eval "$(memstudy completion zsh)"      for this shell only
+    """  # noqa: D301
     from click.shell_completion import get_completion_class
 
     script = get_completion_class(shell)

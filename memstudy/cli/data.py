@@ -17,7 +17,12 @@ if TYPE_CHECKING:
 
 @click.group()
 def data() -> None:
-    """Corrupted labels as files, and the image sets they are made from."""
+    """Corrupted labels as files, and the image sets they are made from.
+
+    \b
+    memstudy data list                     which sets are there
+    memstudy data build --noise pair --corrupt 0.45 -o pair.npz
+    """  # noqa: D301
 
 
 @data.command()
@@ -43,7 +48,11 @@ def build(
     With --labels, write another's labels in this form, checked against the set.
 
     The same command gives the same bytes on every machine. The file needs nothing but numpy to be read.
-    """
+
+    \b
+    memstudy data build --noise pair --corrupt 0.45 -o pair.npz
+    memstudy data build --dataset cifar10 --noise pair --corrupt 0.4 -o c.npz
+    """  # noqa: D301
     from memstudy import files, presets
     from memstudy.cli.progress import Voice
     from memstudy.data import artifact, dataset
@@ -122,7 +131,11 @@ def show(
     """Print what a file of corrupted labels (or a run's directory) holds; draw its matrix and some samples.
 
     With --dataset also of a file from elsewhere. Of an image set, by its name or its path, print the classes.
-    """
+
+    \b
+    memstudy data show noisy.npz        a file that 'data build' wrote
+    memstudy data show cifar10 --json   an image set, for another program
+    """  # noqa: D301
     from memstudy.cli import image_sets
     from memstudy.cli.progress import Voice
     from memstudy.data import artifact, own_sets, sources
@@ -183,7 +196,12 @@ def _made_of(
 @options.data_dir
 @options.as_json
 def list_(data_dir: Path | None, as_json: bool) -> None:
-    """What image sets there are: built in, installed, or your own; where, and how large."""
+    """What image sets there are: built in, installed, or your own; where, and how large.
+
+    \b
+    memstudy data list                     in the usual data directory
+    memstudy data list --data-dir ~/sets   in another one
+    """  # noqa: D301
     from memstudy.cli.progress import Voice
     from memstudy.data import own_sets, sources
 
@@ -198,7 +216,12 @@ def list_(data_dir: Path | None, as_json: bool) -> None:
 @data.command()
 @options.as_json
 def rules(as_json: bool) -> None:
-    """Every corruption rule: what it does, and what its rate is the rate of."""
+    """Every corruption rule: what it does, and what its rate is the rate of.
+
+    \b
+    memstudy data rules
+    memstudy data rules --json | jq keys   their names
+    """  # noqa: D301
     from memstudy.cli.progress import Voice
     from memstudy.data import RULES
 

@@ -29,8 +29,12 @@ def figures(
 ) -> None:
     """Draw all that there are numbers for, each figure as SVG, PDF, PNG and CSV, ready for print.
 
-    Of runs that are named (memstudy figures RUN RUN) their curves are laid over each other.
-    """
+    Of runs that are named their curves are laid over each other.
+
+    \b
+    memstudy figures                    the newest study's
+    memstudy figures 1a2b3c4d 5e6f7a8b  two runs, by their names' digits
+    """  # noqa: D301
     from memstudy.cli.progress import Voice
     from memstudy.derived.deriving import look_of
     from memstudy.store import Store

@@ -28,7 +28,11 @@ def pack(
 
     Its pack.json has all check sums: 'memstudy unpack DIRECTORY' merges it into a store; with --whole its runs are
     continued and looked at there as here.
-    """
+
+    \b
+    memstudy pack results                   the newest study's numbers
+    memstudy pack --study al2 --whole pack  its networks and records, too
+    """  # noqa: D301
     from memstudy.cli.progress import Voice
     from memstudy.store import Store, moving
     from memstudy.store.pack import pack as pack_results
@@ -63,7 +67,11 @@ def unpack(packs: tuple[Path, ...], runs_dir: Path, as_json: bool) -> None:
 
     Every file's check sum is verified first. A run that is there already, with the same content, is left alone;
     one with other content is refused, and nothing is written.
-    """
+
+    \b
+    memstudy unpack pack                   into ./runs
+    memstudy unpack node1 node2 node3      several machines' stores
+    """  # noqa: D301
     from memstudy.cli.progress import Voice, plural
     from memstudy.store import Store
     from memstudy.store.unpack import checked

@@ -30,7 +30,11 @@ def report(
 
     It is opened from disk, and asks for nothing. Tables are sorted and copied there, charts are explored, and each
     number leads to its runs. It holds what was derived so far; `memstudy study` makes it, too, as its last step.
-    """
+
+    \b
+    memstudy report                             the newest study's
+    memstudy report --study quick -o page.html  that study's, elsewhere
+    """  # noqa: D301
     from memstudy.cli.progress import Voice
     from memstudy.store import Store
     from memstudy.study.reporting import make_page

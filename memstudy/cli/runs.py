@@ -37,7 +37,7 @@ def runs(where: str, sort: str, descending: bool, limit: int | None, runs_dir: P
 
     \b
     memstudy runs                     the store in ./runs
-    memstudy runs --where 'reg=*al2 and corrupt>=0.5' --sort test_accuracy --descending --limit 20
+    memstudy runs --where 'reg=*al2 and corrupt>=0.5' --sort test_accuracy
     memstudy runs --json | jq '.runs[] | select(.settings.lr == 0.1) | .name'
     """  # noqa: D301 (the escape is click's mark of a block that is not to be wrapped)
     from memstudy.cli.progress import Voice

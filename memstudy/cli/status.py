@@ -41,7 +41,11 @@ def status(
     """How far a study is: each run's status, epochs, rate, time left, where it runs, why it failed.
 
     It only reads run directories, so it works on any machine that sees the store, whatever trains the study.
-    """
+
+    \b
+    memstudy study status quick            runs that are trained, or have failed
+    memstudy study status quick --watch    until nothing is left to train
+    """  # noqa: D301
     from memstudy.cli import live
     from memstudy.cli.board import Board
     from memstudy.cli.progress import Voice
@@ -78,7 +82,11 @@ def cancel(file: Path, scale: str | None, data_dir: Path | None, runs_dir: Path)
     """Cancel a study's jobs on Slurm that are queued or running. Runs save first; nothing is lost.
 
     The study's command goes on with them, on Slurm or elsewhere.
-    """
+
+    \b
+    memstudy study cancel quick
+    memstudy study cancel ./mine.toml --runs-dir /shared/runs
+    """  # noqa: D301
     from memstudy.cli.progress import Voice, plural
     from memstudy.store import Store
     from memstudy.study import grid

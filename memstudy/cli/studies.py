@@ -27,7 +27,11 @@ def list_(files: tuple[Path, ...], data_dir: Path | None, runs_dir: Path, as_jso
 
     By default those that come with memstudy. Runs and steps follow from a study's grid with its own seeds; its
     cost is written in its file, measured or estimated. Nothing is trained or written.
-    """
+
+    \b
+    memstudy study list                    those that come with memstudy
+    memstudy study list --json | jq -r '.studies[].given'
+    """  # noqa: D301
     from memstudy.cli.progress import Voice
     from memstudy.store import Store
     from memstudy.study import shipped
@@ -84,7 +88,11 @@ def init(file: Path | None, output: Path | None, as_json: bool) -> None:
 
     It can be carried out as it is: bare training against dropout at two rates, three seeds, on embedded images. A
     file that is there already is not touched.
-    """
+
+    \b
+    memstudy study init                  writes study.toml
+    memstudy study init mine/noise.toml  then: memstudy study mine/noise.toml
+    """  # noqa: D301
     from memstudy import files
     from memstudy.cli.progress import Voice
     from memstudy.study import grid, shipped

@@ -103,7 +103,12 @@ def study(
 
     The same command again continues; what is finished is not done twice. Of several studies, those that are
     finished and tabulated are passed over, and the first that the time is up for ends the command.
-    """
+
+    \b
+    memstudy study quick                  the eight recipes of AL2's table
+    memstudy study ./mine.toml --dry-run  what is left to do: runs, time, disk
+    memstudy study al2 --on slurm --partition gpu --time 60
+    """  # noqa: D301
     from memstudy.cli.progress import Voice
     from memstudy.store import Store, code
     from memstudy.study import grid

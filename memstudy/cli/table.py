@@ -49,7 +49,11 @@ def table(
 
     Runs that are not finished are in the tables up to where they are, and named beneath. --width and all options
     after it are LaTeX's, in the files too; a study's [report.latex] has the same.
-    """
+
+    \b
+    memstudy table                                  the newest study's
+    memstudy table --study al2 --epochs 8,100 --format latex --width 3.25
+    """  # noqa: D301
     from memstudy.cli.progress import Voice
     from memstudy.derived.deriving import typesetting_of
     from memstudy.store import Store
