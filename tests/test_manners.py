@@ -40,6 +40,7 @@ def every_command(command=main, path=(), context=None):
     if isinstance(command, click.Group):
         for name in command.list_commands(context):
             below = command.get_command(context, name)
+            assert below
             yield from every_command(below, (*path, name), click.Context(below, parent=context))
 
 
@@ -91,7 +92,8 @@ def test_json_is_as_the_page_says(words, store, monkeypatch):
 def test_the_schemas_can_fail(store):
     """A key too many, one too few, one of another kind."""
     good = json.loads(CliRunner().invoke(main, ["runs", "--runs-dir", str(store.root), "--json"]).stdout)
-    for bad in ({**good, "more": 1}, {"runs": []}, {**good, "differs": "lr"}):
+    wrong: list[dict[str, object]] = [{**good, "more": 1}, {"runs": []}, {**good, "differs": "lr"}]
+    for bad in wrong:
         with pytest.raises(jsonschema.ValidationError):
             jsonschema.validate(bad, SCHEMAS["runs"])
 

@@ -20,7 +20,7 @@ def diff(runs: tuple[str, ...], runs_dir: Path, as_json: bool) -> None:
 
     \b
     memstudy diff 1a2b3c4d 5e6f7a8b          two runs, by their names' digits
-    memstudy diff '*-bare-s*' --json         all seeds of bare training, for another program
+    memstudy diff '*-bare-s*' --json         all seeds, for another program
     """  # noqa: D301 (the escape is click's mark of a block that is not to be wrapped)
     from memstudy.cli import layout
     from memstudy.cli.progress import Voice

@@ -73,9 +73,9 @@ def track(
     afterwards. It only reads run directories, in a process of its own: what happens to it is nothing to training.
 
     \b
-    memstudy track --to tensorboard          the newest study
-    memstudy track --study all --to mlflow    all runs, to runs/mlflow/mlflow.db
-    memstudy track --to wandb                 to runs/wandb, which 'wandb sync runs/wandb' uploads
+    memstudy track --to tensorboard         the newest study
+    memstudy track --study all --to mlflow  all runs, to runs/mlflow/mlflow.db
+    memstudy track --to wandb               then: wandb sync runs/wandb
     """  # noqa: D301 (the escape is click's mark of a block that is not to be wrapped)
     from memstudy.cli.progress import Voice, plural
     from memstudy.errors import RunFailed

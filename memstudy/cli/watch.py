@@ -32,7 +32,7 @@ def watch(runs: tuple[str, ...], once: bool, runs_dir: Path, as_json: bool) -> N
 
     \b
     memstudy watch              all runs in ./runs
-    memstudy watch quick        those of the study quick; '*-al2-*' those with such names
+    memstudy watch quick        those of the study quick
     memstudy watch --once       one table, as in a pipe
     """  # noqa: D301 (the escape is click's mark of a block that is not to be wrapped)
     from memstudy.cli import live
