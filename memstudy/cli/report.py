@@ -16,6 +16,7 @@ from memstudy.cli import options
     help="Where the page goes. [default: report.html in the study's directory]",
 )  # fmt: skip
 @options.reference
+@options.data_dir
 @options.runs_dir
 @options.as_json
 def report(
@@ -23,6 +24,7 @@ def report(
     study: str | None,
     path: Path | None,
     reference: str | None,
+    data_dir: Path | None,
     runs_dir: Path,
     as_json: bool,
 ) -> None:
@@ -36,10 +38,13 @@ def report(
     memstudy report --study quick -o page.html  that study's, elsewhere
     """  # noqa: D301
     from memstudy.cli.progress import Voice
+    from memstudy.derived.workbench import Workbench
     from memstudy.store import Store
     from memstudy.study.reporting import make_page
+    from memstudy.training import resolve_device
 
     voice = Voice(quiet=as_json)
-    summary = make_page(Store(runs_dir).select(runs, study, reference or ""), voice, path)
+    selection = Store(runs_dir).select(runs, study, reference or "")
+    summary = make_page(selection, Workbench(resolve_device("cpu"), data_dir), voice, path)
     if as_json:
         voice.print_json(summary)

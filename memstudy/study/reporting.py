@@ -16,6 +16,10 @@ from memstudy.derived.analysis import Analysis
 from memstudy.derived.deriving import Voice, damaged, tables_of, tell_left_out
 from memstudy.derived.methods import Curves
 from memstudy.derived.methods.answer import answers
+from memstudy.derived.samples.confusion import confusion
+from memstudy.derived.samples.gallery import galleries
+from memstudy.derived.samples.recorded import recorded
+from memstudy.derived.workbench import Workbench
 from memstudy.errors import Interrupted, MemstudyError, listed
 from memstudy.papers import TABLES
 from memstudy.report.cells import span
@@ -23,6 +27,7 @@ from memstudy.report.frames import Setting, comparable_runs, methods_of, shared_
 from memstudy.report.page.document import html
 from memstudy.report.page.parts import Command, Heading, Page, Part, Prose, Section, Source, Sources
 from memstudy.store import RunDirectory
+from memstudy.store.records import HOW_TO_RECORD
 from memstudy.store.store import Selection
 from memstudy.study.derive_all import chosen, configured_of
 
@@ -30,13 +35,13 @@ REPORT = "report.html"
 """The page's name in a study's directory."""
 
 
-def make_page(selection: Selection, voice: Voice, path: Path | None = None) -> dict[str, Any]:
+def make_page(selection: Selection, bench: Workbench, voice: Voice, path: Path | None = None) -> dict[str, Any]:
     """Write the page, and say where it is. The summary has its path, size and what is not in it.
 
     A MemstudyError if there is nothing to write of, or no permission to write.
     """
     path = path or selection.path / REPORT
-    page, left_out = page_of(selection)
+    page, left_out = page_of(selection, bench)
     content = html(page).encode()
     files.write(path, content, "choose another place with -o")
     tell_left_out(voice, left_out)
@@ -49,7 +54,7 @@ def make_page(selection: Selection, voice: Voice, path: Path | None = None) -> d
     }
 
 
-def page_of(selection: Selection) -> tuple[Page, list[str]]:
+def page_of(selection: Selection, bench: Workbench) -> tuple[Page, list[str]]:
     """The page, and clauses on what is not in it."""
     left_out = damaged(selection)
     collected = _Collected(selection, left_out)
@@ -58,6 +63,7 @@ def page_of(selection: Selection) -> tuple[Page, list[str]]:
         Section("verdict", "Which method memorizes least", collected.of("verdict", lambda: _verdict(selection))),
         Section("tables", "Tables", collected.tables()),
         Section("curves", "Curves of training", collected.of("curves", lambda: Curves().charts(selection))),
+        Section("samples", "Single samples", collected.of("samples", lambda: _samples(selection, bench))),
         *collected.analyses(),
         Section("origin", "How each number was made", list(_origin(selection))),
     ]
@@ -152,6 +158,14 @@ def _verdict(selection: Selection) -> Iterator[Part]:
         yield Prose(answer.sureness)
         if answer.table is not None:
             yield answer.table
+
+
+def _samples(selection: Selection, bench: Workbench) -> Iterator[Part]:
+    groups, runs = comparable_runs(selection), recorded(selection)
+    if not runs:
+        yield Prose((f"There are no records of these runs' samples here; {HOW_TO_RECORD}.",))
+    yield from confusion(runs, groups)
+    yield from galleries(runs, groups, bench)
 
 
 def _origin(selection: Selection) -> Iterator[Part]:

@@ -8,10 +8,10 @@ from typing import Any
 
 import vl_convert
 
-from memstudy.report.chart import Chart
+from memstudy.report.chart import Chart, Drawn
 from memstudy.report.page.safety import json_text
 
-SNIPPET = "window.vegaEmbed = vegaEmbed; window.vega = vega;"
+SNIPPET = "window.vegaEmbed = vegaEmbed;"
 """What the page's script needs of the runtime."""
 
 
@@ -19,6 +19,11 @@ SNIPPET = "window.vegaEmbed = vegaEmbed; window.vega = vega;"
 def runtime() -> str:
     """Vega, Vega-Lite and Vega-Embed as one script, which asks for nothing."""
     return vl_convert.javascript_bundle(SNIPPET)
+
+
+def explored(drawn: Drawn, log: bool = False) -> Drawn:
+    """A chart whose horizontal axis can be zoomed in on the page; with `log` the other one can be logarithmic."""
+    return drawn.properties(usermeta={"range": True, "log": log})
 
 
 def element(chart: Chart) -> Mapping[str, Any]:

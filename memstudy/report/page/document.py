@@ -10,7 +10,8 @@ from typing import Any
 import jinja2
 
 from memstudy.report.chart import Chart
-from memstudy.report.page import charts, tables
+from memstudy.report.page import charts, gallery, tables
+from memstudy.report.page.gallery import Gallery
 from memstudy.report.page.parts import Command, Heading, Page, Part, Prose, Sources
 from memstudy.report.page.safety import json_text, policy
 from memstudy.report.table import Table
@@ -41,6 +42,8 @@ def _element(part: Part, page: Page) -> Mapping[str, Any]:
             return tables.element(part, page.sources)
         case Chart():
             return charts.element(part)
+        case Gallery():
+            return gallery.element(part)
         case Prose():
             return {"kind": "prose", "paragraphs": part.paragraphs, "emphasis": part.emphasis}
         case Command():

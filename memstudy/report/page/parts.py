@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from memstudy.report.chart import Chart
+from memstudy.report.page.gallery import Gallery
 from memstudy.report.table import Table
 
 
@@ -61,7 +62,7 @@ class Sources:
     """All runs of the page, each with its recipe, seed, versions and machine: where cells lead to."""
 
 
-Part = Prose | Command | Heading | Table | Chart | Sources
+Part = Prose | Command | Heading | Table | Chart | Gallery | Sources
 
 
 @dataclass(frozen=True)

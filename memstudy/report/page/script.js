@@ -141,16 +141,51 @@
     if (Array.isArray(spec)) spec.forEach((part) => each(part, visit));
     else if (spec && typeof spec === "object") { visit(spec); Object.entries(spec).forEach(([key, part]) => { if (key !== "datasets" && key !== "values") each(part, visit); }); }
   };
-  const withLog = (spec) => {
+  const parsed = (text, kinds) => { // CSV as Vega would read it, which makes a function of text to do so
+    const lines = [[""]];
+    let quoted = false;
+    for (const [match] of text.matchAll(/""|"|,|\n|[^",\n]+/g)) {
+      const line = lines.at(-1);
+      if (match === '"') quoted = !quoted;
+      else if (match === '""') line[line.length - 1] += quoted ? '"' : "";
+      else if (match === "," && !quoted) line.push("");
+      else if (match === "\n" && !quoted) lines.push([""]);
+      else line[line.length - 1] += match;
+    }
+    const [names, ...rows] = lines.filter((line) => line.length > 1 || line[0]);
+    const valued = (value, name) => (kinds[name] === "number" ? (value === "" ? null : Number(value)) : value);
+    return rows.map((row) => Object.fromEntries(names.map((name, place) => [name, valued(row[place], name)])));
+  };
+  const withRows = (spec) => { // a declaration whose data are rows
+    const tables = spec.datasets || {};
+    each(spec, ({ data }) => {
+      if (!data || !data.format) return;
+      const kinds = data.format.parse || {};
+      if (typeof tables[data.name] === "string") tables[data.name] = parsed(tables[data.name], kinds);
+      if (typeof data.values === "string") data.values = parsed(data.values, kinds);
+      delete data.format;
+    });
+    return spec;
+  };
+  const changed = (spec, { log, low, high }) => { // the same on other axes
     const copied = structuredClone(spec);
     each(copied, (part) => {
-      if (part.encoding && part.encoding.y && part.encoding.y.type === "quantitative") {
-        part.encoding.y.scale = { ...part.encoding.y.scale, type: "log", zero: false };
-        delete part.encoding.y.scale.domain;
+      const { x, y } = part.encoding || {};
+      if (y && y.type === "quantitative" && log !== null) {
+        y.scale = { ...y.scale, type: log ? "log" : "linear" };
+        if (log) {
+          delete y.scale.domain;
+          part.transform = [...(part.transform || []), { filter: { field: y.field, gt: 0 } }];
+        }
+      }
+      if (x && x.type === "quantitative" && (low !== null || high !== null)) {
+        x.scale = { ...x.scale, nice: false, ...(low === null ? {} : { domainMin: low }), ...(high === null ? {} : { domainMax: high }) };
+        part.mark = { ...(typeof part.mark === "string" ? { type: part.mark } : part.mark), clip: true };
       }
     });
     return copied;
   };
+  const isLog = (spec) => { let found = false; each(spec, (part) => { found ||= part.encoding?.y?.scale?.type === "log"; }); return found; };
   const labelled = (words, input) => {
     const label = made("label");
     label.append(input, made("span", words));
@@ -200,9 +235,8 @@
   const csv = (rows) => { const names = Object.keys(rows[0] || {}); return [names, ...rows.map((row) => names.map((name) => row[name]))].map((row) => row.map(escaped).join(",")).join("\n") + "\n"; };
   const tablesOf = (spec) => { // every data set of a declaration, as rows
     const found = [];
-    const add = (values, format) => found.push(typeof values === "string" ? vega.read(values, { type: "csv", parse: "auto", ...format }) : values);
-    Object.values(spec.datasets || {}).forEach((values) => add(values));
-    each(spec, (part) => { if (part.data && part.data.values) add(part.data.values, part.data.format); });
+    found.push(...Object.values(spec.datasets || {}));
+    each(spec, (part) => { if (part.data && part.data.values) found.push(part.data.values); });
     return found.filter((rows, place) => rows.length && found.findIndex((other) => JSON.stringify(other) === JSON.stringify(rows)) === place);
   };
   const MOST_ROWS = 500;
@@ -231,32 +265,132 @@
       }
     });
   };
+  const ERRORS = 1; // Vega would also warn of lines of single runs that nobody has asked for yet: they have no extent
+  const bound = (spec) => { const names = []; each(spec, (part) => (part.params || []).forEach((param) => { if (param.bind && typeof param.bind === "object" && !param.select) names.push(param.name); })); return names; };
   const draw = async (block) => {
-    const spec = dataOf(block), drawn = find(".drawn", block), controls = find(".controls", block), legend = clicked(spec);
+    const spec = withRows(dataOf(block)), drawn = find(".drawn", block), controls = find(".controls", block), legend = clicked(spec);
     const options = {
       mode: "vega-lite", renderer: "svg", ast: true, actions: false, defaultStyle: false, config: CONFIG,
-      tooltip: { disableDefaultStyle: true, theme: "page" },
+      tooltip: { disableDefaultStyle: true, theme: "page" }, logLevel: ERRORS,
     };
-    let view = null;
-    const embed = async (declared) => {
-      const embedded = await vegaEmbed(drawn, declared, options);
-      view = embedded.view;
-      all("fieldset.shown", controls).forEach((group) => group.remove());
+    let view = null, axes = { log: null, low: null, high: null };
+    const embed = async () => { // what was chosen stays chosen
+      const chosen = view && { signals: bound(spec).map((name) => [name, view.signal(name)]), store: legend && view.data(`${legend.name}_store`) };
+      if (view) view.finalize();
+      drawn.replaceChildren();
+      view = (await vegaEmbed(drawn, changed(spec, axes), options)).view;
+      if (chosen) {
+        chosen.signals.forEach(([name, value]) => view.signal(name, value));
+        if (legend) view.data(`${legend.name}_store`, chosen.store);
+        await view.runAsync();
+      }
+      find("fieldset.shown", controls)?.remove();
       if (legend) { const group = boxes(legend, view); group.classList.add("shown"); controls.prepend(group); }
     };
-    await embed(spec);
-    if (spec.usermeta && spec.usermeta.log) {
-      const log = made("input", "", { type: "checkbox", class: "log" });
-      log.addEventListener("change", () => embed(log.checked ? withLog(spec) : spec));
-      controls.append(labelled("logarithmic axis", log));
+    await embed();
+    const { range, log } = spec.usermeta || {};
+    if (log) {
+      const box = made("input", "", { type: "checkbox", class: "log" });
+      box.checked = isLog(spec);
+      box.addEventListener("change", () => { axes = { ...axes, log: box.checked }; embed(); });
+      controls.append(labelled("logarithmic axis", box));
     }
-    if (JSON.stringify(spec).includes('"bind":"scales"')) {
-      const reset = made("button", "Reset zoom", { type: "button" });
-      reset.addEventListener("click", () => embed(find("input.log", controls)?.checked ? withLog(spec) : spec));
-      controls.append(reset);
+    if (range) {
+      const group = made("fieldset", "", { class: "range" }), reset = made("button", "All", { type: "button" });
+      const inputs = ["from", "to"].map((words) => {
+        const input = made("input", "", { type: "number", step: "1", class: words }), label = made("label");
+        label.append(made("span", words), input);
+        group.append(label);
+        return input;
+      });
+      const zoom = () => {
+        const [low, high] = inputs.map((input) => (input.value === "" ? null : input.valueAsNumber));
+        if (low !== null && high !== null && low >= high) { say("The range is empty: from must be below to."); return; }
+        axes = { ...axes, low, high };
+        embed();
+      };
+      inputs.forEach((input) => input.addEventListener("change", zoom));
+      reset.addEventListener("click", () => { inputs.forEach((input) => { input.value = ""; }); zoom(); });
+      group.prepend(made("legend", "Zoom: epochs"));
+      group.append(reset);
+      controls.append(group);
     }
     controls.hidden = !controls.children.length;
     offerData(block, spec);
+  };
+
+  // Galleries: samples with what every run predicts of them
+
+  const PAGE = 12, SVG = "http://www.w3.org/2000/svg";
+  const strip = (answers, words) => {
+    const picture = document.createElementNS(SVG, "svg"), count = answers.length;
+    for (const [name, value] of Object.entries({ class: "strip", viewBox: `0 0 ${count} 10`, preserveAspectRatio: "none", role: "img", "aria-label": words })) picture.setAttribute(name, value);
+    answers.forEach((answer, place) => {
+      if (!answer) return;
+      const bar = document.createElementNS(SVG, "rect"), height = { given: 10, true: 6, other: 2 }[answer];
+      for (const [name, value] of Object.entries({ class: answer, x: place + 0.06, y: 10 - height, width: 0.88, height })) bar.setAttribute(name, value);
+      picture.append(bar);
+    });
+    return picture;
+  };
+  const exhibit = (block) => {
+    const data = dataOf(block), { classes, digits } = data, image = new Image();
+    const [order, given, truth, index] = ["select.order", "select.given", "select.true", "input.index"].map((name) => find(name, block));
+    const controls = all(".controls", block), samples = find(".samples", block), place = find(".place", block);
+    const [before, next] = [find(".before", block), find(".next", block)];
+    let start = 0;
+    const predicted = (run, epoch, sample) => {
+      const text = data.predicted[run][epoch].slice(digits * sample, digits * (sample + 1));
+      return text.startsWith("-") ? null : parseInt(text, 36);
+    };
+    const canvas = (sample) => {
+      const { width, height } = data.sprite, element = made("canvas", "", { width, height, role: "img", "aria-label": `image of sample ${data.index[sample]}` });
+      const [column, row] = [sample % data.columns, Math.floor(sample / data.columns)];
+      element.getContext("2d").drawImage(image, column * width, row * height, width, height, 0, 0, width, height);
+      return element;
+    };
+    const card = (sample) => {
+      const element = made("article", "", { class: "sample" }), words = made("div"), table = made("table");
+      words.append(made("h4", `Sample ${data.index[sample]}`), made("p", `given: ${classes[data.given[sample]]}`), made("p", `truly: ${classes[data.true[sample]]}`), made("p", `memorized: ${Math.round(100 * data.memorized[sample])} %`));
+      const head = made("tr"), top = made("thead"), body = made("tbody");
+      head.append(...["method", "seed", `epochs ${data.epochs[0]} to ${data.epochs.at(-1)}`, "at last"].map((text) => made("th", text, { scope: "col" })));
+      top.append(head);
+      data.runs.forEach(({ method, seed }, run) => {
+        const said = data.epochs.map((_, epoch) => predicted(run, epoch, sample));
+        const answers = said.map((one) => (one === null ? "" : one === data.given[sample] ? "given" : one === data.true[sample] ? "true" : "other"));
+        const row = made("tr"), cell = made("td"), last = said.filter((one) => one !== null).at(-1);
+        const count = (answer) => answers.filter((one) => one === answer).length;
+        cell.append(strip(answers, `given label in ${count("given")}, true class in ${count("true")} of ${answers.filter(Boolean).length} epochs`));
+        row.append(made("th", method, { scope: "row", class: "word" }), made("td", seed), cell, made("td", classes[last]));
+        body.append(row);
+      });
+      table.append(made("caption", `Predictions of sample ${data.index[sample]}`, { class: "unseen" }), top, body);
+      if (data.sprite) element.append(canvas(sample));
+      element.append(words, table);
+      return element;
+    };
+    const chosen = () => {
+      const every = data.index.map((_, sample) => sample);
+      const sign = { most: -1, least: 1, index: 0 }[order.value];
+      return every
+        .filter((sample) => (given.value === "" || data.given[sample] === Number(given.value)) && (truth.value === "" || data.true[sample] === Number(truth.value)) && (index.value.trim() === "" || String(data.index[sample]) === index.value.trim()))
+        .sort((a, b) => sign * (data.memorized[a] - data.memorized[b]) || data.index[a] - data.index[b]);
+    };
+    const update = () => {
+      const found = chosen();
+      start = Math.max(0, Math.min(start, PAGE * (Math.ceil(found.length / PAGE) - 1)));
+      samples.replaceChildren(...found.slice(start, start + PAGE).map(card));
+      place.textContent = found.length ? `${start + 1} to ${Math.min(start + PAGE, found.length)} of ${found.length}` : "no such sample here";
+      before.disabled = start === 0;
+      next.disabled = start + PAGE >= found.length;
+    };
+    const turn = (by) => { start += by; update(); say(`Samples ${place.textContent}`); };
+    before.addEventListener("click", () => turn(-PAGE));
+    next.addEventListener("click", () => turn(PAGE));
+    [order, given, truth, index].forEach((control) => control.addEventListener("input", () => { start = 0; turn(0); }));
+    controls.forEach((group) => { group.hidden = false; });
+    if (!data.sprite) { update(); return Promise.resolve(); }
+    return new Promise((done) => { image.onload = () => { update(); done(); }; image.src = data.sprite.address; });
   };
   const drawAll = async () => {
     for (const block of all(".chart")) {
@@ -268,6 +402,7 @@
       }
       await new Promise((done) => setTimeout(done));
     }
+    for (const block of all(".gallery")) await exhibit(block);
     root.dataset.ready = "true";
   };
   drawAll();

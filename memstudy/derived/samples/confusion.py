@@ -1,0 +1,115 @@
+"""Confusion of given, true and predicted classes, as a chart with a slider over epochs (ours)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import altair as alt
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from memstudy.derived.samples.recorded import Recorded, classes_of
+from memstudy.report.chart import Chart, Drawn
+from memstudy.report.charting import Choice, Slider, inlined
+from memstudy.report.frames import Groups
+
+MOST_EPOCHS, MOST_CELLS = 8, 40_000
+"""Epochs that can be chosen, and cells of all their matrices: a page is to stay small."""
+KINDS = (
+    "corrupted samples: predicted (across) of the given, wrong label (down)",
+    "corrupted samples: predicted (across) of the true class (down)",
+    "samples with true labels: predicted (across) of the class (down)",
+    "all samples: given label (across) of the true class (down)",
+)
+SIZE = 440  # pixels, of a side
+
+
+def confusion(runs: Sequence[Recorded], groups: Groups) -> Iterator[Chart]:
+    """One chart, if there are records, and classes are few enough for it."""
+    classes = {tuple(classes_of(one.labels)) for one in runs}
+    if len(classes) != 1:
+        return
+    (names,) = classes
+    methods = list(dict.fromkeys(one.method for one in runs))
+    settings = sorted({one.setting for one in runs})
+    cells = len(names) ** 2 * len(KINDS) * len(methods) * len(settings)
+    if cells > MOST_CELLS:
+        return
+    rows = _rows(runs, min(MOST_EPOCHS, MOST_CELLS // cells), methods)
+    yield Chart(
+        "confusion", "Given, true and predicted classes",
+        "Of the samples of each class (a row) the share that is predicted as each class (a column), mean over "
+        "runs; rows add up to 100 %. Memorization is a diagonal of the given labels, recovery one of the true "
+        "classes. From the records of training, in evaluation mode.",
+        _drawn(rows, names, methods, [groups[place][0].words for place in settings], settings),
+    )  # fmt: skip
+
+
+def _rows(runs: Sequence[Recorded], most: int, methods: Sequence[str]) -> pd.DataFrame:
+    """`share` of each kind, method, setting, epoch, row and column, in percent; none where it is 0."""
+    parts = []
+    for one in runs:
+        mask, noisy, clean = one.labels.mask, one.labels.noisy, one.labels.clean
+        for epoch in one.epochs(most):
+            predicted = np.asarray(one.predictions[epoch]).astype(int)
+            pairs = ((noisy[mask], predicted[mask]), (clean[mask], predicted[mask]),
+                     (clean[~mask], predicted[~mask]), (clean, noisy))  # fmt: skip
+            for kind, (down, across) in enumerate(pairs):
+                shares = _shares(down, across, len(one.labels.class_names))
+                row, column = np.nonzero(shares)
+                of_run = {"kind": kind, "method": methods.index(one.method), "setting": one.setting}
+                cells = {"row": row, "column": column, "share": shares[row, column]}
+                parts.append(pd.DataFrame(cells).assign(**of_run, epoch=epoch, run=one.run.name))
+    rows = pd.concat(parts, ignore_index=True)
+    keys = ["kind", "method", "setting", "epoch"]
+    counts = rows.groupby(keys)["run"].nunique().rename("runs")
+    sums = rows.groupby([*keys, "row", "column"])["share"].sum().reset_index().merge(counts.reset_index(), on=keys)
+    return sums.assign(share=sums["share"] / sums["runs"]).drop(columns="runs")
+
+
+def _shares(down: NDArray[np.int64], across: NDArray[np.int64], classes: int) -> NDArray[np.float64]:
+    """Percent of the samples of each row's class, (K, K); rows without samples are 0."""
+    counts = np.zeros((classes, classes))
+    np.add.at(counts, (down, across), 1)
+    total = counts.sum(axis=1, keepdims=True)
+    return np.divide(100 * counts, total, out=np.zeros_like(counts), where=total > 0)
+
+
+def _drawn(
+    rows: pd.DataFrame, names: Sequence[str], methods: Sequence[str], words: Sequence[str], settings: Sequence[int]
+) -> Drawn:
+    kind, method = Choice("kind", "counted", KINDS), Choice("method", "method", methods)
+    setting = Choice("setting", "runs", words)
+    rows = rows.assign(setting=rows["setting"].map({place: at for at, place in enumerate(settings)}))
+    epoch = Slider("epoch", "epoch", sorted(map(int, rows["epoch"].unique())))
+    chosen = (kind, method, setting, epoch)
+    rows = rows.assign(
+        down=rows["row"].map(dict(enumerate(names))), across=rows["column"].map(dict(enumerate(names)))
+    )
+    base = alt.Chart(inlined(rows.drop(columns=["row", "column"])))
+    for one in chosen:
+        base = one.of(base)
+    order = list(names)
+    place = base.encode(
+        x=alt.X("across:N", sort=order, title=None, scale=alt.Scale(domain=order),
+              axis=alt.Axis(orient="top", labelAngle=0)),
+        y=alt.Y("down:N", sort=order, title=None, scale=alt.Scale(domain=order)),
+    )  # fmt: skip
+    tiles = place.mark_rect().encode(
+        color=alt.Color(
+            "share:Q", title="%", scale=alt.Scale(domain=[0, 100], scheme="blues"),
+            legend=alt.Legend(orient="bottom"),
+        ),
+        tooltip=[
+            alt.Tooltip("down:N", title="row"), alt.Tooltip("across:N", title="column"),
+            alt.Tooltip("share:Q", format=".1f", title="share, %"),
+        ],
+    )  # fmt: skip
+    texts = place.mark_text(fontSize=10).encode(
+        text=alt.Text("share:Q", format=".0f"),
+        color=alt.condition("datum.share > 55", alt.value("#ffffff"), alt.value("#1b1d21")),
+    )
+    layers = [tiles, texts] if len(names) <= 12 else [tiles]
+    params = [param for one in chosen for param in one.params]
+    return alt.layer(*layers).add_params(*params).properties(width="container", height=SIZE)
