@@ -18,7 +18,7 @@ from click.testing import CliRunner
 from memstudy import presets
 from memstudy.cli import main
 from memstudy.store import RunDirectory, Status
-from memstudy.trackers import following, live
+from memstudy.trackers import TRACKERS, following, live
 from memstudy.trackers.follower import Asked
 from memstudy.trackers.following import SECONDS, SHARE, follow, pause
 from memstudy.trackers.live import Destination, told
@@ -87,7 +87,9 @@ def plugins(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(place)
     monkeypatch.setenv("PYTHONPATH", f"{place}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
     monkeypatch.setenv("MEMSTUDY_CACHE", str(tmp_path / "cache"))
-    return place
+    vars(TRACKERS).pop("_foreign", None)  # which other packages' there are, if a test before has asked
+    yield place
+    vars(TRACKERS).pop("_foreign", None)
 
 
 def run(folder, *words):
