@@ -167,20 +167,26 @@ def comparable_runs(selection: Selection) -> Groups:
     """
     if not selection.runs:
         return []
-    recipes = [run.recipe for run in selection.runs]
-    two_named = selection.by_name and len(recipes) == 2
+    of_study = str(selection.settings().get("reference", ""))
+    groups = _comparable(selection.runs, selection.by_name, selection.reference, of_study)
+    return [(setting, members.copy()) for setting, members in groups]
+
+
+@lru_cache(maxsize=2)  # every table of a study asks for its groups
+def _comparable(runs: tuple[RunDirectory, ...], by_name: bool, reference: str, of_study: str) -> Groups:
+    recipes = [run.recipe for run in runs]
+    two_named = by_name and len(recipes) == 2
     keys = of_two(*recipes) if two_named else compared(recipes)
-    names = (run.name for run in selection.runs)
-    labels = dict(zip(names, method_labels(recipes, keys), strict=True))
-    reference = reference_of(selection, list(labels.values()))
+    labels = dict(zip((run.name for run in runs), method_labels(recipes, keys), strict=True))
+    chosen = _reference(list(labels.values()), reference, of_study)
     groups = []
-    for setting in [_overlay(selection.runs, keys)] if two_named else _settings(selection.runs, keys):
+    for setting in [_overlay(runs, keys)] if two_named else _settings(runs, keys):
         rows = [
             {"run": run.name, "seed": run.recipe.seed, "seeds": seeds(run.recipe), "label": labels[run.name]}
             for run in setting.runs
         ]
-        there = any(row["label"] == reference for row in rows)
-        groups.append((setting, pd.DataFrame(rows).assign(against=reference if there else "")))
+        there = any(row["label"] == chosen for row in rows)
+        groups.append((setting, pd.DataFrame(rows).assign(against=chosen if there else "")))
     return groups
 
 
@@ -203,9 +209,13 @@ def _overlay(runs: Sequence[RunDirectory], keys: tuple[str, ...]) -> Setting:
 
 def reference_of(selection: Selection, labels: Sequence[str]) -> str:
     """The method that the others are compared with (see `comparable_runs`)."""
-    if (named := selection.reference) and named not in labels:
+    return _reference(labels, selection.reference, str(selection.settings().get("reference", "")))
+
+
+def _reference(labels: Sequence[str], named: str, of_study: str) -> str:
+    """The one that was named; else the study's, if it is there; else bare; else the first."""
+    if named and named not in labels:
         raise unknown("method to compare with", named, dict.fromkeys(labels))
-    of_study = str(selection.settings().get("reference", ""))  # none of its runs need be trained yet
     usual = BARE if BARE in labels else labels[0]
     return named or (of_study if of_study in labels else usual)
 
