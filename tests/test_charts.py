@@ -5,7 +5,6 @@ On the runs of committed studies, and for what was committed of none, on numbers
 
 from __future__ import annotations
 
-import io
 import json
 import re
 from collections.abc import Iterator
@@ -58,20 +57,12 @@ class Drawn:
             self.figures[drawing.name] = drawing.data
 
     def data(self, name: str) -> list[pd.DataFrame]:
-        """The tables of a chart, as its page reads them; numbers of options as their words."""
+        """The tables of a chart, as its page reads them."""
         return tables(self.charts[name].spec())
 
 
 def tables(spec: dict[str, Any]) -> list[pd.DataFrame]:
-    listed = {p["name"].removesuffix("_shown"): p["bind"] for p in spec.get("params", ()) if "bind" in p}
-    read = []
-    for text in spec["datasets"].values():
-        table = pd.read_csv(io.StringIO(text), keep_default_na=False, na_values=[""])
-        for column in set(table) & {name for name, bind in listed.items() if isinstance(bind, dict)}:
-            if listed[column].get("input") == "select":
-                table[column] = table[column].map(dict(enumerate(listed[column]["labels"])))
-        read.append(table)
-    return read
+    return [pd.DataFrame(rows) for rows in spec["datasets"].values()]
 
 
 def same(ours: pd.DataFrame, theirs: pd.DataFrame, keys: list[str], values: list[str]) -> None:

@@ -8,7 +8,7 @@ have names of ours.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import altair as alt
@@ -40,28 +40,30 @@ MARKED = 30  # places on an axis up to which each has a point that is seen
 
 
 def inlined(table: pd.DataFrame) -> alt.InlineData:
-    """A table as data in the chart itself: CSV, a third of JSON's size, numbers to DIGITS significant digits.
+    """A table as data in the chart itself, numbers to DIGITS significant digits; what is not finite is missing.
 
-    What is not finite is missing.
+    Not as CSV, a third of the size: Vega reads that by code that it makes of the names of columns, which a page's
+    policy forbids.
     """
-    numbers = [name for name in table if pd.api.types.is_numeric_dtype(table[name])]
-    kinds = {str(name): "number" if name in numbers else "string" for name in table}
-    rounded = table.assign(**{str(name): rounded_off(table[name]) for name in numbers})
-    text = rounded.to_csv(index=False, lineterminator="\n")
-    return alt.InlineData(values=text, format=alt.CsvDataFormat(type="csv", parse=kinds))
+    columns = {str(name): list(map(_value, table[name])) for name in table}
+    return alt.InlineData(
+        values=[dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+    )
 
 
-def rounded_off(values: pd.Series) -> pd.Series:
-    """Numbers to DIGITS significant digits, written no longer than they need be; NaN for what is not finite."""
-    if pd.api.types.is_integer_dtype(values):
-        return values
-    return values.map(lambda value: f"{value:.{DIGITS}g}" if np.isfinite(value) else np.nan)
+def _value(value: Any) -> Any:
+    """As JSON has it: numbers no longer than they need be."""
+    if isinstance(value, str) or value is None:
+        return value
+    if isinstance(value, int | np.integer):
+        return int(value)
+    return float(f"{value:.{DIGITS}g}") if np.isfinite(value) else None
 
 
 def placed(groups: Groups) -> pd.DataFrame:
-    """The runs of all settings, one row each: `run`, `seed`, `method`, and the number of its `setting`."""
+    """The runs of all settings, one row each: `run`, `seed`, `method`, and the words of its `setting`."""
     columns = {"run": "run", "seed": "seed", "label": "method"}
-    parts = [members[[*columns]].assign(setting=place) for place, (_, members) in enumerate(groups)]
+    parts = [members[[*columns]].assign(setting=setting.words) for setting, members in groups]
     return pd.concat(parts, ignore_index=True).rename(columns=columns)
 
 
@@ -81,42 +83,39 @@ def title_of(groups: Groups) -> str:
 
 @dataclass(frozen=True)
 class Choice:
-    """A list beneath a chart, one of which is shown: a column of the data has the number of its option, from 0.
+    """A list beneath a chart, one of which is shown: rows of the data have their option in a column.
 
-    With a single option there is no list.
+    With a single option there is no list. by_number: what is chosen is the place of an option, from 0.
     """
 
     column: str
     words: str
     options: Sequence[str]
     first: int = 0
+    by_number: bool = False
 
     @property
     def params(self) -> list[alt.Parameter]:
         """The list."""
         if len(self.options) < 2:
             return []
-        numbers: list[Any] = list(range(len(self.options)))
-        bound = alt.binding_select(options=numbers, labels=list(self.options), name=f"{self.words}: ")
-        return [alt.param(name=self.shown, value=self.first, bind=bound)]
+        values: list[Any] = list(range(len(self.options)) if self.by_number else self.options)
+        bound = alt.binding_select(options=values, labels=list(self.options), name=f"{self.words}: ")
+        return [alt.param(name=self.shown, value=values[self.first], bind=bound)]
 
     @property
     def shown(self) -> str:
-        """The name of the number that is chosen."""
+        """The name of what is chosen."""
         return f"{self.column}_shown"
 
     @property
     def place(self) -> tuple[str, int]:
-        """Which option is chosen, from 0, as an expression; and how many there are."""
+        """Which option is chosen, from 0, as an expression; and how many there are. For choices by number."""
         return self.shown if self.params else "0", len(self.options)
 
     def of(self, drawn: alt.Chart) -> alt.Chart:
         """A chart of the rows that are chosen."""
         return drawn.transform_filter(f"datum.{self.column} == {self.shown}") if self.params else drawn
-
-    def number(self, values: pd.Series) -> pd.Series:
-        """The numbers of options."""
-        return values.map({option: place for place, option in enumerate(self.options)}).astype(int)
 
 
 @dataclass(frozen=True)
@@ -172,6 +171,11 @@ class Slider:
     def of(self, drawn: alt.Chart) -> alt.Chart:
         """A chart of the rows that are chosen."""
         return drawn.transform_filter(f"datum.{self.column} == {self.shown}") if self.params else drawn
+
+
+def _columns(choices: Iterable[Choice | Slider]) -> list[str]:
+    """Those that rows are chosen by."""
+    return [choice.column for choice in choices if choice.params]
 
 
 def toggle(marks: Mapping[str, Mark], column: str = "method") -> alt.Parameter:
@@ -332,7 +336,7 @@ def lines(
     levels: of reference, by what they are. options: of the lines' mark, such as `interpolate`.
     """
     plot = _Plot(x, y, marks, choices, by, _whole(table[x.column]))
-    data = inlined(table[[*(choice.column for choice in choices), by, x.column, y.column]])
+    data = inlined(table[[*_columns(choices), by, x.column, y.column]])
     seen = table[x.column].nunique() <= MARKED
     points = plot.points(data, [y.tooltip()], seen)
     return plot.put_together([*also, *_levels(levels or {}, y), plot.lines(data, **options), points])
@@ -353,7 +357,7 @@ def over_runs(
     reference, by what they are.
     """
     plot = _Plot(x, y, marks, choices, by, _whole(table[x.column]))
-    keys = [*(choice.column for choice in choices), by, x.column]
+    keys = [*_columns(choices), by, x.column]
     means = bands(table, keys, y.column, log=y.scale == "log").drop(columns="spread").reset_index()
     means = means.rename(columns={"mean": y.column})
     data = inlined(means)
@@ -364,9 +368,10 @@ def over_runs(
         area = plot.of(data, 0.18).mark_area().transform_filter("isValid(datum.low)")
         layers.append(area.encode(y=y.vertical("low"), y2=alt.Y2("high:Q")))
         params.append(alt.param(name="single_runs", value=False, bind=alt.binding_checkbox(name="single runs: ")))
-        lone = plot.of(inlined(table[[*keys, "seed", y.column]]), 0.8).transform_filter("single_runs")
-        lone = lone.mark_line(strokeWidth=0.8).encode(detail="seed:N")
-        layers.append(lone.encode(tooltip=[plot.label, alt.Tooltip("seed:Q", title="seed")]))
+        thin = alt.when("single_runs").then(alt.value(0.8)).otherwise(alt.value(0))  # no filter: axes stay
+        lone = plot.of(inlined(table[[*keys, "seed", y.column]]), 0.8).mark_line()
+        said = [plot.label, alt.Tooltip("seed:Q", title="seed")]
+        layers.append(lone.encode(detail="seed:N", strokeWidth=thin, tooltip=said))
     seen = means[x.column].nunique() <= MARKED
     points = plot.points(data, [*words, alt.Tooltip("n:Q", title="n, runs")], seen)
     return plot.put_together([*layers, plot.lines(data), points], params)
@@ -427,7 +432,9 @@ def heat_map(
     table: one row a cell. also: what is told of a cell besides.
     """
     ticks = round_scale(table[value.column])
-    names = dict.fromkeys([rows.column, columns.column, *(each.column for each in (value, *also, *choices))])
+    names = dict.fromkeys(
+        [rows.column, columns.column, value.column, *(each.column for each in also), *_columns(choices)]
+    )
     short = LETTER * max(len(str(name)) for name in columns.there) * len(columns.there) <= NARROW
     base = alt.Chart(inlined(table[[*names]])).encode(
         x=alt.X(**columns.encoded(short)), y=alt.Y(**rows.encoded(short=True))
@@ -466,8 +473,9 @@ def pixels(
     side = max(1, PIXELS // width)  # whole, or there were lines between pixels
     row, column = np.indices((height, width)).reshape(2, -1)
     values = {f"v{number}": grid.ravel() for number, grid in enumerate(grids)}
+    chosen_by = [replace(each, by_number=True) if isinstance(each, Choice) else each for each in choices]
     place = "0"
-    for choice in choices:
+    for choice in chosen_by:
         chosen, count = choice.place
         place = f"({place}) * {count} + {chosen}"
     bar = alt.Legend(orient="top", title=value.words, titleLimit=NARROW, gradientLength=220, format=value.form)
@@ -490,7 +498,7 @@ def pixels(
         )
         .properties(width=width * side, height=height * side)
     )
-    return _titled(drawn, choices)
+    return _titled(drawn, chosen_by)
 
 
 def _titled(drawn: Drawn, choices: Sequence[Choice | Slider], *more: alt.Parameter) -> Drawn:

@@ -23,7 +23,7 @@ def charts(selection: Selection, ablation: Ablation) -> Iterator[Chart]:
     protocol = Choice("protocol", "protocol", list(PROTOCOLS.values()))
     setting = Choice("setting", "runs", [setting.words for setting, _ in groups])
     rows = percent(curves, "fraction", "accuracy")
-    rows["protocol"] = protocol.number(rows["protocol"].map(PROTOCOLS))
+    rows["protocol"] = rows["protocol"].map(PROTOCOLS)
     of_methods = marks(methods_of(groups))
     drawn = over_runs(
         rows,

@@ -54,10 +54,9 @@ def charts(selection: Selection) -> Iterator[Chart]:
             yield from make(rows, setting, suffix)
 
 
-def _method(data: pd.DataFrame) -> tuple[Choice, pd.DataFrame]:
-    """A list of the methods of some rows, and these with their numbers."""
-    method = Choice("label", "method", list(dict.fromkeys(data["label"])))
-    return method, data.assign(label=method.number(data["label"]))
+def _method(data: pd.DataFrame) -> Choice:
+    """A list of the methods of some rows."""
+    return Choice("label", "method", list(dict.fromkeys(data["label"])))
 
 
 def _aucs(rows: pd.DataFrame, setting: Setting, suffix: str) -> Iterator[Chart]:
@@ -65,12 +64,10 @@ def _aucs(rows: pd.DataFrame, setting: Setting, suffix: str) -> Iterator[Chart]:
     data = aucs(rows)
     if data.empty:
         return
-    method, table = _method(data.assign(score=data["score"].map(SCORES)))
-    shown = Choice("shown", "shown", [kind.y for kind in KINDS.values()])
-    keys = ["run", "seed", "label", "epoch", "score"]
-    long = table.melt(keys, list(KINDS), "shown", "value").assign(
-        shown=lambda molten: molten["shown"].map(list(KINDS).index)
-    )
+    method, words = _method(data), {name: kind.y for name, kind in KINDS.items()}
+    shown = Choice("shown", "shown", list(words.values()))
+    table = data.assign(score=data["score"].map(SCORES)).rename(columns=words)
+    long = table.melt(["run", "seed", "label", "epoch", "score"], shown.options, "shown", "value")
     drawn = over_runs(
         long, EPOCH, Quantity("value", "ROC AUC, or its difference", ".4f"), OF_SCORES, [method, shown], by="score"
     )
@@ -84,7 +81,7 @@ def _aucs(rows: pd.DataFrame, setting: Setting, suffix: str) -> Iterator[Chart]:
 def _learned(rows: pd.DataFrame, setting: Setting, suffix: str) -> Iterator[Chart]:
     """Shares of samples by the epoch that first predicts them, and of those that none does."""
     data, caption = learned(rows, setting)
-    method, table = _method(data)
+    method, table = _method(data), data.copy()
     epochs = int(table["epochs"].max())
     first = table["value"].where(table["value"] < table["epochs"])
     table["epoch"] = first.map(lambda epoch: NEVER if pd.isna(epoch) else f"{epoch:.0f}")
@@ -111,7 +108,7 @@ def _learned(rows: pd.DataFrame, setting: Setting, suffix: str) -> Iterator[Char
 def _losses(rows: pd.DataFrame, setting: Setting, suffix: str) -> Iterator[Chart]:
     """Densities at an epoch that a slider chooses."""
     data, caption = losses(rows, setting)
-    method, table = _method(data)
+    method, table = _method(data), data.copy()
     low, high = ends(data)
     slider = Slider("epoch", "epoch", sorted(set(table["epoch"])))
     sampled = table["part"].isin(list(OF_GROUPS))

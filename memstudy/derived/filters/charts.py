@@ -43,8 +43,7 @@ def _distribution(found: Distribution) -> Chart:
         of_distances = ramp(places.values())
         of_places = {place: of_distances[distance] for place, distance in places.items()}
     networks = Choice("label", "networks", list(dict.fromkeys(shown["label"])))
-    table = shown.assign(label=networks.number(shown["label"]))
-    drawn = lines(table, MAGNITUDE, RATIO, of_places, [networks], by="place", levels={"as anywhere": 1.0})
+    drawn = lines(shown, MAGNITUDE, RATIO, of_places, [networks], by="place", levels={"as anywhere": 1.0})
     caption = f"{found.caption} {told(of_places, 'places')}".strip()
     return Chart(found.name, "Where weights are", caption, drawn)
 

@@ -125,9 +125,8 @@ def _alike(predicted: pd.Series) -> dict[str, float]:
 
 def _noise(rows: pd.DataFrame, groups: Groups, of_methods: Mapping[str, Mark]) -> Chart:
     """Accuracy against strength, of a kind of noise that a list chooses."""
-    noise = Choice("noise", "noise", list(NOISES))
-    table = rows.assign(noise=noise.number(rows["noise"]))
-    drawn = over_runs(table, STRENGTH, ACCURACY, of_methods, [noise, _setting(groups)])
+    noise = Choice("noise", "noise", [kind for kind in NOISES if kind in set(rows["noise"])])
+    drawn = over_runs(rows, STRENGTH, ACCURACY, of_methods, [noise, _setting(groups)])
     spread = over_seeds(rows, ["setting", "method"])
     caption = f"{UNDER_NOISE} {spread} {title_of(groups)} {told(of_methods)}".strip()
     return Chart(f"{Landscape.name}_noise", "Accuracy under noise", caption, drawn)

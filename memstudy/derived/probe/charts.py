@@ -27,7 +27,7 @@ def charts(selection: Selection) -> Iterator[Chart]:
         of_probes, levels = line_marks(list(dict.fromkeys(data["line"])))
         of_lines = {HEAD_LINE: HEAD} | of_probes | levels
         method = Choice("label", "method", list(dict.fromkeys(data["label"])))
-        table = data.dropna(subset="accuracy").assign(label=method.number(data["label"]))
+        table = data.dropna(subset="accuracy")
         drawn = over_runs(table, EPOCH, ACCURACY, of_lines, [method], by="line")
         text = f"{caption(data, setting)} {told(of_lines, 'lines')}"
         yield Chart(f"{Probe.name}{suffix}", "Linear probes", text, drawn)

@@ -55,10 +55,9 @@ def _gains(group: Group, suffix: str, of_methods: Mapping[str, Mark]) -> Chart:
 def _rates(group: Group, suffix: str) -> Chart:
     """Method × corruption, of accuracy or of what is memorized."""
     data, caption = rates(group)
-    quantities = [name for name in QUANTITIES if name in data]
-    shown = Choice("quantity", "shown", [QUANTITIES[name][0] for name in quantities])
-    table = data.melt(["method", "corruption"], quantities, "quantity", "value")
-    table["quantity"] = table["quantity"].map(quantities.index)
+    words = {name: QUANTITIES[name][0] for name in QUANTITIES if name in data}
+    shown = Choice("quantity", "shown", list(words.values()))
+    table = data.rename(columns=words).melt(["method", "corruption"], shown.options, "quantity", "value")
     rows = Names("method", "method", list(dict.fromkeys(data["method"])))
     columns = Names("corruption", "corruption", group.corruptions)
     drawn = heat_map(table, rows, columns, Quantity("value", "%", ".1f"), [shown])
@@ -71,9 +70,8 @@ def _pairs(table: pd.DataFrame, group: Group, suffix: str) -> Chart:
     names = list(dict.fromkeys(table["a"]))
     also = [Quantity("reference", f"{group.reference} alone", ".1f")] if group.reference else []
     accuracy = Quantity("accuracy", "test accuracy, %", ".1f")
-    cells = table.assign(corruption=rate.number(table["corruption"]))
     axes = Names("a", "", names), Names("b", "", names)
-    drawn = heat_map(cells, *axes, accuracy, [rate], also)
+    drawn = heat_map(table, *axes, accuracy, [rate], also)
     caption = (
         "Test accuracy after the last epoch of pairs of methods, and of each method alone on the diagonal. "
         f"{over(group)} {group.title}."

@@ -119,7 +119,6 @@ def _epochs(rows: pd.DataFrame, similarity: Similarity, title: str, name: str) -
         for label, cells in data.groupby("label", sort=False)
     ]
     table = pd.concat(parts, ignore_index=True)
-    table["label"] = method.number(table["label"])
     kept = sorted(set(table["row"]))
     axes = Names("row", "epoch", kept), Names("column", "epoch", kept)
     drawn = heat_map(table, *axes, _measure(similarity), [method])
