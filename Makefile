@@ -7,6 +7,8 @@
 #   make test-engines  studies on a real Slurm and a real Ray cluster, where these are installed
 #   make test-latex every committed table, in every fit and width, by a real LaTeX
 #   make test-trackers  what TensorBoard, MLflow and wandb read back
+#   make docs       the documentation site: docs/_build/html; make docs-serve shows it on http://127.0.0.1:8000
+#   make test-docs  builds it strictly, and looks up its links
 #   make gpu        on a machine with a GPU: its tests, the benchmarks, the next minutes of the papers' studies
 
 PYTHON ?= python3
@@ -21,10 +23,10 @@ ifeq ($(PY),$(VENV)/bin/python)
 READY := $(VENV)/.installed
 endif
 
-.PHONY: help setup figures calibration results test test-all test-engines test-latex test-trackers lint bench gpu clean
+.PHONY: help setup figures calibration results test test-all test-engines test-latex test-trackers docs docs-serve test-docs lint bench gpu clean
 
 help:
-	@sed -n 's/^# \{0,1\}//p' Makefile | head -9
+	@sed -n 's/^# \{0,1\}//p' Makefile | head -12
 
 setup: $(READY)
 
@@ -33,7 +35,8 @@ $(VENV)/.installed: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "memstudy needs Python 3.11 or newer; choose one with: make PYTHON=python3.12 ..." >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+	$(VENV)/bin/python -m pip install --quiet --editable . --group dev
 	@touch $@
 
 figures: $(READY)
@@ -52,10 +55,10 @@ lint: $(READY)
 	$(PY) -m mypy
 
 test: lint
-	$(PY) -m pytest $(PARALLEL) -m "not slow and not gpu and not engine"
+	$(PY) -m pytest $(PARALLEL) -m "not slow and not gpu and not engine and not docs"
 
 test-all: lint
-	$(PY) -m pytest $(PARALLEL) -m "not gpu and not engine"
+	$(PY) -m pytest $(PARALLEL) -m "not gpu and not engine and not docs"
 
 # One file after the other: each has a cluster of its own.
 test-engines: $(READY)
@@ -67,6 +70,24 @@ test-latex: $(READY)
 test-trackers: $(READY)
 	$(PY) -m pytest -m trackers tests/test_trackers.py
 
+ifdef READY
+DOCS_READY := $(VENV)/.installed-docs
+$(DOCS_READY): $(READY)
+	$(VENV)/bin/python -m pip install --quiet --group docs
+	@touch $@
+endif
+
+# -W: a warning is an error, and so is (-n) a reference that leads nowhere.
+docs: $(DOCS_READY)
+	$(PY) -m sphinx -W -n --keep-going -q docs docs/_build/html
+	@echo "docs/_build/html/index.html"
+
+docs-serve: docs
+	$(PY) -m http.server --bind 127.0.0.1 --directory docs/_build/html 8000
+
+test-docs: $(DOCS_READY)
+	$(PY) -m pytest -m docs tests/test_site.py
+
 bench: $(READY)
 	$(PY) -m tests.benchmarks
 
@@ -75,5 +96,5 @@ gpu: $(READY)
 	$(PY) -m tests.benchmarks.evidence --minutes $(MINUTES)
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) docs/_build build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache
 	find memstudy tests -name __pycache__ -type d -exec rm -rf {} +

@@ -26,7 +26,12 @@ PACKAGE = ROOT / "memstudy"
 RESULTS = ROOT / "studies" / "results"
 FIRST = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")]
 SECOND = [RESULTS / "README.md", ROOT / "tests" / "benchmarks" / "NOTES.md"]
-DOCS = [file for file in sorted((ROOT / "docs").rglob("*.md")) if "_build" not in file.parts]
+DOCS = [
+    file
+    for file in sorted((ROOT / "docs").rglob("*.md"))
+    if file.name != "index.md"
+    and not {"_build", "project"} & {*file.parts}  # these include other pages, for the site
+]
 FILES = [file for file in [*FIRST, *DOCS, *SECOND] if file.is_file()]
 PAGES = {str(file.relative_to(ROOT)): file.read_text(encoding="utf-8") for file in FILES}
 WORDS = 1500
@@ -117,7 +122,7 @@ def test_a_wrong_command_would_be_noticed():
 
 @pytest.mark.parametrize("page", PAGES)
 def test_commands_and_options_in_sentences_are_some(page):
-    ours = [span for span in SPANS[page] if not span.startswith(("python ", "bench_"))]
+    ours = [span for span in SPANS[page] if not span.startswith(("python ", "bench_", "pip ", "mypy "))]
     verbs = {span.split()[1] for span in ours if span.startswith("memstudy ")}
     assert verbs <= {*commands(), "COMMAND"}
     assert {span: bad for span in ours if (bad := unknown_options(span))} == {}
@@ -196,6 +201,35 @@ def test_mentioned_files_are_there(page):
     assert [span for span in SPANS[page] if missing(span)] == []
 
 
+LAWS = [
+    (page, span) for page, spans in SPANS.items() for span in sorted(spans) if re.match(r"tests/\w+\.py::", span)
+]
+
+
+def law(span: str) -> bool:
+    """Whether a test that a page names, `tests/test_x.py::test_y`, is one: a function, or a method of a class."""
+    file, *names = span.split("::")
+    code = (ROOT / file).read_text(encoding="utf-8") if (ROOT / file).is_file() else ""
+    return all(re.search(rf"^\s*(?:def|class) {name}\b", code, flags=re.MULTILINE) for name in names) and bool(
+        code
+    )
+
+
+@pytest.mark.parametrize(("page", "span"), LAWS)
+def test_a_law_that_a_page_names_is_tested(page, span):
+    assert law(span)
+
+
+def test_every_page_of_a_measure_names_laws_and_says_what_it_does_not_tell():
+    measures = [page for page in PAGES if page.startswith("docs/reference/measures/") and "README" not in page]
+    assert len(measures) > 15
+    for page in measures:
+        assert [of for of, _ in LAWS].count(page) >= 2
+        assert "## What it does not tell you" in PAGES[page]
+        assert "\n| stated |" in PAGES[page]
+        assert "\n| ours |" in PAGES[page]
+
+
 def test_a_wrong_link_or_file_would_be_noticed():
     assert broken("README.md", "[a](docs/none.md) [b](README.md#none) [c](README.md#two-commands)") == [
         "docs/none.md",
@@ -206,6 +240,8 @@ def test_a_wrong_link_or_file_would_be_noticed():
     assert missing("memstudy/models/NAME.none")
     assert not missing("memstudy/models/NAME.py")
     assert not missing("models/")
+    assert not law("tests/test_docs.py::test_none")
+    assert not law("tests/test_none.py::test_none")
 
 
 def test_every_page_is_in_the_index_which_is_on_the_first_page():
@@ -335,3 +371,13 @@ def test_the_protocols_values_are_the_committed_ones():
                 "al2_epoch100", "ablation_area", baseline, 100, "area, %, Bernoulli masks", al2
             )
             assert f"{mean:.2f} ({published:g})" in PAGES["docs/explanation/results.md"].replace("\n", " ")
+
+
+COMMITTED = "".join(file.read_text(encoding="utf-8") for file in RESULTS.glob("*/*.md"))
+"""All tables that studies gave."""
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page.startswith("docs/explanation/papers/")])
+def test_means_and_deviations_of_a_papers_page_are_in_a_committed_table(page):
+    told = re.findall(r"\d[\d.]* ± [\d.]*\d", PAGES[page])
+    assert [pair for pair in told if pair not in COMMITTED] == []
