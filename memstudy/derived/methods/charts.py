@@ -82,7 +82,7 @@ def _answers(curves: Curves) -> Iterator[Chart]:
     rows = _measured(curves.rows, ACCURACY.column).melt(keys, list(ANSWERS), "answer", SHARE.column)
     rows = rows.dropna(subset=SHARE.column)
     if len(rows):
-        rows["answer"] = answer.number(rows["answer"].map({name: words for name, (words, _) in ANSWERS.items()}))
+        rows["answer"] = rows["answer"].map({name: words for name, (words, _) in ANSWERS.items()})
         rows[SHARE.column] *= 100
         what = "What the corrupted training samples are taken for after each epoch, in evaluation mode."
         yield curves.chart(SHARE, "Memorized, recovered, other", what, rows, answer)
