@@ -255,6 +255,7 @@ def test_two_runs_that_are_named_are_overlaid_whatever_they_differ_in(tmp_path, 
 def test_runs_are_grouped_once_for_all_that_is_made_of_them(two_rates, monkeypatch):
     grouped = Mock(wraps=method_labels)
     monkeypatch.setattr(frames, "method_labels", grouped)
+    frames._comparable.cache_clear()
     with Look().applied():
         for made in (
             lambda: list(Curves().figures(two_rates)),
@@ -262,10 +263,16 @@ def test_runs_are_grouped_once_for_all_that_is_made_of_them(two_rates, monkeypat
             lambda: list(TrainingTable(epochs=(1,)).tables(two_rates)),
             lambda: list(Memorization(epochs=(1,)).tables(two_rates)),
         ):
-            grouped.reset_mock()
             assert made()
-            assert grouped.call_count == 1
+    assert grouped.call_count == 1
     plt.close("all")
+
+
+def test_who_changes_a_frame_of_groups_changes_it_for_nobody_else(two_rates):
+    (_, members), *_ = comparable_runs(two_rates)
+    members["label"] = "another"
+    (_, again), *_ = comparable_runs(two_rates)
+    assert "another" not in set(again["label"])
 
 
 def test_a_store_selects_with_the_reference_that_is_named():

@@ -56,7 +56,7 @@ def status(
 
     if watch and as_json:
         raise MemstudyError("--watch is for people and --json for programs; give one of them.")
-    study, store, voice, observer = grid.read(file, seeds, scale, data_dir), Store(runs_dir), Voice(), Observer()
+    study, store, voice, observer = grid.read(file, seeds, scale, data_dir, large=True), Store(runs_dir), Voice(), Observer()
 
     def look() -> Board:
         runs = store.open_all(study.recipes)
@@ -92,7 +92,7 @@ def cancel(file: Path, scale: str | None, data_dir: Path | None, runs_dir: Path)
     from memstudy.study import grid
     from memstudy.study.executors import slurm
 
-    name = grid.read(file, None, scale, data_dir).name
+    name = grid.read(file, None, scale, data_dir, large=True).name
     cancelled = slurm.cancel(Store(runs_dir).folder(name))
     Voice().say(f"study {name}: {plural(len(cancelled), 'job')} cancelled.")
 

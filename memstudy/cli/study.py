@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -67,6 +68,7 @@ class Verb(click.Group):
 @click.option(
     "--retry-failed", is_flag=True, help="Try failed runs again; they are passed over otherwise, and named."
 )
+@click.option("--yes", is_flag=True, help="Do not ask whether a study may have more than 10,000 runs.")
 @options.dynamics
 @options.evaluate_every
 @track.while_training
@@ -84,6 +86,7 @@ def study(
     train_only: bool,
     dry_run: bool,
     retry_failed: bool,
+    yes: bool,
     dynamics: bool | None,
     evaluate_every: int | None,
     track: tuple[Destination, ...],
@@ -130,7 +133,7 @@ def study(
         dynamics=dynamics, evaluate_every=evaluate_every, deadline=deadline,
     )  # fmt: skip
     work = _Work(Store(runs_dir), execution, executor, train_only, retry_failed, as_json, track)
-    studies = [grid.read(file, seeds, scale, data_dir, download) for file in files]  # a mistake in one starts none
+    studies = [_read(file, seeds, scale, data_dir, download, yes) for file in files]  # a mistake in one starts none
     for study in studies:
         code.check_all(work.store.open_all(study.recipes))
         work.execution_of(study)
@@ -160,6 +163,22 @@ def study(
         )
     if not_made:
         raise not_made[0]
+
+
+def _read(
+    file: Path, seeds: Sequence[int] | None, scale: str | None, data_dir: Path | None, download: bool, yes: bool
+) -> Study:
+    """Read a study. Whether it may have very many runs is asked, where there is somebody to answer."""
+    from memstudy.study import grid
+
+    try:
+        return grid.read(file, seeds, scale, data_dir, download, large=yes)
+    except grid.TooMany as error:
+        if not sys.stdin.isatty():
+            raise
+        click.echo(str(error), err=True)
+        click.confirm("carry out all of them?", abort=True, err=True)
+        return grid.read(file, seeds, scale, data_dir, download, large=True)
 
 
 for _command in (status.status, status.cancel, studies.list_, studies.init):

@@ -71,10 +71,14 @@ TOP = ("name", *SCALED, "scale")
 GRID = (*(key for key in OPTIONS if key not in ("seed", "matrix")), "reg", "pairs", "label_column", "anyway")
 """Keys of [grid]: a study's seeds are a key of its own, and a matrix is a file."""
 MOST = 10_000
-"""Runs of one study. Whoever has more has mistyped a list, or shares them out among several files."""
+"""Runs of one study, unless more are asked for expressly: most who have more have mistyped a list."""
 REPORT = ("epochs", "analyses", "tables", "reference", "figures", LATEX)
 """Keys of [report] beside those that analyses share, and a table of options for each, [report.NAME]."""
 WORD = "[A-Za-z0-9_-]+"
+
+
+class TooMany(MemstudyError):
+    """More runs than MOST."""
 
 
 @dataclass(frozen=True)
@@ -113,11 +117,12 @@ def read(
     scale: str | None = None,
     folder: Path | None = None,
     download: bool = False,
+    large: bool = False,
 ) -> Study:
     """Read a study's file at one of its scales; `seeds` goes before the file's own.
 
     Others' files of labels are read together with the set that they are for, from the data directory `folder`. A
-    MemstudyError says what is wrong in it.
+    MemstudyError says what is wrong in it; a TooMany, that it has more than MOST runs, unless it may be `large`.
     """
     data = read_toml(path, "the study")
     _known(f"key of the study {path}", data, TOP)
@@ -128,7 +133,8 @@ def read(
     else:
         data.pop("cost", None)  # that of the file's own seeds
     grids, given = _grids(path, data), GivenLabels(path.parent, folder, download)
-    _check_size(path, grids, seeds)
+    if not large:
+        _check_size(path, grids, seeds)
     try:
         preset = data.get("preset", presets.DEFAULT)
         recipes = [
@@ -199,9 +205,9 @@ def _check_size(path: Path, grids: Sequence[dict[str, Any]], seeds: Sequence[int
     """Refuse a study of too many runs before their recipes are made; the number is a product of lengths."""
     points = [math.prod(len(value) for value in grid.values() if isinstance(value, list)) for grid in grids]
     if (count := sum(points) * len(seeds)) > MOST:
-        raise MemstudyError(
-            f"{path} describes {count:,} runs, and a study has at most {MOST:,}: give fewer values in [grid], or "
-            "fewer seeds."
+        raise TooMany(
+            f"{path} describes {count:,} runs, and a study has at most {MOST:,}, unless that is asked for (--yes): "
+            "give fewer values in [grid], or fewer seeds."
         )
 
 
