@@ -493,3 +493,19 @@ def test_a_signal_while_python_shuts_down_is_no_traceback(tmp_path, number):
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert "there are no runs" in done.stdout
+
+
+def test_a_study_of_very_many_runs_is_asked_about(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(grid, "MOST", 3)
+    (tmp_path / "s.toml").write_text('name = "wide"\nseeds = 4\n[grid]\nepochs = 1\ntrain_size = 100\n')
+    words = ["study", "s.toml", "--dry-run"]
+    refused = CliRunner().invoke(main, words)
+    assert (refused.exit_code, "describes 4 runs, and a study has at most 3" in refused.output) == (2, True)
+    assert "--yes" in refused.output
+    assert CliRunner().invoke(main, [*words, "--yes"]).exit_code == 0
+    monkeypatch.setattr("memstudy.cli.study._can_answer", lambda: True)
+    assert CliRunner().invoke(main, words, input="n\n").exit_code == 1
+    answered = CliRunner().invoke(main, words, input="y\n")
+    assert (answered.exit_code, "4 runs" in answered.output) == (0, True)
+    assert CliRunner().invoke(main, ["study", "status", "s.toml"]).exit_code == 0

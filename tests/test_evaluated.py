@@ -280,7 +280,11 @@ def test_a_study_is_evaluated_at_the_epochs_of_its_report(memstudy, tmp_path, mo
     assert "evaluated every 4 epochs, so no samples are recorded" in done.output
     (run,) = Store(tmp_path / "runs").select(study="mine").runs
     assert np.flatnonzero(~np.isnan(run.columns()["test_accuracy"])).tolist() == [0, 2, 3, 5]
-    again = memstudy("study", file, "--evaluate-every", 1, "--train-only")
+    again = memstudy("study", file, "--evaluate-every", 1)
+    assert again.exit_code == 0, again.output
+    drawn = pd.read_csv(tmp_path / "runs" / "studies" / "mine" / "figures" / "accuracy.csv")
+    assert drawn["epoch"].tolist() == [0, 2, 3, 5]
+    assert "evaluated every 4 epochs" in memstudy("show", run.name).output
     assert "1 of these runs keep to the epochs that they were begun with" in again.output
     file.write_text(f'{grid}[report]\nanalyses = ["dynamics"]\n')
     refused = memstudy("study", file, "--evaluate-every", 4, "--seeds", "7,8")

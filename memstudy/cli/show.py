@@ -68,6 +68,8 @@ def _where_it_stands(facts: Mapping[str, Any]) -> Iterator[str]:
     from memstudy.cli.runs import local
 
     yield f"{facts['status']}, {facts['epochs_done']} of {plural(facts['epochs'], 'epoch')} done"
+    if facts["evaluate_every"] > 1:
+        yield f"evaluated every {facts['evaluate_every']} epochs, and where a network is kept"
     if facts["failure"]:
         yield f"failed: {facts['failure']}"
     if facts["begun"]:

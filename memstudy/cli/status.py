@@ -56,7 +56,12 @@ def status(
 
     if watch and as_json:
         raise MemstudyError("--watch is for people and --json for programs; give one of them.")
-    study, store, voice, observer = grid.read(file, seeds, scale, data_dir, large=True), Store(runs_dir), Voice(), Observer()
+    study, store, voice, observer = (
+        grid.read(file, seeds, scale, data_dir, large=True),
+        Store(runs_dir),
+        Voice(),
+        Observer(),
+    )
 
     def look() -> Board:
         runs = store.open_all(study.recipes)

@@ -114,7 +114,6 @@ def study(
     """  # noqa: D301
     from memstudy.cli.progress import Voice
     from memstudy.store import Store, code
-    from memstudy.study import grid
     from memstudy.study.carry_out import Execution
     from memstudy.study.interruption import stop_on_sigterm
     from memstudy.training import Ranks
@@ -133,7 +132,9 @@ def study(
         dynamics=dynamics, evaluate_every=evaluate_every, deadline=deadline,
     )  # fmt: skip
     work = _Work(Store(runs_dir), execution, executor, train_only, retry_failed, as_json, track)
-    studies = [_read(file, seeds, scale, data_dir, download, yes) for file in files]  # a mistake in one starts none
+    studies = [
+        _read(file, seeds, scale, data_dir, download, yes) for file in files
+    ]  # a mistake in one starts none
     for study in studies:
         code.check_all(work.store.open_all(study.recipes))
         work.execution_of(study)
@@ -165,6 +166,10 @@ def study(
         raise not_made[0]
 
 
+def _can_answer() -> bool:
+    return sys.stdin.isatty()
+
+
 def _read(
     file: Path, seeds: Sequence[int] | None, scale: str | None, data_dir: Path | None, download: bool, yes: bool
 ) -> Study:
@@ -174,7 +179,7 @@ def _read(
     try:
         return grid.read(file, seeds, scale, data_dir, download, large=yes)
     except grid.TooMany as error:
-        if not sys.stdin.isatty():
+        if not _can_answer():
             raise
         click.echo(str(error), err=True)
         click.confirm("carry out all of them?", abort=True, err=True)

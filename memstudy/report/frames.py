@@ -116,6 +116,12 @@ def evaluated(rows: pd.DataFrame, line: Sequence[str] = (), value: str = "test_a
     return rows[measured]
 
 
+def each_epoch(settings: Iterable[Setting]) -> str:
+    """The epochs after which a curve of an evaluation has points, in words."""
+    seldom = any(run.evaluate_every > 1 for setting in settings for run in setting.runs)
+    return "each evaluated epoch" if seldom else "each epoch"
+
+
 def evaluation_notes(runs: Iterable[RunDirectory]) -> tuple[str, ...]:
     """A note if some runs were not evaluated after each epoch: what is chosen among epochs is so among few."""
     periods = sorted({every for run in runs if (every := run.evaluate_every) > 1})

@@ -206,8 +206,8 @@ def _check_size(path: Path, grids: Sequence[dict[str, Any]], seeds: Sequence[int
     points = [math.prod(len(value) for value in grid.values() if isinstance(value, list)) for grid in grids]
     if (count := sum(points) * len(seeds)) > MOST:
         raise TooMany(
-            f"{path} describes {count:,} runs, and a study has at most {MOST:,}, unless that is asked for (--yes): "
-            "give fewer values in [grid], or fewer seeds."
+            f"{path} describes {count:,} runs, and a study has at most {MOST:,}: give fewer values in [grid], or "
+            "fewer seeds; or --yes, if that is what you want."
         )
 
 

@@ -12,7 +12,7 @@ import pandas as pd
 from memstudy.derived.methods.figures import ANSWERS
 from memstudy.report.chart import Chart
 from memstudy.report.charting import EPOCH, Choice, Quantity, inlined, of_runs, over_runs, title_of, told
-from memstudy.report.frames import Groups, comparable_runs, evaluated, methods_of
+from memstudy.report.frames import Groups, Setting, comparable_runs, each_epoch, evaluated, methods_of
 from memstudy.report.marks import GRAY, Mark, marks
 from memstudy.report.page.charts import explored
 from memstudy.report.panels import over_seeds
@@ -31,6 +31,11 @@ class Curves:
     rows: pd.DataFrame
     groups: Groups
     marks: Mapping[str, Mark]
+
+    @property
+    def settings(self) -> list[Setting]:
+        """The settings of its groups."""
+        return [setting for setting, _ in self.groups]
 
     def chart(
         self, quantity: Quantity, title: str, what: str, rows: pd.DataFrame, *choices: Choice, **more: Any
@@ -57,7 +62,7 @@ def _accuracy(curves: Curves) -> Iterator[Chart]:
     rows = _measured(curves.rows, ACCURACY.column)
     rows[ACCURACY.column] *= 100
     if len(rows):
-        yield curves.chart(ACCURACY, "Test accuracy", "Test accuracy after each epoch.", rows)
+        yield curves.chart(ACCURACY, "Test accuracy", f"Test accuracy after {each_epoch(curves.settings)}.", rows)
 
 
 def _losses(curves: Curves) -> Iterator[Chart]:
@@ -84,7 +89,8 @@ def _answers(curves: Curves) -> Iterator[Chart]:
     if len(rows):
         rows["answer"] = rows["answer"].map({name: words for name, (words, _) in ANSWERS.items()})
         rows[SHARE.column] *= 100
-        what = "What the corrupted training samples are taken for after each epoch, in evaluation mode."
+        when = each_epoch(curves.settings)
+        what = f"What the corrupted training samples are taken for after {when}, in evaluation mode."
         yield curves.chart(SHARE, "Memorized, recovered, other", what, rows, answer)
 
 

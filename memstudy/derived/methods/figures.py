@@ -8,7 +8,7 @@ from functools import partial
 from itertools import chain
 
 from memstudy.derived.methods.by_value import by_rate, by_strength
-from memstudy.report.frames import comparable_runs, evaluated
+from memstudy.report.frames import comparable_runs, each_epoch, evaluated
 from memstudy.report.marks import DASHES, GRAY, Mark
 from memstudy.report.panels import fits_page, label_axes, legend, level, lines, over_seeds, panels
 from memstudy.report.saving import Drawing
@@ -53,7 +53,8 @@ def _told(view: View) -> str:
 
 
 def _accuracy(view: View) -> Drawing:
-    return _curves(view, "accuracy", "test_accuracy", "test accuracy, %", "Test accuracy after each epoch.", 100)
+    what = f"Test accuracy after {each_epoch(view.settings)}."
+    return _curves(view, "accuracy", "test_accuracy", "test accuracy, %", what, 100)
 
 
 def _losses(view: View) -> Drawing:
@@ -102,8 +103,9 @@ def _memorization(view: View) -> Drawing | None:
         axis.set_ylim(0, 100)
     label_axes(figure, axes, "epoch", "corrupted samples, %")
     legend(figure, of_answers)
+    when = each_epoch(view.settings)
     caption = (
-        "What the corrupted training samples are taken for after each epoch, in evaluation mode. "
+        f"What the corrupted training samples are taken for after {when}, in evaluation mode. "
         f"{over_seeds(data, ['panel', 'line', 'answer'])}{_told(view)}"
     )
     return Drawing(f"memorization{view.suffix}", figure, data, caption)
