@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +17,21 @@ import pandas as pd
 import pytest
 import vl_convert
 
+from memstudy.analysis.dynamics import SCORES
 from memstudy.analysis.filters import BINS_PER_DECADE
 from memstudy.derived import ANALYSES, analysis
+from memstudy.derived.analysis import UNWATCHED
+from memstudy.derived.dynamics.measure import measure
 from memstudy.papers import TABLES
+from memstudy.report import frames
 from memstudy.report.bands import bands
 from memstudy.report.frames import comparable_runs, methods_of
 from memstudy.report.marks import marks
+from memstudy.report.methods import method_labels
 from memstudy.store import Store
 from memstudy.store.store import Selection
 from tests import results
+from tests.kit.stores import copy_of
 
 STUDIES = {
     "ablate": "quick",
@@ -159,8 +165,9 @@ def test_ablation_curves_are_the_figures(drawn):
 def test_sequences_of_coefficients_are_the_figures(drawn):
     for name in ("cca_between", "cca_past"):
         (rows, noise) = sorted(drawn["svcca"].data(name), key=len, reverse=True)
-        figure = drawn["svcca"].figures[name].rename(columns={"panel": "networks"})
-        same(rows, figure, ["networks", "epoch", "index"], ["coefficient"])
+        word = "pair" if name == "cca_between" else "method"
+        figure = drawn["svcca"].figures[name].rename(columns={"panel": word})
+        same(rows, figure, [word, "epoch", "index"], ["coefficient"])
         assert noise["coefficient"].between(0, 0.2).all()
 
 
@@ -169,7 +176,7 @@ def test_a_pair_of_twins_has_the_color_of_its_second_method(drawn):
     colors = {
         name: mark.color for name, mark in marks(methods_of(comparable_runs(drawn["svcca"].selection))).items()
     }
-    (scale, *_) = scales_of(spec, "networks")
+    (scale, *_) = scales_of(spec, "pair")
     assert {pair.partition(" ~ ")[2]: of for pair, of in zip(scale["domain"], scale["range"], strict=True)} == {
         name: of for name, of in colors.items() if "al2" in name
     }
@@ -216,11 +223,12 @@ def test_the_way_to_the_last_epoch_is_the_figures(drawn):
     }
 
 
-def wide(chart: Drawn, name: str) -> pd.DataFrame:
-    """An image's numbers, one row a pixel and combination of options."""
+def wide(chart: Drawn, name: str, second: int = 0) -> pd.DataFrame:
+    """An image's numbers, one row a pixel and combination of options. second: how many there are on a slider."""
     spec = chart.charts[name].spec()
     (table,) = tables(spec)
     options = [each["bind"]["labels"] for each in spec["params"] if each.get("bind", {}).get("input") == "select"]
+    options += [list(range(second))] * bool(second)
     columns = [f"v{place}" for place in range(len(options[0]) * len(options[1]))]
     assert [column for column in table if str(column).startswith("v")] == columns
     long = table.melt(["row", "column"], columns, "place", "value")
@@ -279,3 +287,113 @@ def test_a_ranking_is_the_figures(drawn):
     same(rates, figure, ["quantity", "method", "corruption"], ["value"])
     (pairs,) = each.data("ranking_pairs")
     same(pairs, each.figures["ranking_pairs"], ["corruption", "a", "b"], ["accuracy", "reference"])
+
+
+# What no committed study has: probes, dynamics, and kernels, of networks that were just trained
+
+
+@pytest.fixture(scope="module")
+def trained_selection(trained, tmp_path_factory) -> Selection:
+    """A small study with records and kept networks, and probes written by hand."""
+    selection = copy_of(trained, tmp_path_factory.mktemp("charts") / "runs").select((), "tiny")
+    measure(selection, UNWATCHED)
+    rows = [
+        {"run": run.name, "epoch": epoch, "layer": layer, "samples": 50, "checkpoint": f"{epoch}",
+         "accuracy": 0.5 + 0.01 * place + 0.1 * epoch, "head_accuracy": 0.3}
+        for place, run in enumerate(selection.runs)
+        for epoch, layer in [(-1, "pixels"), (-1, "trunk"), (0, "trunk"), (2, "trunk")]
+    ]  # fmt: skip
+    pd.DataFrame(rows).to_csv(selection.path / "probe.csv", index=False)
+    return selection
+
+
+@pytest.fixture(scope="module")
+def fresh(trained_selection) -> dict[str, Drawn]:
+    return {name: Drawn(name, trained_selection) for name in ("dynamics", "probe", "filters")}
+
+
+def test_charts_of_records_probes_and_networks_are_drawn_without_a_warning(fresh, capfd):
+    names = [name for each in fresh.values() for name in each.charts]
+    assert names == ["dynamics_auc", "dynamics_learned", "dynamics_losses", "probe", "filters_kernels"]
+    for each in fresh.values():
+        for chart in each.charts.values():
+            assert vl_convert.vegalite_to_vega(chart.spec(), show_warnings=True)["marks"]
+    assert "WARN" not in "".join(capfd.readouterr())
+
+
+def test_dynamics_are_the_figures(fresh):
+    each = fresh["dynamics"]
+    runs = next(table for table in each.data("dynamics_auc") if "seed" in table)
+    figure = each.figures["dynamics_auc"]
+    figure = (
+        figure.assign(score=figure["score"].map(SCORES))
+        .drop(columns="difference")
+        .rename(columns={"auc": "value"})
+    )
+    same(runs[runs["shown"] == "ROC AUC"], figure, ["label", "score", "seed", "epoch"], ["value"])
+    (learned,) = each.data("dynamics_learned")
+    figure = each.figures["dynamics_learned"]
+    when = figure["value"].where(figure["value"] < figure["epochs"]).map("{:.0f}".format).replace("nan", "never")
+    same(
+        learned,
+        figure.assign(epoch=when, group=figure["series"]),
+        ["label", "group", "epoch"],
+        ["percent", "count"],
+    )
+    (losses,) = each.data("dynamics_losses")
+    figure = each.figures["dynamics_losses"].assign(
+        loss=lambda table: table["loss"].map(lambda x: float(f"{x:.5g}"))
+    )
+    shown = losses.dropna()
+    there = figure.merge(shown[["label", "epoch", "part", "loss"]])
+    same(shown, there, ["label", "epoch", "part", "loss"], ["density"])
+    low = min(shown["density"])
+    assert len(figure[(figure["density"] > low)]) <= len(shown), "nothing that is shown is left out"
+
+
+def test_probes_are_the_figures(fresh):
+    runs = next(table for table in fresh["probe"].data("probe") if "seed" in table)
+    same(runs, fresh["probe"].figures["probe"], ["label", "line", "seed", "epoch"], ["accuracy"])
+
+
+def test_kernels_are_those_of_the_first_layer(fresh, trained_selection):
+    long = wide(fresh["filters"], "filters_kernels", second=3)
+    run = next(run for run in trained_selection.runs if run.recipe.regularizers == ())
+    weights = run.load_checkpoint(run.checkpoints()[-1])["network.trunk.0.weight"].numpy()
+    last = long[(long["label"] == "bare") & (long["panel"] == 2)].pivot(
+        index="row", columns="column", values="value"
+    )
+    np.testing.assert_allclose(last.iloc[:5, :5], weights[0, 0], rtol=6e-5)
+    np.testing.assert_allclose(last.iloc[6:11, 6:11], weights[9, 0], rtol=6e-5)
+    assert last.iloc[5].isna().all()
+
+
+HOSTILE = "</script><b>$x$'\"[datum.a] + 1"
+
+
+def test_names_are_data_and_no_part_of_an_expression(trained_selection, monkeypatch):
+    def of_hostile(*given: Any) -> list[str]:
+        return [HOSTILE if label == "al2" else label for label in method_labels(*given)]
+
+    monkeypatch.setattr(frames, "method_labels", of_hostile)
+    for name in ("dynamics", "probe", "filters"):
+        for chart in analysis(name, ANALYSES)().charts(trained_selection):
+            spec = chart.spec()
+            assert HOSTILE in strings(spec)
+            evaluated = list(strings(vl_convert.vegalite_to_vega(spec), EVALUATED))
+            assert evaluated
+            assert not any("script" in text for text in evaluated)
+
+
+EVALUATED = ("expr", "signal", "update", "test", "init", "as")
+"""What Vega has expressions in, and names that it makes fields of."""
+
+
+def strings(part: Any, keys: Collection[str] = (), key: str = "") -> Iterator[str]:
+    """All texts in a chart, or those alone that are the value of some keys."""
+    if isinstance(part, str):
+        yield from [part] if not keys or key in keys else []
+    elif isinstance(part, dict | list):
+        parts = part.items() if isinstance(part, dict) else ((key, value) for value in part)
+        for name, value in parts:
+            yield from strings(value, keys, name)

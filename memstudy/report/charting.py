@@ -31,7 +31,7 @@ NARROW = 340  # pixels that a legend has on a phone
 LETTER, SYMBOL = 6.5, 34  # pixels of a legend: a letter, and what stands before a name
 MOST_AT_FIRST = 8  # lines that are shown in full before anything was clicked
 FAINT = 0.06  # the opacity of what is not chosen
-GRAY_WORDS, BLANK = "#808080", "#C8C8C8"  # of references, and of cells without a number: on white and on black
+GRAY_WORDS, BLANK = "#767676", "#C8C8C8"  # of references, and of cells without a number: on white and on black
 WITH_NUMBERS = 10  # columns of a heat map up to which its cells have their numbers
 MARKED = 30  # places on an axis up to which each has a point that is seen
 
@@ -391,8 +391,9 @@ def _levels(levels: Mapping[str, float], y: Quantity) -> list[alt.Chart]:
 
 
 def _whole(values: pd.Series) -> alt.Axis:
-    """An axis whose ticks are whole numbers, where values are."""
-    return alt.Axis(format="d", tickMinStep=1) if pd.api.types.is_integer_dtype(values) else alt.Axis()
+    """An axis whose ticks are whole numbers, where values are, and whose labels are apart."""
+    whole: dict[str, Any] = {"format": "d", "tickMinStep": 1} if pd.api.types.is_integer_dtype(values) else {}
+    return alt.Axis(labelOverlap=True, labelSeparation=8, **whole)
 
 
 # Heat maps

@@ -85,23 +85,24 @@ def _learned(rows: pd.DataFrame, setting: Setting, suffix: str) -> Iterator[Char
     epochs = int(table["epochs"].max())
     first = table["value"].where(table["value"] < table["epochs"])
     table["epoch"] = first.map(lambda epoch: NEVER if pd.isna(epoch) else f"{epoch:.0f}")
-    of_series = {name: Mark(shade) for name, shade in OF_SERIES.items() if name in set(table["series"])}
-    clicks = toggle(of_series, "series")
+    table = table.rename(columns={"series": "group"})
+    of_groups = {name: Mark(shade) for name, shade in OF_SERIES.items() if name in set(table["group"])}
+    clicks = toggle(of_groups, "group")
     order = [*map(str, range(epochs)), NEVER]
     share = Quantity("percent", "samples, %", ".2f")
-    words = [alt.Tooltip("series:N"), alt.Tooltip("epoch:O", title="first predicted after epoch")]
-    base = alt.Chart(inlined(table[["label", "series", "epoch", "percent", "count"]])).encode(
+    words = [alt.Tooltip("group:N"), alt.Tooltip("epoch:O", title="first predicted after epoch")]
+    base = alt.Chart(inlined(table[["label", "group", "epoch", "percent", "count"]])).encode(
         x=alt.X(
             "epoch:O", scale=alt.Scale(domain=order), title="epoch", axis=alt.Axis(labelAngle=0, labelOverlap=True)
         ),
-        xOffset=alt.XOffset("series:N", scale=alt.Scale(domain=list(of_series))),
+        xOffset=alt.XOffset("group:N", scale=alt.Scale(domain=list(of_groups))),
         y=alt.Y(**share.encoded()).stack(None),
-        color=color(of_series, "series", "square"),
+        color=color(of_groups, "group", "square"),
         opacity=alt.when(clicks).then(alt.value(0.9)).otherwise(alt.value(0.06)),
         tooltip=[*words, share.tooltip(), alt.Tooltip("count:Q", title="samples", format=",d")],
     )
     drawn = method.of(base).mark_bar().add_params(clicks, *method.params).properties(**SIZE)
-    text = f"{caption} {told(of_series, 'groups')}"
+    text = f"{caption} {told(of_groups, 'groups')}"
     yield Chart(f"{Dynamics.name}_learned{suffix}", "When samples are learned", text, drawn)
 
 

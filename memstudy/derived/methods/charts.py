@@ -69,7 +69,7 @@ def _losses(curves: Curves) -> Iterator[Chart]:
     """Training cross-entropy; below the floor, it is memorization. Without corruption the floor is 0: no line."""
     rows = _measured(curves.rows, LOSS.column)
     what, layers = "Training cross-entropy of each epoch.", []
-    floors = pd.DataFrame({"setting": range(len(curves.groups)), "floor": [one.floor for one, _ in curves.groups]})
+    floors = pd.DataFrame([{"setting": one.words, "floor": one.floor} for one in curves.settings])
     floors = floors[floors["floor"] > 0]
     if len(floors):
         what += " Dotted: the floor, the lowest that it can be on these labels without memorization."

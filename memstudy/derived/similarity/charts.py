@@ -82,14 +82,15 @@ def _coefficients(found: Sequences, name: str, of_methods: Mapping[str, Mark]) -
     unlike = len(set(seconds.values())) == len(seconds) and set(seconds.values()) <= set(of_methods)
     of_pairs = {pair: of_methods[label] for pair, label in seconds.items()} if unlike else marks(seconds)
     slider = Slider("epoch", "epoch", sorted(set(means["epoch"])))
-    rows = means.rename(columns={"panel": "networks"})
-    drawn = lines(rows, INDEX, COEFFICIENT, of_pairs, [slider], by="networks", also=_noise(found.noise))
+    word = "pair" if found.name == BETWEEN else "method"
+    rows = means.rename(columns={"panel": word})
+    drawn = lines(rows, INDEX, COEFFICIENT, of_pairs, [slider], by=word, also=_noise(found.noise))
     steps = " The slider goes over the kept epochs." if slider.params else ""
     caption = f"{found.caption.replace('Each line is an epoch, a mean', 'Lines are means')}{steps}"
     return Chart(
         name,
         TITLES[found.name],
-        " ".join(filter(None, (caption, told(of_pairs, "pairs" if found.name == BETWEEN else "methods")))),
+        " ".join(filter(None, (caption, told(of_pairs, f"{word}s")))),
         drawn,
     )
 
