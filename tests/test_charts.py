@@ -376,6 +376,7 @@ def test_names_are_data_and_no_part_of_an_expression(trained_selection, monkeypa
         return [HOSTILE if label == "al2" else label for label in method_labels(*given)]
 
     monkeypatch.setattr(frames, "method_labels", of_hostile)
+    monkeypatch.setattr(frames, "_comparable", frames._comparable.__wrapped__)  # labels are remembered else
     for name in ("dynamics", "probe", "filters"):
         for chart in analysis(name, ANALYSES)().charts(trained_selection):
             spec = chart.spec()
