@@ -17,6 +17,8 @@ from memstudy import recipe as recipes
 from memstudy.recipe import OPTIONS, Corruption, Recipe, Training
 
 REG = "reg"
+TRAINER = "trainer"
+"""Who trained a run, if memstudy did not; other recipes have no such name."""
 SEEDS = ("corrupt_seed", "seed")
 NONE = "–"
 """The text where a recipe has no such value: a rule without a rate, `do.p` where there is no dropout."""
@@ -45,27 +47,29 @@ def _seedless(recipe: Recipe) -> Recipe:
 
 def names(recipes: Sequence[Recipe]) -> list[str]:
     """All names of what these recipes say: images, labels, network, regularizers, training, and the seeds last."""
-    return ordered(
-        {f"{r.name}.{option}" for recipe in recipes for r in recipe.regularizers for option, _ in r.options}
-    )
+    options = {f"{r.name}.{option}" for recipe in recipes for r in recipe.regularizers for option, _ in r.options}
+    return ordered({*options, *(TRAINER for recipe in recipes if recipe.trainer)})
 
 
-def ordered(of_methods: Iterable[str] = ()) -> list[str]:
-    """The names of all options, and of these options of regularizers (`METHOD.OPTION`), in their order."""
+def ordered(besides: Collection[str] = ()) -> list[str]:
+    """The names of all options, and of these: `METHOD.OPTION` of regularizers, and TRAINER; in their order."""
     keys = {
         kind: [key for key, (part, _) in OPTIONS.items() if part is kind]
         for kind in (Recipe, Corruption, Training)
     }
     images = [key for key in keys[Recipe] if key not in ("network", *SEEDS)]
     labels = [key for key in keys[Corruption] if key not in SEEDS]
-    methods = [REG, *sorted(of_methods, key=lambda name: name.split(".", 1))]
-    return [*images, *labels, "network", *methods, *keys[Training], *SEEDS]
+    methods = [REG, *sorted({*besides} - {TRAINER}, key=lambda name: name.split(".", 1))]
+    trainer = [TRAINER] if TRAINER in besides else []
+    return [*trainer, *images, *labels, "network", *methods, *keys[Training], *SEEDS]
 
 
 def value(recipe: Recipe, name: str) -> Any:
     """What a recipe has under a name; None if it has nothing there."""
     if name == REG:
         return regularizers.label(recipe.regularizers)
+    if name == TRAINER:
+        return recipe.trainer
     method, _, option = name.partition(".")
     if not option:
         return recipes.value(recipe, name)

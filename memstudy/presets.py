@@ -137,6 +137,11 @@ def check(recipe: Recipe) -> Recipe:
     """
     from memstudy import models
 
+    if recipe.trainer:
+        raise MemstudyError(
+            f"this run was trained by {quoted(recipe.trainer)} and only recorded by memstudy, which can neither "
+            "train nor continue it; train it there."
+        )
     models.check(recipe.network)
     _check_corruption(recipe.corruption)
     return replace(recipe, regularizers=regularizers.complete(recipe.regularizers))

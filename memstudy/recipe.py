@@ -238,6 +238,7 @@ class Recipe:
         "al2 (the paper's constants) or own (the set's mean and deviation).", "al2", choices=NORMALIZATIONS
     )
     train_size: int | None = option("Train on so many samples, a stratified part. [default: all]", None, least=1)
+    trainer: str = ""  # who trained it, if memstudy did not and has only recorded it: a word
 
     def __post_init__(self) -> None:
         options.check(self)
@@ -246,6 +247,8 @@ class Recipe:
             double = next(name for name in names if names.count(name) > 1)
             raise MemstudyError(f"regularizer {quoted(double)} is given twice; name each one once.")
         _set(self, regularizers=tuple(sorted(self.regularizers, key=lambda r: r.name)))
+        if self.trainer != "":
+            _set(self, trainer=_word("trainer", self.trainer, also="."))
 
     @cached_property
     def id(self) -> str:
@@ -269,7 +272,11 @@ class Recipe:
         }
         usual = {f.name: f.default for f in fields(Training) if f.name != "checkpoints"} | {"milestones": []}
         corruption = vars(self.corruption) | {"matrix": [list(row) for row in self.corruption.matrix]}
-        rare = {"normalization": self.normalization, "train_size": self.train_size}
+        rare = {
+            "normalization": self.normalization,
+            "train_size": self.train_size,
+            "trainer": self.trainer or None,
+        }
         return {
             "dataset": self.dataset,
             **{name: value for name, value in rare.items() if value not in ("al2", None)},

@@ -56,3 +56,22 @@ def runs(penalty: memstudy.AL2) -> pd.DataFrame:
     memstudy.study("quick", epochs=3)  # type: ignore[call-arg]
     store.runs(limit=3)  # type: ignore[call-arg]
     return pd.concat([store.runs("reg=al2"), store.metrics(), store.records(where="seed=0"), done.metrics()])
+
+
+def loop(labels: memstudy.NoisyLabels, images: memstudy.Images) -> memstudy.Memorization:
+    """A loop that is recorded."""
+    network: torch.nn.Module = memstudy.network("smallnet", images, seed=0, reg="bn")
+    batches: memstudy.Batches = memstudy.Batches(len(labels), 64)
+    recorder = memstudy.Recorder(labels, images=images)
+    for batch in batches:
+        logits: Tensor = network(images.train[batch])[1]
+        recorder.update(batch, logits)
+        recorder.step(logits.mean(), size=len(batch))
+    numbers: dict[str, float] = recorder.end_epoch(lr=0.1)
+    recorder.load_state_dict(recorder.state_dict())
+    run: memstudy.Run = recorder.write("runs", reg=memstudy.AL2(), batch_size=64, lr=0.1, momentum=0.0)
+    print(numbers, run.name, recorder.metrics(), recorder.dynamics())
+    recorder.update(logits)  # type: ignore[call-arg]
+    memstudy.Recorder(labels.noisy)  # type: ignore[arg-type]
+    memstudy.network("smallnet", images, sed=0)  # type: ignore[call-arg]
+    return recorder.memorization(epoch=-1)

@@ -64,7 +64,7 @@ class Run:
         """
         from memstudy.derived.dynamics.measure import per_sample
 
-        return per_sample(self.directory)
+        return widened(per_sample(self.directory))
 
     def labels(self) -> Artifact:
         """The labels that it was trained on: `clean`, `noisy` (N,), `mask`, `transition` (K, K), …, as arrays."""
@@ -84,6 +84,11 @@ class Run:
 
     def __repr__(self) -> str:
         return f"<run {self.name}, {self.status}, {self.directory.epochs_done} epochs done>"
+
+
+def widened(samples: pd.DataFrame) -> pd.DataFrame:
+    """Records as float32: pandas cannot print, nor compute much with, the float16 in which they are kept."""
+    return samples.astype(dict.fromkeys(samples.columns[samples.dtypes == "float16"], "float32"))
 
 
 def run(
@@ -128,7 +133,7 @@ def run(
             )
         recipe = presets.check(recipe)
     else:
-        reg, options = _named(reg, options)
+        reg, options = named(reg, options)
         settings, folder = _at_its_place(settings, folder)
         if "matrix" in settings and settings["matrix"] is not None:
             settings["matrix"] = np.asarray(settings["matrix"]).tolist()
@@ -143,7 +148,7 @@ def run(
     return Run(carry_out(Directories(Path(store)).open(recipe), execution))
 
 
-def _named(
+def named(
     reg: str | Regularizer | Sequence[Regularizer], options: Mapping[str, Mapping[str, OptionValue]] | None
 ) -> tuple[str, Mapping[str, Mapping[str, OptionValue]] | None]:
     """Regularizers by their names and options, however they are given."""

@@ -52,7 +52,7 @@ def _text(facts: Mapping[str, Any]) -> Iterator[str]:
         yield from (
             f"  with others' code: {subject} {code['sha256'][:8]}" for subject, code in facts["code"].items()
         )
-    if facts["best"]:
+    if facts["last"]:
         yield "\nmetrics"
         yield from _metrics(facts)
     yield ""
@@ -130,8 +130,10 @@ def _metrics(facts: Mapping[str, Any]) -> list[str]:
     columns = [
         Column("  after epoch", [f"  {name}" for name in names]),
         Column(f"{last['epoch']:.0f} (last)", [number(last[name]) for name in names], number=True),
-        Column(f"{best['epoch']:.0f} (best test accuracy)", [number(best[name]) for name in names], number=True),
     ]
+    if best:
+        heading = f"{best['epoch']:.0f} (best test accuracy)"
+        columns.append(Column(heading, [number(best[name]) for name in names], number=True))
     return lines(columns)
 
 

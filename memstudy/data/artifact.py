@@ -52,9 +52,10 @@ OPTIONAL = {"given_sha256": ("U", 0), "distribution": ("f", 2)}
 """The same of the arrays that not every file has."""
 
 
-def content(data: CorruptedDataset) -> bytes:
-    """A corrupted data set's labels as the bytes of the file."""
-    return files.npz(**_arrays(data))
+def content(data: CorruptedDataset, has_images: bool = True) -> bytes:
+    """A corrupted data set's labels as the bytes of the file; without images it has no `source_sha256` (empty)."""
+    unknown = {} if has_images else {"source_sha256": np.array("")}
+    return files.npz(**_arrays(data) | unknown)
 
 
 def _arrays(data: CorruptedDataset) -> dict[str, NDArray[Any]]:

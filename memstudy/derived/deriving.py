@@ -14,8 +14,9 @@ from typing import Any, Protocol, TypeVar
 import pandas as pd
 
 from memstudy import files, options
-from memstudy.derived.analysis import Analysis, Watch
+from memstudy.derived.analysis import Analysis, Needs, Watch
 from memstudy.derived.cached_table import write
+from memstudy.derived.kept import with_networks
 from memstudy.derived.reading import read
 from memstudy.derived.workbench import Workbench
 from memstudy.errors import MemstudyError, quoted
@@ -61,6 +62,8 @@ def derive(
     figures; and `figures`, the paths of figures alone.
     """
     not_measured: list[str] = []
+    if analysis.needs in (Needs.NETWORKS, Needs.WEIGHTS):
+        selection = with_networks(selection, not_measured.append)
     with voice.counted(analysis.doing) as progress:
         analysis.measure(selection, bench, Watch(progress, not_measured.append))
     _record(analysis, selection, not_measured)

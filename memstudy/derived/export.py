@@ -6,7 +6,9 @@ import numpy as np
 
 from memstudy import files
 from memstudy.data import dataset
+from memstudy.derived.kept import without
 from memstudy.derived.workbench import NotFinite, Workbench
+from memstudy.errors import MemstudyError
 from memstudy.store import RunDirectory
 from memstudy.training import DeviceData, predict
 
@@ -24,6 +26,8 @@ def default_epoch(run: RunDirectory) -> int:
     It follows from the training loss and the corruption rule alone. No test label is looked at.
     """
     first, kept = memorizing_from(run), run.checkpoints()
+    if not kept:
+        raise MemstudyError(f"{without(run)}, so there is none to predict with.")
     return max((epoch for epoch in kept if first is None or epoch < first), default=kept[0])
 
 

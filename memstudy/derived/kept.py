@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
+from memstudy.errors import MemstudyError
 from memstudy.store import RunDirectory
+from memstudy.store.store import Selection
 
 INITIAL = -1
 """The epoch of a network before training."""
@@ -23,3 +26,21 @@ def nearest(kept: Sequence[int], epochs: Sequence[int]) -> list[int]:
 def checkpoint(run: RunDirectory, epoch: int) -> str:
     """The version of a kept network: the first 12 digits of its digest, or `initial` before training."""
     return "initial" if epoch == INITIAL else run.checkpoint_digest(epoch)[:12]
+
+
+def with_networks(selection: Selection, left_out: Callable[[str], None]) -> Selection:
+    """The selection without runs that were only recorded, networks apart; `left_out` is told of each, a clause.
+
+    A MemstudyError if no run remains.
+    """
+    clauses = {run: without(run) for run in selection.runs if not run.checkpoints()}
+    if len(clauses) == len(selection.runs):
+        raise MemstudyError(f"there is no network to look at: {next(iter(clauses.values()))}.")
+    for clause in clauses.values():
+        left_out(clause)
+    return replace(selection, runs=tuple(run for run in selection.runs if run not in clauses))
+
+
+def without(run: RunDirectory) -> str:
+    """Why a run that memstudy did not train has no networks, a clause."""
+    return f"{run.name} was recorded without its networks (Recorder.keep keeps them)"

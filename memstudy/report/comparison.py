@@ -97,7 +97,9 @@ def _labels(runs: Sequence[RunDirectory], checksums: Sequence[str | None]) -> di
 
 
 def _same_samples(one: Artifact, other: Artifact) -> bool:
-    return one.source_sha256 == other.source_sha256 and np.array_equal(one.positions, other.positions)
+    known = one.source_sha256 and other.source_sha256  # none if it was recorded without images
+    same = one.source_sha256 == other.source_sha256 if known else np.array_equal(one.clean, other.clean)
+    return same and np.array_equal(one.positions, other.positions)
 
 
 def _numbers(runs: Sequence[RunDirectory], epoch: int) -> dict[str, list[float]]:

@@ -13,7 +13,6 @@ from memstudy.data import artifact
 from memstudy.errors import MemstudyError
 from memstudy.report.verdict import verdict, verdict_text
 from memstudy.store import RunDirectory, Store
-from memstudy.store.metrics import evaluated
 from memstudy.store.run import LABELS, RECIPE, checkpoint_name
 from memstudy.store.summary import run_summary
 
@@ -74,7 +73,7 @@ def _data(run: RunDirectory) -> dict[str, Any]:
 def _best(run: RunDirectory) -> dict[str, float] | None:
     """The numbers after the epoch of the highest test accuracy, the first of equal ones."""
     columns = run.columns()
-    if not len(columns["epoch"]) or not evaluated(columns).any():
+    if not len(columns["epoch"]) or np.isnan(columns["test_accuracy"]).all():
         return None
     best = int(np.nanargmax(columns["test_accuracy"]))
     return {name: float(values[best]) for name, values in columns.items()}

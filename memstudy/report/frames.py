@@ -29,6 +29,7 @@ from memstudy.report.methods import (
     told_apart,
 )
 from memstudy.store import RunDirectory
+from memstudy.store.metrics import evaluated as has_numbers
 from memstudy.store.metrics import joined
 from memstudy.store.store import Selection
 
@@ -104,13 +105,13 @@ class Setting:
         return joined([run.columns() for run in self.runs], self.labels())
 
 
-def evaluated(rows: pd.DataFrame, line: Sequence[str] = (), value: str = "test_accuracy") -> pd.DataFrame:
-    """Those rows of metrics whose epoch was evaluated: where `value` is no NaN.
+def evaluated(rows: pd.DataFrame, line: Sequence[str] = (), value: str = "") -> pd.DataFrame:
+    """Those rows of metrics whose epoch was evaluated; with a `value`, where that is no NaN.
 
     line: the columns that tell the lines of a figure apart. Then of those epochs alone at which all of a line's
     runs were evaluated: a mean over now these and now those runs would jump from epoch to epoch.
     """
-    measured = rows[value].notna()
+    measured = rows[value].notna() if value else pd.Series(has_numbers(rows), rows.index)
     if line:
         measured = measured.groupby([rows[name] for name in (*line, "epoch")], dropna=False).transform("all")
     return rows[measured]

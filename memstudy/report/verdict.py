@@ -18,7 +18,7 @@ from memstudy.data import RULES, artifact
 from memstudy.data.artifact import Artifact
 from memstudy.errors import MemstudyError
 from memstudy.store import RunDirectory, Status
-from memstudy.store.metrics import evaluated, last_evaluated
+from memstudy.store.metrics import last_evaluated
 from memstudy.store.run import LABELS
 
 CALLED_MOST, CALLED_SOME = 0.5, 0.1
@@ -142,14 +142,17 @@ def _percent(measured: Share, interval: str = "") -> str:
 
 def _accuracy(metrics: pd.DataFrame, labels: Artifact, epochs: int) -> str:
     last = metrics.iloc[last_evaluated(metrics)]
-    known = metrics[evaluated(metrics)] if evaluated(metrics).any() else metrics
-    best = known.iloc[int(known["test_accuracy"].argmax())]
     done = f"{len(metrics)} of {epochs}" if len(metrics) < epochs else f"{epochs}"
     when = f", evaluated last after epoch {int(last['epoch'])}" if last["epoch"] < len(metrics) - 1 else ""
-    text = (
-        f"after {done} epoch{'s' if epochs > 1 else ''}{when}: test accuracy {100 * last['test_accuracy']:.1f} % "
-        f"(best: {100 * best['test_accuracy']:.1f} %, epoch {int(best['epoch'])}, counted from 0)"
-    )
+    text = f"after {done} epoch{'s' if epochs > 1 else ''}{when}: "
+    if np.isnan(last["test_accuracy"]):
+        text += "no test accuracy was recorded"
+    else:
+        best = metrics.iloc[int(metrics["test_accuracy"].argmax())]
+        text += (
+            f"test accuracy {100 * last['test_accuracy']:.1f} % "
+            f"(best: {100 * best['test_accuracy']:.1f} %, epoch {int(best['epoch'])}, counted from 0)"
+        )
     if corrupted := int(labels.mask.sum()):
         text += (
             f"; of {corrupted:,} corrupted samples {100 * last['memorized']:.1f} % are taken for the wrong label "
@@ -206,6 +209,8 @@ def _by_loss(judgment: Verdict, given: bool) -> str:
     floor = f"the floor, {judgment.floor:.4f}, the lowest on these labels without memorization"
     if given:
         floor += " if they do not depend on the images"
+    if np.isnan(judgment.train_cross_entropy):
+        return "The training loss was not recorded."
     text, first = f"L_c is {judgment.train_cross_entropy:.4f},", judgment.first_below_floor
     if first is None:
         text = f"{text} above {floor}."

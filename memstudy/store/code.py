@@ -34,8 +34,11 @@ class CodeChanged(MemstudyError):
 def of(recipe: Recipe) -> dict[str, Code]:
     """The foreign code that a recipe names, by its subject, such as `network 'nets:wide'`; often empty.
 
-    A MemstudyError if some of it is not there, or cannot be loaded.
+    A MemstudyError if some of it is not there, or cannot be loaded. Of a run that memstudy did not train there is
+    none: names in its recipe stand for what somebody else has.
     """
+    if recipe.trainer:
+        return {}
     entries: list[tuple[Registry, str]] = [(REGULARIZERS, method.name) for method in recipe.regularizers]
     entries.append((RULES, recipe.corruption.rule))
     if recipe.dataset in SOURCES.names():  # else the user's own files, whose content is recorded anyway

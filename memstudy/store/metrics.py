@@ -26,10 +26,17 @@ MEASURED = (
 After an epoch that was not evaluated (see `training.evaluated`) those of the evaluation are empty.
 """
 
+EVALUATION = ("test_accuracy", "test_cross_entropy", "clean_accuracy", "memorized", "recovered", "other")
+
 
 def evaluated(columns: Mapping[str, Any] | pd.DataFrame) -> NDArray[np.bool_]:
-    """Which epochs of a run's columns, or of a data frame of metrics, were evaluated."""
-    return ~np.isnan(np.asarray(columns["test_accuracy"], dtype=float))
+    """Which epochs of a run's columns, or of a data frame of metrics, were evaluated.
+
+    A share of no samples at all is NaN, and so is the test accuracy of a run that was recorded without test
+    images: an epoch was evaluated if it has any of these numbers.
+    """
+    found = [np.asarray(columns[name], dtype=float) for name in EVALUATION if name in columns]
+    return np.logical_or.reduce(~np.isnan(found))
 
 
 def last_evaluated(columns: Mapping[str, Any] | pd.DataFrame) -> int:

@@ -17,7 +17,7 @@ from memstudy.regularizers import label
 
 LONGEST = 100
 """Characters. Of a recipe with very many differences or very long names, some are left out or cut."""
-ESSENTIAL = ("preset", "network", "optimizer", "lr")
+ESSENTIAL = ("preset", "trainer", "network", "optimizer", "lr")
 """The differences that come first, and are never left out."""
 LAST = ("normalization", "checkpoints")
 """Those that are left out first."""
@@ -25,7 +25,7 @@ ELSEWHERE = ("dataset", "noise", "corrupt", "labels", "reg", "seed")
 """What every name has in a place of its own."""
 SAID_BY_VALUE = ("network", "optimizer", "schedule", "augment", "precision", "matrix")
 """Values that need no name before them: `adam`, `cosine`."""
-SHORT = {"batch_size": "batch", "label_smoothing": "smoothing"}
+SHORT = {"trainer": "by", "batch_size": "batch", "label_smoothing": "smoothing"}
 DIGITS = 8
 
 

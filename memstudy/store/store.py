@@ -278,13 +278,13 @@ class Store:
     def _selection(
         self, name: str, members: Sequence[str], available: Mapping[str, RunDirectory], damaged: Mapping[str, str]
     ) -> Selection:
-        """Those of the members that have a kept network; a MemstudyError if none has.
+        """Those of the members that have a kept network, or were recorded without; a MemstudyError if none is so.
 
         A member that was renamed since is found by its identity.
         """
         present = {identity(member): member for member in (*available, *damaged)}
         members = [member if member in available else present.get(identity(member), member) for member in members]
-        trained = [member for member in members if member in available and available[member].checkpoints()]
+        trained = [member for member in members if member in available and _is_trained(available[member])]
         broken = {member: damaged[member] for member in members if member in damaged}
         missing = tuple(member for member in members if member not in trained and member not in broken)
         if not trained:
@@ -294,6 +294,11 @@ class Store:
                 f"{len(broken)} are damaged, and the others have no finished epoch; run its command again."
             )
         return Selection(name, tuple(available[member] for member in trained), self.folder(name), missing, broken)
+
+
+def _is_trained(run: RunDirectory) -> bool:
+    """Whether there is a network, or, of a run that memstudy only recorded, an epoch to look at."""
+    return bool(run.checkpoints() or (run.recipe.trainer and run.epochs_done))
 
 
 REMADE = "remove it; the study's command makes it anew"

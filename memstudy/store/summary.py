@@ -12,14 +12,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 import memstudy
 from memstudy import distinctions
+from memstudy.distinctions import TRAINER
 from memstudy.errors import MemstudyError
 from memstudy.recipe import OPTIONS, Recipe
 from memstudy.regularizers import label
 from memstudy.store import state as states
 from memstudy.store.index import Index, stamp
-from memstudy.store.metrics import evaluated, last_evaluated
+from memstudy.store.metrics import last_evaluated
 from memstudy.store.run import RunDirectory
 from memstudy.store.state import Status
 
@@ -40,7 +43,7 @@ def _recorded(run: RunDirectory) -> dict[str, Any]:
     recipe, state, columns = run.recipe, run.state(), run.columns()
     epochs, times, status = len(columns["epoch"]), run.times(state), Status(state["status"])
     last = {name: float(values[last_evaluated(columns)]) for name, values in columns.items()} if epochs else {}
-    accuracies = columns["test_accuracy"][evaluated(columns)] if epochs else ()
+    accuracies = columns["test_accuracy"][~np.isnan(columns["test_accuracy"])] if epochs else ()
     return {
         "name": run.name,
         "id": recipe.id,
@@ -151,7 +154,9 @@ def differing(listed: Sequence[Listed]) -> list[str]:
 
 def names(listed: Sequence[Listed]) -> list[str]:
     """As `distinctions.names`, of the runs' recipes."""
-    return distinctions.ordered({name for one in listed for name in one.settings if "." in name})
+    return distinctions.ordered(
+        {name for one in listed for name in one.settings if "." in name or name == TRAINER}
+    )
 
 
 def _differs(name: str, listed: Sequence[Listed]) -> bool:

@@ -154,7 +154,11 @@ def per_sample(run: RunDirectory) -> pd.DataFrame:
     means never.
     """
     labels = artifact.read(run.labels())
-    records = run.dynamics(len(labels.noisy))
+    return of_samples(run.dynamics(len(labels.noisy)), labels)
+
+
+def of_samples(records: Dynamics, labels: Artifact) -> pd.DataFrame:
+    """As `per_sample`, of records that need not be a run's."""
     mixture = dynamics.mixture(records.loss[-1])
     learned = {name: pd.array(values, dtype="Int64") for name, values in _learned(records, labels).items()}
     for name, values in learned.items():
