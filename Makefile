@@ -9,24 +9,29 @@
 #   make test-trackers  what TensorBoard, MLflow and wandb read back
 #   make docs       the documentation site: docs/_build/html; make docs-serve shows it on http://127.0.0.1:8000
 #   make test-docs  builds it strictly, and looks up its links
+#   make test-package  the package, built and installed in an environment of its own, runs a study there
+#   make test-lowest   the tests with the oldest versions that pyproject.toml allows (an environment more)
 #   make gpu        on a machine with a GPU: its tests, the benchmarks, the next minutes of the papers' studies
 
 PYTHON ?= python3
 VENV := .venv
+LOWEST := .venv-lowest
 # The interpreter that has memstudy's packages. Give another one (PY=python3) to use an environment of your own.
 PY ?= $(VENV)/bin/python
 MINUTES ?= 9
 # Tests: one process a core, each file in one of them.
 PARALLEL ?= -n auto --maxprocesses 8 --dist loadfile
+# Markers of tests that have targets of their own.
+APART := gpu or engine or docs or package
 
 ifeq ($(PY),$(VENV)/bin/python)
 READY := $(VENV)/.installed
 endif
 
-.PHONY: help setup figures calibration results test test-all test-engines test-latex test-trackers docs docs-serve test-docs lint bench gpu clean
+.PHONY: help setup figures calibration results test test-all test-engines test-latex test-trackers docs docs-serve test-docs test-package test-lowest lint bench gpu clean
 
 help:
-	@sed -n 's/^# \{0,1\}//p' Makefile | head -12
+	@sed -n 's/^# \{0,1\}//p' Makefile | head -14
 
 setup: $(READY)
 
@@ -55,10 +60,10 @@ lint: $(READY)
 	$(PY) -m mypy
 
 test: lint
-	$(PY) -m pytest $(PARALLEL) -m "not slow and not gpu and not engine and not docs"
+	$(PY) -m pytest $(PARALLEL) -m "not (slow or $(APART))"
 
 test-all: lint
-	$(PY) -m pytest $(PARALLEL) -m "not gpu and not engine and not docs"
+	$(PY) -m pytest $(PARALLEL) -m "not ($(APART))"
 
 # One file after the other: each has a cluster of its own.
 test-engines: $(READY)
@@ -88,6 +93,17 @@ docs-serve: docs
 test-docs: $(DOCS_READY)
 	$(PY) -m pytest -m docs tests/test_site.py
 
+test-package: $(READY)
+	$(PY) -m pytest -m package tests/test_package.py
+
+# Warnings of the oldest versions about newer ones are not ours, so those of what is deprecated are no errors here.
+test-lowest:
+	$(PYTHON) -m venv --clear $(LOWEST)
+	$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+	$(LOWEST)/bin/python -m tests.lowest > $(LOWEST)/constraints.txt
+	$(LOWEST)/bin/python -m pip install --quiet --constraint $(LOWEST)/constraints.txt --editable . --group test
+	$(LOWEST)/bin/python -m pytest $(PARALLEL) -W ignore::DeprecationWarning -m "not (slow or $(APART))"
+
 bench: $(READY)
 	$(PY) -m tests.benchmarks
 
@@ -96,5 +112,5 @@ gpu: $(READY)
 	$(PY) -m tests.benchmarks.evidence --minutes $(MINUTES)
 
 clean:
-	rm -rf $(VENV) docs/_build build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(LOWEST) docs/_build build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache
 	find memstudy tests -name __pycache__ -type d -exec rm -rf {} +
