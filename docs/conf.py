@@ -24,9 +24,11 @@ extensions = [
 ]
 root_doc = "index"
 exclude_patterns = ["_build", "extensions", "README.md"]  # README.md is what GitHub shows; index.md includes it
+smartquotes = False  # -- is part of an option, not a dash
 nitpicky = True
-nitpick_ignore_regex = [
-    ("py:.*", r"(torch|numpy|np|pandas|pd|pathlib|click|altair|collections|nn|Tensor|Array).*")
+nitpick_ignore_regex = [  # types in signatures: other packages', and those of ours that are not public
+    ("py:.*", r"(torch|numpy|np|pandas|pd|pathlib|click|altair|collections|nn|Tensor|Array).*"),
+    ("py:class", r"memstudy\..*"),
 ]
 
 # Pages are written to be read on GitHub, too: its anchors, its formulas, links between files.

@@ -11,6 +11,7 @@ from urllib.parse import unquote
 
 import pytest
 
+import memstudy
 from memstudy import analysis
 from tests.kit.commands import commands
 
@@ -115,6 +116,7 @@ def test_every_command_is_in_the_reference_with_its_options(pages):
 def test_every_public_function_is_in_the_reference(pages):
     ids = pages[Path("reference/python-api.html")].ids
     assert {f"memstudy.analysis.{name}" for name in analysis.__all__} <= ids
+    assert {f"memstudy.{name}" for name in memstudy.__all__} <= ids
 
 
 def test_formulas_are_mathml(pages):

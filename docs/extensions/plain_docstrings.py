@@ -44,8 +44,9 @@ def of_object(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: 
 
 
 def of_command(app: Sphinx, context: Any, lines: list[str]) -> None:
-    """Translate a command's help; its lines that click leaves unwrapped begin with a bar already."""
-    lines[:] = [f"| {sentence(line[2:])}" if line.startswith("| ") else sentence(line) for line in lines]
+    """Translate a command's help; its lines that click leaves unwrapped, such as examples, begin with a bar."""
+    indented = [re.sub(r"^\|( |$)", "    ", line) for line in lines]
+    lines[:] = list(translated(indented))
 
 
 def of_options(app: Sphinx, context: Any, lines: list[str]) -> None:
