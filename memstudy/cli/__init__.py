@@ -19,6 +19,7 @@ from memstudy.cli.figures import figures
 from memstudy.cli.move import move
 from memstudy.cli.pack import pack, unpack
 from memstudy.cli.report import report
+from memstudy.cli.rerun import rerun
 from memstudy.cli.rm import rm
 from memstudy.cli.run import run
 from memstudy.cli.runs import runs
@@ -133,6 +134,6 @@ def main() -> None:
 
 for _command in (
     data, run, runs, watch, show, diff, study, table, figures, report, export, track, pack, unpack, move, rm,
-    doctor, completion,
+    rerun, doctor, completion,
 ):  # fmt: skip
     main.add_command(_command)

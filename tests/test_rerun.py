@@ -1,0 +1,131 @@
+"""A run is repeated from its directory alone: equal bytes, or the first epoch, file and size of the difference."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+
+from memstudy import presets
+from memstudy.cli import main
+from memstudy.errors import MemstudyError
+from memstudy.store import Status, Store
+from memstudy.study import rerun
+from memstudy.study.rerun import Difference, differences, execution, repetition, told
+from tests.kit.outcomes import whole
+from tests.kit.runs import write_run
+
+RECIPE = presets.build(epochs=3)
+
+
+def call(*words):
+    result = CliRunner().invoke(main, [*map(str, words)])
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result
+
+
+@pytest.fixture
+def trained(tmp_path):
+    """A real run, of 200 images and two epochs."""
+    done = call(
+        "run", "--reg", "al2", "--epochs", 2, "--train-size", 200, "--corrupt", 0.5, "--runs-dir", tmp_path
+    )
+    assert done.exit_code == 0, done.output
+    (run,) = Store(tmp_path).runs()
+    return run
+
+
+def test_a_run_is_repeated_to_the_byte_and_the_repetition_removed(trained):
+    before = whole(trained)
+    done = call("rerun", trained.name, "--runs-dir", trained.path.parent, "--json")
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout) == {"run": trained.name, "equal": True, "differences": [], "reasons": []}
+    assert "equal: all 9 files" in done.output
+    assert whole(trained) == before
+    assert list((trained.path.parent / rerun.RERUNS).iterdir()) == []
+
+
+def test_another_machine_is_named_with_the_first_epoch_and_the_size(trained, monkeypatch):
+    """The same training with weights moved by a rounding error, on a torch of another version."""
+    from memstudy.study import environment
+    from memstudy.training import state
+
+    initial = state.TrainingState.initial
+
+    def moved(*words):
+        made = initial(*words)
+        with torch.no_grad():
+            next(made.network.parameters()).mul_(1 + 1e-4)
+        return made
+
+    monkeypatch.setattr(state.TrainingState, "initial", moved)
+    monkeypatch.setattr(environment, "installed", lambda package: "99.0" if package == "torch" else "1.0")
+    done = call("rerun", trained.name, "--runs-dir", trained.path.parent)
+    assert done.exit_code == 1
+    assert "files have other bytes, first after epoch 0 (counted from 0)" in done.output
+    assert "checkpoints/epoch-0000.safetensors" in done.output
+    assert ", now 99.0" in done.output
+    assert repetition(trained).finished  # it is kept, to be looked at
+
+
+@pytest.fixture
+def pair(tmp_path):
+    """A run by hand, and its repetition with what the caller changes: one value of one epoch."""
+
+    def make(epoch, value, **state):
+        rows = [{"test_accuracy": 0.25}, {"test_accuracy": 0.5}, {"test_accuracy": 0.75}]
+        run = write_run(tmp_path, RECIPE, rows, status=Status.FINISHED)
+        rows[epoch] = {"test_accuracy": value}
+        return run, write_run(tmp_path / rerun.RERUNS, RECIPE, rows, status=Status.FINISHED, **state)
+
+    return make
+
+
+@pytest.mark.parametrize("epoch", [0, 1, 2])
+def test_the_first_epoch_and_the_number_are_named(pair, epoch):
+    run, again = pair(epoch, 0.3125)
+    then = [0.25, 0.5, 0.75][epoch]
+    words = f"test_accuracy {then!r}, now 0.3125, a difference of {abs(then - 0.3125):.1e}"
+    assert differences(run, again) == [Difference("metrics.csv", epoch, words)]
+
+
+def test_equal_bytes_are_no_difference(pair):
+    run, again = pair(1, 0.5)
+    assert differences(run, again) == []
+    assert next(iter(told(run, again, []))).startswith("equal: ")
+
+
+def test_not_a_number_twice_is_no_difference_and_once_is_one(tmp_path):
+    rows = [{"memorized": np.nan, "other": 0.1}]
+    run = write_run(tmp_path / "a", presets.build(epochs=1), rows, status=Status.FINISHED)
+    rows[0]["other"] = 0.2
+    again = write_run(tmp_path / "b", presets.build(epochs=1), rows, status=Status.FINISHED)
+    (found,) = differences(run, again)
+    assert found.what.startswith("other 0.1, now 0.2")
+
+
+def test_what_a_packed_run_has_no_more_is_compared_by_its_check_sum(trained):
+    """Its networks are not there, and their sums are."""
+    again = trained
+    for path in (trained.path / "checkpoints").iterdir():
+        path.unlink()
+    done = call("rerun", trained.name, "--runs-dir", again.path.parent)
+    assert (done.exit_code, "equal: all 9 files" in done.output) == (0, True)
+
+
+def test_an_unfinished_run_is_refused(tmp_path):
+    run = write_run(tmp_path, RECIPE, [{}], status=Status.INTERRUPTED)
+    with pytest.raises(MemstudyError, match="is not finished; its own command continues it"):
+        execution(run)
+
+
+def test_it_is_repeated_as_it_was_begun(tmp_path):
+    sessions = [
+        {"device": "cpu", "threads": 3, "from_epoch": 0},
+        {"device": "cuda:1", "threads": 1, "from_epoch": 1},
+    ]
+    run = write_run(tmp_path, RECIPE, [{}] * 3, status=Status.FINISHED, sessions=sessions, evaluate_every=2)
+    how = execution(run)
+    assert (how.device, how.threads, how.evaluate_every, how.dynamics) == ("cpu", 3, 2, False)
