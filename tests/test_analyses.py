@@ -44,6 +44,7 @@ from memstudy.report.table import Table
 from memstudy.store import RunDirectory, Store
 from memstudy.store.store import STUDY, Selection
 from memstudy.study import derive_all, grid
+from memstudy.study.reporting import REPORT
 from tests.kit.others_code import new_process, package
 from tests.kit.sentences import Sentences, refused
 from tests.kit.sources import stand_in
@@ -562,6 +563,7 @@ def test_a_command_and_a_study_leave_the_same_bytes(name, store, tmp_path, small
     derive_all.derive_all(selection, bench(), Sentences())
     found = content(by_study)
     assert found.pop(derive_all.DERIVED)
+    assert found.pop(REPORT)
     assert found == content(by_command)
     assert len(found) > 1
 

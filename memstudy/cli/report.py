@@ -38,6 +38,7 @@ def report(
     memstudy report --study quick -o page.html  that study's, elsewhere
     """  # noqa: D301
     from memstudy.cli.progress import Voice
+    from memstudy.derived.deriving import tell_left_out
     from memstudy.derived.workbench import Workbench
     from memstudy.store import Store
     from memstudy.study.reporting import make_page
@@ -46,5 +47,6 @@ def report(
     voice = Voice(quiet=as_json)
     selection = Store(runs_dir).select(runs, study, reference or "")
     summary = make_page(selection, Workbench(resolve_device("cpu"), data_dir), voice, path)
+    tell_left_out(voice, summary["left_out"])
     if as_json:
         voice.print_json(summary)

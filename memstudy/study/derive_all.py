@@ -1,18 +1,19 @@
-"""Derive all that a study's [report] asks for: its analyses, then tables, then the figures of training.
+"""Derive all that a study's [report] asks for: its analyses, then tables, the figures of training, and the page.
 
-An analysis that cannot be carried out does not keep the others from it.
+An analysis that cannot be carried out does not keep the others from it; nor does the page.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from itertools import chain
 from typing import Any
 
 from memstudy import files, foreign
 from memstudy.derived import ANALYSES, USUAL_ANALYSES, analysis, loadable
-from memstudy.derived.analysis import Analysis, configured
+from memstudy.derived.analysis import Analysis
 from memstudy.derived.deriving import (
     FOLDERS,
     Voice,
@@ -27,11 +28,12 @@ from memstudy.derived.methods import Curves
 from memstudy.derived.workbench import Workbench
 from memstudy.errors import Interrupted, MemstudyError
 from memstudy.papers import TABLES
-from memstudy.registry import Registry
 from memstudy.report.look import Look
 from memstudy.report.table import Table
 from memstudy.report.typesetting import Typesetting
-from memstudy.store.store import STUDY, Selection
+from memstudy.store.store import Selection
+from memstudy.study.choice import chosen, configured_of
+from memstudy.study.reporting import make_page
 
 TERMINAL, BRIEF = "terminal", "brief"
 """How tables are printed beside their formats as text: laid out for the terminal, all of them or the main ones."""
@@ -45,10 +47,11 @@ def derive_all(selection: Selection, bench: Workbench, voice: Voice) -> tuple[di
     """Carry out all of it. Returns the summary for --json, and the errors of analyses that failed."""
     summary: dict[str, Any] = {name: [] for name in LISTS}
     errors: list[MemstudyError] = []
-    for name in chosen(selection, "analyses", USUAL_ANALYSES):
+
+    def tried(name: str, make: Callable[[], dict[str, Any]]) -> None:
         try:
             with foreign.blamed():
-                part = derive(configured_of(ANALYSES, name, selection), selection, bench, voice, briefly=True)
+                part = make()
         except Interrupted:
             raise
         except MemstudyError as error:
@@ -56,9 +59,20 @@ def derive_all(selection: Selection, bench: Workbench, voice: Voice) -> tuple[di
             part = {"left_out": [f"{name}: {str(error).rstrip('.')}"]}
             tell_left_out(voice, part["left_out"])
         _add(summary, part)
+
+    def analyzed(name: str) -> dict[str, Any]:
+        return derive(configured_of(ANALYSES, name, selection), selection, bench, voice, briefly=True)
+
+    def paged() -> dict[str, Any]:
+        page = make_page(selection, bench, voice)
+        return {name: page[name] for name in ("report", "left_out")}
+
+    for name in chosen(selection, "analyses", USUAL_ANALYSES):
+        tried(name, partial(analyzed, name))
     _add(summary, make_tables(selection, voice, BRIEF))
     _add(summary, {"figures": write_figures(Curves(), selection)})
     voice.say(f"figures: {selection.path / 'figures'}")
+    tried("report", paged)
     summary["written"] = list(dict.fromkeys([*summary["written"], *summary["tables"], *summary["figures"]]))
     summary["left_out"] = list(dict.fromkeys(summary["left_out"]))
     _remove_earlier(selection, summary["written"])
@@ -135,19 +149,6 @@ def make_figures(selection: Selection, voice: Voice, look: Look | None = None) -
     tell_left_out(voice, left_out)
     voice.say(f"figures: {selection.path / 'figures'}")
     return {"left_out": left_out, "written": written, "figures": written}
-
-
-def chosen(selection: Selection, key: str, usual: Iterable[str]) -> list[str]:
-    """The study's choice of analyses or tables, or the usual ones."""
-    names = selection.settings().get(key, usual)
-    return list(map(str, names)) if isinstance(names, list | tuple) else list(usual)
-
-
-def configured_of(
-    registry: Registry, name: str, selection: Selection, given: Mapping[str, Any] | None = None
-) -> Analysis:
-    """An analysis by its name, with its options from the study's [report]; `given` ones go before these."""
-    return configured(analysis(name, registry), selection.settings(), given, str(selection.path / STUDY))
 
 
 def _remove_earlier(selection: Selection, written: Sequence[str]) -> None:

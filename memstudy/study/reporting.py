@@ -13,7 +13,7 @@ from typing import Any
 from memstudy import files, foreign
 from memstudy.derived import ANALYSES, loadable
 from memstudy.derived.analysis import Analysis
-from memstudy.derived.deriving import Voice, damaged, tables_of, tell_left_out
+from memstudy.derived.deriving import Voice, damaged, tables_of
 from memstudy.derived.methods import Curves
 from memstudy.derived.methods.answer import answers
 from memstudy.derived.samples.confusion import confusion
@@ -29,14 +29,14 @@ from memstudy.report.page.parts import Command, Heading, Page, Part, Prose, Sect
 from memstudy.store import RunDirectory
 from memstudy.store.records import HOW_TO_RECORD
 from memstudy.store.store import Selection
-from memstudy.study.derive_all import chosen, configured_of
+from memstudy.study.choice import chosen, configured_of
 
 REPORT = "report.html"
 """The page's name in a study's directory."""
 
 
 def make_page(selection: Selection, bench: Workbench, voice: Voice, path: Path | None = None) -> dict[str, Any]:
-    """Write the page, and say where it is. The summary has its path, size and what is not in it.
+    """Write the page, and say where it is. The summary has its path, its size, and clauses on what is not in it.
 
     A MemstudyError if there is nothing to write of, or no permission to write.
     """
@@ -44,7 +44,6 @@ def make_page(selection: Selection, bench: Workbench, voice: Voice, path: Path |
     page, left_out = page_of(selection, bench)
     content = html(page).encode()
     files.write(path, content, "choose another place with -o")
-    tell_left_out(voice, left_out)
     voice.say(f"page: {path}")
     return {
         "report": str(path),

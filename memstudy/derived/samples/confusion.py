@@ -47,8 +47,8 @@ def confusion(runs: Sequence[Recorded], groups: Groups) -> Iterator[Chart]:
 
 
 def _rows(runs: Sequence[Recorded], most: int, methods: Sequence[str]) -> pd.DataFrame:
-    """`share` of each kind, method, setting, epoch, row and column, in percent; none where it is 0."""
-    parts = []
+    """`share` by kind, method, setting, epoch, row and column: percent, mean over runs; no row where it is 0."""
+    shares: dict[tuple[int, int, int, int], list[NDArray[np.float64]]] = {}
     for one in runs:
         mask, noisy, clean = one.labels.mask, one.labels.noisy, one.labels.clean
         for epoch in one.epochs(most):
@@ -56,16 +56,15 @@ def _rows(runs: Sequence[Recorded], most: int, methods: Sequence[str]) -> pd.Dat
             pairs = ((noisy[mask], predicted[mask]), (clean[mask], predicted[mask]),
                      (clean[~mask], predicted[~mask]), (clean, noisy))  # fmt: skip
             for kind, (down, across) in enumerate(pairs):
-                shares = _shares(down, across, len(one.labels.class_names))
-                row, column = np.nonzero(shares)
-                of_run = {"kind": kind, "method": methods.index(one.method), "setting": one.setting}
-                cells = {"row": row, "column": column, "share": shares[row, column]}
-                parts.append(pd.DataFrame(cells).assign(**of_run, epoch=epoch, run=one.run.name))
-    rows = pd.concat(parts, ignore_index=True)
-    keys = ["kind", "method", "setting", "epoch"]
-    counts = rows.groupby(keys)["run"].nunique().rename("runs")
-    sums = rows.groupby([*keys, "row", "column"])["share"].sum().reset_index().merge(counts.reset_index(), on=keys)
-    return sums.assign(share=sums["share"] / sums["runs"]).drop(columns="runs")
+                key = kind, methods.index(one.method), one.setting, epoch
+                shares.setdefault(key, []).append(_shares(down, across, len(one.labels.class_names)))
+    rows = []
+    for key, of_runs in shares.items():
+        mean = np.mean(of_runs, axis=0)
+        places = np.argwhere(mean)
+        rows.append(np.column_stack([np.tile(key, (len(places), 1)), places, mean[mean > 0]]))
+    columns = ["kind", "method", "setting", "epoch", "row", "column"]
+    return pd.DataFrame(np.concatenate(rows), columns=[*columns, "share"]).astype(dict.fromkeys(columns, int))
 
 
 def _shares(down: NDArray[np.int64], across: NDArray[np.int64], classes: int) -> NDArray[np.float64]:
@@ -112,4 +111,4 @@ def _drawn(
     )
     layers = [tiles, texts] if len(names) <= 12 else [tiles]
     params = [param for one in chosen for param in one.params]
-    return alt.layer(*layers).add_params(*params).properties(width="container", height=SIZE)
+    return alt.layer(*layers).add_params(*params).properties(width="container", height=SIZE, title=epoch.title)

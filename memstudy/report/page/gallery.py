@@ -18,6 +18,7 @@ COLUMNS = 40
 """Images side by side in the PNG."""
 DIGITS = 2
 """Characters of a predicted class, in base 36: more than a thousand classes."""
+NONE = "-" * DIGITS
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,7 @@ class Gallery:
 
 def element(gallery: Gallery) -> Mapping[str, Any]:
     """What the template shows of a gallery."""
+    codes = np.array([*map(_coded, range(len(gallery.classes))), NONE])  # the last is that of -1
     return {
         "kind": "gallery",
         "id": f"gallery-{gallery.name}",
@@ -71,7 +73,7 @@ def element(gallery: Gallery) -> Mapping[str, Any]:
             "epochs": list(gallery.epochs),
             "runs": [{"method": method, "seed": seed} for method, seed in gallery.runs],
             "digits": DIGITS,
-            "predicted": [["".join(map(_coded, row)) for row in of_run] for of_run in gallery.predicted.tolist()],
+            "predicted": [["".join(row) for row in of_run] for of_run in codes[gallery.predicted].tolist()],
         }),
     }  # fmt: skip
 
@@ -91,5 +93,5 @@ def sprite(images: NDArray[np.uint8]) -> dict[str, Any]:
 
 
 def _coded(number: int) -> str:
-    """A class in base 36, of DIGITS characters; `--` for none."""
-    return np.base_repr(number, 36).lower().rjust(DIGITS, "0") if number >= 0 else "-" * DIGITS
+    """A class in base 36, of DIGITS characters."""
+    return np.base_repr(number, 36).lower().rjust(DIGITS, "0")
