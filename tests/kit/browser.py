@@ -1,4 +1,4 @@
-"""A real browser, Debian's Chromium, driven by playwright: a page as its readers have it. Skips where there is none."""
+"""A real browser, Debian's Chromium, driven by playwright: a page as its readers have it."""
 
 from __future__ import annotations
 

@@ -78,8 +78,11 @@ def _shares(down: NDArray[np.int64], across: NDArray[np.int64], classes: int) ->
 def _drawn(
     rows: pd.DataFrame, names: Sequence[str], methods: Sequence[str], words: Sequence[str], settings: Sequence[int]
 ) -> Drawn:
-    kind, method = Choice("kind", "counted", KINDS), Choice("method", "method", methods)
-    setting = Choice("setting", "runs", words)
+    kind, method = (
+        Choice("kind", "counted", KINDS, by_number=True),
+        Choice("method", "method", methods, by_number=True),
+    )
+    setting = Choice("setting", "runs", words, by_number=True)
     rows = rows.assign(setting=rows["setting"].map({place: at for at, place in enumerate(settings)}))
     epoch = Slider("epoch", "epoch", sorted(map(int, rows["epoch"].unique())))
     chosen = (kind, method, setting, epoch)

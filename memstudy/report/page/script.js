@@ -141,32 +141,6 @@
     if (Array.isArray(spec)) spec.forEach((part) => each(part, visit));
     else if (spec && typeof spec === "object") { visit(spec); Object.entries(spec).forEach(([key, part]) => { if (key !== "datasets" && key !== "values") each(part, visit); }); }
   };
-  const parsed = (text, kinds) => { // CSV as Vega would read it, which makes a function of text to do so
-    const lines = [[""]];
-    let quoted = false;
-    for (const [match] of text.matchAll(/""|"|,|\n|[^",\n]+/g)) {
-      const line = lines.at(-1);
-      if (match === '"') quoted = !quoted;
-      else if (match === '""') line[line.length - 1] += quoted ? '"' : "";
-      else if (match === "," && !quoted) line.push("");
-      else if (match === "\n" && !quoted) lines.push([""]);
-      else line[line.length - 1] += match;
-    }
-    const [names, ...rows] = lines.filter((line) => line.length > 1 || line[0]);
-    const valued = (value, name) => (kinds[name] === "number" ? (value === "" ? null : Number(value)) : value);
-    return rows.map((row) => Object.fromEntries(names.map((name, place) => [name, valued(row[place], name)])));
-  };
-  const withRows = (spec) => { // a declaration whose data are rows
-    const tables = spec.datasets || {};
-    each(spec, ({ data }) => {
-      if (!data || !data.format) return;
-      const kinds = data.format.parse || {};
-      if (typeof tables[data.name] === "string") tables[data.name] = parsed(tables[data.name], kinds);
-      if (typeof data.values === "string") data.values = parsed(data.values, kinds);
-      delete data.format;
-    });
-    return spec;
-  };
   const changed = (spec, { log, low, high }) => { // the same on other axes
     const copied = structuredClone(spec);
     each(copied, (part) => {
@@ -268,7 +242,7 @@
   const ERRORS = 1; // Vega would also warn of lines of single runs that nobody has asked for yet: they have no extent
   const bound = (spec) => { const names = []; each(spec, (part) => (part.params || []).forEach((param) => { if (param.bind && typeof param.bind === "object" && !param.select) names.push(param.name); })); return names; };
   const draw = async (block) => {
-    const spec = withRows(dataOf(block)), drawn = find(".drawn", block), controls = find(".controls", block), legend = clicked(spec);
+    const spec = dataOf(block), drawn = find(".drawn", block), controls = find(".controls", block), legend = clicked(spec);
     const options = {
       mode: "vega-lite", renderer: "svg", ast: true, actions: false, defaultStyle: false, config: CONFIG,
       tooltip: { disableDefaultStyle: true, theme: "page" }, logLevel: ERRORS,
