@@ -7,6 +7,7 @@
 #   make test-engines  studies on a real Slurm and a real Ray cluster, where these are installed
 #   make test-latex every committed table, in every fit and width, by a real LaTeX
 #   make test-trackers  what TensorBoard, MLflow and wandb read back
+#   make test-adapters  loops of Lightning, skorch and Hugging Face, beside memstudy's own
 #   make docs       the documentation site: docs/_build/html; make docs-serve shows it on http://127.0.0.1:8000
 #   make test-docs  builds it strictly, and looks up its links
 #   make test-package  the package, built and installed in an environment of its own, runs a study there
@@ -22,16 +23,16 @@ MINUTES ?= 9
 # Tests: one process a core, each file in one of them.
 PARALLEL ?= -n auto --maxprocesses 8 --dist loadfile
 # Markers of tests that have targets of their own.
-APART := gpu or engine or docs or package
+APART := gpu or engine or docs or package or adapters
 
 ifeq ($(PY),$(VENV)/bin/python)
 READY := $(VENV)/.installed
 endif
 
-.PHONY: help setup figures calibration results test test-all test-engines test-latex test-trackers docs docs-serve test-docs test-package test-lowest lint bench gpu clean
+.PHONY: help setup figures calibration results test test-all test-engines test-latex test-trackers test-adapters docs docs-serve test-docs test-package test-lowest lint bench gpu clean
 
 help:
-	@sed -n 's/^# \{0,1\}//p' Makefile | head -14
+	@sed -n 's/^# \{0,1\}//p' Makefile | head -15
 
 setup: $(READY)
 
@@ -74,6 +75,9 @@ test-latex: $(READY)
 
 test-trackers: $(READY)
 	$(PY) -m pytest -m trackers tests/test_trackers.py
+
+test-adapters: $(READY)
+	$(PY) -m pytest -m adapters tests/test_adapters.py
 
 ifdef READY
 DOCS_READY := $(VENV)/.installed-docs

@@ -25,6 +25,7 @@ LAYERS = (
     ("papers",),
     ("study",),
     ("api",),
+    ("adapters",),
     ("cli",),
     ("__main__", "__init__"),
 )

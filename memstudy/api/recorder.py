@@ -138,7 +138,7 @@ class Recorder:
         """Let a network predict all images, in evaluation mode; `update` and `update_test` at once. Needs images.
 
         The network takes images (B, C, H, W) as `images.train` has them, and returns logits (B, K), or a tuple
-        whose last part they are. Its mode is kept.
+        whose last part they are, or an output that has `logits`. Its mode is kept.
         """
         if self.images is None:
             raise MemstudyError(
@@ -149,7 +149,7 @@ class Recorder:
             for images, update in ((self.images.train, self.update), (self.images.test, self.update_test)):
                 for places in torch.arange(len(images)).split(batch_size(images)):
                     answer = network(images[places].to(device))
-                    update(places, answer[-1] if isinstance(answer, tuple | list) else answer)
+                    update(places, _logits(answer))
 
     def end_epoch(self, **columns: float) -> dict[str, float]:
         """Close an epoch, and return its metrics, those of metrics.csv; `columns` are more of them.
@@ -339,6 +339,15 @@ class Recorder:
     def _check_begun(self) -> None:
         if not self.epochs:
             raise MemstudyError("no epoch has ended yet: call update for all training samples, then end_epoch.")
+
+
+def _logits(answer: Any) -> Any:
+    """The logits in what a network returns: a tensor, a tuple that ends with them, or an output with `logits`."""
+    if isinstance(answer, tuple | list):
+        return answer[-1]
+    if isinstance(answer, Mapping):
+        return answer.get("logits")
+    return getattr(answer, "logits", answer)
 
 
 def _check_all(seen: Tensor, part: str, method: str) -> None:
