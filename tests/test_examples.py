@@ -309,8 +309,7 @@ def small_study():
     return text.replace("[grid]", "[grid]\ntrain_size = 100\nepochs = 2\ncheckpoints = 2", 1)
 
 
-@pytest.mark.usefixtures("extras")
-def test_a_study_of_the_readme(command, tmp_path):
+def test_a_study_of_the_readme(command, tmp_path, extras):
     (tmp_path / "extras.toml").write_text(small_study())
     done = command("study", "extras.toml", "--seeds", "1", "--jobs", "1", "--device", "cpu", "--json")
     assert done.exit_code == 0, done.output
@@ -326,6 +325,12 @@ def test_a_study_of_the_readme(command, tmp_path):
         assert ours == pytest.approx(theirs, rel=1e-12)
     made = {f"{folder}/norms-spectral.{end}" for folder, end in (("tables", "md"), ("figures", "png"))}
     assert made <= {str(Path(path).relative_to(place)) for path in map(tmp_path.joinpath, summary["written"])}
+    (chart,) = extras("norms").Norms(order="spectral").charts(Store(tmp_path / "runs").select((), "extras"))
+    (shown,) = chart.spec()["datasets"].values()
+    found = {(row["method"], int(row["layer"]), row["epoch"]): row["norm"] for row in shown}
+    assert len(found) == 3 * 2 * 5
+    for row in summary["norms-spectral"]:
+        assert found[row["label"], int(row["layer"]), 1] == pytest.approx(row["mean"], rel=6e-5)
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from memstudy.derived.cached_table import Task
     from memstudy.derived.workbench import Workbench
+    from memstudy.report.chart import Chart
     from memstudy.report.frames import Setting
     from memstudy.report.saving import Drawing
     from memstudy.report.table import Table
@@ -133,3 +134,23 @@ class Norms(Analysis):
                 f"kept epoch. {over_seeds(data, ['label', 'layer', 'epoch'])} {setting.title}."
             )
             yield Drawing(f"{self.name}{self.suffix}{suffix}", figure, data, caption)
+
+    def charts(self, selection: Selection) -> Iterator[Chart]:
+        """Norms over epochs for the report page: all methods, of a layer that a list chooses."""
+        from memstudy.derived.reading import each_group
+        from memstudy.report.chart import Chart
+        from memstudy.report.charting import EPOCH, Choice, Quantity, over_runs, told
+        from memstudy.report.frames import comparable_runs, methods_of
+        from memstudy.report.marks import marks
+        from memstudy.report.panels import over_seeds
+
+        methods = marks(methods_of(comparable_runs(selection)))
+        for setting, rows, suffix in each_group(selection, self.path):
+            data = rows.rename(columns={"label": "method"}).astype({"layer": str})
+            layer = Choice("layer", "layer", list(dict.fromkeys(data["layer"])))
+            drawn = over_runs(data, EPOCH, Quantity("norm", f"{self.order} norm", ".3f"), methods, [layer])
+            spread = over_seeds(data, ["method", "layer", "epoch"])
+            caption = (
+                f"Norms of a layer's weights after every kept epoch. {spread} {setting.title}. {told(methods)}"
+            )
+            yield Chart(f"{self.name}{self.suffix}{suffix}", "Norms of weights", caption, drawn)
