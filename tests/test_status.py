@@ -160,6 +160,6 @@ def test_what_keeps_many_runs_from_being_trained_is_said_once(store, capsys):
         shown.ended(Outcome(store.open(recipe), MemstudyError("on n7: MNIST is not there.")))
     name = store.open(RECIPES[2]).name
     shown.ended(Outcome(store.open(RECIPES[2]), RunFailed(f"{name} failed: the loss became non-finite.")))
-    first, second = capsys.readouterr().out.splitlines()
+    first, second = capsys.readouterr().err.splitlines()
     assert first.startswith(f"[1/5] {store.open(RECIPES[0]).name}: on n7: MNIST is not there.")
     assert second.startswith(f"[3/5] {name} failed: the loss became non-finite.")

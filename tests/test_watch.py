@@ -18,7 +18,7 @@ from memstudy import presets
 from memstudy.cli.board import Board, order
 from memstudy.cli.sparkline import ASCII, BLOCKS, sparkline
 from memstudy.store import RunDirectory, Status, Store, stamps
-from memstudy.store.metrics import MEASURED
+from memstudy.store.metrics import EVALUATION, MEASURED
 from memstudy.store.run import METRICS
 from memstudy.study import status
 from memstudy.study.status import DAMAGED, Observer
@@ -212,7 +212,7 @@ def test_metrics_that_cannot_be_trusted_have_no_curve_and_say_so(store):
 
 def test_epochs_that_were_not_evaluated_are_left_out_of_curves(tmp_path):
     every_second = [
-        {**row, "test_accuracy": row["test_accuracy"] if epoch % 2 else np.nan} for epoch, row in enumerate(RISING)
+        row if epoch % 2 else row | dict.fromkeys(EVALUATION, np.nan) for epoch, row in enumerate(RISING)
     ]
     write_run(tmp_path, RECIPES["finished"], every_second, status=Status.FINISHED)
     found = board(Store(tmp_path))

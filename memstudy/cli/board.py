@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import os
 import textwrap
 from collections.abc import Iterable, Sequence
@@ -19,7 +18,7 @@ from memstudy.cli.layout import Column
 from memstudy.errors import MemstudyError
 from memstudy.store import RunDirectory, Status, metrics
 from memstudy.store.naming import DIGITS
-from memstudy.study.status import DAMAGED, Observer, Overall, Progress, overall
+from memstudy.study.status import DAMAGED, Observer, Overall, Progress, duration, overall, summary
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -90,20 +89,8 @@ class Board:
         )
 
     def summary(self) -> str:
-        """`study quick: 8 runs: 2 running, 6 finished; 70 of 80 epochs; 0:00:20 left at the present rate`."""
-        whole = self.whole
-        counts = ", ".join(f"{count:,} {status}" for status, count in whole.by_status.items())
-        title = f"{self.title}: " if self.title else ""
-        parts = [
-            f"{title}{whole.runs:,} run{'s' * (whole.runs != 1)}: {counts}",
-            f"{whole.epochs_done:,} of {whole.epochs:,} epochs",
-        ]
-        unknown = sum(run.status == Status.NEW and not run.epochs for run in self.progress)
-        if unknown:
-            parts[-1] += " of those begun"
-        if whole.left is not None:
-            parts.append(f"{duration(whole.left)} left at the present rate{' for those begun' if unknown else ''}")
-        return "; ".join(parts)
+        """A line on all of them."""
+        return summary(self.title, self.progress)
 
     def columns(self, one: Progress) -> tuple[dict[str, NDArray[Any]], str]:
         """What was measured of one of these runs, as its own `columns`, and why that cannot be trusted, if so."""
@@ -225,8 +212,3 @@ def _blocks(console: Console) -> str:
     """The characters of curves on this terminal. The Linux console has Unicode, but not these in its font."""
     has_unicode = console.encoding.lower().startswith("utf") and os.environ.get("TERM") != "linux"
     return sparkline.BLOCKS if has_unicode else sparkline.ASCII
-
-
-def duration(seconds: float) -> str:
-    """`0:01:20`, `3 days, 4:00:00`."""
-    return str(datetime.timedelta(seconds=round(seconds)))

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
+import webbrowser
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from memstudy.cli import options
+from memstudy.errors import MemstudyError
+
+if TYPE_CHECKING:
+    from memstudy.cli.progress import Voice
+    from memstudy.study.live_report import LiveReport
 
 
 @click.command()
@@ -15,6 +24,11 @@ from memstudy.cli import options
     "-o", "--output", "path", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
     help="Where the page goes. [default: report.html in the study's directory]",
 )  # fmt: skip
+@click.option("--live", is_flag=True, help="Serve the page to this machine's browsers, and renew its numbers.")
+@click.option(
+    "--port", type=click.IntRange(1, 65535), metavar="N", help="The port of --live. [default: one that is free]"
+)
+@click.option("--open", "opens", is_flag=True, help="Open the page that --live serves in a browser.")
 @options.reference
 @options.data_dir
 @options.runs_dir
@@ -23,6 +37,9 @@ def report(
     runs: tuple[str, ...],
     study: str | None,
     path: Path | None,
+    live: bool,
+    port: int | None,
+    opens: bool,
     reference: str | None,
     data_dir: Path | None,
     runs_dir: Path,
@@ -33,20 +50,47 @@ def report(
     It is opened from disk, and asks for nothing. Tables are sorted and copied there, charts are explored, and each
     number leads to its runs. It holds what was derived so far; `memstudy study` makes it, too, as its last step.
 
+    With --live nothing is written: the page is served on 127.0.0.1, to this machine alone, until Ctrl-C. While
+    runs train its numbers change, and what you sorted, chose or opened stays.
+
     \b
     memstudy report                             the newest study's
     memstudy report --study quick -o page.html  that study's, elsewhere
+    memstudy report --live --open               while it trains
     """  # noqa: D301
     from memstudy.cli.progress import Voice
     from memstudy.derived.deriving import tell_left_out
     from memstudy.derived.workbench import Workbench
     from memstudy.store import Store
+    from memstudy.study import live_report
     from memstudy.study.reporting import make_page
     from memstudy.training import resolve_device
 
-    voice = Voice(quiet=as_json)
-    selection = Store(runs_dir).select(runs, study, reference or "")
-    summary = make_page(selection, Workbench(resolve_device("cpu"), data_dir), voice, path)
+    if live and path:
+        raise MemstudyError("-o is for a file, and --live writes none; give one of them.")
+    if (port or opens) and not live:
+        raise MemstudyError("--port and --open are for a page that is served; add --live.")
+    voice, bench = Voice(quiet=as_json), Workbench(resolve_device("cpu"), data_dir)
+    if live:
+        _serve(live_report.of_store(Store(runs_dir), runs, study, reference, bench), port, opens, voice, as_json)
+        return
+    summary = make_page(Store(runs_dir).select(runs, study, reference or ""), bench, voice, path)
     tell_left_out(voice, summary["left_out"])
     if as_json:
         voice.print_json(summary)
+
+
+def _serve(report: LiveReport, port: int | None, opens: bool, voice: Voice, as_json: bool) -> None:
+    """Until Ctrl-C or SIGTERM."""
+    from memstudy.report.page.serving import Server
+    from memstudy.study.interruption import stop_on_sigterm
+
+    stop_on_sigterm()
+    with contextlib.suppress(KeyboardInterrupt), Server(report.paths(), port or 0) as server:
+        voice.say(f"the page: {server.address} (Ctrl-C ends it)")
+        if as_json:
+            voice.print_json({"address": server.address})
+            sys.stdout.flush()
+        if opens:
+            webbrowser.open(server.address)
+        server.serve_forever()

@@ -204,11 +204,11 @@ class _Work:
 
     def forecast(self, study: Study) -> dict[str, Any]:
         """Say what is left to do of a study, after a moment of measuring; nothing is written."""
-        from memstudy.cli.board import duration
         from memstudy.cli.progress import Voice
         from memstudy.store import records
         from memstudy.study.conduct import check_data
         from memstudy.study.forecast import forecast
+        from memstudy.study.status import duration
         from memstudy.training import resolve_device
 
         where, execution = resolve_device(self.execution.device), self.execution_of(study)

@@ -14,7 +14,6 @@ from memstudy.cli import names, options
 from memstudy.cli.types import Name, Read
 
 if TYPE_CHECKING:
-    from memstudy.store import RunDirectory, Store
     from memstudy.trackers.live import Destination
 
 
@@ -84,7 +83,7 @@ def track(
     from memstudy.trackers.sending import Sender
 
     voice, store = Voice(quiet=as_json), Store(runs_dir)
-    name, chosen = _chosen(store, runs, study)
+    name, chosen = store.asked_for(runs, study)
     sender = Sender(connect(to, into, store.root), name)
     with contextlib.suppress(KeyboardInterrupt):
         if follow:
@@ -101,15 +100,3 @@ def track(
     if sender.problems:
         first = next(iter(sender.problems.values()))
         raise RunFailed(f"{plural(len(sender.problems), 'run')} could not be sent: {first}")
-
-
-def _chosen(store: Store, patterns: tuple[str, ...], study: str | None) -> tuple[str | None, list[RunDirectory]]:
-    """The runs by names, or those of a study, begun or not; and the study's name if they are one's."""
-    from memstudy.store.store import WHOLE_STORE
-
-    if patterns:
-        return None, store.find(patterns)
-    study = study or next(iter(store.studies()), WHOLE_STORE)
-    if study == WHOLE_STORE:
-        return None, store.find(["*"])
-    return study, store.members(study)

@@ -197,6 +197,18 @@ class Store:
         names = self._record_of(study)["runs"]
         return [RunDirectory(self.root / there.get(identity(name), name)) for name in names]
 
+    def asked_for(self, patterns: Sequence[str], study: str | None) -> tuple[str | None, list[RunDirectory]]:
+        """The runs that `select` would choose from, begun or not, and the study's name if they are one's.
+
+        A MemstudyError if a pattern names none, or there are none, or no such study was recorded.
+        """
+        if patterns:
+            return None, self.find(patterns)
+        study = study or next(iter(self.studies()), WHOLE_STORE)
+        if study == WHOLE_STORE:
+            return None, self.find(["*"])
+        return study, self.members(study)
+
     def studies_of(self, run: RunDirectory) -> list[str]:
         """The studies that a run belongs to, the newest first."""
         return [

@@ -86,6 +86,28 @@ def overall(runs: Sequence[Progress]) -> Overall:
     )
 
 
+def summary(title: str, runs: Sequence[Progress]) -> str:
+    """`study quick: 8 runs: 2 running, 6 finished; 70 of 80 epochs; 0:00:20 left at the present rate`."""
+    whole = overall(runs)
+    counts = ", ".join(f"{count:,} {status}" for status, count in whole.by_status.items())
+    begun = f"{title}: " if title else ""
+    parts = [
+        f"{begun}{whole.runs:,} run{'s' * (whole.runs != 1)}: {counts}",
+        f"{whole.epochs_done:,} of {whole.epochs:,} epochs",
+    ]
+    unknown = sum(run.status == Status.NEW and not run.epochs for run in runs)
+    if unknown:
+        parts[-1] += " of those begun"
+    if whole.left is not None:
+        parts.append(f"{duration(whole.left)} left at the present rate{' for those begun' if unknown else ''}")
+    return "; ".join(parts)
+
+
+def duration(seconds: float) -> str:
+    """`0:01:20`, `3 days, 4:00:00`."""
+    return str(datetime.timedelta(seconds=round(seconds)))
+
+
 @dataclass(frozen=True)
 class _Found:
     """What a run's files said when they were read; `seen` is their stamp from before that.

@@ -19,7 +19,20 @@ from memstudy.report.table import Table
 
 def html(page: Page) -> str:
     """The whole file. All texts are escaped where the page has them; none is taken for markup or a script."""
-    style, script, runtime = _text("style.css"), _text("script.js"), charts.runtime()
+    return _rendered(page, _text("script.js"), charts.runtime(), _text("style.css"))
+
+
+def served(page: Page) -> str:
+    """As `html`, with a script that asks the page's server what is new."""
+    return _rendered(page, f"{_text('live.js')}\n{_text('script.js')}", charts.runtime(), _text("style.css"), True)
+
+
+def content(page: Page) -> str:
+    """The page without scripts and style: what a served one takes over when it is new."""
+    return _rendered(page)
+
+
+def _rendered(page: Page, script: str = "", runtime: str = "", style: str = "", served: bool = False) -> str:
     sections = [
         {"name": section.name, "title": section.title, "parts": [_element(part, page) for part in section.parts]}
         for section in page.sections
@@ -30,7 +43,7 @@ def html(page: Page) -> str:
         style=style,
         script=script,
         runtime=runtime,
-        policy=policy([script, runtime], [style]),
+        policy=policy([script, runtime], [style], served),
         runs=json_text([{"name": source.run, "seed": source.seed} for source in page.sources]),
     )
 

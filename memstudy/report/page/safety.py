@@ -20,8 +20,10 @@ def json_text(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).translate(ESCAPED)
 
 
-def policy(scripts: Iterable[str], styles: Iterable[str]) -> str:
+def policy(scripts: Iterable[str], styles: Iterable[str], served: bool = False) -> str:
     """A Content-Security-Policy: nothing is loaded, and no script or style is taken but these.
+
+    served: whether scripts may ask the page's own server; else they can ask nobody.
 
     Vega sets attributes `style` of its elements, which are allowed. It evaluates no text: `script.js` has it
     interpret expressions, so that `unsafe-eval` need not be allowed.
@@ -35,6 +37,7 @@ def policy(scripts: Iterable[str], styles: Iterable[str]) -> str:
             "img-src data:",
             "base-uri 'none'",
             "form-action 'none'",
+            *["connect-src 'self'"] * served,
         ]
     )
 

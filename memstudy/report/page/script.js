@@ -10,7 +10,7 @@
   };
   const dataOf = (element) => JSON.parse(find('script[type="application/json"]', element).textContent);
   const say = (text) => { find("#status").textContent = text; };
-  const runs = JSON.parse(find("#runs").textContent);
+  const runs = () => JSON.parse(find("#runs").textContent); // data are read when they are asked for: in a served page they change
 
   // Theme: the system's, until the button is used
 
@@ -36,6 +36,8 @@
   };
   const sortable = (block) => {
     const body = find("tbody", block), original = [...body.rows];
+    let sort = () => {};
+    block.addEventListener("changed", () => sort());
     all("button.sort", block).forEach((button, column) => {
       button.disabled = false;
       const heading = button.parentElement;
@@ -46,8 +48,14 @@
         if (next) heading.setAttribute("aria-sort", next);
         const sign = next === "descending" ? -1 : 1;
         const text = (row) => row.cells[column].textContent;
-        const order = next ? [...original].sort((a, b) => compared(text(a), text(b), sign)) : original;
-        body.append(...order);
+        sort = () => {
+          const order = next ? [...original].sort((a, b) => compared(text(a), text(b), sign)) : original;
+          if (order.every((row, place) => row === body.rows[place])) return;
+          const focused = document.activeElement;
+          body.append(...order);
+          if (body.contains(focused)) focused.focus({ preventScroll: true }); // which to be moved has taken away
+        };
+        sort();
         say(next ? `Sorted by ${button.getAttribute("aria-label") || button.textContent}, ${next}.` : "In the table's own order.");
       });
     });
@@ -64,10 +72,10 @@
     }
     say(`${words} copied.`);
   };
-  const copying = (words, text) => {
+  const copying = (words, textOf) => {
     const button = made("button", words, { type: "button" });
     button.addEventListener("click", async () => {
-      await copy(text, words);
+      await copy(textOf(), words);
       button.textContent = "Copied";
       setTimeout(() => { button.textContent = words; }, 1200);
     });
@@ -78,7 +86,7 @@
     for (const [term, text] of facts) list.append(made("dt", term), made("dd", text));
     return list;
   };
-  const seedsOf = (places) => [...new Set(places.map((place) => runs[place].seed))].join("; ");
+  const seedsOf = (places) => { const known = runs(); return [...new Set(places.map((place) => known[place].seed))].join("; "); };
   const factsOf = (told) => told.runs.length ? [...told.facts, ["seeds", seedsOf(told.runs)], ["runs", String(told.runs.length)]] : told.facts;
   const tip = find("#told"), dialog = find("#cell");
   const show = (cell, told) => {
@@ -91,9 +99,9 @@
   };
   const hide = (cell) => { tip.hidden = true; cell.removeAttribute("aria-describedby"); };
   const opened = (title, told) => {
-    const links = made("ul");
+    const links = made("ul"), known = runs();
     for (const place of told.runs) {
-      const item = made("li"), link = made("a", runs[place].name, { href: `#run-${runs[place].name}` });
+      const item = made("li"), link = made("a", known[place].name, { href: `#run-${known[place].name}` });
       link.addEventListener("click", () => dialog.close());
       item.append(link);
       links.append(item);
@@ -103,21 +111,21 @@
     find("#cell-content").replaceChildren(...content);
     dialog.showModal();
   };
-  for (const block of all(".table")) {
-    const { told, formats } = dataOf(block);
+  const tabulate = (block) => {
     sortable(block);
     const tools = find(".tools", block);
-    tools.append(...Object.entries(formats).map(([name, text]) => copying(`Copy ${name}`, text)));
+    tools.append(...Object.keys(dataOf(block).formats).map((name) => copying(`Copy ${name}`, () => dataOf(block).formats[name])));
     tools.hidden = false;
     for (const cell of all("button.cell", block)) {
-      const here = told[Number(cell.dataset.told)];
-      cell.addEventListener("pointerenter", () => show(cell, here));
+      const here = () => dataOf(block).told[Number(cell.dataset.told)];
+      cell.addEventListener("pointerenter", () => show(cell, here()));
       cell.addEventListener("pointerleave", () => hide(cell));
-      cell.addEventListener("focus", () => show(cell, here));
+      cell.addEventListener("focus", () => show(cell, here()));
       cell.addEventListener("blur", () => hide(cell));
-      cell.addEventListener("click", () => { hide(cell); opened(cell.textContent, here); });
+      cell.addEventListener("click", () => { hide(cell); opened(cell.textContent, here()); });
     }
-  }
+  };
+  all(".table").forEach(tabulate);
   addEventListener("keydown", (event) => { if (event.key === "Escape") tip.hidden = true; });
 
   // Runs: whoever is sent to one finds it open
@@ -149,6 +157,7 @@
         y.scale = { ...y.scale, type: log ? "log" : "linear" };
         if (log) {
           delete y.scale.domain;
+          delete y.scale.zero; // which Vega-Lite would drop, with a warning
           part.transform = [...(part.transform || []), { filter: { field: y.field, gt: 0 } }];
         }
       }
@@ -214,12 +223,12 @@
     return found.filter((rows, place) => rows.length && found.findIndex((other) => JSON.stringify(other) === JSON.stringify(rows)) === place);
   };
   const MOST_ROWS = 500;
-  const offerData = (block, spec) => {
+  const offerData = (block) => {
     const details = find("details.data", block);
     details.hidden = false;
-    details.addEventListener("toggle", () => {
+    const fill = () => {
       if (!details.open || details.children.length > 1) return;
-      for (const [place, rows] of tablesOf(spec).entries()) {
+      for (const [place, rows] of tablesOf(dataOf(block)).entries()) {
         const names = Object.keys(rows[0]), table = made("table"), head = made("tr"), body = made("tbody");
         const title = `${find("h3", block).textContent}, data ${place + 1}`;
         names.forEach((name) => head.append(made("th", name, { scope: "col" })));
@@ -237,20 +246,25 @@
         });
         details.append(save, frame);
       }
-    });
+    };
+    details.addEventListener("toggle", fill);
+    block.addEventListener("changed", () => { details.replaceChildren(find("summary", details)); fill(); });
   };
   const ERRORS = 1; // Vega would also warn of lines of single runs that nobody has asked for yet: they have no extent
   const bound = (spec) => { const names = []; each(spec, (part) => (part.params || []).forEach((param) => { if (param.bind && typeof param.bind === "object" && !param.select) names.push(param.name); })); return names; };
   const draw = async (block) => {
-    const spec = dataOf(block), drawn = find(".drawn", block), controls = find(".controls", block), legend = clicked(spec);
+    const drawn = find(".drawn", block), controls = find(".controls", block);
+    let spec = dataOf(block), legend = clicked(spec);
     const options = {
       mode: "vega-lite", renderer: "svg", ast: true, actions: false, defaultStyle: false, config: CONFIG,
       tooltip: { disableDefaultStyle: true, theme: "page" }, logLevel: ERRORS,
     };
-    let view = null, axes = { log: null, low: null, high: null };
-    const embed = async () => { // what was chosen stays chosen
+    let view = null, axes = { log: null, low: null, high: null }, before = Promise.resolve();
+    const embed = () => { before = before.then(redraw, redraw); return before; }; // one after the other
+    const redraw = async () => { // what was chosen stays chosen
       const chosen = view && { signals: bound(spec).map((name) => [name, view.signal(name)]), store: legend && view.data(`${legend.name}_store`) };
       if (view) view.finalize();
+      drawn.style.minHeight = `${drawn.offsetHeight}px`; // nothing below it moves meanwhile
       drawn.replaceChildren();
       view = (await vegaEmbed(drawn, changed(spec, axes), options)).view;
       if (chosen) {
@@ -260,8 +274,10 @@
       }
       find("fieldset.shown", controls)?.remove();
       if (legend) { const group = boxes(legend, view); group.classList.add("shown"); controls.prepend(group); }
+      drawn.style.minHeight = "";
     };
     await embed();
+    block.addEventListener("changed", () => { spec = dataOf(block); legend = clicked(spec); embed(); });
     const { range, log } = spec.usermeta || {};
     if (log) {
       const box = made("input", "", { type: "checkbox", class: "log" });
@@ -290,7 +306,7 @@
       controls.append(group);
     }
     controls.hidden = !controls.children.length;
-    offerData(block, spec);
+    offerData(block);
   };
 
   // Galleries: samples with what every run predicts of them
@@ -308,13 +324,14 @@
     return picture;
   };
   const exhibit = (block) => {
-    const data = dataOf(block), { classes, digits } = data, image = new Image();
+    let data = dataOf(block);
+    const image = new Image();
     const [order, given, truth, index] = ["select.order", "select.given", "select.true", "input.index"].map((name) => find(name, block));
     const controls = all(".controls", block), samples = find(".samples", block), place = find(".place", block);
     const [before, next] = [find(".before", block), find(".next", block)];
     let start = 0;
     const predicted = (run, epoch, sample) => {
-      const text = data.predicted[run][epoch].slice(digits * sample, digits * (sample + 1));
+      const text = data.predicted[run][epoch].slice(data.digits * sample, data.digits * (sample + 1));
       return text.startsWith("-") ? null : parseInt(text, 36);
     };
     const canvas = (sample) => {
@@ -324,6 +341,7 @@
       return element;
     };
     const card = (sample) => {
+      const { classes } = data;
       const element = made("article", "", { class: "sample" }), words = made("div"), table = made("table");
       words.append(made("h4", `Sample ${data.index[sample]}`), made("p", `given: ${classes[data.given[sample]]}`), made("p", `truly: ${classes[data.true[sample]]}`), made("p", `memorized: ${Math.round(100 * data.memorized[sample])} %`));
       const head = made("tr"), top = made("thead"), body = made("tbody");
@@ -363,17 +381,28 @@
     next.addEventListener("click", () => turn(PAGE));
     [order, given, truth, index].forEach((control) => control.addEventListener("input", () => { start = 0; turn(0); }));
     controls.forEach((group) => { group.hidden = false; });
-    if (!data.sprite) { update(); return Promise.resolve(); }
-    return new Promise((done) => { image.onload = () => { update(); done(); }; image.src = data.sprite.address; });
+    const hang = () => {
+      if (!data.sprite) { update(); return Promise.resolve(); }
+      return new Promise((done) => { image.onload = () => { update(); done(); }; image.src = data.sprite.address; });
+    };
+    block.addEventListener("changed", () => { data = dataOf(block); hang(); });
+    return hang();
   };
+  const drawOrSay = async (block) => {
+    try {
+      await draw(block);
+    } catch (error) {
+      find(".drawn", block).append(made("p", `This chart could not be drawn: ${error.message}`));
+      console.error(error);
+    }
+  };
+  document.addEventListener("added", ({ target }) => { // to a served page
+    const setUp = { table: tabulate, chart: drawOrSay, gallery: exhibit }[target.className];
+    if (setUp) setUp(target);
+  });
   const drawAll = async () => {
     for (const block of all(".chart")) {
-      try {
-        await draw(block);
-      } catch (error) {
-        find(".drawn", block).append(made("p", `This chart could not be drawn: ${error.message}`));
-        console.error(error);
-      }
+      await drawOrSay(block);
       await new Promise((done) => setTimeout(done));
     }
     for (const block of all(".gallery")) await exhibit(block);
