@@ -6,7 +6,7 @@ not keep the others from it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -89,12 +89,14 @@ class _Collected:
             return []
 
     def tables(self) -> list[Part]:
-        """The papers' tables and all others that are made of metrics."""
+        """The papers' tables, all others that are made of metrics, and charts of these, such as the ranking's."""
         wanted = chosen(self.selection, "tables", loadable(TABLES))
         return [part for name in wanted for part in self.of(name, lambda name=name: self._tables(TABLES, name))]
 
-    def _tables(self, registry: Any, name: str) -> Iterable[Part]:
-        return configured_of(registry, name, self.selection).tables(self.selection)
+    def _tables(self, registry: Any, name: str) -> Iterator[Part]:
+        maker: Analysis = configured_of(registry, name, self.selection)
+        yield from maker.tables(self.selection)
+        yield from maker.charts(self.selection)
 
     def analyses(self) -> Iterator[Section]:
         """One for each analysis that has something to show."""
