@@ -114,6 +114,11 @@ def test_a_run_is_the_commands(small_source, command, tmp_path):
         ({"reg": "al3"}, "did you mean al2"),
         ({"reg": memstudy.AL2(), "options": {"al2": {"advance": 1}}}, "have their own"),
         ({"corrupt": 75}, "write 0.75"),
+        ({"reg": [memstudy.AL2(), memstudy.AL2(advance=5)]}, "regularizer 'al2' is given twice"),
+        ({"reg": 3}, "or penalties such as memstudy.AL2(), not 3"),
+        ({"reg": [3]}, "or penalties such as memstudy.AL2(), not [3]"),
+        ({"store": 3}, "store must be the path of a folder, not 3"),
+        ({"data_dir": 3}, "data_dir must be the path of a folder, not 3"),
         ({"recipe": presets.build(), "epochs": 3}, "leave out reg, options"),
         ({"label_column": "noisy"}, "give the file with --labels"),
         ({"dataset": "./none.npz"}, "there is no image set at"),
@@ -121,7 +126,7 @@ def test_a_run_is_the_commands(small_source, command, tmp_path):
     ],
 )
 def test_a_wrong_run_is_refused_and_leaves_nothing(tmp_path, given, sentence):
-    refused(lambda: memstudy.run(store=tmp_path / "runs", **given), sentence)
+    refused(lambda: memstudy.run(**({"store": tmp_path / "runs"} | given)), sentence)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -186,6 +186,15 @@ def test_it_goes_on_from_its_state(tiny, tmp_path):
     other = memstudy.Recorder(memstudy.corrupt([0, 1, 2], noisy=[0, 1, 1]))
     refused(lambda: other.load_state_dict(begun.state_dict()), "of other labels")
     refused(lambda: again.load_state_dict({}), "no state of a Recorder")
+    refused(lambda: again.load_state_dict(whole.state_dict().get("none")), "what its state_dict() gave")
+    refused(lambda: whole_epoch(again).end_epoch(lr="high"), "the column lr must be a finite number, not 'high'")
+    refused(lambda: again.end_epoch(memorized=1), "memstudy's own")
+    refused(lambda: again.end_epoch(lr=1), "lr are not in all")
+
+
+def whole_epoch(recorder):
+    recorder.update(range(6), torch.ones(6, 3))
+    return recorder
 
 
 def through_a_file(state, folder):
@@ -231,6 +240,9 @@ def test_what_is_told_wrongly_is_refused(tiny, tell, sentence):
         ({"options": {"al2": {"advance": 3}}}, "does not name"),
         ({"optimizer": torch.optim.RMSprop([torch.zeros(1)])}, "not 'RMSprop'"),
         ({"optimizer": "sgdd"}, "did you mean sgd"),
+        ({"optimizer": 3}, "optimizer must be one of PyTorch's, or its name, not 3"),
+        ({"reg": None}, "or penalties such as memstudy.AL2(), not None"),
+        ({"reg": [PENALTY, memstudy.AL2()]}, "regularizer 'al2' is given twice"),
         ({"corrupt": 0.3}, "corrupt is known from what was recorded"),
         ({"batchsize": 3}, "did you mean batch_size"),
     ],

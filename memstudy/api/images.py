@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from memstudy.api.given import folder
 from memstudy.data import dataset, sources
 from memstudy.data.images import ImageSet
 from memstudy.errors import MemstudyError, unknown
@@ -85,5 +86,5 @@ def images(
         raise MemstudyError(f"an image set is called by its name, such as 'mnist5k', not {type(name).__name__}.")
     if normalization not in NORMALIZATIONS:
         raise unknown("normalization", normalization, NORMALIZATIONS)
-    source = sources.load(name, None if data_dir is None else Path(data_dir), download)
+    source = sources.load(name, None if data_dir is None else folder(data_dir, "data_dir"), download)
     return Images(dataset.normalized(source, normalization), normalization)

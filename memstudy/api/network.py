@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 import torch
 
 from memstudy import presets
+from memstudy.api.given import named
 from memstudy.api.images import Images
-from memstudy.api.runs import named
 from memstudy.errors import MemstudyError
 from memstudy.models import Network
 from memstudy.recipe import OptionValue

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from memstudy.api.given import folder
 from memstudy.api.runs import Run
 from memstudy.errors import MemstudyError
 from memstudy.store import Store as Directories
@@ -87,7 +88,7 @@ class Store:
 
 def open(store: str | Path = "runs") -> Store:
     """Open a store, the folder of runs; nothing is read yet. A MemstudyError if there is no such folder."""
-    path = Path(store)
+    path = folder(store, "store")
     if not path.is_dir():
         raise MemstudyError(f"there is no store {path}; memstudy.run(store={str(path)!r}) begins one.")
     return Store(path)

@@ -18,12 +18,14 @@ from memstudy.analysis.memorization import shares
 from memstudy.analysis.modes import evaluating
 from memstudy.analysis.records import record
 from memstudy.api import written
+from memstudy.api.given import folder
 from memstudy.api.images import Images
 from memstudy.api.labels import NoisyLabels
 from memstudy.api.runs import Run, widened
 from memstudy.data import artifact
 from memstudy.data.label_files import digest
 from memstudy.errors import MemstudyError, listed, quoted
+from memstudy.recipe import number
 from memstudy.regularizers import Regularizer
 from memstudy.regularizers.al2 import activation_loss
 from memstudy.store.metrics import MEASURED
@@ -164,7 +166,7 @@ class Recorder:
         mine = [name for name in columns if name in MEASURED]
         if mine:
             raise MemstudyError(f"the column {mine[0]} is memstudy's own; call yours otherwise.")
-        numbers = {name: float(value) for name, value in columns.items()}
+        numbers = {name: number(f"the column {name}", value) for name, value in columns.items()}
         metrics = self._tested() | self._split() | self._trained() | numbers
         if self._metrics and (other := metrics.keys() ^ self._metrics[0].keys()):
             raise MemstudyError(f"every epoch must have the same columns; {listed(sorted(other))} are not in all.")
@@ -226,6 +228,8 @@ class Recorder:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from what `state_dict` gave. A MemstudyError if it is of other labels, or no such state."""
+        if not isinstance(state, Mapping):
+            raise MemstudyError("the state of a Recorder is what its state_dict() gave.")
         missing = [
             key for key in ("format", "labels", "epochs", "records", "metrics", "networks") if key not in state
         ]
@@ -281,7 +285,7 @@ class Recorder:
         contents = written.Contents(
             self.labels, self.images, self._records(), self._metrics, networks, self._device
         )
-        return Run(written.write(Path(store), made, contents))
+        return Run(written.write(folder(store, "store"), made, contents))
 
     # Its parts
 

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from memstudy import presets, regularizers
+from memstudy.api.given import folder as path_of
+from memstudy.api.given import named
 from memstudy.data import artifact, sources
 from memstudy.data.artifact import Artifact
 from memstudy.errors import MemstudyError, quoted
@@ -124,7 +126,7 @@ def run(
     Raises a MemstudyError for what is wrong, an Interrupted after Ctrl-C, when all is saved, and a RunFailed if
     the loss becomes NaN.
     """
-    folder = None if data_dir is None else Path(data_dir)
+    folder = None if data_dir is None else path_of(data_dir, "data_dir")
     files: tuple[Any, ...] = ()
     if recipe is not None:
         if settings or options or labels is not None or reg != regularizers.BARE:
@@ -145,20 +147,7 @@ def run(
         device, threads, data_dir=folder, download=download, label_files=files, dynamics=dynamics,
         evaluate_every=evaluate_every,
     )  # fmt: skip
-    return Run(carry_out(Directories(Path(store)).open(recipe), execution))
-
-
-def named(
-    reg: str | Regularizer | Sequence[Regularizer], options: Mapping[str, Mapping[str, OptionValue]] | None
-) -> tuple[str, Mapping[str, Mapping[str, OptionValue]] | None]:
-    """Regularizers by their names and options, however they are given."""
-    if isinstance(reg, str):
-        return reg, options
-    if options:
-        raise MemstudyError("options are of regularizers by name; those given as objects have their own.")
-    methods = [reg] if isinstance(reg, Regularizer) else list(reg)
-    specified = [regularizers.specification(method) for method in methods]
-    return regularizers.label(specified), {one.name: dict(one.options) for one in specified}
+    return Run(carry_out(Directories(path_of(store, "store")).open(recipe), execution))
 
 
 def _at_its_place(settings: dict[str, Any], folder: Path | None) -> tuple[dict[str, Any], Path | None]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from memstudy.api.given import folder as path_of
 from memstudy.api.runs import Run
 from memstudy.derived.workbench import Workbench
 from memstudy.errors import Busy, Interrupted, RunFailed
@@ -87,7 +88,7 @@ def study(
     of an analysis that could not be made, after all others.
     """
     wanted = list(range(seeds)) if isinstance(seeds, int) else seeds
-    folder = None if data_dir is None else Path(data_dir)
+    folder = None if data_dir is None else path_of(data_dir, "data_dir")
     chosen = grid.read(shipped.find(str(name)), wanted, scale, folder, download)
     execution = execution_of(
         chosen,
@@ -96,7 +97,7 @@ def study(
             deadline=None if minutes is None else time.monotonic() + 60 * minutes,
         ),
     )  # fmt: skip
-    directories = Directories(Path(store))
+    directories = Directories(path_of(store, "store"))
     runs = directories.open_all(chosen.recipes)
     code.check_all(runs)
     check_data(chosen, execution)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from memstudy import files, regularizers
+from memstudy.api.given import specified
 from memstudy.api.images import Images
 from memstudy.api.labels import NoisyLabels
 from memstudy.data import artifact
@@ -77,6 +78,8 @@ def _of_optimizer(
     """The options of a recipe that an optimizer says, as it was before any schedule changed it."""
     if isinstance(optimizer, str):
         return {"optimizer": optimizer, "lr": lr, "momentum": momentum}
+    if not isinstance(optimizer, torch.optim.Optimizer):
+        raise MemstudyError(f"optimizer must be one of PyTorch's, or its name, not {quoted(optimizer)}.")
     kind, group = type(optimizer).__name__, optimizer.param_groups[0]
     if kind not in KINDS:
         raise MemstudyError(
@@ -95,10 +98,7 @@ def _methods(
 ) -> tuple[RegularizerSpec, ...]:
     """Regularizers of a recipe: ours with all their options, those of others as they are told."""
     if not isinstance(reg, str):
-        methods = [reg] if isinstance(reg, Regularizer) else list(reg)
-        if options:
-            raise MemstudyError("options are of regularizers by name; those given as objects have their own.")
-        return tuple(map(regularizers.specification, methods))
+        return specified(reg, options)
     names = [name for name in regularizers.names(reg) if name != BARE]
     for name in options:
         if regularizers.canonical(name) not in names:
