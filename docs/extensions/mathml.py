@@ -5,6 +5,7 @@ docutils translates them. A command that it does not know is a warning, and so f
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from docutils import nodes
@@ -14,11 +15,14 @@ from sphinx.application import Sphinx
 from sphinx.util import logging
 
 LOG = logging.getLogger(__name__)
+ACCENT = re.compile(r"(\\(?:tilde|bar|hat)\{[^{}]*\})(?=_)")
+"""An accent before an index. docutils would put the index below the letter, so it gets a place of its own."""
 
 
 def _mathml(node: nodes.Element, block: bool) -> str:
     try:
-        return str(tex2mathml(node.astext(), as_block=block))
+        drawn = tex2mathml(ACCENT.sub(r"\1{}", node.astext()), as_block=block)
+        return re.sub("<mo>([|‖])</mo>", r'<mo stretchy="false">\1</mo>', drawn)  # else one of a pair grows alone
     except MathError as error:
         LOG.warning("formula %r: %s", node.astext(), error, location=node)
         return ""
