@@ -4,6 +4,7 @@
 #   make results    every committed table and figure again, from the stored runs: studies/results
 #   make test       lint, type-check, test (CPU, minutes)
 #   make test-all   the slow tests too
+#   make test-browser  the report page in Chromium: what it asks for, says, shows and copies
 #   make test-engines  studies on a real Slurm and a real Ray cluster, where these are installed
 #   make test-latex every committed table, in every fit and width, by a real LaTeX
 #   make test-trackers  what TensorBoard, MLflow and wandb read back
@@ -23,13 +24,13 @@ MINUTES ?= 9
 # Tests: one process a core, each file in one of them.
 PARALLEL ?= -n auto --maxprocesses 8 --dist loadfile
 # Markers of tests that have targets of their own.
-APART := gpu or engine or docs or package or adapters
+APART := browser or gpu or engine or docs or package or adapters
 
 ifeq ($(PY),$(VENV)/bin/python)
 READY := $(VENV)/.installed
 endif
 
-.PHONY: help setup figures calibration results test test-all test-engines test-latex test-trackers test-adapters docs docs-serve test-docs test-package test-lowest lint bench gpu clean
+.PHONY: help setup figures calibration results test test-all test-browser test-engines test-latex test-trackers test-adapters docs docs-serve test-docs test-package test-lowest lint bench gpu clean
 
 help:
 	@sed -n 's/^# \{0,1\}//p' Makefile | head -15
@@ -69,6 +70,10 @@ test-all: lint
 # One file after the other: each has a cluster of its own.
 test-engines: $(READY)
 	$(PY) -m pytest -m engine tests/test_slurm.py tests/test_ray.py tests/test_engines.py
+
+# SCREENSHOTS=FOLDER keeps what the browser shows; AXE_CORE is where `npm install --prefix` put axe-core.
+test-browser: $(READY)
+	$(PY) -m pytest -m browser tests/test_browser.py
 
 test-latex: $(READY)
 	$(PY) -m pytest $(PARALLEL) -m latex tests/test_latex.py
