@@ -33,7 +33,7 @@ endif
 .PHONY: help setup figures calibration results test test-all test-browser test-engines test-latex test-trackers test-adapters docs docs-serve test-docs test-package test-lowest lint bench gpu clean
 
 help:
-	@sed -n 's/^# \{0,1\}//p' Makefile | head -15
+	@sed -n 's/^# \{0,1\}//p' Makefile | head -16
 
 setup: $(READY)
 

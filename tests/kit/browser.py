@@ -61,5 +61,5 @@ def opened(browser: Any, path: Path, theme: str = "light", width: int = 1440) ->
     page.wait_for_selector(READY, state="attached", timeout=60_000)
     yield page
     context.close()
-    assert said == []
+    assert said == [], said
     assert [url for url in asked if not url.startswith(("data:", "blob:"))] == [path.as_uri()]

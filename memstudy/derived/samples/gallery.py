@@ -28,6 +28,8 @@ def galleries(runs: Sequence[Recorded], groups: Groups, bench: Workbench) -> Ite
         here = [one for one in runs if one.setting == place]
         alike = [one for one in here if one.labels.labels_sha256 == here[0].labels.labels_sha256]
         if here and here[0].labels.mask.any():
+            methods = [one.method for one in here]
+            alike.sort(key=lambda one: methods.index(one.method))
             yield _gallery(alike, f"samples{setting.suffix}", setting.words, bench)
 
 

@@ -236,7 +236,7 @@
         const top = made("thead");
         top.append(head);
         table.append(made("caption", rows.length > MOST_ROWS ? `The first ${MOST_ROWS} of ${rows.length} rows` : `${rows.length} rows`), top, body);
-        const frame = made("div", "", { class: "scroll", tabindex: "0", role: "region", "aria-label": title });
+        const frame = made("div", "", { class: "scroll", tabindex: "0", role: "group", "aria-label": title });
         frame.append(table);
         const save = made("button", "Save as CSV", { type: "button" });
         save.addEventListener("click", () => {
@@ -250,14 +250,13 @@
     details.addEventListener("toggle", fill);
     block.addEventListener("changed", () => { details.replaceChildren(find("summary", details)); fill(); });
   };
-  const ERRORS = 1; // Vega would also warn of lines of single runs that nobody has asked for yet: they have no extent
   const bound = (spec) => { const names = []; each(spec, (part) => (part.params || []).forEach((param) => { if (param.bind && typeof param.bind === "object" && !param.select) names.push(param.name); })); return names; };
   const draw = async (block) => {
     const drawn = find(".drawn", block), controls = find(".controls", block);
     let spec = dataOf(block), legend = clicked(spec);
     const options = {
       mode: "vega-lite", renderer: "svg", ast: true, actions: false, defaultStyle: false, config: CONFIG,
-      tooltip: { disableDefaultStyle: true, theme: "page" }, logLevel: ERRORS,
+      tooltip: { disableDefaultStyle: true, theme: "page" },
     };
     let view = null, axes = { log: null, low: null, high: null }, before = Promise.resolve();
     const embed = () => { before = before.then(redraw, redraw); return before; }; // one after the other
