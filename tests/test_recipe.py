@@ -53,6 +53,7 @@ ANOTHER: list[dict[str, Any]] = [
     {"c_labels": 64 * "a"},
     {"normalization": "own"},
     {"train_size": 1000},
+    {"trainer": "own-loop"},
     {"epochs": 26},
     {"batch_size": 65},
     {"learning_rate": 0.031},
