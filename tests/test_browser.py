@@ -261,6 +261,7 @@ def test_data_of_a_chart_is_a_table_and_a_file(browser, hostile):
     with opened(browser, hostile) as page:
         details = page.locator("#chart-chart details.data")
         details.locator("summary").click()
+        details.locator("tbody tr").first.wait_for()
         rows = details.locator("tbody tr").count()
         assert rows > 10
         assert HOSTILE in details.inner_text()

@@ -8,7 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from memstudy.derived.methods.answer import answers
+from memstudy.derived.workbench import Workbench
+from memstudy.report.page import tables
 from memstudy.report.page.safety import json_text
+from memstudy.report.table import Table
+from memstudy.store import Store
+from memstudy.study.reporting import page_of
+from memstudy.training import resolve_device
 from tests import results
 
 HOSTILE = "</script><b>$x$ \u2028 & 'quoted'"
@@ -40,3 +47,56 @@ def test_the_page_of_the_quick_study_is_one_small_file(command, stored):
     assert not re.search(r"""(src|href)=["'](?!#|data:)""", content.decode().partition("<script>")[0])
     assert command(*called).exit_code == 0
     assert path.read_bytes() == content
+
+
+def test_what_cannot_be_reported_or_written_is_one_sentence(command, stored, tmp_path):
+    (tmp_path / "file").write_text("")
+    for words, sentence in {
+        ("--study", "nope"): "unknown study 'nope'",
+        ("--study", "quick", "-o", str(tmp_path / "file" / "page.html")): "choose another place with -o",
+    }.items():
+        done = command("report", *words, "--runs-dir", str(stored))
+        assert done.exit_code == 2
+        assert sentence in done.stderr
+        assert done.stderr.count("\n") == 1
+
+
+def test_the_verdict_says_what_is_least_and_that_two_seeds_are_too_few(stored):
+    (answer,) = answers(Store(stored).select((), "quick"))
+    assert answer.answer.startswith("do+al2 memorizes least: 5.4 ± 0.3 %")
+    assert any("fewer than 3 seeds nothing is tested" in sentence for sentence in answer.sureness)
+    assert answer.table is not None
+    assert list(answer.table.cells["method"])[:2] == ["do+al2", "wd+al2"]
+
+
+def test_the_verdict_of_more_seeds_has_tests_and_what_cannot_be_told_apart(stored):
+    for study in ("calibration", "noise_grid_lite"):
+        for answer in answers(Store(stored).select((), study)):
+            text = " ".join((answer.answer, *answer.sureness))
+            if "memorizes least" in text and "n = 5" in text:
+                assert "adjusted by Holm" in text
+
+
+def test_the_verdict_of_one_seed_says_that_order_may_be_luck(store_copy):
+    names = [run.name for run in store_copy.select((), "tiny").runs if run.recipe.seed == 0]
+    (answer,) = answers(store_copy.select(names))
+    assert any("may be luck" in sentence for sentence in answer.sureness)
+    assert "n = 1 seed)" in answer.answer
+
+
+def test_each_number_of_memorization_leads_to_its_runs(stored):
+    selection = Store(stored).select((), "quick")
+    page, left_out = page_of(selection, Workbench(resolve_device("cpu")))
+    assert left_out == []
+    (table,) = (part for section in page.sections for part in section.parts
+                if isinstance(part, Table) and part.name == "memorization")  # fmt: skip
+    shown = tables.element(table, page.sources)
+    told = json.loads(shown["data"])["told"]
+    row = next(row for row in shown["rows"] if [cell["text"] for cell in row[:2]] == ["BN", "24"])
+    behind = told[row[4]["told"]]
+    assert row[4]["text"] == "86.9 ± 3.4"
+    assert [page.sources[place].run.split("-")[2] for place in behind["runs"]] == ["bn", "bn"]
+    assert dict(behind["facts"])["n, seeds"] == "2"
+    with_al2 = dict(told[row[5]["told"]]["facts"])
+    assert with_al2["difference to without AL2"].startswith("-66.")
+    assert with_al2["test"] == "none: fewer than three pairs"

@@ -43,7 +43,7 @@ def make_page(selection: Selection, bench: Workbench, voice: Voice, path: Path |
     path = path or selection.path / REPORT
     page, left_out = page_of(selection, bench)
     content = html(page).encode()
-    files.write(path, content, "choose another place with -o")
+    files.write(path, content, "with -o")
     voice.say(f"page: {path}")
     return {
         "report": str(path),

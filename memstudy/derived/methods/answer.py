@@ -18,6 +18,8 @@ from memstudy.report.cells import DASH, interval, mean, number, p_value, span, s
 from memstudy.report.differences import compared, star_notes
 from memstudy.report.frames import Groups, Setting, comparable_runs
 from memstudy.report.table import HIGH, LOW, Table
+from memstudy.report.verdict import verdict
+from memstudy.store.run import LABELS
 from memstudy.store.store import Selection
 
 LEVEL = 0.05
@@ -67,7 +69,8 @@ def _answer(setting: Setting, rows: pd.DataFrame, words: str) -> Answer:
         f"{best} memorizes least: {share} of the corrupted labels are predicted after the last epoch "
         f"({_seeds(first['n'])}), of {len(values)} methods."
     )
-    return Answer(words, answer, tuple(_sureness(values, best)) + tuple(_accuracy(rows, best)), table)
+    sentences = (*_sureness(values, best), *_accuracy(rows, best), *_beyond_chance(setting, rows))
+    return Answer(words, answer, sentences, table)
 
 
 def _seeds(n: int) -> str:
@@ -129,6 +132,18 @@ def _accuracy(rows: pd.DataFrame, best: str) -> Iterator[str]:
             f"{text}; the highest is {accuracy[highest]:.1f} %, of {highest}. A network that has learned little "
             "memorizes little, so both numbers belong together."
         )
+
+
+def _beyond_chance(setting: Setting, rows: pd.DataFrame) -> Iterator[str]:
+    """Which runs memorize at all, as the verdict on each says; nothing where labels are not here, as in a pack."""
+    runs = {run.name: run for run in setting.runs}
+    if not all((run.path / LABELS).is_file() for run in runs.values()):
+        return
+    counts = []
+    for label, names in rows.groupby("label", sort=False)["run"]:
+        judged = [verdict(runs[name]).memorizes for name in names]
+        counts.append(f"{label} {sum(map(bool, judged))} of {len(judged)}")
+    yield f"Runs that predict more corrupted labels than confusing classes alone gives: {listed(counts)}."
 
 
 def _table(setting: Setting, rows: pd.DataFrame, values: pd.DataFrame, best: str) -> Table:
