@@ -381,3 +381,22 @@ COMMITTED = "".join(file.read_text(encoding="utf-8") for file in RESULTS.glob("*
 def test_means_and_deviations_of_a_papers_page_are_in_a_committed_table(page):
     told = re.findall(r"\d[\d.]* ± [\d.]*\d", PAGES[page])
     assert [pair for pair in told if pair not in COMMITTED] == []
+
+
+@pytest.mark.parametrize(
+    ("run", "sentence"),
+    [
+        ("bare-s0-8eac6510", "It rises to {best:.1f} %, and then falls to {test:.1f} %."),
+        ("bare-s0-8eac6510", "Of the corrupted samples {memorized:.1f} % are predicted as their wrong label"),
+        (
+            "al2-s0-c834a49d",
+            "It ends at {test:.1f} % test accuracy; {memorized:.1f} % of the wrong labels are predicted",
+        ),
+        ("al2-s0-c834a49d", "{recovered:.1f} % of the corrupted samples are taken for what they really are"),
+    ],
+)
+def test_the_tutorials_numbers_are_those_of_the_stored_runs(run, sentence):
+    metrics = 100 * pd.read_csv(RESULTS / "store" / f"mnist5k-symmetric0.75-{run}" / "metrics.csv")
+    last = metrics.iloc[-1]
+    told = sentence.format(best=metrics["test_accuracy"].max(), test=last["test_accuracy"], **last)
+    assert told in " ".join(PAGES["docs/tutorial/first-study.md"].split())
