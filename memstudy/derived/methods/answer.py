@@ -99,15 +99,21 @@ def _sureness(values: pd.DataFrame, best: str) -> Iterator[str]:
         return
     surely = list(tested.loc[tested["p_holm"] < LEVEL, "label"])
     unsure = [str(label) for label in others["label"] if label not in surely]
-    family = f"two-sided t-tests over seeds, adjusted by Holm's method for {len(tested)} tests"
+    family = "two-sided t-test over seeds"
+    if len(tested) > 1:
+        family = f"two-sided t-tests over seeds, adjusted by Holm's method for {len(tested)} tests"
     if not surely:
-        yield f"It cannot be told apart from any other method (p < .05; {family}): the order may be luck."
+        yield f"It cannot be told apart from {_all(others)} (p < .05; {family}): the order may be luck."
     elif unsure:
         yield f"That it memorizes less is significant against {listed(surely)} (p < .05; {family})."
         yield f"It cannot be told apart from {listed(unsure)}."
     else:
-        yield f"That it memorizes less is significant against every other method (p < .05; {family})."
+        yield f"That it memorizes less is significant against {_all(others)} (p < .05; {family})."
     yield "It was chosen by the same numbers, so its lead is rather too large than too small."
+
+
+def _all(others: pd.DataFrame) -> str:
+    return "every other method" if len(others) > 1 else str(others["label"].iloc[0])
 
 
 def _difference(row: pd.Series) -> str:
