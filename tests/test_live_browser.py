@@ -36,11 +36,11 @@ def table(means: dict[str, float], name: str = "t") -> Table:
     return Table(name, f"Table {name}", (), cells, values, ("method",), better={"a": HIGH})
 
 
-def chart(epochs: int) -> Chart:
+def chart(epochs: int, seeds: int = 2) -> Chart:
     """Curves of three methods, in two settings."""
     rows = pd.DataFrame(
         [{"method": m, "seed": seed, "epoch": epoch, "setting": s, "accuracy": 1.0 + epoch + seed + place}
-         for place, m in enumerate(METHODS) for seed in (0, 1) for epoch in range(epochs) for s in "ab"]
+         for place, m in enumerate(METHODS) for seed in range(seeds) for epoch in range(epochs) for s in "ab"]
     )  # fmt: skip
     choice = Choice("setting", "setting", ["a", "b"])
     drawn = over_runs(rows, EPOCH, Quantity("accuracy", "accuracy"), marks(METHODS), [choice])
@@ -184,6 +184,16 @@ def test_what_was_chosen_in_a_chart_and_opened_stays(browser, monkeypatch):
         assert block.locator("details.data").get_attribute("open") is not None
         opened = [one.get_attribute("open") is not None for one in shown.locator("details.run").all()]
         assert opened == [False, True, False]
+
+
+def test_a_chart_gains_controls_with_a_second_seed(browser, monkeypatch):
+    with seen(browser, page(chart(4, seeds=1)), monkeypatch) as (shown, study):
+        block = shown.locator("#chart-c")
+        block.locator(".vega-bindings select").select_option("b")
+        assert block.locator(".vega-bindings input[type=checkbox]").count() == 0
+        study.becomes(page(chart(4)))
+        block.locator(".vega-bindings input[type=checkbox]").wait_for()  # single runs
+        shown.wait_for_function("() => document.querySelector('#chart-c .vega-bindings select').value === 'b'")
 
 
 def test_when_the_command_has_ended_the_page_stays_and_says_so(browser, monkeypatch):

@@ -217,9 +217,34 @@ def test_a_page_that_can_not_be_made_anew_stays_and_the_reader_is_told(monkeypat
     assert b"third" in report.paths()["/"]().content
 
 
+def test_a_page_whose_runs_went_on_meanwhile_says_so(monkeypatch):
+    monkeypatch.setattr(live_report, "SHARE", 1.0)
+    made = Made("first", "second", "third")
+    report = made.report()
+    made.change()
+    making = report._make
+
+    def and_on() -> Page:
+        made.change()
+        return making()
+
+    report._make = and_on
+    report._remake(made.stamp)
+    report._due = time.monotonic() + 60
+    assert settled(report)["status"] == f"2 runs. {live_report.APART}"
+    report._make = making
+    report._remake(made.stamp)
+    assert settled(report)["status"] == "2 runs."
+
+
 def test_before_there_is_anything_the_page_says_so():
-    report = Made(MemstudyError("no run has a finished epoch.")).report()
+    made = Made(MemstudyError("no run has a finished epoch."), MemstudyError("it is damaged."), "first")
+    report = made.report()
     assert b"no run has a finished epoch." in report.paths()["/"]().content
+    for told in (b"it is damaged.", b"first"):
+        report._remake(made.stamp)
+        assert told in report.paths()["/content"]().content
+        assert json.loads(report.state().content)["status"] == "2 runs."
 
 
 # A study that trains
@@ -258,6 +283,7 @@ def test_an_epoch_that_is_appended_changes_the_page(store, monkeypatch):
         content = ask(port, "/content")[1]
         assert b"21 of 25 epochs" in content
         assert b"20 of 25 epochs" not in content
+        assert b"Not finished, and taken after their last epoch so far: " in content
         assert not list((store.root / "studies").rglob("*.html"))
 
 

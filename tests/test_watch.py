@@ -220,6 +220,15 @@ def test_epochs_that_were_not_evaluated_are_left_out_of_curves(tmp_path):
     assert "▁▃▆█ 70.0" in row
 
 
+def test_a_store_in_which_nothing_is_begun_is_waited_for(tmp_path):
+    assert screen(Store(tmp_path / "nothing"), 80) == [
+        "here: no runs yet",
+        "",
+        "",
+        "q ends this view; runs go on.",
+    ]
+
+
 # The command
 
 

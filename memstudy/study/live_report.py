@@ -16,11 +16,14 @@ from memstudy.report.page.parts import Page
 from memstudy.report.page.serving import JSON, Answer
 from memstudy.store import RunDirectory, Store, stamps
 from memstudy.store.run import METRICS, RECIPE, STATE
+from memstudy.store.store import WHOLE_STORE
 from memstudy.study.reporting import page_of
 from memstudy.study.status import Observer, summary
 
 SHARE = 0.25
 """Of one core, at most, that making pages takes while somebody looks: the pause after one is so long."""
+
+APART = "Parts of this page may be some epochs apart: runs went on while it was made."
 
 
 class LiveReport:
@@ -34,11 +37,9 @@ class LiveReport:
         self._make, self._runs_stand, self._stamp = make, runs_stand, stamp
         self._lock = threading.Lock()
         self._making: threading.Thread | None = None
-        self._made_of, self._due, self._problem = "", 0.0, ""
+        self._made_of, self._due, self._problem, self._has_page = "", 0.0, "", False
         self._whole = self._content = Answer(b"")
         self._remake(stamp())
-        if self._problem:
-            self._show(Page("Report", self._problem, []))
 
     def paths(self) -> dict[str, Callable[[], Answer]]:
         """What is answered under which path."""
@@ -52,8 +53,8 @@ class LiveReport:
             stand = f"{self._runs_stand()}."
         except MemstudyError as error:  # the runs are there no more
             stand = str(error)
-        problem = f" What follows is from before: {self._problem}" if self._problem else ""
-        return Answer(json.dumps({"version": self._content.version, "status": stand + problem}).encode(), JSON)
+        status = " ".join(filter(None, (stand, self._problem)))
+        return Answer(json.dumps({"version": self._content.version, "status": status}).encode(), JSON)
 
     def _begin_if_due(self) -> None:
         if self._making is None and time.monotonic() >= self._due and (now := self._stamp()) != self._made_of:
@@ -65,12 +66,16 @@ class LiveReport:
         begun = time.thread_time()
         try:
             self._show(self._make())
-            self._problem = ""
+            self._has_page, self._problem = True, "" if self._stamp() == stamp else APART
         except MemstudyError as error:
-            self._problem = str(error)
+            if self._has_page:
+                self._problem = f"What follows is from before: {error}"
+            else:  # nothing is trained so far
+                self._show(Page("Report", str(error), []))
         finally:
-            self._made_of, self._making = stamp, None
+            self._made_of = stamp
             self._due = time.monotonic() + (time.thread_time() - begun) * (1 / SHARE - 1)
+            self._making = None
 
     def _show(self, page: Page) -> None:
         new = content(page).encode()
@@ -85,6 +90,8 @@ def of_store(
 ) -> LiveReport:
     """That of a selection, as `Store.select` takes it. A MemstudyError if there is none of that name."""
     name, _ = store.asked_for(patterns, study)
+    if not patterns:
+        study = name or WHOLE_STORE  # the newest study stays this one
     observer = Observer()
 
     def make() -> Page:

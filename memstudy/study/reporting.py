@@ -26,7 +26,7 @@ from memstudy.report.cells import span
 from memstudy.report.frames import Setting, comparable_runs, methods_of, shared_title
 from memstudy.report.page.document import html
 from memstudy.report.page.parts import Command, Heading, Page, Part, Prose, Section, Source, Sources
-from memstudy.store import RunDirectory
+from memstudy.store import RunDirectory, Status
 from memstudy.store.records import HOW_TO_RECORD
 from memstudy.store.store import Selection
 from memstudy.study.choice import chosen, configured_of
@@ -151,7 +151,18 @@ def _of_setting(setting: Setting) -> str:
     return f"{setting.words + ': ' if setting.words else ''}{setting.title}.{floor}"
 
 
+def _unfinished(selection: Selection) -> str:
+    """That not all runs are compared after as many epochs, if so."""
+    going = [run for run in selection.runs if run.status is not Status.FINISHED]
+    if not going:
+        return ""
+    done = [f"{run.name} ({run.epochs_done} of {run.recipe.training.epochs} epochs)" for run in going]
+    return f"Not finished, and taken after their last epoch so far: {listed(done)}."
+
+
 def _verdict(selection: Selection) -> Iterator[Part]:
+    if unfinished := _unfinished(selection):
+        yield Prose((unfinished,))
     for answer in answers(selection):
         if answer.setting:
             yield Heading(answer.setting)

@@ -88,6 +88,8 @@ def overall(runs: Sequence[Progress]) -> Overall:
 
 def summary(title: str, runs: Sequence[Progress]) -> str:
     """`study quick: 8 runs: 2 running, 6 finished; 70 of 80 epochs; 0:00:20 left at the present rate`."""
+    if not runs:
+        return f"{title}: no runs yet" if title else "no runs yet"
     whole = overall(runs)
     counts = ", ".join(f"{count:,} {status}" for status, count in whole.by_status.items())
     begun = f"{title}: " if title else ""

@@ -258,17 +258,19 @@
       mode: "vega-lite", renderer: "svg", ast: true, actions: false, defaultStyle: false, config: CONFIG,
       tooltip: { disableDefaultStyle: true, theme: "page" },
     };
-    let view = null, axes = { log: null, low: null, high: null }, before = Promise.resolve();
-    const embed = () => { before = before.then(redraw, redraw); return before; }; // one after the other
+    let view = null, names = [], store = null, axes = { log: null, low: null, high: null }, turn = Promise.resolve();
+    const embed = () => { turn = turn.then(redraw, redraw); return turn; }; // one after the other
     const redraw = async () => { // what was chosen stays chosen
-      const chosen = view && { signals: bound(spec).map((name) => [name, view.signal(name)]), store: legend && view.data(`${legend.name}_store`) };
+      const chosen = view && { signals: names.map((name) => [name, view.signal(name)]), store: store && view.data(store) };
       if (view) view.finalize();
       drawn.style.minHeight = `${drawn.offsetHeight}px`; // nothing below it moves meanwhile
       drawn.replaceChildren();
       view = (await vegaEmbed(drawn, changed(spec, axes), options)).view;
-      if (chosen) {
-        chosen.signals.forEach(([name, value]) => view.signal(name, value));
-        if (legend) view.data(`${legend.name}_store`, chosen.store);
+      const before = store;
+      [names, store] = [bound(spec), legend && `${legend.name}_store`];
+      if (chosen) { // as far as there is the same to choose
+        chosen.signals.forEach(([name, value]) => { if (names.includes(name)) view.signal(name, value); });
+        if (store && store === before) view.data(store, chosen.store);
         await view.runAsync();
       }
       find("fieldset.shown", controls)?.remove();
