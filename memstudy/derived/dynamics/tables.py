@@ -107,7 +107,8 @@ def _learned(setting: Setting, counts: pd.DataFrame, aucs: pd.DataFrame, suffix:
     parts.append(chosen.assign(quantity="mixture_accuracy", group=BEST))
     parts.append(_rates(counts))
     runs = counts[["run", "label", "seeds", "against", "epochs"]].drop_duplicates()
-    of_runs = pd.concat([table[["run", "quantity", "group", "value"]] for table in parts]).merge(runs, on="run")
+    of_runs = pd.concat([table[["run", "quantity", "group", "value"]] for table in parts if len(table)])
+    of_runs = of_runs.merge(runs, on="run")
     values = compared(of_runs, ["label", "quantity", "group"], epoch="epochs")
     headings = QUANTITIES | {
         ("mixture_accuracy", LAST): ("mixture right, %: last", 1),

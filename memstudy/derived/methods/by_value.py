@@ -59,7 +59,7 @@ def by_strength(selection: Selection, groups: Groups) -> Iterator[Drawing]:
         return
     rows = pd.concat(swept, ignore_index=True)
     told = [name for name in ("key", "setting") if rows[name].nunique() > 1]
-    rows["group"] = [", ".join(filter(None, row)) for row in rows[told].itertuples(index=False, name=None)]
+    rows["group"] = [", ".join(filter(None, map(row.get, told))) for row in rows.to_dict("records")]
     data = _long(rows, ["key", "setting", "group", "family"])
     keys = {str(panel): str(part["key"].iloc[0]) for panel, part in data.groupby("panel", sort=False)}
     figure = _figure(data, marks(dict.fromkeys(data["family"])), "family", keys)

@@ -183,7 +183,7 @@ def _gains(group: Group, suffix: str) -> Drawing:
     for one, (kind, mark) in zip((True, False), KINDS.items(), strict=True):
         rows = data[data["regularizers"].eq(1) == one]
         if len(rows):
-            arms = [rows["gain"] - rows["gain_low"], rows["gain_high"] - rows["gain"]]
+            arms = [(rows["gain"] - rows["gain_low"]).to_numpy(), (rows["gain_high"] - rows["gain"]).to_numpy()]
             handles[kind] = axis.errorbar(
                 rows["gain"], rows.index, xerr=arms, fmt=mark.marker, color=mark.color, elinewidth=0.9
             )
