@@ -4,7 +4,7 @@
 #   make results    every committed table and figure again, from the stored runs: studies/results
 #   make test       lint, type-check, test (CPU, minutes)
 #   make test-all   the slow tests too
-#   make test-browser  the report page in Chromium: what it asks for, says, shows and copies
+#   make test-browser  the report page in Chromium: what it asks for, says, shows and copies, on disk and while runs train
 #   make test-engines  studies on a real Slurm and a real Ray cluster, where these are installed
 #   make test-latex every committed table, in every fit and width, by a real LaTeX
 #   make test-trackers  what TensorBoard, MLflow and wandb read back
@@ -73,7 +73,7 @@ test-engines: $(READY)
 
 # SCREENSHOTS=FOLDER keeps what the browser shows; AXE_CORE is where `npm install --prefix` put axe-core.
 test-browser: $(READY)
-	$(PY) -m pytest -m browser tests/test_browser.py
+	$(PY) -m pytest -m browser tests/test_browser.py tests/test_live_browser.py
 
 test-latex: $(READY)
 	$(PY) -m pytest $(PARALLEL) -m latex tests/test_latex.py
