@@ -34,7 +34,7 @@ def with_networks(selection: Selection, left_out: Callable[[str], None]) -> Sele
     A MemstudyError if no run remains.
     """
     clauses = {run: without(run) for run in selection.runs if not run.checkpoints()}
-    if len(clauses) == len(selection.runs):
+    if clauses and len(clauses) == len(selection.runs):  # weights of a file alone come without a run
         raise MemstudyError(f"there is no network to look at: {next(iter(clauses.values()))}.")
     for clause in clauses.values():
         left_out(clause)
