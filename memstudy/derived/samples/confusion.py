@@ -14,8 +14,10 @@ from memstudy.report.chart import Chart, Drawn
 from memstudy.report.charting import Choice, Slider, inlined
 from memstudy.report.frames import Groups
 
-MOST_EPOCHS, MOST_CELLS = 8, 40_000
+MOST_EPOCHS, MOST_CELLS = 6, 40_000
 """Epochs that can be chosen, and cells of all their matrices: a page is to stay small."""
+DECIMALS = 1
+"""Of a share in percent, as it is shown."""
 KINDS = (
     "corrupted samples: predicted (across) of the given, wrong label (down)",
     "corrupted samples: predicted (across) of the true class (down)",
@@ -89,7 +91,8 @@ def _drawn(
     rows = rows.assign(
         down=rows["row"].map(dict(enumerate(names))), across=rows["column"].map(dict(enumerate(names)))
     )
-    base = alt.Chart(inlined(rows.drop(columns=["row", "column"])))
+    idle = [one.column for one in chosen if not one.params]  # one option: nothing chooses by it
+    base = alt.Chart(inlined(rows.drop(columns=["row", "column", *idle]).round({"share": DECIMALS})))
     for one in chosen:
         base = one.of(base)
     order = list(names)
