@@ -209,7 +209,7 @@ def _source(run: RunDirectory, seeds: str, words: frozenset[str]) -> Source:
     return Source(
         run.name, words, f"{seeds} (model and batches / labels)",
         f"{run.status}, {run.epochs_done} of {epochs} epochs", run.recipe.to_toml(),
-        tuple(map(_machine, sessions)), f"memstudy run --recipe {run.name}/recipe.toml",
+        tuple(map(_machine, sessions)), f"memstudy rerun {run.name}",
     )  # fmt: skip
 
 
