@@ -68,7 +68,7 @@ if not TYPE_CHECKING:  # else any name would be one for a type checker
 
     def __getattr__(name: str) -> Any:
         if name not in _PLACES:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+            raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
         module, _, attribute = _PLACES[name].partition(":")
         value = import_module(module)
         globals()[name] = value = getattr(value, attribute) if attribute else value

@@ -326,7 +326,8 @@ def test_the_command_line_says_it_in_one_sentence(folder, tmp_path):
         cwd=tmp_path, env=environment, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 1
-    (line,) = done.stderr.splitlines()
+    assert "Traceback" not in done.stderr
+    *_, line = done.stderr.splitlines()
     assert (
         "regularizer 'ourtest' raised ZeroDivisionError: division by zero in penalty (code/ourtest_method.py:"
         in line

@@ -68,7 +68,7 @@ def torchrun(folder, *words):
         cwd=folder, env=environment, capture_output=True, text=True, timeout=240, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    return done.stdout
+    return done.stdout + done.stderr
 
 
 def test_two_processes_train_what_one_does(tmp_path):

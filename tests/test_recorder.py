@@ -12,6 +12,7 @@ import memstudy
 from memstudy import recipe as recipes
 from memstudy.derived.workbench import Workbench
 from memstudy.store import Store
+from memstudy.training import numerics
 from tests.kit.sentences import refused
 from tests.kit.sources import stand_in
 
@@ -45,7 +46,7 @@ def train(images, epochs=EPOCHS, keep=True):
 def both(small, tmp_path_factory):
     """The store, the recorded run, and memstudy's own."""
     root = tmp_path_factory.mktemp("recorded")
-    with stand_in(small):
+    with stand_in(small), numerics(1):  # as many threads as memstudy's own: more add in another order
         recorder, optimizer = train(memstudy.Images(small))
         told = recorder.write(root, reg=PENALTY, network="smallnet", batch_size=64, optimizer=optimizer)
         own = memstudy.run(store=root, reg=PENALTY, epochs=EPOCHS, device="cpu", threads=1)

@@ -91,8 +91,8 @@ class NoisyLabels:
         return len(self.noisy)
 
     def __repr__(self) -> str:
-        of, asked = self.data.images.name, self.data.corruption.title
-        return f"<{len(self):,} labels of {of!r}, {asked}: {100 * self.rate:.2f} % wrong, floor {self.floor:.4f}>"
+        of, asked = quoted(self.data.images.name), self.data.corruption.title
+        return f"<{len(self):,} labels of {of}, {asked}: {100 * self.rate:.2f} % wrong, floor {self.floor:.4f}>"
 
 
 def corrupt(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from memstudy.api.given import folder
 from memstudy.api.runs import Run
-from memstudy.errors import MemstudyError
+from memstudy.errors import MemstudyError, quoted
 from memstudy.store import Store as Directories
 from memstudy.store import query, tidy
 
@@ -90,5 +90,5 @@ def open(store: str | Path = "runs") -> Store:
     """Open a store, the folder of runs; nothing is read yet. A MemstudyError if there is no such folder."""
     path = folder(store, "store")
     if not path.is_dir():
-        raise MemstudyError(f"there is no store {path}; memstudy.run(store={str(path)!r}) begins one.")
+        raise MemstudyError(f"there is no store {path}; memstudy.run(store={quoted(str(path))}) begins one.")
     return Store(path)

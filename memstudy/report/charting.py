@@ -7,6 +7,7 @@ have names of ours.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -166,7 +167,7 @@ class Slider:
     def title(self) -> alt.Title:
         """A chart's title: words of ours (`before`) and the value."""
         shown = self.shown if self.params else str(int(self.values[0]))
-        return alt.Title(text=alt.ExprRef(f"{self.before!r} + ' ' + {shown}"))
+        return alt.Title(text=alt.ExprRef(f"{json.dumps(self.before)} + ' ' + {shown}"))
 
     def of(self, drawn: alt.Chart) -> alt.Chart:
         """A chart of the rows that are chosen."""

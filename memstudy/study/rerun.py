@@ -114,7 +114,7 @@ def _of_columns(name: str, ours: dict[str, Any], theirs: dict[str, Any]) -> Diff
         unlike = {key: pair for key, pair in here.items() if pair[0] != pair[1] and not np.isnan(pair).all()}
         if unlike:
             key, (then, now) = max(unlike.items(), key=lambda item: abs(item[1][0] - item[1][1]))
-            return Difference(name, epoch, f"{key} {then!r}, now {now!r}, a difference of {abs(then - now):.1e}")
+            return Difference(name, epoch, f"{key} {then}, now {now}, a difference of {abs(then - now):.1e}")
     return Difference(name, what=f"{len(ours['epoch'])} epochs, now {len(theirs['epoch'])}")
 
 
