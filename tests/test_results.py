@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import shutil
 from collections import defaultdict
+from importlib.metadata import version
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from packaging.version import Version
 
 from memstudy import files
 from memstudy.store import Status, Store
@@ -25,6 +27,13 @@ def committed(study: str, *, figures: bool) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in found}
 
 
+to_the_digit = pytest.mark.skipif(
+    Version(version("scipy")) < Version("1.15"),
+    reason="quantiles of Student's t have other last digits in this scipy than in the committed tables",
+)
+
+
+@to_the_digit
 @pytest.mark.parametrize("study", KEPT)
 def test_committed_tables_are_made_of_stored_runs(store, study):
     made, old = results.tables(store, study), committed(study, figures=False)
@@ -84,6 +93,7 @@ def test_a_derived_file_is_there_once():
     assert [paths for paths in copies.values() if len(paths) > 1] == []
 
 
+@to_the_digit
 def test_results_are_written_again_and_what_is_no_result_goes(tmp_path, capsys):
     study = "loco_reg_lite"
     for name in (STORE, study):

@@ -232,7 +232,8 @@ def test_a_store_in_which_nothing_is_begun_is_waited_for(tmp_path):
 # The command
 
 
-def test_where_there_is_no_terminal_it_prints_one_table(command, store):
+def test_where_there_is_no_terminal_it_prints_one_table(command, store, monkeypatch):
+    monkeypatch.delenv("COLUMNS", raising=False)  # which pytest-xdist sets
     result = command("watch")
     assert (result.exit_code, result.output) == (0, command("watch", "--once").output)
     assert "\x1b" not in result.output
