@@ -115,9 +115,9 @@ def test_ctrl_c_saves_on_a_cluster_of_this_machine(tmp_path):
     while not list(tmp_path.glob("runs/*/metrics.csv")) and time.monotonic() < deadline:
         time.sleep(0.2)
     process.send_signal(signal.SIGINT)
-    out, error = process.communicate(timeout=90)
+    _, error = process.communicate(timeout=90)
     assert process.returncode == 130, error
-    assert "on a Ray cluster of this machine: 1 node" in out
+    assert "on a Ray cluster of this machine: 1 node" in error
     assert "stopped and saved; the same command continues" in error
     (run,) = Store(tmp_path / "runs").runs()
     assert run.load_resume() is not None

@@ -181,7 +181,7 @@ def test_whoever_waits_may_be_stopped_and_the_jobs_go_on(slurm, tmp_path):
     assert "stopped waiting; the jobs go on" in error
     again = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
     assert again.returncode == 0, again.stderr
-    assert "1 job of before is still queued or running" in again.stdout
+    assert "1 job of before is still queued or running" in again.stderr
     (run,) = Store(tmp_path / "runs").runs()
     assert run.finished
     assert sessions([run]) == [1]
