@@ -31,7 +31,7 @@ def differing(recipes: Iterable[Recipe], besides: Collection[str] = ()) -> list[
     length: what follows from another difference is none of its own. `besides` are names that do not matter.
     """
     every = list(recipes)
-    but_for_seeds = list(dict.fromkeys(map(_seedless, every)))  # few, where there are many seeds
+    but_for_seeds = list(dict.fromkeys(map(seedless, every)))  # few, where there are many seeds
     return [
         name
         for name in names(but_for_seeds)
@@ -40,7 +40,7 @@ def differing(recipes: Iterable[Recipe], besides: Collection[str] = ()) -> list[
 
 
 @lru_cache(maxsize=100_000)
-def _seedless(recipe: Recipe) -> Recipe:
+def seedless(recipe: Recipe) -> Recipe:
     """The recipe with seeds of 0."""
     return replace(recipe, seed=0, corruption=replace(recipe.corruption, seed=0))
 

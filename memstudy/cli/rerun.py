@@ -24,8 +24,7 @@ def rerun(run: str, data_dir: Path | None, download: bool, runs_dir: Path, as_js
     memstudy rerun 1a2b3c4d                by the digits of its name
     memstudy rerun '*-al2-s0-*' --json     for another program
     """  # noqa: D301
-    import shutil
-
+    from memstudy import files
     from memstudy.cli.progress import RunProgress
     from memstudy.errors import RunFailed
     from memstudy.store import Store
@@ -49,4 +48,4 @@ def rerun(run: str, data_dir: Path | None, download: bool, runs_dir: Path, as_js
         progress.print_json(facts | {"reasons": repeating.reasons(first, again) if found else []})
     if found:
         raise RunFailed(f"{first.name} was not repeated to the byte; the other one is in {again.path}.")
-    shutil.rmtree(again.path)
+    files.discard(again.path)

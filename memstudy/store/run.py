@@ -58,6 +58,11 @@ def checkpoint_name(epoch: int) -> str:
     return f"{CHECKPOINTS}/epoch-{epoch:04d}.safetensors"
 
 
+def epoch_of(checkpoint: str) -> int:
+    """The epoch of such a file, by its name."""
+    return int(Path(checkpoint).stem.removeprefix("epoch-"))
+
+
 def directories(root: Path, recipe: Recipe) -> list[Path]:
     """The directories whose names say that they are of a recipe; there should be one at most."""
     try:
@@ -427,7 +432,7 @@ class RunDirectory:
     def checkpoints(self) -> list[int]:
         """The epochs whose network was kept, ascending."""
         kept = [name for name in self.checksums() if name.startswith(CHECKPOINTS)]
-        return sorted(int(Path(name).stem.removeprefix("epoch-")) for name in kept)
+        return sorted(map(epoch_of, kept))
 
     def checkpoint_digest(self, epoch: int) -> str:
         """The checksum of a kept network: what an analysis of it depends on."""

@@ -17,7 +17,7 @@ from memstudy.data import artifact
 from memstudy.errors import MemstudyError
 from memstudy.report.comparison import compared
 from memstudy.store import RunDirectory, Store
-from memstudy.store.run import CHECKPOINTS, DYNAMICS, LABELS, METRICS, RECIPE
+from memstudy.store.run import CHECKPOINTS, DYNAMICS, EVALUATE_AT, LABELS, METRICS, RECIPE, epoch_of
 from memstudy.study.carry_out import Execution
 
 RERUNS = "reruns"
@@ -62,7 +62,7 @@ def execution(run: RunDirectory, **more: Any) -> Execution:
         "code": recorded.get("code"),
         "dynamics": run.has_records,
         "evaluate_every": run.evaluate_every,
-        "evaluate_at": tuple(state.get("evaluate_at", ())),
+        "evaluate_at": tuple(state.get(EVALUATE_AT, ())),
     }
     return Execution(**(usual | more))
 
@@ -98,7 +98,7 @@ def _difference(name: str, run: RunDirectory, again: RunDirectory) -> Difference
         ours, theirs = (artifact.read(each.labels()).noisy for each in (run, again))
         return Difference(name, what=f"{int((ours != theirs).sum()):,} labels differ")
     if name.startswith(CHECKPOINTS):
-        epoch = int("".join(filter(str.isdigit, name.rpartition("/")[2])))
+        epoch = epoch_of(name)
         return Difference(name, epoch, _of_tensors(run.load_checkpoint(epoch), again.load_checkpoint(epoch)))
     if name.startswith(DYNAMICS):
         return _of_records(name, run, again)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from memstudy.distinctions import seedless
 from memstudy.errors import MemstudyError, reason
 from memstudy.recipe import Recipe
 from memstudy.registry import Registry
@@ -134,9 +135,9 @@ def connect(name: str, into: str | None, root: Path) -> Tracker:
 
 def group(recipe: Recipe) -> str:
     """What a run is called without its seeds: the same for two runs only if they differ in these alone."""
-    seedless = replace(recipe, seed=0, corruption=replace(recipe.corruption, seed=0))
-    words = run_name(seedless).rsplit("-", 2)[0]
-    return f"{words}-{seedless.id[:DIGITS]}"
+    alike = seedless(recipe)
+    words = run_name(alike).rsplit("-", 2)[0]
+    return f"{words}-{alike.id[:DIGITS]}"
 
 
 def _plain(value: Any) -> str | int | float | bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from memstudy import files, lease
 from memstudy.errors import Busy, MemstudyError, reason
-from memstudy.store import RunDirectory, Status
+from memstudy.store import RunDirectory, Status, stamps
 from memstudy.store.run import METRICS, STATE
 from memstudy.trackers import Snapshot, Tracker
 
@@ -60,7 +60,7 @@ class Sender:
         """Send what is new of one run; whether there can be more to come."""
         if not run.exists:
             return True
-        look = [_look(run.path / name) for name in (STATE, METRICS)] + [run.status]
+        look = stamps.stamp(os.fspath(run.path / name) for name in (STATE, METRICS)), run.status
         if self._seen.get(run.name) == look:
             return run.status not in LASTING
         self.problems.pop(run.name, None)
@@ -84,15 +84,6 @@ class Sender:
         self.tracker.send(run, there.epochs, self.study)
         self.runs.add(run.name)
         self.epochs += run.epochs - there.epochs
-
-
-def _look(path: Path) -> tuple[int, int]:
-    """What changes when a file does."""
-    try:
-        status = os.stat(path)  # noqa: PTH116 (path.stat would do the same)
-    except FileNotFoundError:
-        return 0, 0
-    return status.st_mtime_ns, status.st_size
 
 
 def _lease(into: str) -> Path:

@@ -31,7 +31,8 @@ def main() -> None:
     recipe = presets.build(epochs=given.epochs)
     busy: dict[str, list[float]] = {name: [] for name in given.trackers}
 
-    def train(tracker: str | None) -> None:
+    def train(tracker: str | None) -> float:
+        """Seconds of training; those of a processor that telling took are added to `busy`."""
         with tempfile.TemporaryDirectory() as folder:
             run = Store(Path(folder)).open(recipe)
             destinations = [] if tracker is None else [Destination(tracker)]
@@ -39,16 +40,16 @@ def main() -> None:
             with told(destinations, Path(folder), [run.name], None, lambda sentence: None):
                 begun = time.perf_counter()
                 carry_out(run, Execution("cpu", 1))
-                spent.append(time.perf_counter() - begun)
+                seconds = time.perf_counter() - begun
             after = resource.getrusage(resource.RUSAGE_CHILDREN)
             if tracker is not None:
                 busy[tracker].append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+            return seconds
 
     sides: dict[str, list[float]] = {name: [] for name in ("none", *given.trackers)}
     for _ in range(given.rounds):
         for name, seconds in sides.items():
-            spent: list[float] = seconds
-            train(None if name == "none" else name)
+            seconds.append(train(None if name == "none" else name))
     alone = statistics.median(sides["none"])
     print(f"{given.epochs} epochs of the quick preset on one thread, {os.cpu_count()} cores, n = {given.rounds}")
     print(f"none: {alone:.1f} s ({min(sides['none']):.1f} to {max(sides['none']):.1f})")
