@@ -8,6 +8,8 @@
 #   make test-engines  studies on a real Slurm and a real Ray cluster, where these are installed
 #   make test-latex every committed table, in every fit and width, by a real LaTeX
 #   make test-trackers  what TensorBoard, MLflow and wandb read back
+#   make test-reliability  kills, failing disks, damage and strangers' files, in the small size
+#   make campaign     the same for about an hour
 #   make test-adapters  loops of Lightning, skorch and Hugging Face, beside memstudy's own
 #   make docs       the documentation site: docs/_build/html; make docs-serve shows it on http://127.0.0.1:8000
 #   make test-docs  builds it strictly, and looks up its links
@@ -24,13 +26,13 @@ MINUTES ?= 9
 # Tests: one process a core, each file in one of them.
 PARALLEL ?= -n auto --maxprocesses 8 --dist loadfile
 # Markers of tests that have targets of their own.
-APART := browser or gpu or engine or docs or package or adapters
+APART := browser or gpu or engine or docs or package or adapters or reliability
 
 ifeq ($(PY),$(VENV)/bin/python)
 READY := $(VENV)/.installed
 endif
 
-.PHONY: help setup figures calibration results test test-all test-browser test-engines test-latex test-trackers test-adapters docs docs-serve test-docs test-package test-lowest lint bench gpu clean
+.PHONY: help setup figures calibration results test test-all test-browser test-engines test-latex test-trackers test-adapters docs docs-serve test-docs test-package test-lowest test-reliability campaign lint bench gpu clean
 
 help:
 	@sed -n 's/^# \{0,1\}//p' Makefile | head -16
@@ -112,6 +114,13 @@ test-lowest:
 	$(LOWEST)/bin/python -m tests.lowest > $(LOWEST)/constraints.txt
 	$(LOWEST)/bin/python -m pip install --quiet --constraint $(LOWEST)/constraints.txt --editable . --group test
 	$(LOWEST)/bin/python -m pytest $(PARALLEL) -W ignore::DeprecationWarning -m "not (slow or $(APART))"
+
+# Kills, failing disks, damage, crowds and strangers' files: small, and (about an hour) as committed in studies/results/reliability.
+test-reliability: $(READY)
+	$(PY) -m pytest -m reliability tests/reliability
+
+campaign: $(READY)
+	$(PY) -m tests.reliability --long
 
 bench: $(READY)
 	$(PY) -m tests.benchmarks
