@@ -120,7 +120,7 @@ test-reliability: $(READY)
 	$(PY) -m pytest -m reliability tests/reliability
 
 campaign: $(READY)
-	$(PY) -m tests.reliability --long
+	$(PY) -m tests.reliability --long --save
 
 bench: $(READY)
 	$(PY) -m tests.benchmarks

@@ -110,3 +110,15 @@ def test_each_number_of_memorization_leads_to_its_runs(stored):
     with_al2 = dict(told[row[5]["told"]]["facts"])
     assert with_al2["difference to without AL2"].startswith("-66.")
     assert with_al2["test"] == "none: fewer than three pairs"
+
+
+def test_what_cannot_be_shown_is_said_on_the_page(stored):
+    path = stored / "studies" / "quick" / "ablation_curves.csv"
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    try:
+        page, clauses = page_of(Store(stored).select((), "quick"), Workbench(resolve_device("cpu")))
+    finally:
+        path.write_bytes(whole)
+    assert any(clause.startswith("ablate: ") and str(path) in clause for clause in clauses)
+    assert page.sections[-1].parts[0].paragraphs == tuple(f"Not on this page: {clause}." for clause in clauses)

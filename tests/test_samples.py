@@ -124,3 +124,9 @@ def test_a_study_like_the_quick_one_has_room_on_a_page():
     (chart,) = confusion(runs, GROUPS)
     size = len(json.dumps(chart.spec())) + len(page_gallery.element(shown(*runs))["data"])
     assert size < LARGEST - 2_000_000
+
+
+def test_too_many_cells_are_a_sentence_in_place_of_the_chart(monkeypatch):
+    monkeypatch.setattr("memstudy.derived.samples.confusion.MOST_CELLS", 399)
+    (said,) = confusion([recorded(anything(0))], GROUPS)
+    assert "those of 10 classes, 1 method and 1 setting have 400 cells, and a page holds 399" in said.paragraphs[0]

@@ -233,22 +233,20 @@ def methods_of(groups: Groups) -> list[str]:
     return list(dict.fromkeys([*(against for against, _ in rows if against), *(label for _, label in rows)]))
 
 
-@lru_cache(maxsize=100_000)  # asked for again and again by every table, of studies with thousands of runs
 def shared(recipe: Recipe, keys: tuple[str, ...] = (REG,)) -> Recipe:
     """What the runs of a setting share: a recipe without seeds, kept epochs and what makes a method (`keys`)."""
+    return _shared(distinctions.seedless(recipe), keys)
+
+
+@lru_cache(maxsize=10_000)  # asked for again and again by every table, of studies with thousands of runs
+def _shared(recipe: Recipe, keys: tuple[str, ...]) -> Recipe:
     usual = presets.get(presets.DEFAULT).recipe
     without: dict[str, Any] = {"network": usual.network} if "network" in keys else {}
     if REG in keys:
         without["regularizers"] = ()
     of_training = [OPTIONS[key][1].name for key in keys if key in TRAINING]
     training = {name: getattr(usual.training, name) for name in of_training}
-    return replace(
-        recipe,
-        seed=0,
-        corruption=replace(recipe.corruption, seed=0),
-        training=replace(recipe.training, **training, checkpoints=()),
-        **without,
-    )
+    return replace(recipe, training=replace(recipe.training, **training, checkpoints=()), **without)
 
 
 def suffixes(recipes: Sequence[Recipe]) -> list[str]:

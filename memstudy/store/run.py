@@ -101,6 +101,7 @@ class RunDirectory:
 
     def __init__(self, path: Path, recipe: Recipe | None = None) -> None:
         self.path = path
+        self._state = path / STATE  # once, as tables of ten thousand runs ask for it two hundred thousand times
         self._seals = Seals()
         self._lease: lease.Lease | None = None
         self._known: tuple[str, dict[str, Any]] | None = None
@@ -148,7 +149,7 @@ class RunDirectory:
 
         It is read and checked once for all who ask, until the file is another: tables ask twenty times.
         """
-        path = self.path / STATE
+        path = self._state
         mark = stamps.stamp([os.fspath(path)])
         if not mark and (self.path / METRICS).is_file():
             raise files.damaged(path, "it is gone")

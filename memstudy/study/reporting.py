@@ -6,7 +6,7 @@ not keep the others from it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +64,7 @@ def page_of(selection: Selection, bench: Workbench) -> tuple[Page, list[str]]:
         Section("curves", "Curves of training", collected.of("curves", lambda: Curves().charts(selection))),
         Section("samples", "Single samples", collected.of("samples", lambda: _samples(selection, bench))),
         *collected.analyses(),
-        Section("origin", "How each number was made", list(_origin(selection))),
+        Section("origin", "How each number was made", list(_origin(selection, left_out))),
     ]
     title = f"Report: {selection.name}"
     page = Page(title, _lead(selection), [section for section in sections if section.parts], _sources(selection))
@@ -180,7 +180,9 @@ def _samples(selection: Selection, bench: Workbench) -> Iterator[Part]:
     yield from galleries(runs, groups, bench)
 
 
-def _origin(selection: Selection) -> Iterator[Part]:
+def _origin(selection: Selection, left_out: Sequence[str]) -> Iterator[Part]:
+    if left_out:
+        yield Prose(tuple(f"Not on this page: {clause}." for clause in left_out))
     yield Prose(
         (
             "Every number of a table leads to its runs, which are here: recipe, seed, versions and machine. The "

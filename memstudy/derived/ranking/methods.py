@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -167,8 +167,13 @@ def _members(runs: Iterable[RunDirectory]) -> dict[Recipe, list[RunDirectory]]:
     """Runs by the recipe that those of one ranking share."""
     members: dict[Recipe, list[RunDirectory]] = {}
     for run in runs:
-        members.setdefault(replace(shared(run.recipe), corruption=Corruption()), []).append(run)
+        members.setdefault(_but_for_labels(shared(run.recipe)), []).append(run)
     return members
+
+
+@lru_cache(maxsize=10_000)  # few, of studies with thousands of runs
+def _but_for_labels(recipe: Recipe) -> Recipe:
+    return replace(recipe, corruption=Corruption())
 
 
 def _sets(runs: Iterable[RunDirectory]) -> int:
@@ -218,6 +223,7 @@ def _group(recipe: Recipe, members: Sequence[RunDirectory], areas: Derived, flat
     return Group(recipe, table.drop(columns=absent), methods, unfinished, "", notes)
 
 
+@lru_cache(maxsize=10_000)
 def _rule(corruption: Corruption) -> Corruption:
     return replace(corruption, seed=0)
 

@@ -13,6 +13,7 @@ from memstudy.derived.samples.recorded import Recorded, classes_of
 from memstudy.report.chart import Chart, Drawn
 from memstudy.report.charting import Choice, Slider, inlined
 from memstudy.report.frames import Groups
+from memstudy.report.page.parts import Prose
 
 MOST_EPOCHS, MOST_CELLS = 6, 40_000
 """Epochs that can be chosen, and cells of all their matrices: a page is to stay small."""
@@ -27,8 +28,8 @@ KINDS = (
 SIZE = 440  # pixels, of a side
 
 
-def confusion(runs: Sequence[Recorded], groups: Groups) -> Iterator[Chart]:
-    """One chart, if there are records, and classes are few enough for it."""
+def confusion(runs: Sequence[Recorded], groups: Groups) -> Iterator[Chart | Prose]:
+    """One chart, if there are records of one set of classes; a sentence if it would have too many cells."""
     classes = {tuple(classes_of(one.labels)) for one in runs}
     if len(classes) != 1:
         return
@@ -37,6 +38,14 @@ def confusion(runs: Sequence[Recorded], groups: Groups) -> Iterator[Chart]:
     settings = sorted({one.setting for one in runs})
     cells = len(names) ** 2 * len(KINDS) * len(methods) * len(settings)
     if cells > MOST_CELLS:
+        yield Prose(
+            (
+                f"Matrices of given, true and predicted classes are not on this page: those of {len(names):,} "
+                f"classes, {len(methods):,} method{'s' * (len(methods) > 1)} and {len(settings):,} "
+                f"setting{'s' * (len(settings) > 1)} have {cells:,} cells, and a page holds {MOST_CELLS:,}; "
+                "name fewer runs to see them.",
+            )
+        )
         return
     rows = _rows(runs, min(MOST_EPOCHS, MOST_CELLS // cells), methods)
     yield Chart(

@@ -1,0 +1,71 @@
+"""The result of the campaign as committed: a table of each part, and a line a part of when, where and of what."""
+
+from __future__ import annotations
+
+import csv
+import datetime
+import io
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from memstudy import files
+from memstudy.study.environment import environment
+from memstudy.training.device import resolve_device
+from memstudy.training.placement import Placement
+from tests.reliability.tally import Row
+
+FOLDER = Path(__file__).parents[2] / "studies" / "results" / "reliability"
+OVERVIEW = "campaign.csv"
+COLUMNS = ("part", "tried", "survived", "date", "commit", "machine", "python", "torch", "seed", "seconds")
+
+
+def save(part: str, rows: Sequence[Row], seed: int, seconds: float, folder: Path = FOLDER) -> None:
+    """Write a part's rows, and its line in the overview in place of an earlier one."""
+    table = [{"case": row.case, "what": row.what, "tried": row.tried, "survived": row.survived} for row in rows]
+    files.write(folder / f"{part}.csv", _csv(table))
+    lines = {line["part"]: line for line in overview(folder)}
+    lines[part] = {
+        "part": part,
+        **_totals(rows),
+        **_circumstances(),
+        "seed": str(seed),
+        "seconds": f"{seconds:.0f}",
+    }
+    files.write(folder / OVERVIEW, _csv(lines[name] for name in sorted(lines)))
+
+
+def overview(folder: Path = FOLDER) -> list[dict[str, str]]:
+    """The lines of the overview, by COLUMNS; none if nothing was saved."""
+    try:
+        content = (folder / OVERVIEW).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return []
+    return list(csv.DictReader(io.StringIO(content)))
+
+
+def _totals(rows: Iterable[Row]) -> dict[str, str]:
+    several = list(rows)
+    return {"tried": str(sum(r.tried for r in several)), "survived": str(sum(r.survived for r in several))}
+
+
+def _circumstances() -> dict[str, str]:
+    found = environment(Placement.usual(resolve_device("cpu")))
+    packages = found["packages"]
+    assert isinstance(packages, dict)
+    return {
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        "commit": str(found["commit"]),
+        "machine": f"{found['system']}, {found['device_name']}, {os.cpu_count()} cores",
+        "python": str(found["python"]),
+        "torch": str(packages["torch"]),
+    }
+
+
+def _csv(rows: Iterable[Mapping[str, object]]) -> str:
+    several = list(rows)
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(several[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(several)
+    return text.getvalue()

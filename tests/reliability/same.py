@@ -1,0 +1,75 @@
+"""Whether two stores hold the same, byte for byte, but for what one list names: times and sessions."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from fnmatch import fnmatch
+from pathlib import Path
+
+IGNORED = {
+    "*/log.txt": "when each session began, went on and ended",
+    "*/.lease": "who writes now",
+    "*/.lock": "who writes now, as earlier versions had it",
+}
+"""Files that may differ or be absent, and what they hold."""
+
+
+def _without(*keys: str) -> Callable[[bytes], bytes]:
+    """The JSON object of a file without some keys, in its order."""
+
+    def cut(content: bytes) -> bytes:
+        return json.dumps({key: value for key, value in json.loads(content).items() if key not in keys}).encode()
+
+    return cut
+
+
+def _page_without_sessions(content: bytes) -> bytes:
+    """The page without the lines `From epoch 2, 2026-11-28: cpu (…) …` that tell a run's sessions."""
+    return re.sub(rb'"From epoch (?:[^"\\]|\\.)*"(?:, ?)?', b"", content)
+
+
+PARTLY = {
+    "*/state.json": (_without("sessions"), "sessions: when, from which epoch, by what machine and versions"),
+    "studies/*/study.json": (_without("updated"), "updated: when its command was last given"),
+    "*/report.html": (_page_without_sessions, "the sessions of each run"),
+}
+"""Files of which a part may differ, and which."""
+
+
+def content_of(root: Path, exclude: tuple[str, ...] = ()) -> dict[str, bytes]:
+    """What must be the same in a store: the content of each file by its path in it."""
+    found = {}
+    for path in sorted(root.rglob("*")):
+        name = path.relative_to(root).as_posix()
+        if not path.is_file() or any(fnmatch(f"/{name}", f"*{pattern}") for pattern in (*IGNORED, *exclude)):
+            continue
+        content = path.read_bytes()
+        for pattern, (cut, _) in PARTLY.items():
+            if fnmatch(f"/{name}", f"*{pattern}"):
+                content = cut(content)
+        found[name] = content
+    return found
+
+
+def differences(root: Path, reference: Path, exclude: tuple[str, ...] = ()) -> list[str]:
+    """What differs between two stores, a sentence for each file; none if they hold the same."""
+    here, there = content_of(root, exclude), content_of(reference, exclude)
+    return [
+        *(f"{name} is not there" for name in there if name not in here),
+        *(f"{name} should not be there" for name in here if name not in there),
+        *(
+            f"{name} differs from byte {_first(here[name], there[name]):,} on ({len(here[name]):,} bytes, "
+            f"not {len(there[name]):,})"
+            for name in there
+            if name in here and here[name] != there[name]
+        ),
+    ]
+
+
+def _first(one: bytes, other: bytes) -> int:
+    """The first place at which they differ."""
+    return next(
+        (at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other))
+    )
