@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from memstudy.data import SOURCES, sources
+from memstudy.data import SOURCES, folder_set, npz_set, room, sources
 from memstudy.errors import MemstudyError
 from tests.kit import sentences
 
@@ -46,6 +46,73 @@ def write_folder(folder, arrays, names="abcdefghij", per_class=4, second="test",
 def refused(folder, *words):
     """The sentence with which the set `mine` is refused; it must hold some words."""
     return sentences.refused(lambda: sources.load("mine", folder), *words)
+
+
+# Room in memory
+
+
+@pytest.mark.parametrize("kind", ["npz", "folder"])
+def test_a_set_that_is_larger_than_memory_is_refused_before_it_is_read(tmp_path, arrays, monkeypatch, kind):
+    if kind == "npz":
+        write_npz(tmp_path, arrays)
+    else:
+        write_folder(tmp_path, arrays)
+    monkeypatch.setattr(npz_set, "_array", lambda *_: pytest.fail("it is read"))
+    monkeypatch.setattr(folder_set, "_pixels", lambda *_: pytest.fail("it is read"))
+    monkeypatch.setattr(room, "available", lambda: 3 * 400)
+    count = "500" if kind == "npz" else "80"
+    words = (
+        f"has {count} images of 28×28, ",
+        " MB, and reading it takes ",
+        "of which 0 MB are free here; take fewer",
+    )
+    refused(tmp_path, *words)
+
+
+def test_a_set_that_just_fits_is_read_and_one_that_was_kept_needs_no_room(tmp_path, arrays, monkeypatch):
+    write_npz(tmp_path, arrays)
+    need = room.PEAK * 500 * 28 * 28
+    monkeypatch.setattr(room, "available", lambda: need - 1)
+    refused(tmp_path, "are free here")
+    monkeypatch.setattr(room, "available", lambda: need)
+    first = sources.load("mine", tmp_path)
+    monkeypatch.setattr(room, "available", lambda: 0)
+    assert sources.load("mine", tmp_path).content_hash() == first.content_hash()
+
+
+def test_a_header_that_claims_more_than_any_machine_has_is_refused(tmp_path, arrays):
+    sizes = [room.amount(size) for size in (0, 999_999, 1_500_000_000, 10**11, 10**400)]
+    assert sizes[:4] == ["0 MB", "1 MB", "1.5 GB", "100 GB"]
+    with pytest.raises(MemstudyError, match=r"has 10,0.* images of 28×28"):
+        room.check(tmp_path, 10**400, (28, 28))
+
+
+GROUPS = {
+    "0::/pod/job\n": {"pod/job/memory.max": "max", "pod/job/memory.current": "7000",
+                      "pod/memory.max": "9000", "pod/memory.current": "8000",
+                      "pod/memory.stat": "anon 1\ninactive_file 500\n"},
+    "4:memory:/pod\n0::/\n": {"memory/pod/memory.limit_in_bytes": "9000",
+                              "memory/pod/memory.usage_in_bytes": "8000",
+                              "memory/pod/memory.stat": "inactive_file 1\ntotal_inactive_file 500\n"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("membership", GROUPS)
+def test_the_limit_of_a_container_or_job_counts(tmp_path, monkeypatch, membership):
+    """https://docs.kernel.org/admin-guide/cgroup-v2.html#memory, and the same of version 1."""
+    (tmp_path / "self").mkdir()
+    (tmp_path / "self" / "cgroup").write_text(membership)
+    (tmp_path / "meminfo").write_text("MemTotal: 90 kB\nMemAvailable:   50 kB\n")
+    for name, content in GROUPS[membership].items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(content)
+    monkeypatch.setattr(room, "PROC", tmp_path)
+    monkeypatch.setattr(room, "CONTROL_GROUPS", tmp_path)
+    assert room.available() == 1500
+    (tmp_path / "self" / "cgroup").write_text("")
+    assert room.available() == 50 * 1024
+    (tmp_path / "meminfo").unlink()
+    assert room.available() is None
 
 
 # NAME.npz

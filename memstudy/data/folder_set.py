@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from memstudy.data import room
 from memstudy.data.assembly import checked_classes, image_set
 from memstudy.data.images import ImageSet
 from memstudy.errors import MemstudyError, reason
@@ -36,7 +37,9 @@ def read(folder: Path, name: str) -> ImageSet:
         )
     labels = {"train": _labels(train), "test": _labels(test)}
     checked = checked_classes(folder, labels["train"], labels["test"], classes)
-    pixels = _decoded([file for file, _ in (*train, *test)])
+    every = [file for file, _ in (*train, *test)]
+    room.check(folder, len(every), _shape(every[0]))
+    pixels = _decoded(every)
     return image_set(name, {"train": pixels[: len(train)], "test": pixels[len(train) :]}, labels, checked)
 
 
@@ -134,6 +137,17 @@ def _decoded(files: Sequence[str]) -> NDArray[np.uint8]:
 
 def _size(shape: tuple[int, ...]) -> str:
     return f"{shape[1]}×{shape[0]}"
+
+
+def _shape(file: str) -> tuple[int, ...]:
+    """(H, W) of a gray image file, (H, W, 3) of any other, by its header; empty if that cannot be read."""
+    from PIL import Image
+
+    try:
+        with Image.open(file) as image:
+            return (image.height, image.width, *(() if image.mode == "L" else (3,)))
+    except Exception:  # told by who decodes it
+        return ()
 
 
 def _pixels(file: str) -> NDArray[np.uint8]:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from memstudy.data import room
 from memstudy.data.assembly import PARTS, checked_classes, image_set
 from memstudy.data.images import ImageSet
 from memstudy.errors import MemstudyError, reason, shortened
@@ -45,6 +46,7 @@ def describe(path: Path) -> str:
 def read(path: Path, name: str) -> ImageSet:
     """Decode an .npz of four arrays."""
     headers = _headers(path)
+    room.check(path, sum(_length(headers[f"{part}_images"]) for part in PARTS), headers["train_images"][0][1:])
     try:
         with zipfile.ZipFile(path) as archive:
             arrays = {key: _array(archive, key) for key in headers}

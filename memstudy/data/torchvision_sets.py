@@ -19,7 +19,7 @@ from typing import Any
 import torch
 
 from memstudy import files, lease
-from memstudy.data import class_names, npz_set
+from memstudy.data import class_names, npz_set, room
 from memstudy.data.cache import Origin
 from memstudy.data.images import ImageSet
 from memstudy.data.sources import Source
@@ -104,6 +104,7 @@ def _load(folder: Path, download: bool, *, name: str) -> ImageSet:
         if not download:
             raise MemstudyError(f"{known.kind} is not in {folder}. Three ways to get it: {known.ways}.")
         _download(known, folder)
+    room.check(folder / known.place, known.train + known.test, known.shape)
     images = _read(name, known, folder)
     _check(images, known, folder / known.place)
     if name in DIGESTS and images.content_hash() != DIGESTS[name]:

@@ -17,7 +17,7 @@ from packaging.requirements import Requirement
 
 import memstudy
 from memstudy import files
-from memstudy.data import own_sets, sources
+from memstudy.data import own_sets, room, sources
 from memstudy.errors import MemstudyError, reason
 from memstudy.store import Store
 from memstudy.study.environment import git_commit, installed
@@ -113,6 +113,8 @@ def _device() -> Iterator[Finding]:
     from memstudy.training.device import cores, device_name
 
     yield Finding("device", "cpu", f"{device_name(torch.device('cpu'))}, {cores()} cores for this process")
+    if (free := room.available()) is not None:
+        yield Finding("device", "memory", f"{room.amount(free)} free for this process")
     threads = os.environ.get("OMP_NUM_THREADS", "not set")
     yield Finding(
         "device", "threads", f"one for each run, unless --threads says otherwise; OMP_NUM_THREADS {threads}"
