@@ -8,20 +8,33 @@ import hashlib
 import io
 import json
 import os
+import re
 import shutil
+import socket
 import sys
+import time
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from memstudy import processes
 from memstudy.errors import MemstudyError, reason
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 TEMPORARY = ".tmp-"
-
+MARK = re.compile(r"\.tmp-((?P<here>[0-9a-f]{8})-)?(?P<pid>[0-9]+)-((?P<start>[0-9]*)-[0-9]+-)?")
+"""Whose a temporary name is. Earlier versions wrote the process' number alone."""
+KEPT_OF_NAME = 150
+"""Bytes: file systems allow 255 of a name."""
+DAY = 86_400.0
+"""Seconds."""
+_NUMBERS = count()
+_SWEPT: set[Path] = set()
 
 ANOTHER_STORE = "with --runs-dir (or MEMSTUDY_RUNS)"
 
@@ -63,10 +76,11 @@ def now() -> str:
 def write(path: Path, content: bytes | str, how: str = ANOTHER_STORE) -> None:
     """Write atomically: a temporary file in the same directory, flushed to disk, then renamed."""
     data = content.encode() if isinstance(content, str) else content
-    temporary = path.with_name(f"{TEMPORARY}{os.getpid()}-{path.name}")
+    temporary = beside(path)
     with explained(path, how):
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
+            _sweep_once(path.parent)
             with temporary.open("wb") as file:
                 file.write(data)
                 file.flush()
@@ -75,6 +89,53 @@ def write(path: Path, content: bytes | str, how: str = ANOTHER_STORE) -> None:
         finally:
             with contextlib.suppress(OSError):
                 temporary.unlink(missing_ok=True)
+
+
+def beside(path: Path) -> Path:
+    """A temporary name beside `path` that no other process uses, on this machine or another, and nobody twice."""
+    mark = f"{_here()}-{os.getpid()}-{processes.start(os.getpid())}-{next(_NUMBERS)}"
+    return path.with_name(f"{TEMPORARY}{mark}-{path.name.encode()[:KEPT_OF_NAME].decode(errors='ignore')}")
+
+
+def sweep(folder: Path) -> None:
+    """Remove what killed processes left in a folder under such names, if that is allowed.
+
+    Of a process of another machine it cannot be asked whether it lives: what is a day old is taken for left.
+    """
+    with contextlib.suppress(OSError):
+        for name in os.listdir(folder):  # noqa: PTH208 (of a store with ten thousand runs)
+            if name.startswith(TEMPORARY) and (mark := MARK.match(name)) and _is_left(folder / name, mark):
+                _remove_whole(folder / name)
+
+
+def _is_left(path: Path, mark: re.Match[str]) -> bool:
+    if mark["here"] == _here():
+        return not processes.lives(int(mark["pid"]), mark["start"])
+    try:
+        return time.time() - path.lstat().st_mtime > DAY
+    except OSError:
+        return False
+
+
+def _sweep_once(folder: Path) -> None:
+    """Look for what others left before this process first writes to a folder."""
+    if folder not in _SWEPT:
+        _SWEPT.add(folder)
+        sweep(folder)
+
+
+def _remove_whole(path: Path) -> None:
+    """Remove a file, a link or a folder with all that is in it, as far as that is allowed."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        tidy([path])
+
+
+@cache
+def _here() -> str:
+    """Eight digits that are this machine's, since it was started."""
+    return digest(f"{socket.gethostname()}/{processes.machine()}".encode())[:8]
 
 
 def cache_directory() -> Path:
@@ -96,11 +157,13 @@ def remove(paths: Iterable[Path]) -> None:
 
 
 def discard(folder: Path) -> None:
-    """Remove a folder: renamed first, so that at every moment it is there wholly or not at all."""
-    aside = folder.with_name(f"{TEMPORARY}{os.getpid()}-gone")
-    shutil.rmtree(aside, ignore_errors=True)
+    """Remove a folder: renamed first, so that at every moment it is there wholly or not at all.
+
+    Of a link to a folder the link alone is removed.
+    """
+    aside = beside(folder)
     folder.rename(aside)
-    shutil.rmtree(aside, ignore_errors=True)
+    _remove_whole(aside)
 
 
 def sync(path: Path) -> None:

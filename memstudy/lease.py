@@ -31,11 +31,10 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from functools import cache
 from itertools import count
 from pathlib import Path
 
-from memstudy import files
+from memstudy import files, processes
 
 HEARTBEAT, DURATION = 10.0, 60.0
 """Seconds: how often an owner renews its marker, and how long it counts without that."""
@@ -64,12 +63,12 @@ class Owner:
     @property
     def here(self) -> bool:
         """Whether it is a process of this machine, and we can ask whether it lives."""
-        return sys.platform != "win32" and (self.host, self.machine) == (socket.gethostname(), _machine())
+        return sys.platform != "win32" and (self.host, self.machine) == (socket.gethostname(), processes.machine())
 
     @property
     def dead(self) -> bool:
         """Whether it is known to be no more."""
-        return self.here and not _lives(self.pid, self.start)
+        return self.here and not processes.lives(self.pid, self.start)
 
     def __str__(self) -> str:
         return f"process {self.pid} on {self.host}, since {self.since}"
@@ -314,46 +313,9 @@ def _create(path: Path, content: bytes) -> bool:
 
 def _introduction() -> bytes:
     """Who we are, and a token that no other owner has."""
-    here = Owner(socket.gethostname(), os.getpid(), files.now(), 0, _machine(), _state_of(os.getpid())[1])
+    here = Owner(
+        socket.gethostname(), os.getpid(), files.now(), 0, processes.machine(), processes.start(os.getpid())
+    )
     record = asdict(here) | {"token": secrets.token_hex(16)}
     del record["heartbeat"]
     return (json.dumps(record) + "\n").encode()
-
-
-@cache
-def _boot() -> str:
-    """What tells this machine, since it was started, from others of its name; empty where that is not known."""
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-    except OSError:
-        return ""
-
-
-def _machine() -> str:
-    """The machine, and the container whose processes we see."""
-    try:
-        return f"{_boot()}/{os.stat('/proc/self/ns/pid').st_ino:x}"  # noqa: PTH116 (no link to follow by name)
-    except OSError:
-        return _boot()
-
-
-def _lives(pid: int, start: str) -> bool:
-    """Whether a process of this machine that started then lives: not another one of its number, no zombie."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:  # it is another user's
-        pass
-    state, now = _state_of(pid)
-    return state not in ("Z", "X") and (not start or not now or start == now)
-
-
-def _state_of(pid: int) -> tuple[str, str]:
-    """A process' state, such as Z, and when it started, in ticks since the machine did; empty if not known."""
-    try:
-        line = Path(f"/proc/{pid}/stat").read_bytes()
-    except OSError:
-        return "", ""
-    fields = line[line.rfind(b")") + 1 :].decode("ascii", "replace").split()  # a command's name may have blanks
-    return (fields[0], fields[19]) if len(fields) > 19 else ("", "")

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from memstudy import files, lease, presets
+from memstudy import files, lease, presets, processes
 from memstudy.errors import Busy
 from memstudy.lease import Held, Lease, Owner
 from memstudy.store import RunDirectory, Status, Store
@@ -112,7 +112,7 @@ def test_a_dead_owner_is_succeeded_at_once(path, reaped):
 def test_a_number_that_is_another_process_now_is_a_dead_owner_s(path):
     other = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     abandoned(path)
-    change(path, pid=other.pid, start=lease._state_of(other.pid)[1])
+    change(path, pid=other.pid, start=processes.start(other.pid))
     assert lease.owner(path) is not None
     change(path, start="1")
     assert lease.owner(path) is None

@@ -4,6 +4,9 @@ import json
 import math
 import os
 import re
+import subprocess
+import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,11 +14,11 @@ import numpy as np
 import pytest
 import torch
 
-from memstudy import files
+from memstudy import files, processes
 from memstudy.errors import MemstudyError
 from memstudy.recipe import Recipe, Training
 from memstudy.regularizers import parse
-from memstudy.store import RunDirectory, Status, Store
+from memstudy.store import RunDirectory, Status, Store, moving
 from memstudy.store.metrics import MEASURED
 from memstudy.store.naming import run_name
 from tests.kit.runs import problem, write_run
@@ -338,6 +341,61 @@ def test_leftovers_of_a_killed_writer_are_removed(run):
     with run.lock():
         assert not any(path.exists() for path in leftovers)
     assert run.checkpoints() == [0, 1]
+
+
+def left_by(pid, here=None, start=""):
+    """The beginning of a name that a process has for what is temporary."""
+    return f".tmp-{here or files._here()}-{pid}-{start or processes.start(pid)}-0-"
+
+
+def test_what_killed_processes_left_is_removed_and_what_others_write_is_not(tmp_path, monkeypatch):
+    """In the directories of studies, of the cache, of the store: no writer but the next one comes by there."""
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    me, yesterday = os.getpid(), time.time() - files.DAY - 1
+    left = [left_by(dead.pid, start="1"), left_by(me, start="1")]
+    others = [left_by(me), left_by(dead.pid, "0" * 8, "1"), f".tmp-{dead.pid}-", ".tmp-download", "table.csv"]
+    old = [tmp_path / f"{left_by(me, 'f' * 8)}old.csv", tmp_path / f".tmp-{me}-old.csv"]
+    for name in (*left, *others):
+        (tmp_path / f"{name}table.csv").write_text("half")
+        (tmp_path / f"{name}run").mkdir()
+        (tmp_path / f"{name}run" / "state.json").write_text("{}")
+    for path in old:
+        path.write_text("of a machine that is no more, or an earlier version")
+        os.utime(path, (yesterday, yesterday))
+    files.write(tmp_path / "new.csv", "whole")
+    there = {path.name for path in tmp_path.iterdir()}
+    assert there == {"new.csv", *(f"{name}{what}" for name in others for what in ("table.csv", "run"))}
+
+
+def test_two_writers_of_one_number_do_not_share_a_temporary_file(tmp_path, monkeypatch):
+    """Containers number their processes alike, and may write to one file system."""
+    mine = files.beside(tmp_path / "table.csv")
+    monkeypatch.setattr(files, "_here", lambda: "0" * 8)
+    theirs = files.beside(tmp_path / "table.csv")
+    assert mine.name != theirs.name
+    assert files.beside(tmp_path / "table.csv") != theirs
+    assert len(files.beside(tmp_path / ("ü" * 120)).name.encode()) <= 255
+
+
+def test_a_run_that_is_a_link_is_removed_alone(run, tmp_path):
+    place = tmp_path / "elsewhere"
+    run.path.rename(place)
+    run.path.symlink_to(place)
+    run.remove()
+    assert not run.path.is_symlink()
+    assert (place / "recipe.toml").is_file()
+    assert list(run.path.parent.iterdir()) == []
+
+
+def test_a_run_that_is_a_link_is_moved_with_all_that_it_has(run, tmp_path):
+    """A link that leads nowhere from its new place would be the run's end."""
+    run.path.rename(tmp_path / "elsewhere")
+    run.path.symlink_to(Path("..") / "elsewhere")
+    moved = moving.move(run, Store(tmp_path / "other" / "store"))
+    assert not moved.path.is_symlink()
+    assert problem(moved) is None
+    assert moved.epochs_done == 2
 
 
 def test_a_file_in_the_way_of_the_store_is_told(tmp_path):

@@ -7,7 +7,6 @@ moment a run is wholly where it was, or wholly where it goes, or both.
 from __future__ import annotations
 
 import errno
-import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,9 +22,10 @@ OF_A_WRITER = (LEASE, LOCK)
 def move(run: RunDirectory, target: Store) -> RunDirectory:
     """Move a run to another store; its directory there.
 
-    A Busy if a process writes to it, a MemstudyError if the target has another content for the same recipe.
+    A Busy if a process writes to it, a Gone if another one has removed or moved it, a MemstudyError if the target
+    has another content for the same recipe.
     """
-    with run.lock():
+    with run.lock(begin=False):
         place = target.place(run)
         if not copied_already(run.path, place.path) and not _renamed(run.path, place.path):
             copy(run.path, place.path)
@@ -38,10 +38,10 @@ def move(run: RunDirectory, target: Store) -> RunDirectory:
 
 def copy(source: Path, place: Path) -> None:
     """Copy a run's directory to a place where there is none; a MemstudyError if the copy is not equal to it."""
-    aside = place.with_name(f"{files.TEMPORARY}{os.getpid()}-copy")
+    aside = files.beside(place)
     with files.explained(place, "for the runs"):
         place.parent.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(aside, ignore_errors=True)
+        files.sweep(place.parent)
         try:
             shutil.copytree(source, aside, ignore=shutil.ignore_patterns(*OF_A_WRITER, f"{files.TEMPORARY}*"))
             for path in regular(aside).values():
@@ -83,7 +83,9 @@ def regular(folder: Path) -> Mapping[str, Path]:
 
 
 def _renamed(source: Path, place: Path) -> bool:
-    """Rename a directory; whether that could be done: not to another file system."""
+    """Rename a directory; whether that could be done: not to another file system, and not of a link to one."""
+    if source.is_symlink():
+        return False
     with files.explained(place, "for the runs"):
         place.parent.mkdir(parents=True, exist_ok=True)
         try:

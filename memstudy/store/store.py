@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from memstudy import files
-from memstudy.errors import MemstudyError, listed, quoted, unknown
+from memstudy.errors import Gone, MemstudyError, listed, quoted, unknown
 from memstudy.recipe import Recipe
 from memstudy.store import kinds
 from memstudy.store.kinds import Kind, are, is_count, is_number, is_positive, is_text
@@ -125,6 +125,7 @@ class Store:
 
     def listing(self) -> Listing:
         """Every run in short, those that can be trusted and those that cannot be (see `summary.listing`)."""
+        files.sweep(self.root)
         return listing((RunDirectory(self.root / name) for name in self.names()), self.root)
 
     def runs(self) -> list[RunDirectory]:
@@ -310,7 +311,10 @@ class Store:
 
 def _is_trained(run: RunDirectory) -> bool:
     """Whether there is a network, or, of a run that memstudy only recorded, an epoch to look at."""
-    return bool(run.checkpoints() or (run.recipe.trainer and run.epochs_done))
+    try:
+        return bool(run.checkpoints() or (run.recipe.trainer and run.epochs_done))
+    except Gone:  # another process has just removed it
+        return False
 
 
 REMADE = "remove it; the study's command makes it anew"
