@@ -27,6 +27,10 @@ class Busy(MemstudyError):
     """A run that another process is carrying out right now."""
 
 
+class Gone(MemstudyError):
+    """A run that another process removed or moved while this one looked at it."""
+
+
 class Interrupted(MemstudyError):
     """A run stopped from outside after saving its state; `signal_number` is 2 (Ctrl-C) or 15 (SIGTERM)."""
 

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from memstudy.cli import layout, sparkline
 from memstudy.cli.layout import Column
-from memstudy.errors import MemstudyError
+from memstudy.errors import Gone, MemstudyError
 from memstudy.store import RunDirectory, Status, metrics
 from memstudy.store.naming import DIGITS
 from memstudy.study.status import DAMAGED, Observer, Overall, Progress, duration, overall, summary
@@ -97,7 +97,10 @@ class Board:
         if not one.epochs_done or one.status == DAMAGED:
             return {}, ""
         try:
-            return self.observer.columns(self._directories[one.run]), ""
+            columns = self.observer.columns(self._directories[one.run])
+            return {name: values[: one.epochs_done] for name, values in columns.items()}, ""
+        except Gone:
+            return {}, ""
         except MemstudyError as error:
             return {}, f"{one.run}: {error}"
 

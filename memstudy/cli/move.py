@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from memstudy.cli import options
-from memstudy.cli.rm import bytes_of, refuse_running
+from memstudy.cli.rm import refuse_running
 from memstudy.errors import MemstudyError, listed
 
 
@@ -40,7 +40,7 @@ def move(runs: tuple[str, ...], target: Path, where: str, runs_dir: Path, as_jso
     left = [pattern for pattern in runs if not (_has(there, pattern) and not _has(store, pattern))]
     chosen = store.choose(left, where) if left or where else []
     refuse_running(chosen, "moved")
-    size = sum(map(bytes_of, chosen))
+    size = sum(sum(run.sizes().values()) for run in chosen)
     moved = [moving.move(run, there) for run in chosen]
     voice.say(f"{plural(len(moved), 'run')}, {size / 1e6:,.1f} MB, moved to {target}{': ' * bool(moved)}"
               f"{listed(run.name for run in moved)}")  # fmt: skip

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from memstudy.cli import options
-from memstudy.errors import MemstudyError, listed
+from memstudy.errors import Gone, MemstudyError, listed
 
 if TYPE_CHECKING:
     from memstudy.store import RunDirectory
@@ -40,7 +41,7 @@ def rm(runs: tuple[str, ...], where: str, yes: bool, runs_dir: Path, as_json: bo
     store, voice = Store(runs_dir), Voice(quiet=as_json)
     chosen = store.choose(runs, where)
     refuse_running(chosen, "removed")
-    size = sum(map(bytes_of, chosen))
+    size = sum(sum(run.sizes().values()) for run in chosen)
     studies = store.studies_among(chosen)
     voice.say(f"{plural(len(chosen), 'run')}, {size / 1e6:,.1f} MB: {listed(run.name for run in chosen)}")
     if studies:
@@ -48,7 +49,8 @@ def rm(runs: tuple[str, ...], where: str, yes: bool, runs_dir: Path, as_json: bo
     if not yes and not click.confirm("remove for good?", err=as_json):
         raise MemstudyError("nothing was removed.")
     for run in chosen:
-        run.remove()
+        with suppress(Gone):  # by another process, meanwhile
+            run.remove()
     voice.say(f"{plural(len(chosen), 'run')} removed.")
     if as_json:
         voice.print_json({"removed": [run.name for run in chosen], "bytes": size, "studies": studies})
@@ -63,8 +65,3 @@ def refuse_running(runs: Sequence[RunDirectory], verb: str) -> None:
             f"{listed(run.name for run in running)}: being run by another process{who}; "
             f"nothing was {verb}. Stop it first, or choose others."
         )
-
-
-def bytes_of(run: RunDirectory) -> int:
-    """The size of all files of a run."""
-    return sum(path.stat().st_size for path in run.path.rglob("*") if path.is_file())

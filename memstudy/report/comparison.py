@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from memstudy import distinctions
 from memstudy.data import artifact
@@ -18,6 +19,9 @@ from memstudy.store.state import CHECKSUMS
 MACHINE = ("system", "device", "device_name", "layout", "threads", "processes")
 """What a session says of where a run was carried out; the rest are versions."""
 NO_VERSION = ("from_epoch", "date", "packages")
+
+Columns = Mapping[str, NDArray[Any]]
+"""The columns of a run's metrics."""
 
 
 def compared(runs: Sequence[RunDirectory]) -> dict[str, Any]:
@@ -34,7 +38,8 @@ def compared(runs: Sequence[RunDirectory]) -> dict[str, Any]:
     sessions = [_joined(state.get("sessions", [])) for state in states]
     codes = [{subject: code["sha256"][:8] for subject, code in state.get("code", {}).items()} for state in states]
     versions = [session | code for session, code in zip(sessions, codes, strict=True)]
-    epoch = _last_common(runs)
+    columns = [run.columns() for run in runs]
+    epoch = _last_common(columns)
     return {
         "runs": [run.name for run in runs],
         "recipe": {name: [distinctions.value(recipe, name) for recipe in recipes] for name in differences},
@@ -44,16 +49,16 @@ def compared(runs: Sequence[RunDirectory]) -> dict[str, Any]:
         "images": _same([state.get("data_sha256") for state in states]),
         "labels": _labels(runs, [state.get(CHECKSUMS, {}).get(LABELS) for state in states]),
         "epoch": epoch if epoch >= 0 else None,
-        "metrics": _numbers(runs, epoch) if epoch >= 0 else {},
+        "metrics": _numbers(columns, epoch) if epoch >= 0 else {},
     }
 
 
-def _last_common(runs: Sequence[RunDirectory]) -> int:
+def _last_common(columns: Sequence[Columns]) -> int:
     """The last epoch after which all runs were evaluated, as all are after epoch 0; -1 if one has done none."""
-    done = min(run.epochs_done for run in runs)
+    done = min(len(each["epoch"]) for each in columns)
     if not done:
         return -1
-    together = np.all([evaluated(run.columns())[:done] for run in runs], axis=0)
+    together = np.all([evaluated(each)[:done] for each in columns], axis=0)
     return int(np.flatnonzero(together)[-1]) if together.any() else done - 1
 
 
@@ -102,8 +107,7 @@ def _same_samples(one: Artifact, other: Artifact) -> bool:
     return same and np.array_equal(one.positions, other.positions)
 
 
-def _numbers(runs: Sequence[RunDirectory], epoch: int) -> dict[str, list[float]]:
+def _numbers(columns: Sequence[Columns], epoch: int) -> dict[str, list[float]]:
     """The metrics after an epoch that all these runs have."""
-    columns = [run.columns() for run in runs]
     names = [name for name in columns[0] if name != "epoch" and all(name in each for each in columns)]
     return {name: [float(each[name][epoch]) for each in columns] for name in names}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,6 +22,10 @@ def described(run: RunDirectory) -> dict[str, Any]:
     `changed` holds the nearest preset's values of what is not as it has it. What cannot be told is None, and
     `no_verdict` says why there is no verdict.
     """
+    return run.at_one_moment(lambda: _described(run))[2]
+
+
+def _described(run: RunDirectory) -> dict[str, Any]:
     summary, recipe = run_summary(run), run.recipe
     preset, changed = presets.nearest(recipe)
     return {
@@ -35,7 +38,7 @@ def described(run: RunDirectory) -> dict[str, Any]:
         "code": run.state().get("code", {}),
         "best": _best(run),
         **_verdict(run),
-        "files": {str(path.relative_to(run.path)): path.stat().st_size for path in _files(run.path)},
+        "files": {name: size for name, size in run.sizes().items() if not name.rpartition("/")[2].startswith(".")},
         "kept_epochs": kept_epochs(run),
         "has_records": run.has_records and bool(summary["epochs_done"]) and run.records.folder.is_dir(),
         "studies": Store(run.path.parent).studies_of(run),
@@ -87,11 +90,6 @@ def _verdict(run: RunDirectory) -> dict[str, Any]:
         return {"verdict": verdict(run).as_dict(), "verdict_text": words, "no_verdict": None}
     except MemstudyError as error:
         return {"verdict": None, "verdict_text": None, "no_verdict": str(error).rstrip(".")}
-
-
-def _files(folder: Path) -> list[Path]:
-    """The files of a run's directory, without locks and what is only for a moment."""
-    return sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
 
 
 def _derived(run: RunDirectory) -> list[str]:

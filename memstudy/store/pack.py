@@ -9,7 +9,7 @@ from pathlib import Path
 
 from memstudy import files
 from memstudy.errors import MemstudyError
-from memstudy.store.run import METRICS, RECIPE, STATE
+from memstudy.store.run import METRICS, RECIPE, STATE, RunDirectory
 from memstudy.store.store import Selection, Store
 
 LARGEST = 1_500_000
@@ -41,8 +41,8 @@ def pack(selection: Selection, target: Store) -> tuple[list[Path], list[Path]]:
     copied, left_out = [], []
     packed = {run.name: target.place(run) for run in selection.runs}
     for run in selection.runs:
-        for name in (RECIPE, STATE, METRICS):
-            files.write(place := packed[run.name].path / name, files.read(run.path / name))
+        for name, content_now in _as_it_is(run).items():
+            files.write(place := packed[run.name].path / name, content_now)
             copied.append(place)
     renamed = {name: run.name for name, run in packed.items() if run.name != name}
     packed_before = (path.with_suffix("") for path in selection.path.glob("*.csv.gz"))
@@ -55,6 +55,13 @@ def pack(selection: Selection, target: Store) -> tuple[list[Path], list[Path]]:
             copied.append(written)
     target.record_study(selection.name, list(packed.values()), selection.settings())
     return copied, left_out
+
+
+def _as_it_is(run: RunDirectory) -> dict[str, bytes]:
+    """A run's small files, all of one moment, by their names; of metrics.csv the rows that are whole."""
+    names = (RECIPE, STATE, METRICS)
+    _, _, found = run.at_one_moment(lambda: {name: files.read(run.path / name) for name in names})
+    return found | {METRICS: found[METRICS][: found[METRICS].rfind(b"\n") + 1]}
 
 
 def _written(place: Path, rows: bytes) -> Path | None:

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property, wraps
@@ -28,7 +29,7 @@ from numpy.typing import NDArray
 
 from memstudy import files, lease
 from memstudy import recipe as recipes
-from memstudy.errors import Busy, MemstudyError
+from memstudy.errors import Busy, Gone, MemstudyError
 from memstudy.recipe import Recipe
 from memstudy.store import metrics, naming, resume, stamps, tensors
 from memstudy.store import state as states
@@ -47,10 +48,13 @@ RESUME, LOG, CHECKPOINTS, LEASE = "resume.safetensors", "log.txt", "checkpoints"
 DYNAMICS, EVALUATE_EVERY, EVALUATE_AT = "dynamics", "evaluate_every", "evaluate_at"
 LOCK = ".lock"
 """What earlier versions locked, by the kernel's means, and left."""
+LOOKS, BETWEEN_LOOKS = 20, 0.05
+"""How often, and after how many seconds, what makes no sense is looked at again while a process writes to it."""
 
 
 P = ParamSpec("P")
 R = TypeVar("R")
+T = TypeVar("T")
 
 
 def checkpoint_name(epoch: int) -> str:
@@ -96,6 +100,36 @@ def _writes(method: Callable[Concatenate[RunDirectory, P], R]) -> Callable[Conca
     return checked
 
 
+def _reads(method: Callable[Concatenate[RunDirectory, P], R]) -> Callable[Concatenate[RunDirectory, P], R]:
+    """A method that reads several files, or one that another vouches for: another process may be between them.
+
+    So what it finds damaged is looked at again: once, and then for as long as a process writes there, up to LOOKS
+    times. A Gone if the whole directory is no longer there.
+    """
+
+    @wraps(method)
+    def looked(self: RunDirectory, *args: P.args, **options: P.kwargs) -> R:
+        if self._looking or self._lease is not None:  # within another such method; or nobody else writes
+            return method(self, *args, **options)
+        self._looking = True
+        try:
+            for look in range(LOOKS):
+                try:
+                    return method(self, *args, **options)
+                except MemstudyError as error:
+                    if not self.path.exists():
+                        raise self._gone() from error
+                    if look and not self.locked:
+                        raise
+                    if look:
+                        time.sleep(BETWEEN_LOOKS)
+            return method(self, *args, **options)
+        finally:
+            self._looking = False
+
+    return looked
+
+
 class RunDirectory:
     """A run's directory, which need not exist yet. Writing methods are for whoever holds `lock()`."""
 
@@ -105,6 +139,7 @@ class RunDirectory:
         self._seals = Seals()
         self._lease: lease.Lease | None = None
         self._known: tuple[str, dict[str, Any]] | None = None
+        self._looking = self._was_there = False
         if recipe is not None:
             self.__dict__["recipe"] = recipe
 
@@ -115,6 +150,10 @@ class RunDirectory:
     @cached_property
     def recipe(self) -> Recipe:
         """The recipe, checked against its identity and against that in the directory's name."""
+        return self._recipe()
+
+    @_reads
+    def _recipe(self) -> Recipe:
         path = self.path / RECIPE
         recipe = recipes.read(path)
         if not naming.belongs(self.name, recipe):
@@ -144,8 +183,9 @@ class RunDirectory:
 
     # State
 
+    @_reads
     def state(self) -> dict[str, Any]:
-        """The content of state.json; a new run's if there is none.
+        """The content of state.json; a new run's if there is none, and a Gone if there was one before.
 
         It is read and checked once for all who ask, until the file is another: tables ask twenty times.
         """
@@ -153,6 +193,9 @@ class RunDirectory:
         mark = stamps.stamp([os.fspath(path)])
         if not mark and (self.path / METRICS).is_file():
             raise files.damaged(path, "it is gone")
+        if not mark and self._was_there:
+            raise self._gone()
+        self._was_there = bool(mark)
         if self._known is None or self._known[0] != mark:
             state = states.read(path)
             self._known = (mark, state) if stamps.settled(mark) else None
@@ -202,37 +245,85 @@ class RunDirectory:
     @property
     def status(self) -> Status:
         """Where the run stands; one that was killed while running counts as interrupted."""
-        return self.status_in(self.state())
+        return self.at_one_moment(lambda: None)[1]
 
     def status_in(self, state: Mapping[str, Any]) -> Status:
         """As `status`, of the content of state.json."""
         status = Status(state["status"])
         return Status.INTERRUPTED if status is Status.RUNNING and not self.locked else status
 
+    @_reads
+    def at_one_moment(self, read: Callable[[], T]) -> tuple[dict[str, Any], Status, T]:
+        """The state, the status, and what a function reads of the run, as they were together.
+
+        Without this, a run that is finished between two looks has neither a process nor a finished state: it
+        would seem to be interrupted. What changes faster than it can be read is taken as it is at last.
+        """
+        for _ in range(LOOKS):
+            state, mark = self.state(), self._mark_of_metrics()
+            status = self.status_in(state)
+            found = read()
+            if self.state() == state and self._mark_of_metrics() == mark:
+                break
+        return state, status, found
+
+    def _mark_of_metrics(self) -> str:
+        return stamps.stamp([os.fspath(self.path / METRICS)])
+
+    def _gone(self) -> Gone:
+        return Gone(
+            f"{self.name} was removed or moved by another process meanwhile; 'memstudy runs' lists what there is."
+        )
+
     @contextlib.contextmanager
-    def lock(self) -> Iterator[None]:
+    def lock(self, begin: bool = True) -> Iterator[None]:
         """Be the only writer. Raises a Busy if another process is; a dead one's lock is free (see `lease`).
 
         It is raised, too, if the same recipe's run was begun in a directory of another name meanwhile, and by
         every writing method once another process has succeeded this one, which was stopped for too long.
+        begin: whether a run that is not there may be begun; else a Gone says that it is not.
         """
-        mine = lease.Lease(self.path / LEASE)
-        with files.explained(self.path):
-            self.path.mkdir(parents=True, exist_ok=True)
-            if files.is_locked(self.path / LOCK):
-                raise self._busy("of an earlier version of memstudy")
-            try:
-                mine.acquire()
-            except lease.Held as held:
-                raise self._busy(f"({held.owner})" if held.owner else "") from held
-        self._lease = mine
+        self._lease = mine = self._acquired(begin)
         try:
-            self._check_begun_nowhere_else()
+            if begin:
+                self._check_begun_nowhere_else()
+            elif not ((self.path / RECIPE).is_file() or self.exists):  # it was removed as we came
+                self._leave()
+                raise self._gone()
             files.tidy([self.path / LOCK, *self.path.rglob(f"{files.TEMPORARY}*")])
             yield
         finally:
             if mine.release():  # else it stays, and nothing is written by this one any more
                 self._lease = None
+
+    def _acquired(self, begin: bool) -> lease.Lease:
+        """The right to write, in a directory that is made if a run may be begun."""
+        mine = lease.Lease(self.path / LEASE)
+        with files.explained(self.path):
+            for _ in range(LOOKS):
+                if begin:
+                    self.path.mkdir(parents=True, exist_ok=True)
+                if files.is_locked(self.path / LOCK):
+                    raise self._busy("of an earlier version of memstudy")
+                try:
+                    mine.acquire()
+                except lease.Held as held:
+                    raise self._busy(f"({held.owner})" if held.owner else "") from held
+                except FileNotFoundError as error:  # the run was removed or moved as we waited for it
+                    if not begin:
+                        raise self._gone() from error
+                else:
+                    self._was_there = False  # whatever was there before, what is there now is ours
+                    return mine
+        raise self._busy("")
+
+    def _leave(self) -> None:
+        """Let go of a directory in which there is nothing but our lease."""
+        if self._lease is not None:
+            self._lease.release()
+            self._lease = None
+        with contextlib.suppress(OSError):  # it is not empty
+            self.path.rmdir()
 
     def _busy(self, who: str) -> Busy:
         return Busy(
@@ -263,19 +354,25 @@ class RunDirectory:
         for path in directories(self.path.parent, self.recipe):
             other = RunDirectory(path, self.recipe)
             if path.name != self.name and (holds(path, self.recipe) or other.locked):
-                if self._lease is not None:
-                    self._lease.release()
-                    self._lease = None
-                with contextlib.suppress(OSError):  # it is not empty
-                    self.path.rmdir()
+                self._leave()
                 raise Busy(
                     f"{self.name} has just been begun as {other.name}; the same command again finds it there."
                 )
 
     def remove(self) -> None:
-        """Remove the run for good, at once as a whole. A Busy if a process writes to it."""
-        with self.lock(), files.explained(self.path):
+        """Remove the run for good, at once as a whole. A Busy if a process writes to it, a Gone if it is gone."""
+        with self.lock(begin=False), files.explained(self.path):
             files.discard(self.path)
+            self._was_there = False
+
+    def sizes(self) -> dict[str, int]:
+        """Bytes of every file by its path in the directory, those of a writer too."""
+        found = {}
+        for path in sorted(self.path.rglob("*")):
+            with contextlib.suppress(FileNotFoundError):  # one that is written under another name first
+                if path.is_file():
+                    found[path.relative_to(self.path).as_posix()] = path.stat().st_size
+        return found
 
     def tidy(self) -> None:
         """Remove what a process left that was killed as it finished the run; nothing where we may only read."""
@@ -329,6 +426,7 @@ class RunDirectory:
 
         return pd.DataFrame(self.columns())
 
+    @_reads
     def columns(self) -> dict[str, NDArray[Any]]:
         """The columns of `metrics`, (epochs,) each."""
         path, state = self.path / METRICS, self.state()
@@ -356,6 +454,10 @@ class RunDirectory:
     @property
     def epochs_done(self) -> int:
         """How many epochs have their metrics written."""
+        return self._rows()
+
+    @_reads
+    def _rows(self) -> int:
         path = self.path / METRICS
         return metrics.rows(files.read(path)) if path.is_file() else 0
 
@@ -378,6 +480,7 @@ class RunDirectory:
         """Whether each training sample is recorded after each epoch."""
         return bool(self.state().get(DYNAMICS))
 
+    @_reads
     def dynamics(self, samples: int) -> Dynamics:
         """What was recorded of so many samples in the epochs done; a MemstudyError if it was not or is damaged."""
         if not self.has_records:
@@ -412,6 +515,7 @@ class RunDirectory:
         """Write labels.npz."""
         self._save(LABELS, content)
 
+    @_reads
     def labels(self) -> Path:
         """The file of the run's labels; a MemstudyError if it is not the one that was written."""
         if LABELS in self.checksums() and (self.path / LABELS).is_file():
@@ -422,6 +526,7 @@ class RunDirectory:
         """Keep the network after `epoch`."""
         self._save(checkpoint_name(epoch), tensors.encode(network))
 
+    @_reads
     def load_checkpoint(self, epoch: int) -> dict[str, Tensor]:
         """The tensors of a kept epoch; a MemstudyError that names the kept ones if it is not among them."""
         if epoch not in self.checkpoints():

@@ -17,11 +17,11 @@ import numpy as np
 import memstudy
 from memstudy import distinctions
 from memstudy.distinctions import TRAINER
-from memstudy.errors import MemstudyError
+from memstudy.errors import Gone, MemstudyError
 from memstudy.recipe import OPTIONS, Recipe
 from memstudy.regularizers import label
 from memstudy.store import state as states
-from memstudy.store.index import Index, stamp
+from memstudy.store.index import Entries, Index, stamp
 from memstudy.store.metrics import last_evaluated
 from memstudy.store.run import RunDirectory
 from memstudy.store.state import Status
@@ -35,16 +35,17 @@ def run_summary(run: RunDirectory) -> dict[str, Any]:
 
     `last` are the numbers after the last epoch that was evaluated.
     """
-    return _now(run, _recorded(run))
+    recorded, status = _recorded(run)
+    return recorded | {"status": str(status)}
 
 
-def _recorded(run: RunDirectory) -> dict[str, Any]:
-    """What its files say. Whether a process writes to it is not among that: see `_now`."""
-    recipe, state, columns = run.recipe, run.state(), run.columns()
+def _recorded(run: RunDirectory) -> tuple[dict[str, Any], Status]:
+    """What its files say, and its status, which a process that writes to it is part of."""
+    recipe, (state, now, columns) = run.recipe, run.at_one_moment(run.columns)
     epochs, times, status = len(columns["epoch"]), run.times(state), Status(state["status"])
     last = {name: float(values[last_evaluated(columns)]) for name, values in columns.items()} if epochs else {}
     accuracies = columns["test_accuracy"][~np.isnan(columns["test_accuracy"])] if epochs else ()
-    return {
+    recorded = {
         "name": run.name,
         "id": recipe.id,
         "path": str(run.path),
@@ -67,14 +68,17 @@ def _recorded(run: RunDirectory) -> dict[str, Any]:
         "last": {name: None if math.isnan(value) else value for name, value in last.items()},
         "best_test_accuracy": float(max(accuracies)) if len(accuracies) else None,
     }
+    return recorded, now
 
 
-def _now(run: RunDirectory, recorded: dict[str, Any]) -> dict[str, Any]:
-    """A summary with the status of this moment, and the place that the run is in."""
-    path = str(run.path)
-    if recorded["path"] == path and recorded["status"] != Status.RUNNING:
+def _kept(run: RunDirectory, entries: Entries) -> dict[str, Any] | None:
+    """What the index has of a run, with the status of this moment; None if its files are others by now."""
+    mark = stamp(run.path)
+    recorded = entries.get(run.name, mark)
+    if recorded is None or (recorded["path"] == str(run.path) and recorded["status"] != Status.RUNNING):
         return recorded
-    return recorded | {"status": str(run.status_in(recorded)), "path": path}
+    now = recorded | {"status": str(run.status_in(recorded)), "path": str(run.path)}
+    return now if stamp(run.path) == mark else None
 
 
 def settings(recipe: Recipe) -> dict[str, Any]:
@@ -128,19 +132,24 @@ def _collecting_nothing() -> Iterator[None]:
 def listing(runs: Iterable[RunDirectory], root: Path, whole: bool = True) -> Listing:
     """Sum up these runs of the store at `root`: from its index where their files are as they were, else anew.
 
-    Those that are looked at anew are tidied. If these are all that the store has, others are forgotten.
+    Those that are looked at anew are tidied, and those that are removed meanwhile are left out. If these are all
+    that the store has, others are forgotten.
     """
     index, listed, damaged, read = Index(root, FORMAT), [], {}, {}
     kept = index.entries()
     for run in runs:
-        recorded = kept.get(run.name, stamp(run.path))
         try:
-            if recorded is None:
+            if (found := _kept(run, kept)) is None:
                 run.tidy()
-                now = stamp(run.path)
-                recorded = json.loads(json.dumps(_recorded(run)))  # as it is when it is kept
-                read[run.name] = now, recorded
-            listed.append(Listed(run, _now(run, recorded)))
+                mark = stamp(run.path)
+                recorded, status = _recorded(run)
+                if status is Status.NEW and not run.path.exists():
+                    continue
+                recorded = json.loads(json.dumps(recorded))  # as it is when it is kept
+                read[run.name], found = (mark, recorded), recorded | {"status": str(status)}
+            listed.append(Listed(run, found))
+        except Gone:
+            continue
         except MemstudyError as error:
             damaged[run.name] = str(error)
     index.keep(read, gone=kept.names - {one.run.name for one in listed} if whole else ())

@@ -16,7 +16,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from memstudy.errors import MemstudyError
+from memstudy.errors import Gone, MemstudyError
 from memstudy.recipe import Recipe
 from memstudy.store import RunDirectory, Status, Store, stamps
 from memstudy.store.run import METRICS, RECIPE, RESUME, STATE
@@ -135,7 +135,14 @@ class Observer:
 
     def progress(self, runs: Iterable[RunDirectory]) -> list[Progress]:
         """Of each run, in their order; one that is damaged says so. Nothing is written."""
-        return [_progress(run, self._files_of(run)) for run in runs]
+        return [self._progress(run) for run in runs]
+
+    def _progress(self, run: RunDirectory) -> Progress:
+        """Whether a process trains it is asked each time: it may have died without a word."""
+        found = _progress(run, self._files_of(run))
+        if found.status == Status.INTERRUPTED:  # or it has just finished it: what it wrote last counts
+            found = _progress(run, self._files_of(run))
+        return found
 
     def columns(self, run: RunDirectory) -> dict[str, NDArray[Any]]:
         """As the run's own `columns`; a MemstudyError if its metrics are damaged."""
@@ -165,13 +172,16 @@ def _read(run: RunDirectory, now: str) -> _Found:
     epochs = 0
     try:
         epochs = run.recipe.training.epochs  # of a study that is read from its file this needs none of the run's
-        return _Found(now, run.state(), run.epochs_done, epochs, _time_of(run, STATE), _time_of(run, METRICS))
+        state, _, done = run.at_one_moment(lambda: run.epochs_done)
+        return _Found(now, state, done, epochs, _time_of(run, STATE), _time_of(run, METRICS))
+    except Gone:
+        return _Found(now, {"status": Status.NEW}, epochs=epochs)
     except MemstudyError as error:
         return _Found(now, epochs=epochs, problem=str(error))
 
 
 def _progress(run: RunDirectory, found: _Found) -> Progress:
-    """Whether a process trains it is asked each time: it may have died without a word."""
+    """A run, of which these files were found."""
     if found.problem:
         return Progress(run.name, DAMAGED, 0, found.epochs, problem=found.problem)
     state, done, epochs = found.state, found.epochs_done, found.epochs

@@ -65,10 +65,9 @@ class Snapshot:
     @classmethod
     def of(cls, run: RunDirectory) -> Snapshot:
         """A run as its directory has it; a MemstudyError if that cannot be trusted."""
-        state, columns = run.state(), run.columns()
+        state, status, columns = run.at_one_moment(run.columns)
         epochs = len(columns.pop("epoch"))
         said = {name: _plain(value) for name, value in settings(run.recipe).items()}
-        status = run.status_in(state)
         failure = str(state.get("failure") or "") if status is Status.FAILED else ""
         return cls(run.recipe.id, run.name, group(run.recipe), said, status, failure, columns, epochs)
 
