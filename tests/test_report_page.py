@@ -11,6 +11,7 @@ import pytest
 from memstudy.derived.methods.answer import answers
 from memstudy.derived.workbench import Workbench
 from memstudy.report.page import tables
+from memstudy.report.page.parts import Prose
 from memstudy.report.page.safety import json_text
 from memstudy.report.table import Table
 from memstudy.store import Store
@@ -121,4 +122,6 @@ def test_what_cannot_be_shown_is_said_on_the_page(stored):
     finally:
         path.write_bytes(whole)
     assert any(clause.startswith("ablate: ") and str(path) in clause for clause in clauses)
-    assert page.sections[-1].parts[0].paragraphs == tuple(f"Not on this page: {clause}." for clause in clauses)
+    said = page.sections[-1].parts[0]
+    assert isinstance(said, Prose)
+    assert said.paragraphs == tuple(f"Not on this page: {clause}." for clause in clauses)

@@ -20,7 +20,9 @@ from memstudy.derived.samples.confusion import KINDS, MOST_EPOCHS, confusion
 from memstudy.derived.samples.gallery import galleries
 from memstudy.derived.samples.recorded import Recorded
 from memstudy.derived.workbench import Workbench
+from memstudy.report.chart import Chart
 from memstudy.report.page import gallery as page_gallery
+from memstudy.report.page.parts import Prose
 
 EPOCHS = 25
 SETTING: Any = SimpleNamespace(suffix="", words="")
@@ -50,6 +52,7 @@ def anything(seed, epochs=EPOCHS):
 def cells(runs):
     """What the chart shows: percent by kind, epoch, row and column, of the only method."""
     (chart,) = confusion(runs, GROUPS)
+    assert isinstance(chart, Chart)
     (rows,) = chart.spec()["datasets"].values()
     return {(row["kind"], row["epoch"], row["down"], row["across"]): row["share"] for row in rows}
 
@@ -122,6 +125,7 @@ def test_a_study_like_the_quick_one_has_room_on_a_page():
     """Sixteen runs that predict at random, which is the longest to tell: beside what a packed store shows."""
     runs = [recorded(anything(seed), f"method {seed % 8}", f"{seed // 8}/0") for seed in range(16)]
     (chart,) = confusion(runs, GROUPS)
+    assert isinstance(chart, Chart)
     size = len(json.dumps(chart.spec())) + len(page_gallery.element(shown(*runs))["data"])
     assert size < LARGEST - 2_000_000
 
@@ -129,4 +133,5 @@ def test_a_study_like_the_quick_one_has_room_on_a_page():
 def test_too_many_cells_are_a_sentence_in_place_of_the_chart(monkeypatch):
     monkeypatch.setattr("memstudy.derived.samples.confusion.MOST_CELLS", 399)
     (said,) = confusion([recorded(anything(0))], GROUPS)
+    assert isinstance(said, Prose)
     assert "those of 10 classes, 1 method and 1 setting have 400 cells, and a page holds 399" in said.paragraphs[0]
