@@ -74,11 +74,11 @@ def digests(folder: Path) -> dict[str, str]:
 
 def regular(folder: Path) -> Mapping[str, Path]:
     """The files of a run by their paths in its directory, without what is a writer's or left by one."""
-    found = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
+    found = {path.relative_to(folder): path for path in sorted(folder.rglob("*")) if path.is_file()}
     return {
-        name: path
+        name.as_posix(): path
         for name, path in found.items()
-        if path.name not in OF_A_WRITER and not path.name.startswith(files.TEMPORARY)
+        if path.name not in OF_A_WRITER and not any(part.startswith(files.TEMPORARY) for part in name.parts)
     }
 
 

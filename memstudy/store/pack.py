@@ -38,6 +38,7 @@ def pack(selection: Selection, target: Store) -> tuple[list[Path], list[Path]]:
     """
     if target.root.resolve() == selection.path.parent.parent.resolve():
         raise MemstudyError(f"{target.root} is where these runs are; choose another directory.")
+    files.sweep(target.root)
     copied, left_out = [], []
     packed = {run.name: target.place(run) for run in selection.runs}
     for run in selection.runs:

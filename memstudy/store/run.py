@@ -228,7 +228,8 @@ class RunDirectory:
             self.records.sync()
         epochs = self.epochs_done
         final = self._seals.after(epochs) or self._seals_of_files(epochs).after(epochs)
-        self.update(status=Status.FINISHED, checksums=self.checksums() | final)
+        checksums = dict(sorted((self.checksums() | final).items()))  # whatever session wrote which of them
+        self.update(status=Status.FINISHED, checksums=checksums)
         files.tidy([self.path / RESUME])  # what remains of it is tidied at the next look
 
     @property

@@ -31,7 +31,10 @@ def _page_without_sessions(content: bytes) -> bytes:
 
 
 PARTLY = {
-    "*/state.json": (_without("sessions"), "sessions: when, from which epoch, by what machine and versions"),
+    "*/state.json": (
+        _without("sessions", "seal"),
+        "sessions: when, from which epoch, by what machine and versions; and the seal of this file's own content",
+    ),
     "studies/*/study.json": (_without("updated"), "updated: when its command was last given"),
     "*/report.html": (_page_without_sessions, "the sessions of each run"),
 }

@@ -1,0 +1,123 @@
+"""Commands in children of a process that has imported everything: they begin at once, so that many can be killed.
+
+A child does what `python -m memstudy WORDS` does, in a process group of its own. The parent must have started no
+threads, which a fork does not copy: it computes nothing itself.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+
+import memstudy
+
+LONGEST = 300.0
+"""Seconds after which a command counts as hung."""
+
+
+@dataclass
+class Child:
+    """A command that was begun: its process, and where its output is."""
+
+    pid: int
+    output: Path
+    code: int | None = None
+
+    def send(self, number: int) -> None:
+        """A signal to it alone; nothing if it has ended."""
+        if self.code is None:
+            os.kill(self.pid, number)
+
+    def ended(self, seconds: float = 0.0) -> bool:
+        """Whether it ends within so long."""
+        deadline = time.monotonic() + seconds
+        while self.code is None:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            if pid:
+                self.code = os.waitstatus_to_exitcode(status)
+            elif time.monotonic() >= deadline:
+                return False
+            else:
+                time.sleep(0.002)
+        return True
+
+    def wait(self, seconds: float = LONGEST) -> int:
+        """Its exit code, -N for signal N; one that hangs is killed, and is a TimeoutError."""
+        if not self.ended(seconds):
+            os.killpg(self.pid, signal.SIGKILL)
+            self.ended(10.0)
+            raise TimeoutError(f"it hung for {seconds:.0f} s: {self.said()}")
+        assert self.code is not None
+        return self.code
+
+    def said(self) -> str:
+        """What it wrote to standard output and error."""
+        return self.output.read_text(encoding="utf-8", errors="replace")
+
+
+def warm() -> None:
+    """Import what commands import, so that children need not. Nothing is computed, which might start threads."""
+    import torch
+
+    torch.set_num_threads(1)
+    for name in ("altair", "matplotlib.pyplot", "pandas", "seaborn", "sklearn.linear_model", "scipy.stats"):
+        import_module(name)
+    for path in Path(memstudy.__file__).parent.rglob("*.py"):
+        name = ".".join(path.relative_to(Path(memstudy.__file__).parents[1]).with_suffix("").parts)
+        if not name.endswith("__main__") and ".adapters." not in name and "trackers" not in name:
+            import_module(name.removesuffix(".__init__"))
+
+
+def begin(
+    words: Sequence[str],
+    output: Path,
+    environment: Mapping[str, str] | None = None,
+    before: Callable[[], None] | None = None,
+) -> Child:
+    """Begin `memstudy WORDS`. before: what the child does first, such as arming a trap."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    pid = os.fork()
+    if pid:
+        return Child(pid, output)
+    try:
+        _become(words, output, environment or {}, before)
+    finally:
+        os._exit(70)  # reached only by an error of ours: it is in the output
+
+
+def _become(
+    words: Sequence[str], output: Path, environment: Mapping[str, str], before: Callable[[], None] | None
+) -> None:
+    """Be the command, and end with its exit code."""
+    import traceback
+
+    os.setpgid(0, 0)
+    for number in (signal.SIGINT, signal.SIGTERM):  # as in a terminal, whatever the parent ignores
+        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+    handle = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    for stream in (1, 2):
+        os.dup2(handle, stream)
+    os.environ.update(environment)
+    code = 70
+    try:
+        if before is not None:
+            before()
+        from memstudy.cli import main
+
+        main(list(words), prog_name="memstudy")
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else int(end.code is not None)
+    except BaseException:
+        traceback.print_exc()
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
