@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import random
 
 import pandas as pd
@@ -84,3 +85,14 @@ def test_what_is_large_is_left_out_and_said(command, store_copy, tmp_path, monke
     result = command("pack", "runs", "--study", "tiny")  # its own store
     assert result.exit_code == 2
     assert "choose another directory" in result.output
+
+
+def test_half_a_copy_of_a_killed_pack_is_not_packed(command, store_copy, tmp_path):
+    """Its files were in pack.json."""
+    pack, half = tmp_path / "pack", tmp_path / "pack" / ".tmp-00000000-1-2-3-copy"
+    (half / "checkpoints").mkdir(parents=True)
+    (half / "checkpoints" / "epoch-0000.safetensors").write_text("half")
+    words = ("pack", str(pack), "--study", "tiny", "--whole", "--runs-dir", str(store_copy.root))
+    assert command(*words).exit_code == 0
+    assert not [name for name in json.loads((pack / "pack.json").read_text())["files"] if ".tmp-" in name]
+    assert command("unpack", str(pack), "--runs-dir", str(tmp_path / "there")).exit_code == 0
