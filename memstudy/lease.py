@@ -29,7 +29,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from itertools import count
 from pathlib import Path
@@ -125,23 +125,34 @@ class _Look:
         return owner.dead if owner is not None and owner.here else time.monotonic() - self.since >= DURATION
 
 
-_KNOWN: dict[Path, tuple[_Marker, float]] = {}
-"""Markers that this process has seen at all, and since when: one dead machine's are waited for together."""
+@dataclass(frozen=True)
+class _Known:
+    """A marker that this process has seen, since when (monotonic clock), and whether it was renewed then."""
+
+    marker: _Marker
+    since: float
+    renewed: bool
 
 
-def _since(path: Path, marker: _Marker) -> float:
-    """Since when this process has seen a marker like that."""
+_KNOWN: dict[Path, _Known] = {}
+"""Markers that this process has seen at all: one dead machine's are waited for together."""
+
+
+def _known(path: Path, marker: _Marker) -> _Known:
+    """What this process knows of a marker that it sees now."""
     known = _KNOWN.get(path)
-    if known is None or known[0] != marker:
-        known = _KNOWN[path] = marker, time.monotonic()
-    return known[1]
+    if known is None or known.marker != marker:
+        renewed = known is not None and known.marker.content == marker.content
+        known = _KNOWN[path] = _Known(marker, time.monotonic(), renewed)
+    return known
 
 
 def owner(path: Path) -> Owner | None:
     """Who holds the marker at `path` now, at a glance; None if nobody. Nothing is written.
 
-    There is no time to wait for a heartbeat of another machine, so here, and only here, the clock decides: one
-    that is older than DURATION is no owner's.
+    Who looks again and again has seen whether an owner of another machine renews it. At a first look there is no
+    time to wait for that, so here, and only here, the clock decides: a heartbeat that is older than DURATION is no
+    owner's. Where clocks differ by more that may be wrong, and `living` is not.
     """
     try:
         marker = _seen(path)
@@ -149,11 +160,47 @@ def owner(path: Path) -> Owner | None:
         return None
     if marker is None:
         return None
-    _since(path, marker)
-    found = marker.owner()
+    known, found = _known(path, marker), marker.owner()
     if found is None or found.dead:
         return None
-    return found if found.here or time.time() - found.heartbeat < DURATION else None
+    if found.here:
+        return found
+    if time.monotonic() - known.since >= DURATION:
+        return None
+    return found if known.renewed or time.time() - found.heartbeat < DURATION else None
+
+
+def living(paths: Iterable[Path]) -> dict[Path, Owner | None]:
+    """Which of these markers are held for certain, whatever clocks say, and by whom (None: they do not say).
+
+    Those of other machines are watched until one of them is renewed, or DURATION has passed: up to a minute.
+    """
+    undecided = {path: marker for path in paths if (marker := _seen(path)) is not None}
+    lives: dict[Path, Owner | None] = {}
+    while undecided:
+        for path, before in list(undecided.items()):
+            marker = _seen(path)
+            if (held := _is_held(path, before, marker)) is not None:
+                del undecided[path]
+                if held and marker is not None:
+                    lives[path] = marker.owner()
+        if lives:
+            break
+        if undecided:
+            time.sleep(HEARTBEAT / 10)
+    return lives
+
+
+def _is_held(path: Path, before: _Marker, now: _Marker | None) -> bool | None:
+    """Whether somebody holds a marker that was another one, or the same, before; None if that is not known yet."""
+    if now is None:
+        return False
+    owner = now.owner()
+    if owner is not None and owner.here:
+        return not owner.dead
+    if now != before:
+        return True
+    return False if time.monotonic() - _known(path, now).since >= DURATION else None
 
 
 class Lease:
@@ -266,7 +313,7 @@ class Lease:
         if marker is None:
             return None
         if earlier is None or earlier.marker != marker:
-            self._looks[path] = _Look(marker, _since(path, marker), changed=earlier is not None)
+            self._looks[path] = _Look(marker, _known(path, marker).since, changed=earlier is not None)
         return self._looks[path]
 
 

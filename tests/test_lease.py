@@ -185,6 +185,7 @@ def test_at_a_glance_an_owner_elsewhere_is_there_until_its_lease_has_passed(path
     assert known(lease.owner(path)).host != "another-host"
     then = time.time() - lease.DURATION - 1
     os.utime(path, (then, then))
+    monkeypatch.setattr(lease, "_KNOWN", {})  # a process that has not seen it before
     assert lease.owner(path) is None
 
 
@@ -376,3 +377,59 @@ def test_the_lock_of_an_earlier_version_is_kept_while_it_runs_and_tidied_after(t
     with run.lock():
         pass
     assert not any(file.name.startswith(".l") for file in run.path.iterdir())
+
+
+# Other clocks
+
+
+CLOCKS = [-86_400 * 400, -120, 3600]
+"""Seconds by which the clock of who writes is ahead of ours."""
+
+
+@pytest.mark.parametrize("ahead", CLOCKS)
+def test_who_has_seen_an_owner_s_heartbeat_goes_by_that_and_by_no_clock(path, quick, monkeypatch, ahead):
+    abandoned(path)
+    elsewhere(monkeypatch)
+    then = time.time() + ahead
+    os.utime(path, (then, then))
+    lease.owner(path)
+    os.utime(path, (then + 1, then + 1))
+    assert known(lease.owner(path)).pid == os.getpid()
+    time.sleep(0.4)
+    assert lease.owner(path) is None
+
+
+@pytest.mark.parametrize("ahead", CLOCKS)
+def test_to_be_sure_of_an_owner_elsewhere_no_clock_matters(path, quick, monkeypatch, ahead):
+    """A dead host whose clock was ahead held its runs for ever: nobody could remove them."""
+    dead, alive = path.with_name("dead"), path.with_name("alive")
+    abandoned(dead)
+    abandoned(alive)
+    elsewhere(monkeypatch)
+    then = time.time() + ahead
+    for marker in (dead, alive):
+        os.utime(marker, (then, then))
+    assert lease.living([dead]) == {}
+    timer = threading.Timer(0.1, lambda: os.utime(alive, (then + 1, then + 1)))
+    timer.start()
+    assert list(lease.living([dead, alive])) == [alive]
+    timer.join()
+    assert lease.living([path.with_name("none")]) == {}
+
+
+def test_a_dead_host_s_run_can_be_removed_whatever_its_clock_said(tmp_path, quick, command, monkeypatch):
+    run = write_run(tmp_path / "runs", RECIPE, [{}])
+    abandoned(run.path / ".lease")
+    elsewhere(monkeypatch)
+    then = time.time() + 86_400
+    os.utime(run.path / ".lease", (then, then))
+    assert command("rm", run.name, "--yes").exit_code == 0
+    assert not run.path.exists()
+
+
+def test_the_newest_study_is_the_one_recorded_last_also_by_a_clock_that_was_set_back(tmp_path, monkeypatch):
+    store, now = Store(tmp_path), time.time()
+    for ahead, name in ((0, "first"), (3600, "ahead"), (-3600, "back"), (-7200, "last"), (-7200, "again")):
+        monkeypatch.setattr(time, "time", lambda ahead=ahead: now + ahead)
+        store.record_study(name, [], {})
+    assert store.studies() == ["again", "last", "back", "ahead", "first"]

@@ -57,10 +57,18 @@ def rm(runs: tuple[str, ...], where: str, yes: bool, runs_dir: Path, as_json: bo
 
 
 def refuse_running(runs: Sequence[RunDirectory], verb: str) -> None:
-    """Raise a MemstudyError that names a run which a process writes to now."""
-    running = [run for run in runs if run.locked]
+    """Raise a MemstudyError that names a run which a process writes to now.
+
+    Of a machine that gives no sign of life it takes a minute to be sure that it writes no more.
+    """
+    from memstudy import lease
+    from memstudy.store.run import LEASE
+
+    owners = lease.living(run.path / LEASE for run in runs)
+    running = [run for run in runs if run.path / LEASE in owners or run.is_locked_by_earlier_version]
     if running:
-        who = f" ({running[0].owner})" if running[0].owner else ""
+        owner = owners.get(running[0].path / LEASE)
+        who = f" ({owner})" if owner else ""
         raise MemstudyError(
             f"{listed(run.name for run in running)}: being run by another process{who}; "
             f"nothing was {verb}. Stop it first, or choose others."

@@ -390,7 +390,12 @@ class RunDirectory:
     @property
     def locked(self) -> bool:
         """Whether a process is writing here now, at a glance (see `lease.owner`)."""
-        return self.owner is not None or files.is_locked(self.path / LOCK)
+        return self.owner is not None or self.is_locked_by_earlier_version
+
+    @property
+    def is_locked_by_earlier_version(self) -> bool:
+        """Whether a process of an earlier version is writing here."""
+        return files.is_locked(self.path / LOCK)
 
     @property
     def owner(self) -> lease.Owner | None:

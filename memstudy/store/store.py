@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import fnmatch
+import math
 import os
 import re
 import time
@@ -185,9 +186,14 @@ class Store:
 
     def record_study(self, name: str, members: Sequence[RunDirectory], report: dict[str, object]) -> None:
         """Remember which runs a study consists of; it becomes the newest one."""
+        newest = max((self._record_of(study)["updated"] for study in self.studies()), default=0.0)
         files.write_json(
             self.folder(name) / STUDY,
-            {"updated": time.time(), "runs": [run.name for run in members], "report": report},
+            {
+                "updated": max(time.time(), math.nextafter(newest, math.inf)),  # also by a clock that was set back
+                "runs": [run.name for run in members],
+                "report": report,
+            },
         )
 
     def members(self, study: str) -> list[RunDirectory]:
