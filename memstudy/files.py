@@ -45,9 +45,10 @@ def explained(path: Path, how: str = ANOTHER_STORE) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        given = str(error.filename or path)
+        where = path if Path(given).name.startswith(TEMPORARY) else given
         raise MemstudyError(
-            f"cannot write {error.filename or path}: {error.strerror or error}; choose another place {how}, or "
-            "make room there."
+            f"cannot write {where}: {error.strerror or error}; choose another place {how}, or make room there."
         ) from error
 
 
@@ -164,6 +165,17 @@ def discard(folder: Path) -> None:
     aside = beside(folder)
     folder.rename(aside)
     _remove_whole(aside)
+
+
+def check_writable(folder: Path, how: str = ANOTHER_STORE) -> None:
+    """Raise a MemstudyError if nothing can be written to a folder, before hours are spent on what should be."""
+    probe = beside(folder / "room")
+    with explained(folder, how):
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            probe.touch()
+        finally:
+            tidy([probe])
 
 
 def sync(path: Path) -> None:

@@ -124,6 +124,18 @@ def test_what_can_be_made_next_follows_from_what_is_there(command, written):
     assert f"memstudy svcca {digits} --runs-dir {run.path.parent}" in elsewhere
 
 
+def test_commands_that_are_told_are_taken_as_they_are_by_a_shell(command, written, tmp_path):
+    """Of a store whose path has blanks, and what a shell would read otherwise."""
+    run, place = written(), tmp_path / "my runs #1 & $HOME"
+    run.update(status=Status.INTERRUPTED)
+    run.path.parent.rename(place)
+    told = shown(command, "show", run.name, "--runs-dir", str(place))["next"]
+    assert shlex.split(told[0], comments=True)[2:] == [
+        "--runs-dir", str(place), "--recipe", f"{place}/{run.name}/recipe.toml",
+    ]  # fmt: skip
+    assert all(str(place) in shlex.split(line) for line in told[1:3])
+
+
 def test_tables_and_studies_that_have_a_run_are_named(command, written):
     run, other = written(), written(seed=1)
     store = Store(run.path.parent)

@@ -1,5 +1,6 @@
 """Run directories: whole files or none, checked when read, one writer, selectable by name."""
 
+import errno
 import json
 import math
 import os
@@ -546,3 +547,27 @@ def test_a_file_that_cannot_be_removed_is_told(run, monkeypatch):
     monkeypatch.setattr(Path, "unlink", refuse)
     with pytest.raises(MemstudyError, match=r"cannot remove .*metrics.csv: Permission denied; remove it yourself"):
         run.keep(0)
+
+
+# Odd places
+
+
+def test_what_cannot_be_written_is_named_and_not_its_temporary_file(tmp_path, monkeypatch):
+    opened = Path.open
+
+    def refuse(self, *more, **options):
+        if self.parent == tmp_path:
+            raise OSError(errno.EROFS, "Read-only file system", str(self))
+        return opened(self, *more, **options)
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(MemstudyError, match=f"cannot write {tmp_path}/table.csv: Read-only file system"):
+        files.write(tmp_path / "table.csv", "")
+
+
+def test_a_folder_that_takes_nothing_is_told_before_anything_is_measured(tmp_path, monkeypatch):
+    files.check_writable(tmp_path / "new")
+    assert list((tmp_path / "new").iterdir()) == []
+    (tmp_path / "file").write_text("")
+    with pytest.raises(MemstudyError, match=f"cannot write {tmp_path}/file/studies"):
+        files.check_writable(tmp_path / "file" / "studies")

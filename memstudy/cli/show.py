@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -162,7 +163,8 @@ def _next(facts: Mapping[str, Any], runs_dir: Path) -> list[str]:
     from memstudy.derived.analysis import Needs
     from memstudy.store.records import HOW_TO_RECORD
 
-    run, store = facts["id"][:8], "" if runs_dir == Path("runs") else f" --runs-dir {runs_dir}"
+    run = facts["id"][:8]
+    store = "" if runs_dir == Path("runs") else f" --runs-dir {shlex.quote(str(runs_dir))}"
     has = {
         Needs.NETWORKS: bool(facts["kept_epochs"]),
         Needs.WEIGHTS: bool(facts["kept_epochs"]),
@@ -170,7 +172,8 @@ def _next(facts: Mapping[str, Any], runs_dir: Path) -> list[str]:
     }
     commands = []
     if facts["status"] != "finished":
-        commands.append(f"memstudy run{store} --recipe {facts['path']}/recipe.toml   # trains it to its end")
+        recipe = shlex.quote(f"{facts['path']}/recipe.toml")
+        commands.append(f"memstudy run{store} --recipe {recipe}   # trains it to its end")
     if facts["epochs_done"]:
         commands += [f"memstudy {verb} {run}{store}" for verb in ("table", "figures")]
     commands += [f"memstudy {name} {run}{store}" for name, kind in loadable().items() if has.get(kind.needs)]

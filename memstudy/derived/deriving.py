@@ -64,6 +64,7 @@ def derive(
     not_measured: list[str] = []
     if analysis.needs in (Needs.NETWORKS, Needs.WEIGHTS):
         selection = with_networks(selection, not_measured.append)
+    files.check_writable(selection.path)
     with voice.counted(analysis.doing) as progress:
         analysis.measure(selection, bench, Watch(progress, not_measured.append))
     _record(analysis, selection, not_measured)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+import shlex
 import time
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
@@ -328,8 +329,8 @@ def _stopped(run: RunDirectory, good: _Snapshot, signal_number: int) -> Interrup
     run.log(f"interrupted with {good.epochs_done} epochs done")
     return Interrupted(
         f"stopped and saved: {good.epochs_done} of {run.recipe.training.epochs} epochs are done; the same command "
-        f"continues from there, and so does: memstudy run --runs-dir {run.path.parent} --recipe "
-        f"{run.path / 'recipe.toml'}",
+        f"continues from there, and so does: memstudy run --runs-dir {shlex.quote(str(run.path.parent))} --recipe "
+        f"{shlex.quote(str(run.path / 'recipe.toml'))}",
         signal_number,
     )
 
