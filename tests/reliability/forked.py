@@ -80,21 +80,28 @@ def begin(
     output: Path,
     environment: Mapping[str, str] | None = None,
     before: Callable[[], None] | None = None,
+    errors: Path | None = None,
 ) -> Child:
-    """Begin `memstudy WORDS`. before: what the child does first, such as arming a trap."""
+    """Begin `memstudy WORDS`. before: what the child does first, such as arming a trap.
+
+    errors: where standard error goes, if not to the output.
+    """
     sys.stdout.flush()
     sys.stderr.flush()
     pid = os.fork()
     if pid:
         return Child(pid, output)
     try:
-        _become(words, output, environment or {}, before)
+        _become(words, (output, errors or output), environment or {}, before)
     finally:
         os._exit(70)  # reached only by an error of ours: it is in the output
 
 
 def _become(
-    words: Sequence[str], output: Path, environment: Mapping[str, str], before: Callable[[], None] | None
+    words: Sequence[str],
+    streams: tuple[Path, Path],
+    environment: Mapping[str, str],
+    before: Callable[[], None] | None,
 ) -> None:
     """Be the command, and end with its exit code."""
     import traceback
@@ -102,9 +109,8 @@ def _become(
     os.setpgid(0, 0)
     for number in (signal.SIGINT, signal.SIGTERM):  # as in a terminal, whatever the parent ignores
         signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
-    handle = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    for stream in (1, 2):
-        os.dup2(handle, stream)
+    for stream, path in enumerate(streams, 1):
+        os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), stream)
     os.environ.update(environment)
     code = 70
     try:

@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
+from tests.reliability import forked
 from tests.reliability.tally import Row, Size
 
 
 def campaign(size: Size, seed: int) -> Iterator[Row]:
     """All of it, in a folder that is removed."""
-    from tests.reliability.crowds import readers, same
+    from tests.reliability.crowds import owners, readers, shared
 
-    with tempfile.TemporaryDirectory(prefix="memstudy-crowds-") as folder:
-        root = Path(folder)
-        before = os.environ.get("MEMSTUDY_CACHE")
-        os.environ["MEMSTUDY_CACHE"] = str(root / "cache")
-        try:
-            yield from same.same_run(size, seed, root)
-            yield from same.shared_runs(size, seed, root)
-            yield from readers.campaign(size, seed, root)
-        finally:
-            if before is None:
-                del os.environ["MEMSTUDY_CACHE"]
-            else:
-                os.environ["MEMSTUDY_CACHE"] = before
+    forked.warm()
+    root = Path(tempfile.mkdtemp(prefix="memstudy-crowds-"))  # no TemporaryDirectory: each child would remove it
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("MEMSTUDY_CACHE", str(root / "cache"))
+            for part in (shared, owners, readers):
+                yield from part.campaign(size, seed, root)
+    finally:
+        shutil.rmtree(root, ignore_errors=True)

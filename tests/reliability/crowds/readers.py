@@ -26,7 +26,7 @@ from memstudy.store.unpack import checked
 from memstudy.study import carry_out as carrying_out
 from memstudy.study.carry_out import Execution, carry_out
 from tests.kit.stopping import Stop
-from tests.reliability.children import Ended, memstudy
+from tests.reliability.children import Command, Ended
 from tests.reliability.crowds.replay import History, Replay, meanwhile
 from tests.reliability.crowds.world import Reference, recipe
 from tests.reliability.tally import Row, Size
@@ -159,10 +159,9 @@ class Trial:
 
         def prepare() -> None:
             replay = Replay(self.story.history, store, at)
-            context = meanwhile(replay, chance.randrange(10**9), often, notes)
-            context.__enter__()
+            meanwhile(replay, chance.randrange(10**9), often, notes)
 
-        ended = memstudy(*words, "--runs-dir", store, prepare=prepare).end()
+        ended = Command(*words, "--runs-dir", store, prepare=prepare).end()
         reached = int(notes.read_text()) if notes.exists() else at
         problem = self._problem(ended, self.story.moments[at : reached + 1])
         return f"{self.command}: {problem} (seed {self.seed}, steps {at} to {reached})" if problem else ""

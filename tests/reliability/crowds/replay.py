@@ -12,7 +12,7 @@ import os
 import random
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,18 +28,13 @@ _listener: Callable[[], None] | None = None
 _is_installed = False
 
 
-@contextlib.contextmanager
-def told_of_each_look(listener: Callable[[], None]) -> Iterator[None]:
-    """Call a function before this process touches a file: what it does itself is not told."""
+def listen(listener: Callable[[], None] | None) -> None:
+    """Call a function before this process touches a file, from now on; what it does itself is not told."""
     global _listener, _is_installed
     if not _is_installed:  # a hook cannot be taken away again
         sys.addaudithook(_hook)
         _is_installed = True
     _listener = listener
-    try:
-        yield
-    finally:
-        _listener = None
 
 
 def _hook(event: str, arguments: object) -> None:
@@ -82,8 +77,11 @@ class History:
                 steps.append(now | half)
             steps.append(now)
 
-        with told_of_each_look(look):
+        listen(look)
+        try:
             do()
+        finally:
+            listen(None)
         look()
         return cls(tuple(steps))
 
@@ -136,9 +134,8 @@ class Replay:
         os.replace(aside, path)  # noqa: PTH105 (of ten thousand)
 
 
-@contextlib.contextmanager
-def meanwhile(replay: Replay, seed: int, often: float, reached: Path) -> Iterator[None]:
-    """A block in which the history goes on before each look at a file, with probability `often`, by 1 to 8 steps.
+def meanwhile(replay: Replay, seed: int, often: float, reached: Path) -> None:
+    """From now on the history goes on before each look at a file, with probability `often`, by 1 to 8 steps.
 
     The file `reached` has the number of the last step.
     """
@@ -149,5 +146,4 @@ def meanwhile(replay: Replay, seed: int, often: float, reached: Path) -> Iterato
             replay.go_on(chance.choice((1, 1, 2, 8)))
             reached.write_text(str(replay.at))
 
-    with told_of_each_look(step):
-        yield
+    listen(step)

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.reliability.children import Child, Ended, memstudy
+from tests.reliability.children import Command, Ended
 from tests.reliability.crowds.world import Reference, recipe, words
 from tests.reliability.tally import Row, Size
 
@@ -19,10 +19,10 @@ def _asked_by(count: int, reference: Reference, store: Path, chance: random.Rand
     (name,) = reference.recipes
     began = time.monotonic()
     starts = sorted(chance.uniform(0, late) for _ in range(count))
-    children: list[Child] = []
+    children: list[Command] = []
     for start in starts:
         time.sleep(max(0.0, began + start - time.monotonic()))
-        children.append(memstudy(*words(reference.recipes[name]), "--runs-dir", store))
+        children.append(Command(*words(reference.recipes[name]), "--runs-dir", store))
     for child in children:
         ended = child.end()
         if ended.crashed or not (ended.code == 0 or (ended.code == 2 and BUSY in ended.err)):
@@ -82,7 +82,7 @@ def _both(files: list[Path], store: Path) -> str:
     """Carry out studies at once, and again if one left runs to the other; what was wrong, if anything."""
     for _ in range(4):
         starts = [
-            memstudy("study", file, "--jobs", "1", "--device", "cpu", "--json", "--runs-dir", store)
+            Command("study", file, "--jobs", "1", "--device", "cpu", "--json", "--runs-dir", store)
             for file in files
         ]
         ended: list[Ended] = [child.end() for child in starts]
@@ -91,3 +91,9 @@ def _both(files: list[Path], store: Path) -> str:
         if all('"stopped": 0' in one.out for one in ended):
             return ""
     return "they left runs to each other for ever"
+
+
+def campaign(size: Size, seed: int, root: Path) -> Iterator[Row]:
+    """Both."""
+    yield from same_run(size, seed, root)
+    yield from shared_runs(size, seed, root)
