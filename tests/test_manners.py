@@ -218,3 +218,15 @@ def test_doctor_leaves_everything_as_it_is(store):
     before = sorted(path for path in store.root.rglob("*"))
     found(store)
     assert sorted(path for path in store.root.rglob("*")) == before
+
+
+@pytest.mark.parametrize("writable", [True, False])
+def test_pytorch_leaves_nothing_in_the_folder_of_temporary_files(store, monkeypatch, tmp_path, writable):
+    """It makes a folder for its compiler with every optimizer, and leaves it."""
+    monkeypatch.setenv("MEMSTUDY_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("TORCHINDUCTOR_CACHE_DIR", raising=False)
+    monkeypatch.setattr(os, "access", lambda path, mode, **_: writable or mode != os.W_OK)
+    assert CliRunner().invoke(main, ["runs", "--runs-dir", str(store.root)]).exit_code == 0
+    wanted = str(tmp_path / "cache" / "torch") if writable else None
+    assert os.environ.pop("TORCHINDUCTOR_CACHE_DIR", None) == wanted
+    assert not (tmp_path / "cache" / "torch").exists()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 from typing import IO, Any
 
@@ -130,6 +131,20 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a "±" must not break a terminal that has none
+    _keep_compiled_in_cache()
+
+
+def _keep_compiled_in_cache() -> None:
+    """Let PyTorch make the folder of its compiler, which it makes with every optimizer, in our cache.
+
+    Else it is left in the system's folder of temporary files. Where there can be no cache it stays there.
+    """
+    from memstudy import files
+
+    folder = files.cache_directory() / "torch"
+    there = next(place for place in folder.absolute().parents if place.is_dir())
+    if os.access(there, os.W_OK):
+        os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(folder))
 
 
 for _command in (
