@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import signal
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
@@ -75,3 +76,13 @@ class Command:
         while self.lives and not condition():
             time.sleep(0.005)
         return self.lives
+
+
+def in_child(do: Callable[[], None]) -> Ended:
+    """Do something in a child, and wait for its end."""
+
+    def work() -> None:
+        do()
+        sys.exit(0)
+
+    return Command(prepare=work).end()
