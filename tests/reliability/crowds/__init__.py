@@ -15,14 +15,14 @@ from tests.reliability.tally import Row, Size
 
 def campaign(size: Size, seed: int) -> Iterator[Row]:
     """All of it, in a folder that is removed."""
-    from tests.reliability.crowds import owners, readers, shared
+    from tests.reliability.crowds import owners, places, readers, shared
 
     forked.warm()
     root = Path(tempfile.mkdtemp(prefix="memstudy-crowds-"))  # no TemporaryDirectory: each child would remove it
     try:
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("MEMSTUDY_CACHE", str(root / "cache"))
-            for part in (shared, owners, readers):
+            for part in (shared, owners, places, readers):
                 yield from part.campaign(size, seed, root)
     finally:
         shutil.rmtree(root, ignore_errors=True)

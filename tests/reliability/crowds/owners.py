@@ -85,11 +85,11 @@ def campaign(size: Size, seed: int, root: Path) -> Iterator[Row]:
     long, chance = size is Size.LONG, random.Random(seed)
     reference = Reference.of(root / "owned", [recipe(epochs=EPOCHS)])
     cases: list[tuple[str, int, Callable[[Reference, Path, random.Random], str]]] = [
-        ("the clock jumps while it trains, and while it is listed", 10 if long else 1, _jumps),
-        ("its lease is removed or overwritten while it trains", 12 if long else 1, _loses_lease),
-        ("its directory is removed while it trains", 10 if long else 1, _loses_all),
-        ("it trains on another host, whose clock is wrong, and which dies", 12 if long else 1, _dies_elsewhere),
-        ("its process died, and its number is another's", 10 if long else 1, _number_is_used_again),
+        ("the clock jumps while it trains, and while it is listed", 5 if long else 1, _jumps),
+        ("its lease is removed or overwritten while it trains", 8 if long else 1, _loses_lease),
+        ("its directory is removed while it trains", 8 if long else 1, _loses_all),
+        ("it trains on another host, whose clock is wrong, and which dies", 6 if long else 1, _dies_elsewhere),
+        ("its process died, and its number is another's", 5 if long else 1, _number_is_used_again),
     ]  # fmt: skip
     for what, tries, one in cases:
         lost = []

@@ -239,7 +239,7 @@ def campaign(size: Size, seed: int, root: Path) -> Iterator[Row]:
     """Every command, on as many schedules as there is time for."""
     story = Story.told(root)
     commands = COMMANDS if size is Size.LONG else QUICK
-    count = 40 if size is Size.LONG else 3
+    count = 25 if size is Size.LONG else 2
     chance = random.Random(seed)
     for command in commands:
         lost = []

@@ -37,7 +37,7 @@ def same_run(size: Size, seed: int, root: Path) -> Iterator[Row]:
     """One run, asked for by eight processes, together and some time apart."""
     reference = Reference.of(root / "one", [recipe(epochs=3)])
     chance, lost = random.Random(seed), []
-    tries = 12 if size is Size.LONG else 1
+    tries = 8 if size is Size.LONG else 1
     for number in range(tries):
         problem = _asked_by(8, reference, root / f"asked{number}", chance, chance.choice((0.0, 1.0, 3.0)))
         lost += [f"{problem} (seed {seed}, try {number})"] if problem else []
@@ -63,7 +63,7 @@ def shared_runs(size: Size, seed: int, root: Path) -> Iterator[Row]:
     """Two studies at once, with runs in common, until both say that they are done."""
     reference = Reference.of(root / "shared", [recipe(reg, epochs=3) for reg in ("bare", "al2", "bn")])
     lost = []
-    tries = 5 if size is Size.LONG else 1
+    tries = 3 if size is Size.LONG else 1
     for number in range(tries):
         store = root / f"both{number}"
         files = {}
