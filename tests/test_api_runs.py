@@ -157,3 +157,14 @@ def test_the_package_of_studies_is_the_verb_too():
     package: Any = sys.modules["memstudy.study"]
     assert getattr(memstudy, "study") is package  # noqa: B009
     refused(lambda: package("quik"), "did you mean quick")
+
+
+def test_a_store_stays_where_it_was_when_the_working_directory_changes(tmp_path, monkeypatch):
+    """As in a notebook, and by Hydra."""
+    write_run(tmp_path / "here" / "runs", presets.build(), [{}], status=Status.FINISHED)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    opened = memstudy.open("runs")
+    (run,) = opened
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert len(run.metrics()) == len(opened.runs()) == 1

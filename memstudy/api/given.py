@@ -16,10 +16,13 @@ Options = Mapping[str, Mapping[str, OptionValue]]
 
 
 def folder(path: object, name: str) -> Path:
-    """A path that was given, by the keyword `name`; a MemstudyError if it is none."""
+    """A path that was given, by the keyword `name`; a MemstudyError if it is none.
+
+    It is the place that it means now, wherever the working directory is later: notebooks and Hydra change it.
+    """
     if not isinstance(path, str | os.PathLike):
         raise MemstudyError(f"{name} must be the path of a folder, not {quoted(path)}.")
-    return Path(path)
+    return Path(path).absolute()
 
 
 def specified(reg: Regularizer | Sequence[Regularizer], options: Options | None) -> tuple[RegularizerSpec, ...]:
