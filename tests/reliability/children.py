@@ -63,10 +63,10 @@ class Command:
         self.child.send(signal.SIGKILL)
         return self.end()
 
-    def end(self) -> Ended:
-        """Wait for its end. One that hangs is killed, and a TimeoutError."""
+    def end(self, patience: float = forked.LONGEST) -> Ended:
+        """Wait for its end, so many seconds at most: one that hangs is killed, and a TimeoutError."""
         try:
-            code = self.child.wait()
+            code = self.child.wait(patience)
             return Ended(code, *(path.read_text("utf-8", "replace") for path in (self._output, self._errors)))
         finally:
             shutil.rmtree(self._folder, ignore_errors=True)
@@ -78,11 +78,11 @@ class Command:
         return self.lives
 
 
-def in_child(do: Callable[[], None]) -> Ended:
-    """Do something in a child, and wait for its end."""
+def in_child(do: Callable[[], None], patience: float = forked.LONGEST) -> Ended:
+    """Do something in a child, and wait for its end, so many seconds at most."""
 
     def work() -> None:
         do()
         sys.exit(0)
 
-    return Command(prepare=work).end()
+    return Command(prepare=work).end(patience)

@@ -38,6 +38,8 @@ TOLERANCE = {
     "analysis": {"memory": 200_000.0, "descriptors": 0.01, "threads": 0.01},
 }
 """The steepest line that counts as flat: bytes, descriptors, threads, each for an epoch or an analysis."""
+PATIENCE = 1500.0
+"""Seconds for all of them, on a machine that is busy."""
 CHEAP = ("filters", "dynamics", "svcca", "probe")
 
 Sample = dict[str, float]
@@ -87,7 +89,7 @@ def epochs(count: int, root: Path, leak: Callable[[], None] | None = None) -> li
         carry_out(run, Execution(device="cpu"), _Sampling(found, leak))
         samples.write_text(json.dumps(found))
 
-    ended = in_child(train)
+    ended = in_child(train, PATIENCE)
     shutil.rmtree(root / "flat", ignore_errors=True)
     if ended.code:
         raise RuntimeError(f"it could not be trained: {ended}\n{ended.err}")
@@ -152,7 +154,7 @@ def analyses(count: int, root: Path, leak: Callable[[], None] | None = None) -> 
                 found.append(sample())
         samples.write_text(json.dumps(found))
 
-    ended = in_child(work)
+    ended = in_child(work, PATIENCE)
     shutil.rmtree(root / "analyzed", ignore_errors=True)
     if ended.code:
         raise RuntimeError(f"it could not be analyzed: {ended}\n{ended.err}")
