@@ -19,8 +19,9 @@ from memstudy.derived.cached_table import write
 from memstudy.derived.kept import with_networks
 from memstudy.derived.reading import read
 from memstudy.derived.workbench import Workbench
-from memstudy.errors import MemstudyError, quoted
+from memstudy.errors import MemstudyError, listed, quoted
 from memstudy.report.folders import FIGURES, TABLES
+from memstudy.report.frames import comparable_runs
 from memstudy.report.look import Look
 from memstudy.report.saving import Drawing
 from memstudy.report.table import Table
@@ -88,10 +89,27 @@ def derive(
 
 
 def tables_of(analysis: Analysis, selection: Selection) -> list[Table]:
-    """The tables of what was measured, with a note on what could not be."""
+    """The tables of what was measured, with notes on what could not be, and on runs that no mean counts."""
     clauses = read(_left_out(analysis, selection)).get("left_out", ())
     note = (f"Left out: {'; '.join(map(str, clauses))}.",) if len(clauses) else ()
-    return [replace(table, notes=(*table.notes, *note)) for table in analysis.tables(selection)]
+    made = list(analysis.tables(selection))
+    uncounted = not_counted(selection) if made else {}
+    count = len(selection.runs) + len(selection.missing) + len(selection.damaged)
+    return [replace(table, notes=(*table.notes, *note, *_counts(table, uncounted, count))) for table in made]
+
+
+def not_counted(selection: Selection) -> dict[str, str]:
+    """The runs of a selection that no table's means count, by name, and why, a few words."""
+    left_out = {name: why for setting, _ in comparable_runs(selection) for name, why in setting.left_out.items()}
+    missing = dict.fromkeys(selection.missing, "not in the store, or without a finished epoch")
+    return left_out | missing | dict.fromkeys(selection.damaged, "damaged")
+
+
+def _counts(table: Table, uncounted: Mapping[str, str], count: int) -> tuple[str, ...]:
+    """A note on the runs that are not counted, with their number, if the table does not name them itself."""
+    named = " ".join(table.notes)
+    told = [f"{name} ({why})" for name, why in uncounted.items() if name not in named]
+    return (f"Not counted: {len(told)} of {count} runs: {listed(told)}.",) if told else ()
 
 
 def _record(analysis: Analysis, selection: Selection, clauses: Sequence[str]) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import MISSING, dataclass, replace
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import MISSING, dataclass, field, replace
 from functools import lru_cache
 from statistics import fmean
 from typing import Any
@@ -25,10 +25,11 @@ from memstudy.report.methods import (
     for_file,
     in_words,
     method_labels,
+    numbered,
     of_two,
     told_apart,
 )
-from memstudy.store import RunDirectory
+from memstudy.store import RunDirectory, Status
 from memstudy.store.metrics import evaluated as has_numbers
 from memstudy.store.metrics import joined
 from memstudy.store.store import Selection
@@ -49,6 +50,7 @@ class Setting:
             common.
         words: what tells it from the other settings of its selection; empty if there are none.
         compared: what makes a method.
+        left_out: runs of it that no number counts, and why, by name: see `counted`.
 
     """
 
@@ -57,6 +59,7 @@ class Setting:
     floor: float
     words: str = ""
     compared: tuple[str, ...] = (REG,)
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def suffix(self) -> str:
@@ -164,47 +167,161 @@ Groups = Sequence[tuple[Setting, pd.DataFrame]]
 """The settings of a selection, and with each a row for each of its runs: see `comparable_runs`."""
 
 
-def comparable_runs(selection: Selection) -> Groups:
+def comparable_runs(selection: Selection, so_far: bool = False) -> Groups:
     """The settings of a selection, and with each a data frame of its runs, one row each.
 
     Its columns are `run`, `seed`, `seeds` (both), `label`, the run's method, and `against`, the method that it is
     compared with: the one that the selection, or its study's [report], names as the reference; else bare training,
     else the first one. It is "" in a setting that has no such method. A MemstudyError if the selection names one
     that no run has.
+
+    Runs of one setting and label differ in their seeds alone, and each seed is there once: a mean may be taken
+    over them.
+
+    so_far: whether runs that `counted` leaves out are there all the same, as for curves while runs train.
     """
     if not selection.runs:
         return []
     of_study = str(selection.settings().get("reference", ""))
-    groups = _comparable(selection.runs, selection.by_name, selection.reference, of_study)
+    how_far = tuple(_standing(run) for run in selection.runs)
+    groups = _comparable(selection.runs, how_far, selection.by_name, selection.reference, of_study, so_far)
     return [(setting, members.copy()) for setting, members in groups]
 
 
-@lru_cache(maxsize=2)  # every table of a study asks for its groups
-def _comparable(runs: tuple[RunDirectory, ...], by_name: bool, reference: str, of_study: str) -> Groups:
+def _standing(run: RunDirectory) -> str:
+    """How a run that is not finished stands, in words; "" if it is finished."""
+    if run.status is Status.FINISHED:
+        return ""
+    epochs, done = run.recipe.training.epochs, run.epochs_done
+    if run.status is Status.FAILED:
+        return f"failed after {done} of {epochs} epochs"
+    return "" if done >= epochs else f"not finished, {done} of {epochs} epochs"
+
+
+def is_trained(run: RunDirectory) -> bool:
+    """Whether all epochs have their metrics."""
+    return run.status is Status.FINISHED or run.epochs_done >= run.recipe.training.epochs
+
+
+def counted(runs: Sequence[RunDirectory], labels: Mapping[str, str]) -> dict[str, str]:
+    """Which of a setting's runs no number counts, by name, and why.
+
+    Those that are not finished, where others of the setting are (where none is, all are shown as far as they are),
+    and those that are another one's training once more, with other epochs kept.
+
+    labels: the method of each run, by name.
+    """
+    standing = {run.name: _standing(run) for run in runs}
+    finished = not all(standing.values())
+    left_out = {name: why for name, why in standing.items() if why and finished}
+    if len({run.recipe.training.checkpoints for run in runs}) == 1:  # then all of them are other trainings
+        return left_out
+    first: dict[tuple[str, str, Recipe], RunDirectory] = {}
+    for run in sorted((run for run in runs if run.name not in left_out), key=lambda each: -each.epochs_done):
+        other = first.setdefault((labels[run.name], seeds(run.recipe), _trained(run)[0]), run)
+        if other is not run:
+            left_out[run.name] = f"the same training as {other.name}, with other epochs kept"
+    return left_out
+
+
+@lru_cache(maxsize=4)  # every table of a study asks for its groups
+def _comparable(
+    runs: tuple[RunDirectory, ...],
+    how_far: tuple[str, ...],  # a run's standing is part of what is remembered: it may go on
+    by_name: bool,
+    reference: str,
+    of_study: str,
+    so_far: bool,
+) -> Groups:
     recipes = [run.recipe for run in runs]
     two_named = by_name and len(recipes) == 2
     keys = of_two(*recipes) if two_named else compared(recipes)
     labels = dict(zip((run.name for run in runs), method_labels(recipes, keys), strict=True))
+    settings = [_overlay(runs, keys)] if two_named else _settings(runs, keys)
+    for setting in settings:
+        labels |= _distinct({run.name: labels[run.name] for run in setting.runs}, setting.runs)
     chosen = _reference(list(labels.values()), reference, of_study)
     groups = []
-    for setting in [_overlay(runs, keys)] if two_named else _settings(runs, keys):
+    for setting in settings:
+        left_out = counted(setting.runs, labels)
+        shown = [run for run in setting.runs if so_far or run.name not in left_out]
         rows = [
             {"run": run.name, "seed": run.recipe.seed, "seeds": seeds(run.recipe), "label": labels[run.name]}
-            for run in setting.runs
+            for run in shown
         ]
         there = any(row["label"] == chosen for row in rows)
-        groups.append((setting, pd.DataFrame(rows).assign(against=chosen if there else "")))
+        members = pd.DataFrame(rows).assign(against=chosen if there else "")
+        groups.append((replace(setting, runs=tuple(shown), left_out=left_out), members))
     return groups
 
 
-def _settings(runs: Sequence[RunDirectory], keys: tuple[str, ...]) -> list[Setting]:
-    alike: dict[Recipe, list[RunDirectory]] = {}
+def _distinct(labels: dict[str, str], runs: Sequence[RunDirectory]) -> dict[str, str]:
+    """The labels of a setting's runs, numbered where runs that differ in more than seeds have equal ones."""
+    recipes: dict[str, dict[tuple[Recipe, str], None]] = {}
     for run in runs:
-        alike.setdefault(shared(run.recipe, keys), []).append(run)
-    return [
-        Setting(recipe, tuple(members), fmean(run.floor for run in members), words, keys)
-        for (recipe, members), words in zip(alike.items(), told_apart(list(alike)), strict=True)
-    ]
+        recipes.setdefault(labels[run.name], {})[_trained(run)] = None
+    return {
+        run.name: numbered([label] * len(recipes[label]))[list(recipes[label]).index(_trained(run))]
+        for run in runs
+        if (label := labels[run.name])
+    }
+
+
+def _trained(run: RunDirectory) -> tuple[Recipe, str]:
+    """What runs must have in common to be seeds of each other: all but seeds and kept epochs; images and code."""
+    return _without_kept(distinctions.seedless(run.recipe)), substance(run)
+
+
+@lru_cache(maxsize=10_000)
+def _without_kept(recipe: Recipe) -> Recipe:
+    return replace(recipe, training=replace(recipe.training, checkpoints=()))
+
+
+def substance(run: RunDirectory) -> str:
+    """What of a run its recipe only names: its images and others' code, by check sums; "" if none is recorded.
+
+    `images 1a2b3c4d, network 'nets:wide' 5e6f7a8b`. Runs that differ here are no seeds of each other.
+    """
+    return ", ".join(_substance(run))
+
+
+def _substance(run: RunDirectory) -> list[str]:
+    state = run.state()
+    images = [f"images {str(state['data_sha256'])[:8]}"] if state.get("data_sha256") else []
+    others = [f"{subject} {str(code['sha256'])[:8]}" for subject, code in sorted(state.get("code", {}).items())]
+    return [*images, *others]
+
+
+def _settings(runs: Sequence[RunDirectory], keys: tuple[str, ...]) -> list[Setting]:
+    alike: dict[Recipe, dict[str, list[RunDirectory]]] = {}
+    for run in runs:
+        alike.setdefault(shared(run.recipe, keys), {}).setdefault(circumstances(run, keys), []).append(run)
+    settings = []
+    for (recipe, parts), words in zip(alike.items(), told_apart(list(alike)), strict=True):
+        for of_part, members in (known := _known(parts)).items():
+            told = ", ".join(filter(None, [words, of_part if len(known) > 1 else ""]))
+            floor = fmean(run.floor for run in members)
+            settings.append(Setting(recipe, tuple(members), floor, told, keys))
+    return settings
+
+
+def circumstances(run: RunDirectory, keys: Collection[str] = (REG,)) -> str:
+    """Of the `substance` of a run what does not make its method (`keys`), so that it makes its setting.
+
+    keys: "network" and "noise" leave out the code of networks and of corruption rules, where runs differ in these.
+    """
+    compared_too = {"network": "network ", "noise": "corruption rule "}
+    of_methods = ("regularizer ", *(start for key, start in compared_too.items() if key in keys))
+    return ", ".join(words for words in _substance(run) if not words.startswith(of_methods))
+
+
+def _known(parts: Mapping[str, list[RunDirectory]]) -> dict[str, list[RunDirectory]]:
+    """Runs by circumstances; one that recorded none is taken at its word, and goes with the first ones."""
+    known = {told: list(runs) for told, runs in parts.items() if told}
+    if not known:
+        return dict(parts)
+    next(iter(known.values())).extend(parts.get("", []))
+    return known
 
 
 def _overlay(runs: Sequence[RunDirectory], keys: tuple[str, ...]) -> Setting:
@@ -245,6 +362,8 @@ def _shared(recipe: Recipe, keys: tuple[str, ...]) -> Recipe:
     if REG in keys:
         without["regularizers"] = ()
     of_training = [OPTIONS[key][1].name for key in keys if key in TRAINING]
+    if not {"schedule", "milestones"}.isdisjoint(of_training):  # neither fits what is usual of the other
+        of_training += ["schedule", "milestones"]
     training = {name: getattr(usual.training, name) for name in of_training}
     return replace(recipe, training=replace(recipe.training, **training, checkpoints=()), **without)
 

@@ -18,12 +18,14 @@ def twins(groups: Groups) -> list[Setting]:
 
     Two versions of a regularizer, with different options, are methods to compare rather than twins.
     """
-    settings = [setting for setting, _ in groups]
-    return settings if settings and all(map(_is_of_twins, settings)) else []
+    of_twins = [_is_of_twins(setting, members["label"].nunique()) for setting, members in groups]
+    return [setting for setting, _ in groups] if of_twins and all(of_twins) else []
 
 
-def _is_of_twins(setting: Setting) -> bool:
+def _is_of_twins(setting: Setting, labels: int) -> bool:
     methods = {run.recipe.regularizers for run in setting.runs}
+    if len(methods) < labels:  # some have one name and other code
+        return False
     versions = {regularizer for method in methods for regularizer in method}
     if len({regularizer.name for regularizer in versions}) < len(versions):
         return False

@@ -19,6 +19,7 @@ from memstudy.derived.deriving import (
     Voice,
     damaged,
     derive,
+    tables_of,
     tell_left_out,
     typesetting_of,
     write_figures,
@@ -106,7 +107,7 @@ def make_tables(
     for name in dict.fromkeys([*loadable(TABLES), *wanted]):
         kind = analysis(name, TABLES)
         maker = configured_of(TABLES, name, selection, {key: given[key] for key in given if hasattr(kind, key)})
-        made = list(maker.tables(selection)) if name in wanted else []
+        made = tables_of(maker, selection) if name in wanted else []
         _print(made, voice, style, how)
         tables += made
         written["tables"] += write_tables(maker, selection, made, how)

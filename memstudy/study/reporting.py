@@ -95,7 +95,7 @@ class _Collected:
 
     def _tables(self, registry: Any, name: str) -> Iterator[Part]:
         maker: Analysis = configured_of(registry, name, self.selection)
-        yield from maker.tables(self.selection)
+        yield from tables_of(maker, self.selection)
         yield from maker.charts(self.selection)
 
     def analyses(self) -> Iterator[Section]:
@@ -128,7 +128,7 @@ def _lead(selection: Selection) -> str:
 
 
 def _asked(selection: Selection) -> Iterator[Part]:
-    groups = comparable_runs(selection)
+    groups = comparable_runs(selection, so_far=True)
     methods, runs = methods_of(groups), selection.runs
     seeds = span(members.groupby("label")["seeds"].nunique().max() for _, members in groups)
     yield Prose(
@@ -196,7 +196,7 @@ def _origin(selection: Selection, left_out: Sequence[str]) -> Iterator[Part]:
 def _sources(selection: Selection) -> list[Source]:
     """Each run with what names it in tables, in the order of settings."""
     sources = []
-    for setting, members in comparable_runs(selection):
+    for setting, members in comparable_runs(selection, so_far=True):
         labels = setting.labels().set_index("run")
         for run, member in zip(setting.runs, members.to_dict("records"), strict=True):
             of_run = labels.loc[run.name]

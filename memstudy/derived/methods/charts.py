@@ -51,7 +51,7 @@ class Curves:
 
 def charts(selection: Selection) -> Iterator[Chart]:
     """One for each quantity that some run has."""
-    groups = comparable_runs(selection)
+    groups = comparable_runs(selection, so_far=True)
     metrics = pd.concat([setting.metrics() for setting, _ in groups], ignore_index=True).astype({"epoch": int})
     curves = Curves(of_runs(metrics, groups), groups, marks(methods_of(groups)))
     for chart in (_accuracy, _losses, _answers, _activation):

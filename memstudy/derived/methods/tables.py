@@ -72,16 +72,28 @@ def methods(selection: Selection) -> Iterator[Table]:
 
 
 def at_end(groups: Groups) -> pd.DataFrame:
-    """One row a run: `setting` in words, its columns of `comparable_runs`, AT_END after the last evaluation."""
+    """One row a run: `setting` in words, its columns of `comparable_runs`, AT_END after the last evaluation.
+
+    Of a method whose runs are not finished, the last evaluation is that which all of them have.
+    """
     rows = []
     for setting, members in groups:
-        metrics = evaluated(setting.metrics().drop(columns=["seed", "seeds"]))
+        metrics = evaluated(setting.metrics().drop(columns=["seed", "seeds"])).merge(members[["run", "label"]])
+        metrics = _up_to_common(metrics).drop(columns="label")
         best = metrics.groupby("run")["test_accuracy"].max().rename("best_accuracy")
         last = members.merge(metrics[is_last(metrics)], on="run").merge(best, on="run")
         rows.append(last.assign(setting=setting.words))
     return pd.concat(rows, ignore_index=True).assign(
         **{name: lambda table, name=name, scale=c.scale: scale * table[name] for name, c in AT_END.items()}
     )
+
+
+def _up_to_common(metrics: pd.DataFrame) -> pd.DataFrame:
+    """The metrics of each method's runs up to the last epoch after which all of them were evaluated."""
+    runs = metrics.groupby("label")["run"].transform("nunique")
+    everywhere = metrics.groupby(["label", "epoch"])["run"].transform("nunique") == runs
+    last = metrics["epoch"].where(everywhere, -1).groupby(metrics["label"]).transform("max")
+    return metrics[metrics["epoch"] <= last]
 
 
 def _cells(setting: str, part: pd.DataFrame) -> dict[str, str]:
@@ -109,7 +121,9 @@ def _notes(selection: Selection, values: pd.DataFrame) -> tuple[str, ...]:
         *star_notes(values),
         *evaluation_notes(selection.runs),
     ]
-    unfinished = [run.name for run in selection.runs if run.status is not Status.FINISHED]
+    shown = [run for setting, _ in comparable_runs(selection) for run in setting.runs]
+    unfinished = [run.name for run in shown if run.status is not Status.FINISHED]
     if unfinished:
-        notes.append(f"Not finished, and taken at their last evaluated epoch so far: {', '.join(unfinished)}.")
+        names = ", ".join(unfinished)
+        notes.append(f"Not finished, and taken at the last epoch that all runs of a method have so far: {names}.")
     return tuple(notes)

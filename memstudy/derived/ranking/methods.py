@@ -37,7 +37,16 @@ from memstudy.distinctions import REG
 from memstudy.recipe import Corruption, Recipe, RegularizerSpec
 from memstudy.regularizers import label
 from memstudy.report.differences import COLUMNS, differences
-from memstudy.report.frames import evaluation_notes, is_last, reference_of, seeds, shared, suffixes
+from memstudy.report.frames import (
+    circumstances,
+    evaluation_notes,
+    is_last,
+    is_trained,
+    reference_of,
+    seeds,
+    shared,
+    suffixes,
+)
 from memstudy.report.methods import method_labels
 from memstudy.store import RunDirectory
 from memstudy.store.store import Selection
@@ -149,11 +158,11 @@ def ranking_groups(selection: Selection) -> list[Group]:
     """Every group of the selection's finished runs that has a ranking."""
     tables = selection.settings().get("tables")
     asked = isinstance(tables, list) and Ranking.name in tables
-    chosen = {recipe: runs for recipe, runs in _members(selection.runs).items() if _enough(runs, asked)}
+    chosen = {key: runs for key, runs in _members(selection.runs).items() if _enough(runs, asked)}
     if not chosen:
         return []
     derived = _areas(selection), _flatness(selection)
-    groups = [_group(recipe, runs, *derived) for recipe, runs in chosen.items()]
+    groups = [_group(recipe, runs, *derived) for (recipe, _), runs in chosen.items()]
     reference = reference_of(selection, [name for group in groups for name in group.methods])
     return [replace(group, reference=reference if reference in group.methods else "") for group in groups]
 
@@ -163,11 +172,11 @@ def most_sets(runs: Iterable[RunDirectory]) -> int:
     return max(map(_sets, _members(runs).values()), default=0)
 
 
-def _members(runs: Iterable[RunDirectory]) -> dict[Recipe, list[RunDirectory]]:
-    """Runs by the recipe that those of one ranking share."""
-    members: dict[Recipe, list[RunDirectory]] = {}
+def _members(runs: Iterable[RunDirectory]) -> dict[tuple[Recipe, str], list[RunDirectory]]:
+    """Runs by the recipe and the circumstances that those of one ranking share."""
+    members: dict[tuple[Recipe, str], list[RunDirectory]] = {}
     for run in runs:
-        members.setdefault(_but_for_labels(shared(run.recipe)), []).append(run)
+        members.setdefault((_but_for_labels(shared(run.recipe)), circumstances(run, ("noise",))), []).append(run)
     return members
 
 
@@ -181,7 +190,7 @@ def _sets(runs: Iterable[RunDirectory]) -> int:
 
 
 def _finished(runs: Iterable[RunDirectory]) -> list[RunDirectory]:
-    return [run for run in runs if run.epochs_done >= run.recipe.training.epochs]
+    return [run for run in runs if is_trained(run)]
 
 
 def _enough(runs: Sequence[RunDirectory], asked: bool) -> bool:
@@ -217,6 +226,7 @@ def _group(recipe: Recipe, members: Sequence[RunDirectory], areas: Derived, flat
         )
     columns = ["method", "corruption", "noisy", "seeds", *QUANTITIES]
     table = pd.DataFrame(rows, columns=columns).astype(dict.fromkeys(QUANTITIES, float) | {"noisy": bool})
+    table = table.drop_duplicates(["method", "corruption", "seeds"])  # not with other epochs kept once more
     absent = [name for name in QUANTITIES if table[name].isna().all()]
     methods = {name: method for method, name in names.items()}
     unfinished, notes = len(members) - len(finished), evaluation_notes(finished)

@@ -21,7 +21,7 @@ from memstudy.regularizers import BARE, label
 from memstudy.report import published
 from memstudy.report.cells import frame, mean, noted, number, span
 from memstudy.report.differences import STARS_NOTE, compared, untested_notes, used_tests
-from memstudy.report.frames import evaluated, seeds, shared
+from memstudy.report.frames import circumstances, evaluated, is_trained, seeds, shared
 from memstudy.report.table import HIGH, Table
 from memstudy.store import RunDirectory
 from memstudy.store.store import Selection
@@ -34,10 +34,11 @@ FAMILIES = {"vgg": "vgg", "resnet": "resnet", "mobilenet": "mobilenet"}
 
 def tables(selection: Selection) -> list[Table]:
     """The table of all runs with LOCO-Reg; none if their η and λ never differ, and there is nothing to compare."""
-    rows = pd.DataFrame([_row(run) for run in selection.runs if run.recipe.options(LOCO) is not None])
+    by = ["setting", "dataset", "network", "besides", "method", "lambda"]
+    rows = pd.DataFrame([_row(run) for run in _finished(selection)])
     if rows.empty or len(rows[["eta", "lambda"]].drop_duplicates()) < 2:
         return []
-    by = ["setting", "dataset", "network", "besides", "method", "lambda"]
+    rows = rows.drop_duplicates([*by, "seeds"], ignore_index=True)  # the same training, with other epochs kept
     values = compared(rows.assign(against=REFERENCE), by, "accuracy", "method", "epoch", adjusted=False)
     values = rows[["method", "eta", "gamma"]].drop_duplicates().merge(values, on="method")
     values = _with_published(values.drop(columns="method")).sort_values(
@@ -60,13 +61,20 @@ def why_none(selection: Selection) -> str:
     """Why there is no table of this selection."""
     if all(run.recipe.options(LOCO) is None for run in selection.runs):
         return "none of these runs uses LOCO-Reg"
+    if not _finished(selection):
+        return "no run with LOCO-Reg is finished"
     return "all runs with LOCO-Reg have the same η and λ, so there is nothing to compare"
+
+
+def _finished(selection: Selection) -> list[RunDirectory]:
+    """The runs with LOCO-Reg that are trained to their end: a mean is over equally many epochs."""
+    return [run for run in selection.runs if run.recipe.options(LOCO) is not None and is_trained(run)]
 
 
 def _row(run: RunDirectory) -> dict[str, object]:
     options, metrics = run.recipe.options(LOCO) or {}, evaluated(run.metrics())
     return {
-        "setting": _setting(run.recipe),
+        "setting": f"{_setting(run.recipe)}-{circumstances(run)}",
         "besides": _besides(run.recipe),
         "dataset": run.recipe.dataset,
         "network": run.recipe.network,

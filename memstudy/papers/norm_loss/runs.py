@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from memstudy.distinctions import text
 from memstudy.recipe import Recipe, RegularizerSpec
 from memstudy.regularizers import BARE, REGULARIZERS, label, options
-from memstudy.report.frames import seeds, shared
+from memstudy.report.frames import circumstances, is_trained, seeds, shared
 from memstudy.store import RunDirectory
 from memstudy.store.store import Selection
 
@@ -43,11 +44,14 @@ def errors(selection: Selection) -> pd.DataFrame:
     chosen = {_setting(run.recipe) for run in selection.runs if run.recipe.options(NORM_LOSS) is not None}
     if not chosen:
         return pd.DataFrame()
-    runs = [run for run in selection.runs if _setting(run.recipe) in chosen and is_finished(run)]
+    runs = [run for run in selection.runs if _setting(run.recipe) in chosen and is_trained(run)]
     versions = _versions(run.recipe for run in runs)
     protocols = _protocols([run.recipe for run in runs])
     rows = pd.DataFrame([_row(run, versions, protocols[run.recipe]) for run in runs])
-    return rows if rows.empty else rows.sort_values([*BY, *ORDER, "batch_size"], ignore_index=True)
+    if rows.empty:
+        return rows
+    once = ["setting", "batch_size", "method", *STRENGTH_OPTIONS, "seeds"]  # not with other epochs kept once more
+    return rows.drop_duplicates(once).sort_values([*BY, *ORDER, "batch_size"], ignore_index=True)
 
 
 def at_usual_values(rows: pd.DataFrame) -> pd.DataFrame:
@@ -105,11 +109,6 @@ def _setting(recipe: Recipe) -> str:
     return replace(plain, training=replace(plain.training, batch_size=1)).id
 
 
-def is_finished(run: RunDirectory) -> bool:
-    """Whether all epochs have their metrics."""
-    return run.epochs_done >= run.recipe.training.epochs
-
-
 def _row(run: RunDirectory, versions: Mapping[tuple[str, str], set[object]], protocol: str) -> dict[str, Any]:
     recipe = run.recipe
     strengths = {
@@ -119,7 +118,7 @@ def _row(run: RunDirectory, versions: Mapping[tuple[str, str], set[object]], pro
         "run": run.name,
         "seed": recipe.seed,
         "seeds": seeds(recipe),
-        "setting": _setting(recipe),
+        "setting": f"{_setting(recipe)}-{circumstances(run)}",
         "dataset": recipe.dataset,
         "network": recipe.network,
         "protocol": protocol,
@@ -162,7 +161,7 @@ def _words(
     """Regularizers with the options in which runs differ, but without the strengths of some."""
     hidden = {(name, STRENGTH_OPTIONS[name]) for name in strengthless}
     words = [
-        option if value is True else f"{option} {value:g}" if isinstance(value, float) else f"{option} {value}"
+        option if value is True else f"{option} {text(option, value)}"
         for regularizer in regularizers
         for option, value in options(regularizer).items()
         if (regularizer.name, option) not in hidden and len(versions[regularizer.name, option]) > 1

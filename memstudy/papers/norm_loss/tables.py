@@ -37,12 +37,12 @@ from memstudy.papers.norm_loss.runs import (
     by_batch_size,
     by_strength,
     errors,
-    is_finished,
     with_references,
 )
 from memstudy.report import published
 from memstudy.report.cells import DASH, frame, noted, number, span, starred
 from memstudy.report.differences import differences, star_notes
+from memstudy.report.frames import is_trained
 from memstudy.report.table import LOW, Table
 from memstudy.store.store import Selection
 
@@ -188,5 +188,5 @@ def _published_cell(paper: pd.DataFrame) -> str:
 
 
 def _left_out(selection: Selection) -> tuple[str, ...]:
-    count = sum(not is_finished(run) for run in selection.runs) + len(selection.missing) + len(selection.damaged)
+    count = sum(not is_trained(run) for run in selection.runs) + len(selection.missing) + len(selection.damaged)
     return (f"Runs that are not finished, and left out: {count}.",) if count else ()
