@@ -19,7 +19,8 @@ import pytest
 from memstudy.derived.methods.answer import answers
 from memstudy.derived.workbench import Workbench
 from memstudy.report.chart import Chart, Drawn
-from memstudy.report.charting import EPOCH, Choice, Quantity, over_runs
+from memstudy.report.charting.choices import Choice
+from memstudy.report.charting.lines import EPOCH, Quantity, over_runs
 from memstudy.report.marks import marks
 from memstudy.report.page.charts import explored
 from memstudy.report.page.document import html

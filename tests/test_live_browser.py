@@ -13,7 +13,8 @@ import pandas as pd
 import pytest
 
 from memstudy.report.chart import Chart
-from memstudy.report.charting import EPOCH, Choice, Quantity, over_runs
+from memstudy.report.charting.choices import Choice
+from memstudy.report.charting.lines import EPOCH, Quantity, over_runs
 from memstudy.report.marks import marks
 from memstudy.report.page.charts import explored
 from memstudy.report.page.parts import Page, Part, Prose, Section, Source, Sources

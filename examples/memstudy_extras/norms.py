@@ -139,7 +139,8 @@ class Norms(Analysis):
         """Norms over epochs for the report page: all methods, of a layer that a list chooses."""
         from memstudy.derived.reading import each_group
         from memstudy.report.chart import Chart
-        from memstudy.report.charting import EPOCH, Choice, Quantity, over_runs, told
+        from memstudy.report.charting.choices import Choice, told
+        from memstudy.report.charting.lines import EPOCH, Quantity, over_runs
         from memstudy.report.frames import comparable_runs, methods_of
         from memstudy.report.marks import marks
         from memstudy.report.panels import over_seeds

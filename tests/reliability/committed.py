@@ -16,6 +16,8 @@ from memstudy.training.placement import Placement
 from tests.reliability.tally import Row
 
 FOLDER = Path(__file__).parents[2] / "studies" / "results" / "reliability"
+PAGE = Path(__file__).parents[2] / "docs" / "reliability.md"
+BEGIN, END = "<!-- campaign -->", "<!-- end -->"
 OVERVIEW = "campaign.csv"
 COLUMNS = ("part", "tried", "survived", "date", "commit", "machine", "python", "torch", "seed", "seconds")
 
@@ -33,6 +35,28 @@ def save(part: str, rows: Sequence[Row], seed: int, seconds: float, folder: Path
         "seconds": f"{seconds:.0f}",
     }
     files.write(folder / OVERVIEW, _csv(lines[name] for name in sorted(lines)))
+    if folder == FOLDER:
+        files.write(PAGE, with_figures(PAGE.read_text(encoding="utf-8")))
+
+
+def with_figures(page: str, folder: Path = FOLDER) -> str:
+    """The page of reliability with the campaign's figures between its two marks."""
+    before, _, rest = page.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    names = ("part", "tried", "survived", "date", "commit", "machine", "seed", "seconds")
+    rows = [[_shown(name, line[name]) for name in names] for line in overview(folder)]
+    table = ["| " + " | ".join(cells) + " |" for cells in (names, ["---"] * len(names), *rows)]
+    return "\n".join([before + BEGIN, *(table if rows else []), END]) + after
+
+
+def _shown(name: str, value: str) -> str:
+    return (
+        f"{int(value):,}"
+        if name in ("tried", "survived", "seconds")
+        else value[:12]
+        if name == "commit"
+        else value
+    )
 
 
 def overview(folder: Path = FOLDER) -> list[dict[str, str]]:

@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from memstudy.derived.ablation import Ablation
 from memstudy.derived.ablation.figures import PROTOCOLS, last_curves, what
 from memstudy.report.chart import Chart
-from memstudy.report.charting import Choice, Quantity, of_runs, over_runs, title_of, told
+from memstudy.report.charting.choices import Choice, told
+from memstudy.report.charting.data import of_runs, title_of
+from memstudy.report.charting.lines import Quantity, over_runs
 from memstudy.report.frames import comparable_runs, methods_of, percent
 from memstudy.report.marks import marks
 from memstudy.report.panels import over_seeds

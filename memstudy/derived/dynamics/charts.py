@@ -23,19 +23,10 @@ from memstudy.derived.dynamics.figures import (
 from memstudy.derived.dynamics.measure import AUCS, COUNTS, LOSSES, MIXTURE
 from memstudy.derived.reading import each_group
 from memstudy.report.chart import Chart
-from memstudy.report.charting import (
-    EPOCH,
-    SIZE,
-    Choice,
-    Quantity,
-    Slider,
-    color,
-    inlined,
-    lines,
-    over_runs,
-    toggle,
-    told,
-)
+from memstudy.report.charting.choices import Choice, Slider, toggle, told
+from memstudy.report.charting.data import inlined
+from memstudy.report.charting.lines import EPOCH, SIZE, Quantity, lines, over_runs
+from memstudy.report.charting.marks import color
 from memstudy.report.frames import Setting
 from memstudy.report.marks import Mark
 from memstudy.report.panels import over_seeds

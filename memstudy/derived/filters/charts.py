@@ -12,7 +12,9 @@ from memstudy.derived.filters.figures import DISTANCE, Distribution, distributio
 from memstudy.derived.filters.measure import first_kernels
 from memstudy.report.cells import span
 from memstudy.report.chart import Chart
-from memstudy.report.charting import Choice, Quantity, Slider, lines, pixels, told
+from memstudy.report.charting.choices import Choice, Slider, told
+from memstudy.report.charting.lines import Quantity, lines
+from memstudy.report.charting.maps import pixels
 from memstudy.report.color_scales import ramp
 from memstudy.report.description import kept_epochs
 from memstudy.report.frames import Setting, comparable_runs

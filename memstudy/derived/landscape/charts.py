@@ -25,16 +25,10 @@ from memstudy.derived.landscape.tables import AFTER, PANELS, panels
 from memstudy.derived.reading import read
 from memstudy.report.cells import span
 from memstudy.report.chart import Chart
-from memstudy.report.charting import (
-    Choice,
-    Quantity,
-    of_runs,
-    over_runs,
-    pixels,
-    ramp_colors,
-    title_of,
-    told,
-)
+from memstudy.report.charting.choices import Choice, told
+from memstudy.report.charting.data import of_runs, title_of
+from memstudy.report.charting.lines import Quantity, over_runs
+from memstudy.report.charting.maps import pixels, ramp_colors
 from memstudy.report.color_scales import round_scale
 from memstudy.report.frames import Groups, Setting, comparable_runs, methods_of
 from memstudy.report.marks import Mark, marks

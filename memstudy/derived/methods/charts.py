@@ -11,7 +11,9 @@ import pandas as pd
 
 from memstudy.derived.methods.figures import ANSWERS
 from memstudy.report.chart import Chart
-from memstudy.report.charting import EPOCH, Choice, Quantity, inlined, of_runs, over_runs, title_of, told
+from memstudy.report.charting.choices import Choice, told
+from memstudy.report.charting.data import inlined, of_runs, title_of
+from memstudy.report.charting.lines import EPOCH, Quantity, over_runs
 from memstudy.report.frames import Groups, Setting, comparable_runs, each_epoch, evaluated, methods_of
 from memstudy.report.marks import GRAY, Mark, marks
 from memstudy.report.page.charts import explored

@@ -11,7 +11,8 @@ from memstudy.derived.probe.measure import PROBES
 from memstudy.derived.probe.tables import QUANTITIES
 from memstudy.derived.reading import each_group
 from memstudy.report.chart import Chart
-from memstudy.report.charting import EPOCH, Choice, Quantity, over_runs, told
+from memstudy.report.charting.choices import Choice, told
+from memstudy.report.charting.lines import EPOCH, Quantity, over_runs
 from memstudy.report.frames import percent
 from memstudy.store.store import Selection
 

@@ -11,7 +11,11 @@ from memstudy.derived.ranking import Ranking
 from memstudy.derived.ranking.figures import gains, over, pairs, rates
 from memstudy.derived.ranking.methods import QUANTITIES, Group, each_ranking
 from memstudy.report.chart import Chart
-from memstudy.report.charting import GRAY_WORDS, Choice, Names, Quantity, color, heat_map, inlined
+from memstudy.report.charting.choices import Choice
+from memstudy.report.charting.data import inlined
+from memstudy.report.charting.lines import Quantity
+from memstudy.report.charting.maps import Names, heat_map
+from memstudy.report.charting.marks import GRAY_WORDS, color
 from memstudy.report.frames import comparable_runs, methods_of
 from memstudy.report.marks import Mark, marks
 from memstudy.store.store import Selection

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from memstudy.derived.samples.recorded import Recorded, classes_of
 from memstudy.report.chart import Chart, Drawn
-from memstudy.report.charting import Choice, Slider, inlined
+from memstudy.report.charting.choices import Choice, Slider
+from memstudy.report.charting.data import inlined
 from memstudy.report.frames import Groups
 from memstudy.report.page.parts import Prose
 

@@ -26,21 +26,11 @@ from memstudy.derived.similarity.shown import (
     to_last_caption,
 )
 from memstudy.report.chart import Chart
-from memstudy.report.charting import (
-    EPOCH,
-    GRAY_WORDS,
-    Choice,
-    Names,
-    Quantity,
-    Slider,
-    heat_map,
-    inlined,
-    lines,
-    of_runs,
-    over_runs,
-    title_of,
-    told,
-)
+from memstudy.report.charting.choices import Choice, Slider, told
+from memstudy.report.charting.data import inlined, of_runs, title_of
+from memstudy.report.charting.lines import EPOCH, Quantity, lines, over_runs
+from memstudy.report.charting.maps import Names, heat_map
+from memstudy.report.charting.marks import GRAY_WORDS
 from memstudy.report.frames import Groups, comparable_runs, is_last, methods_of
 from memstudy.report.heat_maps import HeatMap
 from memstudy.report.marks import Mark, marks
