@@ -99,7 +99,7 @@ class Story:
 
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(carrying_out, "SAVE_EVERY_SECONDS", 0.0)  # so that every epoch is saved
-            history = History.of(store.root, write)
+            history = History.of(store.root, target, write)
         study_file = root / "four.toml"
         study_file.write_text(
             f'name = "{STUDY}"\nseeds = [0, 1]\n[grid]\nreg = ["bare", "al2"]\nepochs = 4\ntrain_size = 400\n'

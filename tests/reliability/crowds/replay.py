@@ -47,10 +47,10 @@ def _hook(event: str, arguments: object) -> None:
             _listener = listener
 
 
-def files_of(root: Path) -> Files:
-    """All files of a store as they are now."""
+def files_of(root: Path, folder: str = "") -> Files:
+    """All files of a store, or of a folder in it, as they are now."""
     found = {}
-    for path in root.rglob("*"):
+    for path in (root / folder).rglob("*"):
         with contextlib.suppress(OSError):
             found[path.relative_to(root).as_posix()] = path.read_bytes()
     return found
@@ -63,12 +63,16 @@ class History:
     steps: tuple[Files, ...]
 
     @classmethod
-    def of(cls, root: Path, do: Callable[[], object]) -> History:
-        """Do something to the store at `root`, and record it. Lines that are added are also seen half written."""
+    def of(cls, root: Path, folder: str, do: Callable[[], object]) -> History:
+        """Do something to a folder of the store at `root`, and record it.
+
+        Lines that are added are also seen half written.
+        """
         steps = [files_of(root)]
+        others = {name: content for name, content in steps[0].items() if not name.startswith(f"{folder}/")}
 
         def look() -> None:
-            now, before = files_of(root), steps[-1]
+            now, before = others | files_of(root, folder), steps[-1]
             if now == before:
                 return
             grown = [name for name in now if name in before and _is_longer(now[name], before[name])]
