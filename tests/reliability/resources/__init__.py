@@ -24,7 +24,7 @@ def campaign(size: Size, seed: int) -> Iterator[Row]:
     try:
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("MEMSTUDY_CACHE", str(root / "cache"))
-            for part in (large, ends, flat):
+            for part in (ends, large, flat):
                 yield from part.campaign(size, seed, root)
     finally:
         shutil.rmtree(root, ignore_errors=True)

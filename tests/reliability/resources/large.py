@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import shutil
 import struct
@@ -10,8 +11,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
+import pytest
 
+from memstudy import files
 from memstudy.data import room, sources
+from memstudy.store import RunDirectory, Status, Store
+from memstudy.store.naming import run_name
+from memstudy.store.run import METRICS
 from tests.benchmarks.bench_store import fill, recipes
 from tests.reliability.children import Command, Ended
 from tests.reliability.tally import Row, Size
@@ -65,10 +71,26 @@ def _problem(ended: Ended, size: int) -> str:
     return "" if 0 < size < MOST else f"it took {room.amount(size)} of memory"
 
 
+def _filled(root: Path, count: int) -> Store:
+    """A store of so many finished runs: a noise grid, of which each has the first one's metrics."""
+    first, *others = recipes(count)
+    store = fill(root, [first])
+    metrics = (store.open(first).path / METRICS).read_bytes()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda handle: None)
+        for one in others:
+            run = RunDirectory(root / run_name(one), one)
+            sums = run.write_recipe()
+            (run.path / METRICS).write_bytes(metrics)
+            sums[METRICS] = files.digest(metrics)
+            run.update(status=Status.FINISHED, floor=0.0, dynamics=False, checksums=sums)
+    return store
+
+
 def many_runs(size: Size, root: Path) -> Iterator[Row]:
     """Every command that lists."""
     count = 10_000 if size is Size.LONG else 100
-    store = fill(root / "many", recipes(count))
+    store = _filled(root / "many", count)
     first, other = store.names()[:2]
     places = {"RUN": first, "OTHER": other, "OUT": str(root / "metrics.csv"), "PLACE": str(root / "moved")}
     for words in LISTING:
@@ -112,7 +134,8 @@ CLASSES: tuple[tuple[str, ...], ...] = (
     ("ablate",),
     ("export", "*-al2-*", "--cleanlab", "OUT"),
 )
-FEW_CLASSES = (CLASSES[0], CLASSES[3], CLASSES[4])
+SHORT = ("run", "--dataset", "thousand", "--epochs", "1", "--train-size", "1000", "--device", "cpu")
+FEW_CLASSES: tuple[tuple[str, ...], ...] = (SHORT, ("table",), ("report",))
 FOR_DATA = ("run", "report", "probe", "svcca", "landscape", "ablate", "export")
 
 
