@@ -12,11 +12,13 @@ from pathlib import Path
 import pytest
 
 from memstudy import files, lease, presets
+from memstudy.cli.board import Board
 from memstudy.errors import Gone
 from memstudy.report.comparison import compared
 from memstudy.report.description import described
 from memstudy.store import RunDirectory, Status, Store, moving
 from memstudy.store import run as runs
+from memstudy.store.metrics import MEASURED
 from memstudy.store.pack import pack
 from memstudy.store.summary import run_summary
 from memstudy.study.status import Observer
@@ -84,6 +86,24 @@ def test_to_who_watches_it_is_not_begun(store, written):
     assert observer.progress([run])[0].epochs_done == 3
     shutil.rmtree(run.path)
     assert (observer.progress([run])[0].status, observer.progress([run])[0].problem) == ("new", "")
+
+
+def test_a_row_whose_run_goes_before_its_numbers_are_read_says_so(store, written):
+    run = reopened(written)
+    board = Board("", [run], Observer().progress([run]))
+    shutil.rmtree(run.path)
+    columns, problem = board.columns(board.progress[0])
+    assert (columns, problem.split(";")[0]) == (
+        {},
+        f"{run.name} was removed or moved by another process meanwhile",
+    )
+
+
+def test_a_row_has_no_later_numbers_than_its_epochs(store, written):
+    run = reopened(written)
+    board = Board("", [run], Observer().progress([run]))
+    written.append_metrics(3, dict.fromkeys(MEASURED[1:], 0.9))
+    assert len(board.columns(board.progress[0])[0]["epoch"]) == board.progress[0].epochs_done == 3
 
 
 def test_a_run_that_shrinks_while_it_is_compared_is_no_traceback(store, written, monkeypatch):

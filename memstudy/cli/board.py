@@ -99,8 +99,8 @@ class Board:
         try:
             columns = self.observer.columns(self._directories[one.run])
             return {name: values[: one.epochs_done] for name, values in columns.items()}, ""
-        except Gone:
-            return {}, ""
+        except Gone as error:
+            return {}, str(error)
         except MemstudyError as error:
             return {}, f"{one.run}: {error}"
 

@@ -187,7 +187,8 @@ class Trial:
         return self._of_list({one["name"]: moment(one) for one in json.loads(ended.out)["runs"]}, moments)
 
     def _of_watch(self, ended: Ended, moments: tuple[Moment | None, ...]) -> str:
-        found = {one["run"]: moment(one) for one in json.loads(ended.out)["progress"]}
+        rows = json.loads(ended.out)["progress"]
+        found = {one["run"]: moment(one) for one in rows if "was removed" not in one["problem"]}
         if found.get(self.story.target, ("",))[0] == "new" and None in moments:  # removed as it looked
             del found[self.story.target]
         return self._of_list(found, moments)
