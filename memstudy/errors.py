@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 
 QUOTED = 100
@@ -11,10 +12,30 @@ MOST_NAMES = 60
 """No message lists more names that could have been given: a store may have thousands of runs."""
 
 
+HARMFUL = re.compile("[\0-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+"""Characters that move a terminal's cursor, break a line or turn its direction, and halves of characters."""
+
+
+def plain(text: str) -> str:
+    """A text in one line that does nothing to a terminal or log: harmful characters as Python escapes them."""
+    return HARMFUL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
 class MemstudyError(Exception):
-    """A user's mistake. The command line prints its text without a traceback and exits with 2."""
+    """A user's mistake. The command line prints its text without a traceback and exits with 2.
+
+    The text is one line, whatever names and files are quoted in it; `below` has lines to be copied, if any.
+    """
 
     exit_code = 2
+
+    def __init__(self, sentence: str = "", below: str = "") -> None:
+        super().__init__(sentence, below) if below else super().__init__(sentence)
+        self.below = below
+
+    def __str__(self) -> str:
+        lines = map(plain, self.below.splitlines())
+        return "\n".join([plain(str(self.args[0])), *lines])
 
 
 class RunFailed(MemstudyError):

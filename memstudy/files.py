@@ -218,6 +218,8 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
 def read(path: Path, cure: str = RUN_AGAIN) -> bytes:
     """The content of a file that must be there; a MemstudyError if it is not, or cannot be read."""
     try:
+        if not path.is_file() and path.exists():  # a pipe or device, from which nothing, or without end, may come
+            raise IsADirectoryError(0, "it is no file")
         return path.read_bytes()
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
         raise damaged(path, error.strerror, cure) from error

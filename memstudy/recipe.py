@@ -28,6 +28,8 @@ OptionValue = float | int | str | bool
 MOST_EPOCHS = 1_000_000
 """The most epochs of a run (ours): each has a row in the files that are written."""
 LARGEST_SEED = 2**128 - 1
+MOST_PARTS = 50
+"""Of a key in TOML."""
 
 
 def number(name: str, value: object, kind: str = "finite") -> float:
@@ -358,11 +360,24 @@ def _table(where: str, table: object, kind: type | None = None) -> dict[str, Any
 def read_toml(path: Path, kind: str) -> dict[str, Any]:
     """The content of a TOML file; a MemstudyError, naming its `kind` ("the recipe"), if it cannot be read."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        if _is_endless(text):
+            raise ValueError(f"a key of more than {MOST_PARTS} parts")
+        return tomllib.loads(text)
     except OSError as error:
         raise MemstudyError(f"cannot read {kind} {path}: {error.strerror}.") from error
-    except ValueError as error:  # bad TOML, bad UTF-8, or a number of too many digits for Python to read
+    except (ValueError, RecursionError) as error:  # bad TOML or UTF-8, too many digits, nested too deeply
         raise MemstudyError(f"{path} is not valid TOML: {reason(error)}.") from error
+
+
+def _is_endless(text: str) -> bool:
+    """Whether a key may have so many parts (a.b.c) that reading it takes the square of their number."""
+    linked = 0
+    for piece in text.split("."):
+        linked = linked + 1 if re.fullmatch(r"\s*[\w\"'-]+\s*", piece) else 0
+        if linked > MOST_PARTS:
+            return True
+    return False
 
 
 def recorded(path: Path) -> dict[str, Any]:

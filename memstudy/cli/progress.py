@@ -12,11 +12,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeRemainingColumn
+from rich.segment import Segment
 from rich.table import Column
 
-from memstudy.errors import Interrupted
+from memstudy.errors import HARMFUL, Interrupted, plain
 from memstudy.store import records
 from memstudy.study.watcher import Watcher
 
@@ -29,6 +30,20 @@ if TYPE_CHECKING:
     from memstudy.study.fleet import Outcome
 
 LINES_PER_RUN = 10
+
+
+class Terminal(Console):
+    """A console that shows what names have of control characters, and obeys none of them."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterator[Segment]:
+        """What is printed: rich's own control codes are segments of another kind, and stay."""
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else segment._replace(text=_shown(segment.text))
+
+
+def _shown(text: str) -> str:
+    """A text of several lines in which nothing is obeyed by a terminal."""
+    return "\n".join(map(plain, text.split("\n")))
 
 
 def plural(count: int, noun: str) -> str:
@@ -76,13 +91,14 @@ class Voice:
 
         JSON has no word for what is not finite, as numbers of a run that diverged: it becomes null.
         """
-        json.dump(_plain(value), sys.stdout, indent=2, ensure_ascii=False, allow_nan=False)
-        sys.stdout.write("\n")
+        lines = json.dumps(_plain(value), indent=2, ensure_ascii=False, allow_nan=False).split("\n")
+        for line in lines:
+            sys.stdout.write(f"{HARMFUL.sub(lambda found: f'{chr(92)}u{ord(found[0]):04x}', line)}\n")
 
 
 def _console(stderr: bool) -> Console:
     """Plain text, whole lines: the terminal wraps them, and a pipe gets them as they are."""
-    return Console(stderr=stderr, highlight=False, soft_wrap=True, emoji=False)
+    return Terminal(stderr=stderr, highlight=False, soft_wrap=True, emoji=False)
 
 
 def _plain(value: Any) -> Any:

@@ -22,6 +22,10 @@ from memstudy.errors import MemstudyError, reason
 Files = list[tuple[str, int]]
 """Image files with their labels."""
 
+FORMATS = ("BMP", "DIB", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
+"""What a file may be, whatever its ending says. Pillow has other programs read others (EPS: Ghostscript)."""
+MOST_PIXELS = 2**24
+"""Of one image: a file of some kilobytes may claim any number."""
 IMAGES = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
 """Endings of image files, torchvision's; others are ignored."""
 LEFT_BEHIND = {"__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information", "lost+found"}
@@ -120,16 +124,11 @@ def _images(folder: Path) -> list[str]:
 
 def _decoded(files: Sequence[str]) -> NDArray[np.uint8]:
     """All images, (N, H, W) if every one is gray, else (N, H, W, 3)."""
-    images = [_pixels(file) for file in files]
-    size = images[0].shape[:2]
-    for file, image in zip(files, images, strict=True):
-        if image.shape[:2] != size:
-            raise MemstudyError(
-                f"all images must be of one size, but {files[0]} is {_size(size)} and {file} {_size(image.shape)}"
-                "; resize them."
-            )
+    first = _pixels(files[0])
+    size = first.shape[:2]
     if size[0] != size[1]:
-        raise MemstudyError(f"images must be square, but {files[0]} and the others are {_size(size)}; crop them.")
+        raise MemstudyError(f"images must be square, but {files[0]} is {_size(size)}; crop all of them.")
+    images = [first, *(_pixels(file, size, files[0]) for file in files[1:])]
     if any(image.ndim == 3 for image in images):
         images = [image if image.ndim == 3 else np.repeat(image[..., None], 3, axis=2) for image in images]
     return np.stack(images)
@@ -144,22 +143,28 @@ def _shape(file: str) -> tuple[int, ...]:
     from PIL import Image
 
     try:
-        with Image.open(file) as image:
+        with Image.open(file, formats=FORMATS) as image:
             return (image.height, image.width, *(() if image.mode == "L" else (3,)))
     except Exception:  # told by who decodes it
         return ()
 
 
-def _pixels(file: str) -> NDArray[np.uint8]:
-    """An image file's pixels, (H, W) if it is gray, else (H, W, 3)."""
+def _pixels(file: str, size: tuple[int, ...] = (), other: str = "") -> NDArray[np.uint8]:
+    """An image file's pixels, (H, W) if it is gray, else (H, W, 3).
+
+    A MemstudyError, before anything is decoded, if they are too many, or not of a `size` that `other` has.
+    """
     from PIL import Image
 
     try:
         if not Path(file).is_file():  # a pipe, say, from which nothing may ever come
             raise OSError("it is no file")
-        with Image.open(file) as image:
+        with Image.open(file, formats=FORMATS) as image:
+            _check_size(file, (image.height, image.width), size, other)
             deep = image.mode[0] in "IF"  # 16 or 32 bits: reduced to 8, they would be cut off rather than scaled
             pixels = np.asarray(image.convert("L" if image.mode == "L" else "RGB"))
+    except MemstudyError:
+        raise
     except Exception as error:  # each of Pillow's readers raises its own
         raise MemstudyError(
             f"{file} cannot be read as an image ({reason(error)}); repair or remove it."
@@ -167,3 +172,15 @@ def _pixels(file: str) -> NDArray[np.uint8]:
     if deep:
         raise MemstudyError(f"{file} has more than 8 bits a channel; save it with 8.")
     return pixels
+
+
+def _check_size(file: str, size: tuple[int, int], wanted: tuple[int, ...], other: str) -> None:
+    if size[0] * size[1] > MOST_PIXELS:
+        raise MemstudyError(
+            f"{file} is {_size(size)}, more than {MOST_PIXELS:,} pixels, which no network here takes; resize it."
+        )
+    if wanted and size != wanted:
+        raise MemstudyError(
+            f"all images must be of one size, but {other} is {_size(wanted)} and {file} {_size(size)}; resize "
+            "them."
+        )

@@ -19,7 +19,7 @@ from memstudy.data import label_columns, transitions
 from memstudy.data.label_columns import Choice
 from memstudy.data.label_tables import NAMELESS, NUMBER, READERS, Columns
 from memstudy.data.transitions import Labels, Matrix
-from memstudy.errors import MemstudyError, quoted, reason
+from memstudy.errors import MemstudyError, quoted, reason, shortened
 
 Text = NDArray[np.object_]
 
@@ -119,9 +119,11 @@ def read(source: LabelSource | Path) -> LabelFile:
     source = LabelSource.of(source)
     path = source.path
     try:
+        if path.exists() and not path.is_file():  # a pipe or device, from which nothing, or without end, may come
+            raise OSError(0, "it is no file")
         content = path.read_bytes()
     except OSError as error:
-        raise MemstudyError(f"cannot read the labels {path}: {error.strerror}.") from error
+        raise MemstudyError(f"cannot read the labels {shortened(str(path))}: {error.strerror}.") from error
     if path.suffix.lower() not in READERS:
         raise MemstudyError(
             f"{path} has the ending {quoted(path.suffix or 'of no file type')}; labels are read from "

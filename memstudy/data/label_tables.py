@@ -21,11 +21,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from memstudy.data import pickled
+from memstudy.data import npy, pickled
 from memstudy.errors import quoted
 
 Columns = dict[str, NDArray[Any]]
 
+MOST_COLUMNS = 30_000
+"""Of a table: soft labels have one a class, and no set has more."""
 NAMELESS = ""
 """The name of the one array in a file that names none."""
 NUMBER = re.compile(r"\s*[+-]?[0-9]+(\.[0-9]*)?([eE][+-]?[0-9]+)?\s*")
@@ -143,20 +145,17 @@ def _row_keys(keys: Sequence[str]) -> Columns:
 
 
 def _npz(content: bytes) -> Columns:
-    loaded = np.load(io.BytesIO(content), allow_pickle=False)
-    if isinstance(loaded, np.ndarray):
+    if content.startswith(np.lib.format.MAGIC_PREFIX):
         raise ValueError("it holds a single array; name it .npy")
-    with loaded as archive:
-        arrays = {name: archive[name] for name in archive.files}
-    if strange := [name for name, array in arrays.items() if not isinstance(array, np.ndarray)]:
-        raise ValueError(f"{strange[0]} is no array")
+    with npy.opened(io.BytesIO(content)) as archive:
+        arrays = {name: npy.array_in(archive, name) for name in npy.names(archive)}
     if not arrays:
         raise ValueError("it holds nothing")
     return arrays if len(arrays) > 1 else {NAMELESS: next(iter(arrays.values()))}
 
 
 def _npy(content: bytes) -> Columns:
-    return {NAMELESS: np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)}
+    return {NAMELESS: npy.read(content)}
 
 
 def _json(content: bytes) -> Columns:
@@ -171,6 +170,8 @@ def _table(content: bytes) -> Columns:
     if not rows:
         raise ValueError("it is empty")
     header = [name.strip() for name in rows[0]]
+    if len(header) > MOST_COLUMNS:
+        raise ValueError(f"it has {len(header):,} columns")
     if all(NUMBER.fullmatch(name) for name in header) and not _counts_classes(header, rows[1:]):  # no names
         names = [f"column {place + 1}" for place in range(len(header))] if len(header) > 1 else [NAMELESS]
     else:
@@ -190,13 +191,13 @@ def _counts_classes(header: Sequence[str], rows: Sequence[Sequence[str]]) -> boo
 
 def _distinct(names: Sequence[str]) -> list[str]:
     """Names made distinct as pandas does: a second `label` is `label.1`, an empty name `Unnamed: 0`."""
-    distinct: list[str] = []
+    distinct: dict[str, None] = {}
     for place, name in enumerate(names):
         stem, count = name or f"Unnamed: {place}", 0
         while (numbered := f"{stem}.{count}" if count else stem) in distinct:
             count += 1
-        distinct.append(numbered)
-    return distinct
+        distinct[numbered] = None
+    return [*distinct]
 
 
 def _txt(content: bytes) -> Columns:

@@ -12,18 +12,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from memstudy.data import room
+from memstudy.data import npy, room
 from memstudy.data.assembly import PARTS, checked_classes, image_set
 from memstudy.data.images import ImageSet
+from memstudy.data.npy import Header
 from memstudy.errors import MemstudyError, reason, shortened
 
 KEYS = ("train_images", "train_labels", "test_images", "test_labels")
 LAYOUT = "(N, H, W) or (N, H, W, C), square and uint8"
-
-Header = tuple[tuple[int, ...], np.dtype[Any]]
-"""An array's shape and type."""
 
 
 def is_one(path: Path) -> bool:
@@ -48,8 +45,8 @@ def read(path: Path, name: str) -> ImageSet:
     headers = _headers(path)
     room.check(path, sum(_length(headers[f"{part}_images"]) for part in PARTS), headers["train_images"][0][1:])
     try:
-        with zipfile.ZipFile(path) as archive:
-            arrays = {key: _array(archive, key) for key in headers}
+        with path.open("rb") as file, npy.opened(file) as archive:
+            arrays = {key: npy.array_in(archive, key) for key in headers}
         given = [_word(word) for word in arrays["class_names"].tolist()] if "class_names" in arrays else None
     except Exception as error:  # zipfile, zlib and numpy each raise their own
         raise _unreadable(path, error) from error
@@ -65,9 +62,11 @@ def _word(name: str | bytes) -> str:
 def _headers(path: Path) -> dict[str, Header]:
     """Shape and type of the four arrays and, if it is there, of class_names, checked; no values are read."""
     try:
-        with zipfile.ZipFile(path) as archive:
+        with path.open("rb") as file, npy.opened(file) as archive:
             entries = {*archive.namelist()}
-            headers = {key: _header(archive, key) for key in (*KEYS, "class_names") if f"{key}.npy" in entries}
+            headers = {
+                key: npy.header_in(archive, key) for key in (*KEYS, "class_names") if f"{key}.npy" in entries
+            }
     except Exception as error:  # zipfile, zlib and numpy each raise their own
         raise _unreadable(path, error) from error
     if missing := [key for key in KEYS if key not in headers]:
@@ -89,21 +88,6 @@ def _headers(path: Path) -> dict[str, Header]:
 
 def _length(header: Header) -> int:
     return header[0][0]
-
-
-def _header(archive: zipfile.ZipFile, key: str) -> Header:
-    with archive.open(f"{key}.npy") as file:
-        old = np.lib.format.read_magic(file) == (1, 0)
-        read_header = np.lib.format.read_array_header_1_0 if old else np.lib.format.read_array_header_2_0
-        shape, _, kind = read_header(file)
-    return shape, kind
-
-
-def _array(archive: zipfile.ZipFile, key: str) -> NDArray[Any]:
-    """The array whose header was checked. (`numpy.load` might give another entry, one without the ending .npy.)"""
-    with archive.open(f"{key}.npy") as file:
-        array: NDArray[Any] = np.lib.format.read_array(file, allow_pickle=False)
-    return array
 
 
 def _unreadable(path: Path, error: Exception) -> MemstudyError:

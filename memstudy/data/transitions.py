@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from memstudy.data import npy
 from memstudy.data.class_names import CIFAR10, CIFAR100, CLOTHES, DIGITS, SUPERCLASSES
 from memstudy.errors import MemstudyError, quoted, reason
 
@@ -127,7 +127,7 @@ def read(path: Path) -> Matrix:
     try:
         content = path.read_bytes()
         if path.suffix == ".npy":
-            matrix: Any = np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)
+            matrix: Any = npy.read(content)
         else:
             lines = (line.partition("#")[0].replace(",", " ").split() for line in content.decode().splitlines())
             matrix = [[float(word) for word in line] for line in lines if line]

@@ -73,7 +73,7 @@ class Index:
         """All that is kept; nothing is made."""
         if not self.path.is_file():
             return Entries()
-        with contextlib.suppress(sqlite3.Error, OSError), self._opened() as base:
+        with contextlib.suppress(sqlite3.Error, OSError, ValueError), self._opened() as base:
             if base.execute("PRAGMA user_version").fetchone() == (self.format,):
                 rows = base.execute("SELECT name, stamp, content FROM runs").fetchall()
                 if all(isinstance(value, str) for row in rows for value in row):
@@ -91,7 +91,7 @@ class Index:
             self._write(rows, gone)
         except (sqlite3.OperationalError, OSError):  # it is in use, or may not be written
             return
-        except sqlite3.DatabaseError:  # it is none: made anew the next time
+        except (sqlite3.DatabaseError, ValueError):  # it is none, nor what it says of itself: made anew next time
             files.tidy([self.path])
 
     def _write(self, rows: Collection[tuple[str, str, str]], gone: Collection[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +15,8 @@ from memstudy.store.store import Selection, Store
 
 LARGEST = 1_500_000
 """Bytes of a derived file; larger ones (every pixel of every landscape) are compressed, or else left out."""
+MOST = 2**26
+"""Bytes of a derived file that is compressed: a stranger's may claim any number."""
 
 
 def compressed(path: Path) -> Path:
@@ -26,7 +29,11 @@ def content(path: Path, cure: str = files.RUN_AGAIN) -> bytes:
     if path.is_file() or not (packed := compressed(path)).is_file():
         return files.read(path, cure)
     try:
-        return gzip.decompress(files.read(packed, cure))
+        with gzip.open(io.BytesIO(files.read(packed, cure))) as file:
+            rows: bytes = file.read(MOST + 1)
+        if len(rows) > MOST:
+            raise OSError(f"it unpacks to more than {MOST:,} bytes")
+        return rows
     except (OSError, EOFError, zlib.error) as error:
         raise files.damaged(packed, error, cure) from error
 
@@ -67,7 +74,7 @@ def _as_it_is(run: RunDirectory) -> dict[str, bytes]:
 
 def _written(place: Path, rows: bytes) -> Path | None:
     """Write a derived file, compressed if it is large; None if it is too large even so."""
-    if len(rows) > LARGEST:
+    if MOST >= len(rows) > LARGEST:
         place, rows = compressed(place), gzip.compress(rows, mtime=0)  # the same bytes at any time
     if len(rows) > LARGEST:
         return None

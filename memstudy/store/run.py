@@ -287,6 +287,7 @@ class RunDirectory:
         self._lease = mine = self._acquired(begin)
         try:
             if begin:
+                self._check_links()
                 self._check_begun_nowhere_else()
             elif not ((self.path / RECIPE).is_file() or self.exists):  # it was removed as we came
                 self._leave()
@@ -296,6 +297,15 @@ class RunDirectory:
         finally:
             if mine.release():  # else it stays, and nothing is written by this one any more
                 self._lease = None
+
+    def _check_links(self) -> None:
+        """Refuse to train in a directory with a link: files grow in place, and would grow wherever it leads."""
+        for path in self.path.rglob("*"):
+            if path.is_symlink():
+                raise MemstudyError(
+                    f"{path} is a link, and a run writes to nothing outside its directory; put what it leads to "
+                    "in its place, or remove it."
+                )
 
     def _acquired(self, begin: bool) -> lease.Lease:
         """The right to write, in a directory that is made if a run may be begun."""

@@ -39,7 +39,7 @@ DRAWS = 10
 """The number of times that the kernels of a network's last kept epoch are shuffled."""
 CONVERSION = (
     "import torch; from safetensors.torch import save_file\n"
-    'save_file({{k: v.clone() for k, v in torch.load("{0}", weights_only=True).items()}}, "{1}")'
+    "save_file({{k: v.clone() for k, v in torch.load({0!r}, weights_only=True).items()}}, {1!r})"
 )
 
 
@@ -188,10 +188,11 @@ def read(path: Path) -> dict[str, Tensor]:
         raise MemstudyError(f"cannot read {path}: {error.strerror or error}.") from error
     except SafetensorError as error:
         if start == b"PK\x03\x04" or start[:1] == b"\x80":
-            lines = CONVERSION.format(path, path.with_suffix(".safetensors"))
+            lines = CONVERSION.format(str(path), str(path.with_suffix(".safetensors")))
             raise MemstudyError(
                 f"{path} is a pickle, which can run code, and is not opened; if you trust it, convert it with "
-                f"these two lines of Python and give the new file:\n{lines}"
+                f"these two lines of Python and give the new file:",
+                below=lines,
             ) from error
         raise MemstudyError(f"{path} is no safetensors file, or is damaged ({reason(error)}).") from error
 
