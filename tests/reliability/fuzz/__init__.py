@@ -43,13 +43,13 @@ def _word(name: str) -> str:
 
 def _starting(reader: Reader, count: int, seed: int, by_coverage: bool) -> Callable[[], Trial]:
     def source(child: int, tried: int) -> Source:
-        before = [*(path.read_bytes() for path in known(reader)), *bombs.inputs(reader)]
         if by_coverage:
             near = guided.by_coverage(reader.seeds, reader.words, 1000 * seed + child)
         else:
             near = mutation.near(reader.seeds, reader.words, f"{reader.name} {seed} {child}")
 
         def give(inputs: int, attempt: Callable[[bytes], None]) -> None:
+            before = [*(path.read_bytes() for path in known(reader)), *bombs.inputs(reader)]
             first = before[tried : tried + inputs]
             for content in first:
                 attempt(content)

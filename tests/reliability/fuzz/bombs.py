@@ -12,7 +12,7 @@ import pickle
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 
@@ -36,7 +36,7 @@ def inputs(reader: Reader) -> list[bytes]:
     """What is made for a reader, and what is for every one."""
     return [
         *_ANY,
-        *(content for begin, every in _MADE.items() if reader.name.startswith(begin) for content in every),
+        *(content for begin, make in _MADE.items() if reader.name.startswith(begin) for content in make()),
     ]
 
 
@@ -66,7 +66,7 @@ def _bomb(name: str, begin: bytes, size: int) -> bytes:
     """A zip of one entry that unpacks to so many bytes of zeros."""
     buffer = io.BytesIO()
     with (
-        zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive,
+        zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive,
         archive.open(name, "w", force_zip64=True) as file,
     ):
         file.write(begin)
@@ -75,12 +75,12 @@ def _bomb(name: str, begin: bytes, size: int) -> bytes:
     return buffer.getvalue()
 
 
-def _zips() -> Iterator[bytes]:
-    claims = header(f"{{'descr': '|u1', 'fortran_order': False, 'shape': ({3 * 2**30},)}}")
-    for name in ("noisy.npy", "train_images.npy", "archive/data.pkl"):
-        yield _bomb(name, claims, 3 * 2**30)
-        yield _zip({name: claims + bytes(100), f"../../{name}": b"x", f"/etc/{name}": b"x"}, zipfile.ZIP_LZMA)
-    yield _zip({f"{number}.npy": claims for number in range(20_000)}, zipfile.ZIP_STORED)
+def _zips(name: str) -> Iterator[bytes]:
+    """Whose entry of this name is hostile."""
+    claims = header(f"{{'descr': '|u1', 'fortran_order': False, 'shape': ({5 * 2**28},)}}")
+    yield _bomb(name, claims, 5 * 2**28)
+    yield _zip({name: claims + bytes(100), f"../../{name}": b"x", f"/etc/{name}": b"x"}, zipfile.ZIP_LZMA)
+    yield _zip({f"{number}.npy": claims for number in range(5000)}, zipfile.ZIP_STORED)
     yield _zip({"..\\x.npy": npy(np.arange(3)), "\x1b[2J.npy": npy(np.arange(3))})
 
 
@@ -215,31 +215,32 @@ def _lines() -> Iterator[bytes]:
 
 
 _ANY = (b"", b"\0", b"\xff" * 100, b"\n", b"{}", b"[]", b"\x1b[2J\x1b]0;owned\x07", b"\xff\xfe", b"\0\0\xfe\xff")
-_LARGE = gzip.compress(ZEROS * 60)
-_MADE: dict[str, list[bytes]] = {
-    "labels .npy": [*_npys()],
-    "labels .npz, an": [*_npys()],
-    "labels .npz": [*_zips()],
-    "labels .pt": [*_zips(), *map(pt_of_pickle, _pickles())],
-    "labels .pt, the": [*_pickles()],
-    "labels .json": [*_nested()],
-    "labels .csv": [*_lines()],
-    "labels .txt": [*_lines()],
-    "matrix .npy": [*_npys()],
-    "matrix, text": [*_lines()],
-    "human file": [*_zips(), *map(pt_of_pickle, _pickles())],
-    "image set .npz": [*_zips()],
-    "image set .npz, an": [bytes([place]) + content for place in range(5) for content in _npys()],
-    "image folder": [*_images()],
-    "recipe": [*_toml()],
-    "study file": [*_toml(), *_studies()],
-    "state.json": [*_nested()],
-    "metrics.csv": [*_lines()],
-    "records": [bytes([place]) + content for place in range(4) for content in _npys()],
-    "resume.safetensors": [struct.pack("<Q", claimed) + b"{}" for claimed in (0, 2, 2**32, 2**63, 2**64 - 1)],
-    "checkpoint": [*_headers()],
-    "packed store": [*_nested(), *_manifests()],
-    "packed table": [_LARGE, _LARGE * 3],
-    "lease": [*_nested()],
-    "study.json": [*_nested()],
+_MADE: dict[str, Callable[[], list[bytes]]] = {
+    "labels .npy": lambda: [*_npys()],
+    "labels .npz, an": lambda: [*_npys()],
+    "labels .npz": lambda: [*_zips("noisy.npy")],
+    "labels .pt": lambda: [*_zips("archive/data.pkl"), *map(pt_of_pickle, _pickles())],
+    "labels .pt, the": lambda: [*_pickles()],
+    "labels .json": lambda: [*_nested()],
+    "labels .csv": lambda: [*_lines()],
+    "labels .txt": lambda: [*_lines()],
+    "matrix .npy": lambda: [*_npys()],
+    "matrix, text": lambda: [*_lines()],
+    "human file": lambda: [*_zips("archive/data.pkl"), *map(pt_of_pickle, _pickles())],
+    "image set .npz": lambda: [*_zips("train_images.npy")],
+    "image set .npz, an": lambda: [bytes([place]) + content for place in range(5) for content in _npys()],
+    "image folder": lambda: [*_images()],
+    "recipe": lambda: [*_toml()],
+    "study file": lambda: [*_toml(), *_studies()],
+    "state.json": lambda: [*_nested()],
+    "metrics.csv": lambda: [*_lines()],
+    "records": lambda: [bytes([place]) + content for place in range(4) for content in _npys()],
+    "resume.safetensors": lambda: [
+        struct.pack("<Q", claimed) + b"{}" for claimed in (0, 2, 2**32, 2**63, 2**64 - 1)
+    ],
+    "checkpoint": lambda: [*_headers()],
+    "packed store": lambda: [*_nested(), *_manifests()],
+    "packed table": lambda: [gzip.compress(ZEROS * 5, 1), gzip.compress(ZEROS, 1) * 70],
+    "lease": lambda: [*_nested()],
+    "study.json": lambda: [*_nested()],
 }
