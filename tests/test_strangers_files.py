@@ -33,7 +33,12 @@ def test_text_of_characters_that_do_not_exist_is_refused(tmp_path, points):
             label_files.read(write(tmp_path, name, content))
     images, labels = np.zeros((2, 4, 4), np.uint8), np.arange(2)
     names = np.array([points[0], 0x61], "<u4").view("<U1")
-    arrays = {"train_images": images, "test_images": images, "train_labels": labels, "test_labels": labels}
+    arrays: dict[str, np.ndarray] = {
+        "train_images": images,
+        "test_images": images,
+        "train_labels": labels,
+        "test_labels": labels,
+    }
     with pytest.raises(MemstudyError, match="do not exist"):
         npz_set.read(write(tmp_path, "set.npz", npz(class_names=names, **arrays)), "set")
 
