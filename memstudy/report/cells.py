@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from memstudy.analysis.significance import stars
+from memstudy.report.origin import Cell
 
 DASH = "–"
 
@@ -27,7 +28,7 @@ def mean(value: float, sd: float, digits: int) -> str:
 
 def starred(row: Mapping[Hashable, Any], digits: int) -> str:
     """`0.85 ± 0.02*`: mean and standard deviation of a row of `differences.compared`, with stars by `p_holm`."""
-    return mean(row["mean"], row["sd"], digits) + stars(row["p_holm"])
+    return Cell.of(mean(row["mean"], row["sd"], digits) + stars(row["p_holm"]), row, digits)
 
 
 def interval(value: float, low: float, high: float, digits: int, sign: str = "") -> str:
@@ -38,7 +39,10 @@ def interval(value: float, low: float, high: float, digits: int, sign: str = "")
 
 def noted(text: str, note: str) -> str:
     """`95.1 (94.9)`: a text, and a note to it in parentheses, such as a published number or an epoch."""
-    return text if note in ("", DASH) else f"{text} ({note})"
+    if note in ("", DASH):
+        return text
+    both = f"{text} ({note})"
+    return text.rewritten(both) if isinstance(text, Cell) else both
 
 
 def amount(value: float) -> str:
@@ -62,7 +66,7 @@ def frame(rows: Iterable[dict[str, str]], absent: str = DASH) -> pd.DataFrame:
 
     absent: the text where a row has no such cell; use "" if the column does not apply to the row.
     """
-    return pd.DataFrame(rows).fillna(absent)
+    return pd.DataFrame(rows, dtype=object).fillna(absent)  # of text alone, cells would lose their origin
 
 
 @dataclass(frozen=True)

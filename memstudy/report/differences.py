@@ -28,6 +28,7 @@ from memstudy.analysis.significance import (
     seeds_needed,
     stars,
 )
+from memstudy.report.origin import MEMBERS, members
 
 TYPES = {
     "against": "object", "difference": "float", "low": "float", "high": "float", "test": "object", "p": "float",
@@ -114,8 +115,10 @@ def compared(
     epoch: str = "",
     adjusted: bool = True,
 ) -> pd.DataFrame:
-    """`summary`, and beside it `differences`."""
-    return mean_over_runs(rows, by, value).join(differences(rows, by, value, method, epoch, adjusted)[COLUMNS])
+    """`mean_over_runs` with MEMBERS, the values that each mean is of, and beside it `differences`."""
+    means = mean_over_runs(rows, by, value)
+    means[MEMBERS] = pd.Series(members(rows, by, value), index=means.index, dtype=object)
+    return means.join(differences(rows, by, value, method, epoch, adjusted)[COLUMNS])
 
 
 def star_notes(values: pd.DataFrame, against: str = "") -> tuple[str, ...]:

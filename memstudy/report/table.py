@@ -16,7 +16,7 @@ import pandas as pd
 
 from memstudy import files
 from memstudy.errors import quoted
-from memstudy.report import html, latex
+from memstudy.report import html, latex, origin
 from memstudy.report.cells import leading, unstarred
 from memstudy.report.folders import ENDINGS, TABLES
 from memstudy.report.typesetting import LATEX, USUAL, Typesetting
@@ -54,6 +54,7 @@ class Table:
     among: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "values", origin.without(self.values))
         for name in filter(None, (*self.words, self.group, *self.among)):
             if name not in self.headings:
                 raise ValueError(f"the table {self.name} has no column {quoted(name)}, only {self.headings}")

@@ -124,6 +124,19 @@ def make_tables(
     return {"numbers": numbers, "left_out": left_out, "written": [*chain(*written.values())]} | written
 
 
+def every_table(selection: Selection, epochs: Sequence[int] | None = None) -> list[Table]:
+    """The tables of `memstudy table`, and those of analyses that measured these runs; nothing is written."""
+    given = {} if epochs is None else {"epochs": tuple(epochs)}
+    made: list[Table] = []
+    for name in chosen(selection, "tables", loadable(TABLES)):
+        kind = analysis(name, TABLES)
+        options = {key: given[key] for key in given if hasattr(kind, key)}
+        made += tables_of(configured_of(TABLES, name, selection, options), selection)
+    for name in loadable(ANALYSES):
+        made += tables_of(configured_of(ANALYSES, name, selection), selection)
+    return made
+
+
 def _print(tables: Sequence[Table], voice: Voice, style: str, how: Typesetting) -> None:
     """Print what one maker has made; briefly the first table alone, and the names of the others."""
     for table in tables[: 1 if style == BRIEF else None]:

@@ -146,8 +146,9 @@ def laid_out(values: pd.DataFrame, digits: Mapping[str, int], layout: Layout) ->
     digits: decimals by metric, in their order.
     """
     row, *sides = layout.by
-    cells = values.assign(cell=[_cell(entry, digits) for entry in values.to_dict("records")])
-    wide = cells.pivot(index=[row, "epoch"], columns=["metric", *sides], values="cell").fillna("")
+    texts = [_cell(entry, digits) for entry in values.to_dict("records")]
+    cells = values.assign(place=range(len(values)))
+    wide = cells.pivot(index=[row, "epoch"], columns=["metric", *sides], values="place").fillna(-1).astype(int)
     methods = list(dict.fromkeys(values[row]))
     if layout.in_pairs:
         methods.sort(key=baseline_order)
@@ -156,11 +157,13 @@ def laid_out(values: pd.DataFrame, digits: Mapping[str, int], layout: Layout) ->
     if layout.in_pairs:
         order = [(metric, side) for metric in digits for side in (WITHOUT, WITH)]
     shown = [column for column in order if column in wide.columns]
-    wide = wide.loc[rows, shown].reset_index()
+    wide = wide.loc[rows, shown]
+    laid = [[texts[place] if place >= 0 else "" for place in line] for line in wide.to_numpy()]
+    wide = pd.DataFrame(laid, wide.index, wide.columns, dtype=object).reset_index()
     first = "baseline" if layout.in_pairs else "method"
     heads = [("", first), ("", "epoch"), *shown] if layout.in_pairs else [first, "epoch", *shown]
     wide.columns = pd.MultiIndex.from_tuples(heads) if layout.in_pairs else pd.Index(heads)
-    return wide.astype(str)
+    return wide.astype(dict.fromkeys(wide.columns[:2], str))
 
 
 def _cell(row: Mapping[Hashable, Any], digits: Mapping[str, int]) -> str:

@@ -22,6 +22,7 @@ from memstudy.report import published
 from memstudy.report.cells import frame, mean, noted, number, span
 from memstudy.report.differences import STARS_NOTE, compared, untested_notes, used_tests
 from memstudy.report.frames import circumstances, evaluated, is_trained, seeds, shared
+from memstudy.report.origin import Cell
 from memstudy.report.table import HIGH, Table
 from memstudy.store import RunDirectory
 from memstudy.store.store import Selection
@@ -74,6 +75,7 @@ def _finished(selection: Selection) -> list[RunDirectory]:
 def _row(run: RunDirectory) -> dict[str, object]:
     options, metrics = run.recipe.options(LOCO) or {}, evaluated(run.metrics())
     return {
+        "run": run.name,
         "setting": f"{_setting(run.recipe)}-{circumstances(run)}",
         "besides": _besides(run.recipe),
         "dataset": run.recipe.dataset,
@@ -138,7 +140,7 @@ def _cells(values: pd.DataFrame) -> pd.DataFrame:
 
 
 def _cell(row: pd.Series) -> str:
-    ours = mean(row["mean"], row["sd"], 2) + stars(row["p"])
+    ours = Cell.of(mean(row["mean"], row["sd"], 2) + stars(row["p"]), dict(row), 2)
     if pd.isna(row["published"]):
         return ours
     return noted(ours, number(row["published"], ".2f") + "*" * int(row["published_stars"]))

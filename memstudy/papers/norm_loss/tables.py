@@ -43,6 +43,7 @@ from memstudy.report import published
 from memstudy.report.cells import DASH, frame, noted, number, span, starred
 from memstudy.report.differences import differences, star_notes
 from memstudy.report.frames import is_trained
+from memstudy.report.origin import MEMBERS, Cell, members
 from memstudy.report.table import LOW, Table
 from memstudy.store.store import Selection
 
@@ -94,7 +95,8 @@ def _main(rows: pd.DataFrame, others: Sequence[str]) -> Table:
             "n": ours["n"].astype(str),
             "best (mean), %": [_error(row) for row in ours.to_dict("records")],
             "published, %": [_published_cell(rows) for rows in paper],
-        }
+        },
+        dtype=object,
     )
     notes = [f"{ERROR_NOTE} The best is chosen on the test images, as in the paper's table."]
     if others:
@@ -154,6 +156,9 @@ def _summary(
     """
     by = [*keys, *(name for name in equal if name not in keys)]
     values = rows.groupby(by, dropna=False)["error"].agg(n="size", best="min", mean="mean", sd="std").reset_index()
+    behind = rows.sort_values(by, kind="stable")  # as groups are sorted
+    of_means = members(behind, by, "error", dropna=False)
+    values[MEMBERS] = pd.Series(of_means, index=values.index, dtype=object)
     tested = differences(with_references(rows, equal, method), [*equal, method], "error", method)
     values = values.merge(tested, on=[*equal, method])
     names = {name: f"{name}.{option}" for name, option in STRENGTH_OPTIONS.items()}
@@ -167,7 +172,7 @@ def _stars(values: pd.DataFrame, where: str) -> tuple[str, ...]:
 
 def _error(row: Mapping[Hashable, Any]) -> str:
     """`5.90 (6.00 ± 0.08)`."""
-    return noted(number(row["best"], ".2f"), starred(row, 2))
+    return Cell.of(noted(number(row["best"], ".2f"), starred(row, 2)), row, 2)
 
 
 def _published(row: pd.Series) -> pd.DataFrame:

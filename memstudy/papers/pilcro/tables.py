@@ -20,6 +20,8 @@ from memstudy.recipe import RegularizerSpec
 from memstudy.report.cells import frame, noted, starred
 from memstudy.report.differences import COLUMNS, compared, differences, star_notes
 from memstudy.report.frames import Setting, comparable_runs, evaluated, evaluation_notes, is_last, merged
+from memstudy.report.origin import MEMBERS
+from memstudy.report.origin import members as members_of
 from memstudy.report.table import HIGH, LOW, Table
 from memstudy.store import RunDirectory
 from memstudy.store.store import Selection
@@ -125,6 +127,7 @@ def _speed(setting: Setting, members: pd.DataFrame) -> Table:
     values = reached_epochs.agg(mean="mean", sd="std", reached="count", n="size").reset_index()
     tested = differences(rows.assign(value=rows["epochs"].fillna(np.inf)), by)  # never is no number to be tested
     values = values.join(tested[COLUMNS])
+    values[MEMBERS] = pd.Series(members_of(rows, by, "epochs"), index=values.index, dtype=object)
     cells = [
         {"regularizers": str(name), "n": str(part["n"].iloc[0])}
         | {f"epochs to {row['accuracy']} %": _reached(row) for row in part.to_dict("records")}
