@@ -59,9 +59,9 @@ def table(
 ) -> None:
     """Print the tables of some runs: methods side by side, and the papers'; write them as Markdown, LaTeX and CSV.
 
-    Means are over finished runs; which are left out, and why, is beneath. Of a setting in which none is finished the
-    runs are shown up to where they are. --width and all options
-    after it are LaTeX's, in the files too; a study's [report.latex] has the same.
+    Means are over finished runs; which are left out, and why, is beneath. Where none of a setting is, the runs are
+    shown up to where they are. --width and all options after it are LaTeX's, in the files too; a study's
+    [report.latex] has the same.
 
     \b
     memstudy table                                  the newest study's

@@ -13,6 +13,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import pandas as pd
+
 from memstudy.errors import MemstudyError, listed, quoted
 from memstudy.report.origin import Cell, Member, Origin
 from memstudy.report.table import Table
@@ -127,11 +129,7 @@ def _members(place: Place) -> list[Member]:
 
 def _numbers(origin: Origin) -> dict[str, Any]:
     """What was computed, unrounded, without what is missing."""
-    return {name: value for name, value in origin.numbers.items() if value is not None and not _is_nan(value)}
-
-
-def _is_nan(value: object) -> bool:
-    return value != value or value is None or str(value) == "<NA>"
+    return {name: value for name, value in origin.numbers.items() if not pd.isna(value)}
 
 
 def _arithmetic(origin: Origin) -> str:
