@@ -16,7 +16,7 @@ import pandas as pd
 
 from memstudy import files
 from memstudy.errors import quoted
-from memstudy.report import html, latex, origin
+from memstudy.report import html, latex, origin, spreadsheet
 from memstudy.report.cells import leading, unstarred
 from memstudy.report.folders import ENDINGS, TABLES
 from memstudy.report.typesetting import LATEX, USUAL, Typesetting
@@ -161,7 +161,7 @@ class Table:
 
     def csv(self) -> str:
         """The values, all their digits."""
-        return self.values.to_csv(index=False, lineterminator="\n")
+        return spreadsheet.csv(self.values)
 
     def formatted(self, style: str, typesetting: Typesetting = USUAL) -> str:
         """The table in a format by its name, one of FORMATS."""

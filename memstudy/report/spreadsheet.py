@@ -1,0 +1,45 @@
+"""Text in a CSV that a spreadsheet may open: none of it is a formula there, and it can be read back exactly.
+
+A spreadsheet runs a cell that begins with =, +, -, @, a tab or a carriage return. Such text gets an apostrophe in
+front, as spreadsheets mark text themselves. What is a number (-0.5, also as text) is left as it is.
+"""
+
+from __future__ import annotations
+
+import re
+from csv import QUOTE_MINIMAL, QUOTE_NONNUMERIC
+
+import pandas as pd
+
+_RUN = re.compile(r"'*[=+\-@\t\r]")
+_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?|[+-]inf")
+
+
+def inert(value: object) -> object:
+    """A cell's value; text that would be run, or that looks as if this had been done to it, with an apostrophe."""
+    if isinstance(value, str) and _RUN.match(value) and not _NUMBER.fullmatch(value):
+        return f"'{value}"
+    return value
+
+
+def restored(value: object) -> object:
+    """What `inert` was given."""
+    if isinstance(value, str) and value.startswith("'") and _RUN.match(value):
+        return value[1:]
+    return value
+
+
+def csv(rows: pd.DataFrame) -> str:
+    """Rows as CSV, numbers with all their digits."""
+    columns = {place: rows.iloc[:, place] for place in range(rows.shape[1])}
+    cells = pd.DataFrame(
+        {
+            place: column.map(inert) if column.dtype.kind not in "iufb" else column
+            for place, column in columns.items()
+        },
+        index=rows.index,
+    )
+    header = [str(inert(str(name))) for name in rows.columns]
+    breaks = any("\r" in text for text in [*header, *cells.to_numpy().ravel().tolist()] if isinstance(text, str))
+    quoting = QUOTE_NONNUMERIC if breaks else QUOTE_MINIMAL  # the latter leaves a carriage return as it is
+    return cells.to_csv(index=False, header=header, lineterminator="\n", quoting=quoting)
