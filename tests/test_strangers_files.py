@@ -148,3 +148,9 @@ def test_what_is_no_file_is_not_waited_for(tmp_path):
         label_files.read(tmp_path / "a.csv")
     with pytest.raises(MemstudyError, match="no file"):
         files.read(tmp_path / "a.csv")
+
+
+@pytest.mark.parametrize("mark", ["\x1c", "\x1f", "\x85", "\u2003"])
+def test_what_python_does_not_convert_is_no_number(tmp_path, mark):
+    with pytest.raises(MemstudyError, match="whole numbers"):
+        label_files.read(write(tmp_path, "a.csv", f"label\n{mark}2\n1\n0\n"))

@@ -30,7 +30,7 @@ MOST_COLUMNS = 30_000
 """Of a table: soft labels have one a class, and no set has more."""
 NAMELESS = ""
 """The name of the one array in a file that names none."""
-NUMBER = re.compile(r"\s*[+-]?[0-9]+(\.[0-9]*)?([eE][+-]?[0-9]+)?\s*")
+NUMBER = re.compile(r"\s*[+-]?[0-9]+(\.[0-9]*)?([eE][+-]?[0-9]+)?\s*", re.ASCII)
 """Text that is a number."""
 MARKS = (
     (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16's, with which it begins

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from csv import QUOTE_MINIMAL, QUOTE_NONNUMERIC
+from typing import Literal
 
 import pandas as pd
 
@@ -41,5 +42,7 @@ def csv(rows: pd.DataFrame) -> str:
     )
     header = [str(inert(str(name))) for name in rows.columns]
     breaks = any("\r" in text for text in [*header, *cells.to_numpy().ravel().tolist()] if isinstance(text, str))
-    quoting = QUOTE_NONNUMERIC if breaks else QUOTE_MINIMAL  # the latter leaves a carriage return as it is
+    quoting: Literal[0, 2] = (
+        QUOTE_NONNUMERIC if breaks else QUOTE_MINIMAL
+    )  # the latter leaves a carriage return as it is
     return cells.to_csv(index=False, header=header, lineterminator="\n", quoting=quoting)
