@@ -48,3 +48,9 @@ def test_a_table_with_formulas_in_every_place():
     back = pd.read_csv(io.StringIO(text, newline=""), dtype={0: str}, keep_default_na=False)
     assert spreadsheet.restored(back.columns[0]) == "=name"
     assert [spreadsheet.restored(cell) for cell in back.iloc[:, 0]] == TEXTS
+
+
+@pytest.mark.parametrize("values", [[1, None], [True, "a"], [1, 2], [None, None], [0.1, "x"]])
+def test_values_of_several_kinds_stay_what_they_are(values):
+    rows = pd.DataFrame({"a": pd.Series(values, dtype=object), "b": range(2)}, index=[5, 3])
+    assert spreadsheet.csv(rows) == rows.to_csv(index=False)

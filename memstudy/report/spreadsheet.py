@@ -32,17 +32,17 @@ def restored(value: object) -> object:
 
 def csv(rows: pd.DataFrame) -> str:
     """Rows as CSV, numbers with all their digits."""
-    columns = {place: rows.iloc[:, place] for place in range(rows.shape[1])}
-    cells = pd.DataFrame(
-        {
-            place: column.map(inert) if column.dtype.kind not in "iufb" else column
-            for place, column in columns.items()
-        },
-        index=rows.index,
-    )
+    cells = pd.DataFrame({place: _inert(rows.iloc[:, place]) for place in range(rows.shape[1])}, index=rows.index)
     header = [str(inert(str(name))) for name in rows.columns]
     breaks = any("\r" in text for text in [*header, *cells.to_numpy().ravel().tolist()] if isinstance(text, str))
     quoting: Literal[0, 2] = (
         QUOTE_NONNUMERIC if breaks else QUOTE_MINIMAL
     )  # the latter leaves a carriage return as it is
     return cells.to_csv(index=False, header=header, lineterminator="\n", quoting=quoting)
+
+
+def _inert(column: pd.Series) -> pd.Series:
+    """A column whose text is inert; what is none stays of the kind that it is."""
+    if column.dtype.kind != "O":
+        return column
+    return pd.Series([inert(value) for value in column], index=column.index, dtype=object)
