@@ -138,7 +138,8 @@ def _problems(case: Case, end: str, folder: Path, before: set[int]) -> list[str]
         study.write_text(study.read_text() + "lr = 1e30\n")
     command = _begun(words, store, temporary)
     if end in ("Ctrl-C", "SIGTERM", "SIGKILL"):
-        command.lives_until(lambda: case.at_work(store))
+        if not command.lives_until(lambda: case.at_work(store)):
+            return [f"it ended before it could be stopped: {command.end()}"]
         if end == "Ctrl-C":
             os.killpg(command.child.pid, signal.SIGINT)  # as a terminal does
         else:
