@@ -35,9 +35,8 @@ def by_coverage(seeds: Sequence[bytes], words: Sequence[bytes], seed: int) -> So
     def give(count: int, attempt: Callable[[bytes], None]) -> None:
         import atheris
 
-        for function in [known for known in gc.get_objects() if isinstance(known, FunctionType)]:
-            if _guides(function.__module__ or ""):
-                atheris.instrument_func(function)
+        if not instrumented():
+            raise RuntimeError("no function guides: these inputs would be blind")
         place = Path(tempfile.mkdtemp(prefix="fuzz-corpus-", dir=Path.cwd()))
         for number, content in enumerate(seeds):
             (place / f"{number}").write_bytes(content)
@@ -52,6 +51,18 @@ def by_coverage(seeds: Sequence[bytes], words: Sequence[bytes], seed: int) -> So
         atheris.Fuzz()
 
     return give
+
+
+def instrumented() -> int:
+    """Let what guides tell which of its branches are taken; how many functions these are."""
+    import atheris
+
+    gc.unfreeze()  # what is frozen is not among the collector's objects
+    functions = [known for known in gc.get_objects() if isinstance(known, FunctionType)]
+    guiding = [function for function in functions if _guides(function.__module__ or "")]
+    for function in guiding:
+        atheris.instrument_func(function)
+    return len(guiding)
 
 
 def _guides(module: str) -> bool:
