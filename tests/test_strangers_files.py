@@ -154,3 +154,24 @@ def test_what_is_no_file_is_not_waited_for(tmp_path):
 def test_what_python_does_not_convert_is_no_number(tmp_path, mark):
     with pytest.raises(MemstudyError, match="whole numbers"):
         label_files.read(write(tmp_path, "a.csv", f"label\n{mark}2\n1\n0\n"))
+
+
+def test_a_table_of_no_rows_is_no_crash(tmp_path):
+    with pytest.raises(MemstudyError):
+        label_files.read(write(tmp_path, "a.csv", "index,true_label,noisy_label,annotator.1\n"))
+
+
+def test_lists_among_values_are_no_truths(tmp_path):
+    with pytest.raises(MemstudyError):
+        label_files.read(write(tmp_path, "a.json", '{"labels": [["a.png", 1], ["b.png"], 2]}'))
+
+
+def test_an_entry_that_claims_more_than_can_be_in_it_takes_no_memory(tmp_path):
+    content = npz(noisy=np.arange(9))
+    size = len(npy(np.arange(9)))
+    lying = content.replace(
+        size.to_bytes(4, "little") * 2, size.to_bytes(4, "little") + (2**27).to_bytes(4, "little")
+    )
+    assert lying != content
+    with pytest.raises(MemstudyError, match="claims more bytes"):
+        label_files.read(write(tmp_path, "a.npz", lying))

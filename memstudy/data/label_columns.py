@@ -233,6 +233,8 @@ def _is_binary(values: NDArray[Any]) -> bool:
     """Whether a column holds nothing but 0 and 1, or false and true."""
     if values.ndim != 1 or not len(values):
         return False
+    if values.dtype.kind == "O" and any(isinstance(value, list | tuple | dict) for value in values):
+        return False
     return {str(value).strip().lower() for value in np.unique(values.astype(str))} <= {
         "0", "1", "0.0", "1.0", "true", "false",
     }  # fmt: skip

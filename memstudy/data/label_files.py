@@ -343,6 +343,8 @@ def _order(path: Path, name: str, column: NDArray[Any], count: int) -> Labels | 
     """
     if len(column) != count:
         raise MemstudyError(f"{path} has {count:,} labels, but {len(column):,} of {quoted(name)}; give one each.")
+    if not count:
+        return None
     samples = np.array([float(value) for value in column])
     order = np.argsort(samples, kind="stable")
     ordered = samples[order]

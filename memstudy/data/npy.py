@@ -19,6 +19,8 @@ from memstudy.errors import quoted
 ENDING = ".npy"
 BOMB, RATIO = 2**28, 100
 """A zip that unpacks to more than so many bytes, and to so many times its own size, holds no measurements."""
+MOST_TIMES = {zipfile.ZIP_STORED: 1, zipfile.ZIP_DEFLATED: 1040}
+"""How numpy packs arrays, and how many times its own size an entry can unpack to at most."""
 LONGEST = 2**20
 """Bytes of one value: text of a name, or of a path."""
 LAST, HALVES = 0x10FFFF, (0xD800, 0xDFFF)
@@ -36,8 +38,13 @@ def read(content: bytes) -> NDArray[Any]:
 def opened(content: IO[bytes]) -> zipfile.ZipFile:
     """The zip of an .npz. A ValueError if it would unpack to more than a file of this size could mean."""
     archive = zipfile.ZipFile(content)
-    unpacked = sum(entry.file_size for entry in archive.infolist())
     size = content.seek(0, io.SEEK_END)
+    for entry in archive.infolist():
+        if entry.compress_type not in MOST_TIMES:
+            raise ValueError(f"{quoted(entry.filename)} is packed as numpy does not pack")
+        if entry.file_size > MOST_TIMES[entry.compress_type] * min(entry.compress_size, size):
+            raise ValueError(f"{quoted(entry.filename)} claims more bytes than can be in it")
+    unpacked = sum(entry.file_size for entry in archive.infolist())
     if unpacked > max(BOMB, RATIO * size):
         raise ValueError(f"{size:,} bytes that unpack to {unpacked:,}")
     return archive

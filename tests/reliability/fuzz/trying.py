@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 import traceback
+import unicodedata
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -34,6 +35,7 @@ SECONDS = 5.0
 """Of processor time: what takes longer hangs. Or four times that by the clock: it waits for nothing."""
 MEMORY = 2**30
 """Bytes that a reader may take beyond what the process has when it begins."""
+FULL = "a gigabyte did not suffice"
 LONGEST_SENTENCE = 3000
 MOST_LOSSES = 20
 """A reader that has lost so often is not tried further."""
@@ -120,6 +122,8 @@ def _loss(read: Read, folder: Path, content: bytes, watched: _Watched) -> str:
     except BaseException as error:
         watched.armed = False
         lines = traceback.format_exception(error)
+        if isinstance(error, MemoryError):
+            return f"{FULL}: {''.join(lines)[-1500:]}"
         return f"{type(error).__name__}: {''.join(lines)[-1500:]}"
     finally:
         watched.armed = False
@@ -130,10 +134,16 @@ def _unclear(error: MemstudyError) -> str:
     """What is wrong with a refusal: it is one sentence, of what a terminal shows, and not what memory said."""
     sentence, cause = str(error), error.__cause__ or error.__context__
     if isinstance(cause, MemoryError):
-        return f"a gigabyte did not suffice: {sentence}"
-    if not sentence.endswith((".", ". ")) or len(sentence) > LONGEST_SENTENCE or not sentence.isprintable():
+        return f"{FULL}: {sentence}"
+    if not sentence.endswith(".") or len(sentence) > LONGEST_SENTENCE or any(map(_is_obeyed, sentence)):
         return f"no clear sentence: {sentence!r:.600}"
     return ""
+
+
+def _is_obeyed(mark: str) -> bool:
+    """Whether a terminal does something at a character, or a line ends or turns there."""
+    turns = ("LRE", "RLE", "PDF", "LRO", "RLO", "LRI", "RLI", "FSI", "PDI")
+    return unicodedata.category(mark) in ("Cc", "Cs", "Zl", "Zp") or unicodedata.bidirectional(mark) in turns
 
 
 def _child(reader: Reader, source: Source, count: int, shared: mmap.mmap, losses: Path, folder: Path) -> None:
@@ -153,15 +163,26 @@ def _child(reader: Reader, source: Source, count: int, shared: mmap.mmap, losses
         most = int(sizes[0]) * resource.getpagesize() + MEMORY
         resource.setrlimit(resource.RLIMIT_AS, (most, most))
 
+        again = folder.parent / "again"
+
         def attempt(content: bytes) -> None:
             kept = content[:LONGEST]
             shared[8:16] = len(kept).to_bytes(8, "little")
             shared[16 : 16 + len(kept)] = kept
             shared[:8] = (int.from_bytes(shared[:8], "little") + 1).to_bytes(8, "little")
             if lost := _loss(reader.read, folder, content, watched):
+                if FULL in lost and int.from_bytes(shared[:8], "little") > 1:
+                    shared[:8] = (int.from_bytes(shared[:8], "little") - 1).to_bytes(8, "little")
+                    again.write_bytes(content)  # for a new child: was it this input, or all before it?
+                    os._exit(0)
                 with losses.open("a", encoding="utf-8") as file:
                     file.write(json.dumps({"lost": lost, "content": kept.hex()}) + "\n")
 
+        if again.exists():
+            content = again.read_bytes()
+            again.unlink()
+            attempt(content)
+            count -= 1
         source(count, attempt)
         code = 0
     except BaseException:
@@ -206,7 +227,8 @@ class Trial:
         self._shared[:16] = bytes(16)
         self._count_seen, self._cpu_seen, self._clock_seen = 0, 0.0, time.monotonic()
         self._children += 1
-        source, left = self.source(self._children, self.tried), self.count - self.tried
+        again = (self._place / "again").exists()  # an input that the last child had no memory left for
+        source, left = self.source(self._children, self.tried + again), self.count - self.tried
         sys.stdout.flush()
         sys.stderr.flush()
         self.pid = os.fork()
