@@ -109,6 +109,11 @@ def sweep(folder: Path) -> None:
                 _remove_whole(folder / name)
 
 
+def settled(paths: Iterable[Path]) -> Iterator[Path]:
+    """Paths without those of what is still being written, or was left half written."""
+    return (path for path in paths if not path.name.startswith(TEMPORARY))
+
+
 def _is_left(path: Path, mark: re.Match[str]) -> bool:
     if mark["here"] == _here():
         return not processes.lives(int(mark["pid"]), mark["start"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -355,3 +356,17 @@ def test_a_choice_by_name_and_query_is_of_both(store):
     ]  # fmt: skip
     with pytest.raises(MemstudyError, match="unknown run"):
         store.choose(["nothing"], "corrupt>0.5")
+
+
+@pytest.mark.parametrize("words", [("rm", "*-do-s1-*", "--yes"), ("move", "*-do-s1-*", "archive")])
+def test_what_a_killed_removal_left_goes_with_the_same_command(command, store_copy, words):
+    """Also where there is nothing else left to do."""
+    (path,) = store_copy.root.glob("*-bare-s0-*")
+    left = path.with_name(f".tmp-00000000-1-2-3-{path.name}")
+    path.rename(left)
+    os.utime(left, (0, 0))  # by another machine, a day ago
+    assert (
+        Store(store_copy.root).open(presets.build(reg="bare", seed=0, epochs=3)).path == path
+    )  # not the one left
+    command(*words)
+    assert not left.exists()

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import random
+import shutil
 
 import pandas as pd
 import pytest
@@ -13,6 +15,7 @@ from memstudy.derived.reading import read
 from memstudy.errors import MemstudyError
 from memstudy.store import Store
 from memstudy.store import pack as packing
+from memstudy.store.moving import digests
 
 
 def content(store, *patterns):
@@ -96,3 +99,24 @@ def test_half_a_copy_of_a_killed_pack_is_not_packed(command, store_copy, tmp_pat
     assert command(*words).exit_code == 0
     assert not [name for name in json.loads((pack / "pack.json").read_text())["files"] if ".tmp-" in name]
     assert command("unpack", str(pack), "--runs-dir", str(tmp_path / "there")).exit_code == 0
+
+
+def test_half_a_copy_of_a_killed_pack_is_not_the_run(command, store_copy, tmp_path):
+    """It has the name of the run at its end, was taken for the run, and then swept: the pack had no networks."""
+    words = ("pack", str(tmp_path / "pack"), "--study", "tiny", "--whole", "--runs-dir", str(store_copy.root))
+    for run in store_copy.runs():
+        shutil.copytree(run.path, tmp_path / "pack" / f".tmp-00000000-1-2-3-{run.name}")
+        os.utime(tmp_path / "pack" / f".tmp-00000000-1-2-3-{run.name}", (0, 0))  # left a day ago
+    assert command(*words).exit_code == 0
+    for run in store_copy.runs():
+        assert digests(Store(tmp_path / "pack").one(run.name).path) == digests(run.path)
+    assert command("unpack", str(tmp_path / "pack"), "--runs-dir", str(tmp_path / "there")).exit_code == 0
+
+
+def test_what_is_half_written_is_no_study_and_no_table(store_copy, tmp_path):
+    half = store_copy.folder("tiny").with_name(".tmp-00000000-1-2-3-tiny")
+    shutil.copytree(store_copy.folder("tiny"), half)
+    assert store_copy.studies() == ["tiny"]
+    (store_copy.folder("tiny") / ".tmp-00000000-1-2-3-svcca.csv").write_text("run\nhalf")
+    copied, left_out = packing.pack(store_copy.select((), "tiny"), Store(tmp_path / "pack"))
+    assert not [path for path in (*copied, *left_out) if ".tmp-" in str(path)]

@@ -27,6 +27,7 @@ def move(runs: tuple[str, ...], target: Path, where: str, runs_dir: Path, as_jso
     memstudy move '*-bare-*' /archive/runs
     memstudy move --where 'status=finished' /archive/runs
     """  # noqa: D301 (the escape is click's mark of a block that is not to be wrapped)
+    from memstudy import files
     from memstudy.cli.progress import Voice, plural
     from memstudy.store import Store, moving
 
@@ -37,6 +38,7 @@ def move(runs: tuple[str, ...], target: Path, where: str, runs_dir: Path, as_jso
     store, there, voice = Store(runs_dir), Store(target), Voice(quiet=as_json)
     if target.resolve() == runs_dir.resolve():
         raise MemstudyError(f"{target} is where these runs are; choose another directory.")
+    files.sweep(store.root)  # what a killed one left: nothing else may be left to do
     left = [pattern for pattern in runs if not (_has(there, pattern) and not _has(store, pattern))]
     chosen = store.choose(left, where) if left or where else []
     refuse_running(chosen, "moved")

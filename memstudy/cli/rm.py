@@ -31,6 +31,7 @@ def rm(runs: tuple[str, ...], where: str, yes: bool, runs_dir: Path, as_json: bo
     memstudy rm 1a2b3c4d
     memstudy rm --where 'status=failed'
     """  # noqa: D301 (the escape is click's mark of a block that is not to be wrapped)
+    from memstudy import files
     from memstudy.cli.progress import Voice, plural
     from memstudy.store import Store
 
@@ -39,6 +40,7 @@ def rm(runs: tuple[str, ...], where: str, yes: bool, runs_dir: Path, as_json: bo
             "say which runs are to be removed: RUN..., or --where QUERY; 'memstudy rm \"*\"' is all."
         )
     store, voice = Store(runs_dir), Voice(quiet=as_json)
+    files.sweep(store.root)  # what a killed one left: nothing else may be left to do
     chosen = store.choose(runs, where)
     refuse_running(chosen, "removed")
     size = sum(sum(run.sizes().values()) for run in chosen)

@@ -96,5 +96,7 @@ def _derived(run: RunDirectory) -> list[str]:
     """The tables of studies and selections that hold numbers of a run, seen from the store."""
     root, name = run.path.parent, run.name.encode()
     return [
-        str(path.relative_to(root)) for path in sorted(root.glob("studies/*/*.csv")) if name in path.read_bytes()
+        str(path.relative_to(root))
+        for path in sorted(root.glob("studies/[!.]*/[!.]*.csv"))
+        if name in path.read_bytes()
     ]

@@ -53,8 +53,8 @@ def pack(selection: Selection, target: Store) -> tuple[list[Path], list[Path]]:
             files.write(place := packed[run.name].path / name, content_now)
             copied.append(place)
     renamed = {name: run.name for name, run in packed.items() if run.name != name}
-    packed_before = (path.with_suffix("") for path in selection.path.glob("*.csv.gz"))
-    for path in sorted({*selection.path.glob("*.csv"), *packed_before}):
+    packed_before = (path.with_suffix("") for path in selection.path.glob("[!.]*.csv.gz"))
+    for path in sorted({*selection.path.glob("[!.]*.csv"), *packed_before}):
         place = target.folder(selection.name) / path.name
         files.remove([place, compressed(place)])
         if (written := _written(place, _renamed(content(path), renamed))) is None:

@@ -73,7 +73,7 @@ def directories(root: Path, recipe: Recipe) -> list[Path]:
         names = os.listdir(root)  # noqa: PTH208 (of a store with ten thousand runs)
     except (FileNotFoundError, NotADirectoryError):
         return []
-    return [root / name for name in sorted(names) if naming.belongs(name, recipe)]
+    return list(files.settled(root / name for name in sorted(names) if naming.belongs(name, recipe)))
 
 
 def holds(path: Path, recipe: Recipe) -> bool:

@@ -243,7 +243,7 @@ class Store:
     def studies(self) -> list[str]:
         """The names of recorded studies, the newest first; damaged ones are left out."""
         updated: dict[str, float] = {}
-        for path in (self.root / STUDIES).glob(f"*/{STUDY}"):
+        for path in (self.root / STUDIES).glob(f"[!.]*/{STUDY}"):
             with contextlib.suppress(MemstudyError):
                 updated[path.parent.name] = self._record_of(path.parent.name)["updated"]
         return sorted(updated, key=lambda name: -updated[name])
