@@ -12,6 +12,7 @@ import textwrap
 import time
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner
 
@@ -509,3 +510,21 @@ def test_a_study_of_very_many_runs_is_asked_about(tmp_path, monkeypatch):
     answered = CliRunner().invoke(main, words, input="y\n")
     assert (answered.exit_code, "4 runs" in answered.output) == (0, True)
     assert CliRunner().invoke(main, ["study", "status", "s.toml"]).exit_code == 0
+
+
+@pytest.mark.parametrize("where", ["parse_args", "invoke"])
+def test_ctrl_c_is_answered_alike_at_any_time_and_at_any_number(command, monkeypatch, where):
+    """Before the command had begun it was click's "Aborted!" and 1, and so it was when pressed again at once."""
+
+    def press(*args):
+        raise KeyboardInterrupt
+
+    def say(text, **how):
+        signal.raise_signal(signal.SIGINT)
+        echo(text, **how)
+
+    echo = click.echo
+    monkeypatch.setattr(click.Group, where, press)
+    monkeypatch.setattr(click, "echo", say)
+    result = command("runs")
+    assert (result.exit_code, result.output) == (130, "stopped; the same command continues.\n")

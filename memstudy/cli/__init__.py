@@ -63,10 +63,7 @@ class Commands(click.Group):
         except click.BadParameter as error:  # a value; the usage of the command was right, and is not told
             raise Refusal(MemstudyError(error.format_message())) from error
         except KeyboardInterrupt as stop:
-            from memstudy.study.interruption import Terminated
-
-            click.echo("stopped; the same command continues.", err=True)
-            ctx.exit(143 if isinstance(stop, Terminated) else 130)
+            ctx.exit(_stopped(stop))
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
         except (Exception, SystemExit) as error:  # in code that is not ours, which is for its author to look at
@@ -80,6 +77,13 @@ class Commands(click.Group):
             from memstudy.study.interruption import finish_undisturbed
 
             finish_undisturbed()
+
+    def make_context(self, *args: Any, **options: Any) -> click.Context:
+        """Read the command line; Ctrl-C then is answered as later, not by click's "Aborted!" and exit code 1."""
+        try:
+            return super().make_context(*args, **options)
+        except KeyboardInterrupt as stop:
+            raise click.exceptions.Exit(_stopped(stop)) from stop
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
         """Answer a misspelt command with the nearest ones."""
@@ -106,6 +110,15 @@ class Commands(click.Group):
             return analyses.command(cmd_name)
         except MemstudyError as error:
             return _refusing(cmd_name, error)
+
+
+def _stopped(stop: KeyboardInterrupt) -> int:
+    """Say that a command was stopped, undisturbed by another Ctrl-C; its exit code."""
+    from memstudy.study.interruption import Terminated, ignore
+
+    ignore()
+    click.echo("stopped; the same command continues.", err=True)
+    return 143 if isinstance(stop, Terminated) else 130
 
 
 def _refusing(name: str, error: MemstudyError) -> click.Command:

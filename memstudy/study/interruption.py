@@ -31,11 +31,11 @@ def finish_undisturbed() -> None:
 
     To be called last: functions registered with `atexit`, by torch too, are called in reverse order.
     """
-    atexit.unregister(_ignore)
-    atexit.register(_ignore)
+    atexit.unregister(ignore)
+    atexit.register(ignore)
 
 
-def _ignore() -> None:
+def ignore() -> None:
     """Ignore both signals from now on."""
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
