@@ -7,6 +7,7 @@ threads, which a fork does not copy: it computes nothing itself.
 from __future__ import annotations
 
 import atexit
+import contextlib
 import os
 import signal
 import sys
@@ -18,7 +19,8 @@ from pathlib import Path
 
 import memstudy
 
-LONGEST = 300.0
+STOPPING = (signal.SIGINT, signal.SIGTERM)
+LONGEST = 120.0
 """Seconds after which a command counts as hung."""
 
 
@@ -57,6 +59,23 @@ class Child:
         assert self.code is not None
         return self.code
 
+    def stopped(self) -> list[int]:
+        """Wait until SIGSTOP has stopped it, or a process of its own; their numbers, none if it ended instead."""
+        deadline = time.monotonic() + LONGEST
+        while not (found := self._in_state("T")) and not self.ended(0.002) and time.monotonic() < deadline:
+            pass
+        return found
+
+    def _in_state(self, wanted: str) -> list[int]:
+        """Those processes of its group that are in a state, by the letter that /proc has for it."""
+        found = []
+        for path in Path("/proc").glob("[0-9]*/stat"):
+            with contextlib.suppress(OSError):
+                state, _, group, *_ = path.read_text().rpartition(")")[2].split()
+                if (state, int(group)) == (wanted, self.pid):
+                    found.append(int(path.parent.name))
+        return found
+
     def said(self) -> str:
         """What it wrote to standard output and error."""
         return self.output.read_text(encoding="utf-8", errors="replace")
@@ -67,7 +86,8 @@ def warm() -> None:
     import torch
 
     torch.set_num_threads(1)
-    for name in ("altair", "matplotlib.pyplot", "pandas", "seaborn", "sklearn.linear_model", "scipy.stats"):
+    of_torch = ("torch._dynamo", "torch._refs")  # what the first network and optimizer import: two seconds
+    for name in (*of_torch, "altair", "matplotlib.pyplot", "pandas", "sklearn.linear_model", "scipy.stats"):
         import_module(name)
     for path in Path(memstudy.__file__).parent.rglob("*.py"):
         name = ".".join(path.relative_to(Path(memstudy.__file__).parents[1]).with_suffix("").parts)
@@ -88,8 +108,11 @@ def begin(
     """
     sys.stdout.flush()
     sys.stderr.flush()
+    output.write_text("")
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)  # a child that is stopped at once is stopped as the command
     pid = os.fork()
     if pid:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
         return Child(pid, output)
     try:
         _become(words, (output, errors or output), environment or {}, before)
@@ -107,7 +130,7 @@ def _become(
     import traceback
 
     os.setpgid(0, 0)
-    for number in (signal.SIGINT, signal.SIGTERM):  # as in a terminal, whatever the parent ignores
+    for number in STOPPING:  # as in a terminal, whatever the parent ignores
         signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
     for stream, path in enumerate(streams, 1):
         os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), stream)
@@ -118,11 +141,17 @@ def _become(
             before()
         from memstudy.cli import main
 
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
         main(list(words), prog_name="memstudy")
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else int(end.code is not None)
+    except KeyboardInterrupt as stop:
+        code = 130
+        if stop.__traceback__ is not None and stop.__traceback__.tb_next is not None:  # it was in the command
+            traceback.print_exc()
     except BaseException:
         traceback.print_exc()
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)  # it has ended
     atexit._run_exitfuncs()
     sys.stdout.flush()
     sys.stderr.flush()

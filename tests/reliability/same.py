@@ -17,10 +17,14 @@ IGNORED = {
 
 
 def _without(*keys: str) -> Callable[[bytes], bytes]:
-    """The JSON object of a file without some keys, in its order."""
+    """The JSON object of a file without some keys, in its order; all of a file that is none."""
 
     def cut(content: bytes) -> bytes:
-        return json.dumps({key: value for key, value in json.loads(content).items() if key not in keys}).encode()
+        try:
+            value = json.loads(content)
+        except ValueError:
+            return content
+        return json.dumps({key: value for key, value in value.items() if key not in keys}).encode()
 
     return cut
 
@@ -30,12 +34,18 @@ def _page_without_sessions(content: bytes) -> bytes:
     return re.sub(rb'"From epoch (?:[^"\\]|\\.)*"(?:, ?)?', b"", content)
 
 
+def _sums_without_studies(content: bytes) -> bytes:
+    """A pack's check sums but for those of what is PARTLY different itself."""
+    return re.sub(rb'"studies/[^"/]+/study\.json": "[0-9a-f]{64}"', b"", content)
+
+
 PARTLY = {
     "*/state.json": (
         _without("sessions", "seal"),
         "sessions: when, from which epoch, by what machine and versions; and the seal of this file's own content",
     ),
     "studies/*/study.json": (_without("updated"), "updated: when its command was last given"),
+    "*/pack.json": (_sums_without_studies, "the check sum of study.json"),
     "*/report.html": (_page_without_sessions, "the sessions of each run"),
 }
 """Files of which a part may differ, and which."""

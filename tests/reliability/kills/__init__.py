@@ -7,136 +7,91 @@ again until it ends by itself, and every file is compared (`tests/reliability/sa
 from __future__ import annotations
 
 import shutil
+import signal
 import tempfile
-import time
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import count, islice
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
-from tests.reliability.forked import Child, begin, warm
 from tests.reliability.kills import cases
+from tests.reliability.kills.bench import Bench
 from tests.reliability.kills.cases import Case
-from tests.reliability.kills.stops import DRAWN, PLACES, SIGNALS, Stop
-from tests.reliability.same import differences
+from tests.reliability.kills.stops import CHANGE, HALF, PLACES, SIGNALS, drawn
 from tests.reliability.tally import Row, Size
 
-MOST_STOPS = 3
-"""In a row, before a command is let through to its end."""
-LONG, CI = 330, 20
-"""Stops of a campaign."""
+Way = tuple[str, str]
+"""A key of SIGNALS, and one of PLACES, or "" for a random moment."""
+KILLS: tuple[Way, ...] = (("SIGKILL", ""), ("SIGKILL", CHANGE), ("SIGKILL", HALF))
+GENTLER: tuple[Way, ...] = tuple((name, place) for name in SIGNALS if name != "SIGKILL" for place in ("", CHANGE))
+CHOSEN: tuple[Way, ...] = tuple(
+    (name, place) for name in SIGNALS for place in PLACES if place != HALF or signal.SIGKILL in SIGNALS[name]
+)  # who is asked to stop writes the rest of a file first
 
 
-class Bench:
-    """Where cases are carried out: image sets, stores to begin with, and what each case gives undisturbed."""
+@dataclass(frozen=True)
+class Plan:
+    """What is tried with a case: each entry is how it is stopped, one after the other, before it may end."""
 
-    def __init__(self, root: Path) -> None:
-        warm()
-        self.root, self.data = root, root / "data"
-        self.data.mkdir()
-        cases.write_sets(self.data)
-        self._undisturbed: dict[Case, tuple[Path, float]] = {}
-        self._prepare = cases.preparing({}, root)
-        trained, derived, packed = root / "trained", root / "derived", root / "packed"
-        self._prepare(cases.WHOLE, trained)
-        self._must([*cases.WHOLE.given(trained, self.data), "--train-only"])
-        shutil.copytree(trained / "runs", derived)
-        self._must(["study", str(trained / "out" / "tiny.toml"), "--jobs", "1", "--runs-dir", str(derived)])
-        self._must(["pack", str(packed), "--whole", "--runs-dir", str(derived)])
-        self._prepare = cases.preparing({"trained": trained / "runs", "derived": derived}, packed)
-
-    def begin(self, words: Sequence[str], stop: Stop | None = None) -> Child:
-        """Begin a command."""
-        known = {"MEMSTUDY_DATA": str(self.data), "MEMSTUDY_CACHE": str(self.root / "cache"), "COLUMNS": "200"}
-        return begin(words, self.root / "output.txt", known, None if stop is None else stop.arm)
-
-    def _must(self, words: Sequence[str]) -> float:
-        """Carry out a command, which must go well. Returns the seconds that it took."""
-        begun = time.monotonic()
-        child = self.begin(words)
-        if child.wait():
-            raise AssertionError(
-                f"memstudy {' '.join(words)}, undisturbed, ended with {child.code}: {child.said()}"
-            )
-        return time.monotonic() - begun
-
-    def undisturbed(self, case: Case) -> tuple[Path, float]:
-        """A place in which the case was carried out, and the seconds that it took."""
-        if case not in self._undisturbed:
-            place = self.root / f"undisturbed-{len(self._undisturbed)}"
-            self._prepare(case, place)
-            self._undisturbed[case] = place, self._must(case.given(place, self.data))
-        return self._undisturbed[case]
-
-    def stopped(self, case: Case, stops: Iterable[Stop]) -> tuple[list[Stop], list[str]]:
-        """Carry out a case with these stops in a row, then to its end.
-
-        Returns those stops that came before it had ended, and sentences on what does not hold.
-        """
-        reference, seconds = self.undisturbed(case)
-        place = self.root / "place"
-        shutil.rmtree(place, ignore_errors=True)
-        self._prepare(case, place)
-        words, came, wrong = case.given(place, self.data), [], []
-        for stop in stops:
-            child = self.begin(words, stop)
-            stop.strike(child, seconds)
-            if child.wait() == 0:
-                break
-            came.append(stop)
-            wrong += [f"{stop.what}: {sentence}" for sentence in stop.faults(child)]
-        child = self.begin(words)
-        if child.wait():
-            wrong.append(f"given again it ended with {child.code}: {child.said()[-400:]}")
-        return came, [*wrong, *differences(place, reference, cases.GIVEN)]
+    case: Case
+    trials: Sequence[Sequence[Way]]
 
 
-def stops_of(case: Case, random: Random) -> Iterator[Stop]:
-    """Ways to stop a case, drawn: half of them at a random moment, half at a chosen one; mostly SIGKILL."""
-    while True:
-        signals = random.choices(list(SIGNALS), DRAWN)[0]
-        chosen = [
-            name for name, target in PLACES.items() if case.trains or target.partition(":")[0] in ("os", "pathlib")
-        ]
-        place = random.choice(["", random.choice(chosen)])
-        if signals == "Ctrl-C twice":
-            place = ""
-        yield Stop(signals, place, random.choice((1, 1, 2, 3, 5)), random.random(), random.random() < 0.5)
+def planned(size: Size, random: Random) -> Iterator[Plan]:
+    """What is tried, case by case."""
 
+    def each(ways: Sequence[Way], count: int) -> list[list[Way]]:
+        return [[way] for way in random.sample(ways, count)]
 
-def planned(size: Size) -> list[Case]:
-    """The cases of a campaign, in turns."""
-    if size is Size.LONG:
-        return [*cases.RUNS, *cases.STEPS, *cases.NETWORKS_RUNS, *[cases.FLEET, cases.WHOLE] * 6]
-    return [*cases.RUNS[:6], cases.FLEET, *cases.STEPS[:9:2]]
+    if size is Size.CI:
+        for case in random.sample(cases.RUNS, 3):
+            yield Plan(case, [KILLS, *each(CHOSEN, 2)])
+        yield Plan(cases.FLEET, [[random.choice(KILLS)], *each(CHOSEN, 1)])
+        for case in (
+            random.choice(cases.ANALYSES),
+            *random.sample([s for s in cases.STEPS if s.begun != "derived"], 3),
+        ):
+            yield Plan(case, [random.sample(KILLS, 2), *each(GENTLER, 1)])
+        return
+    for case in cases.RUNS:
+        yield Plan(case, [*[KILLS] * 3, *each(CHOSEN, 4)])
+    yield Plan(random.choice(cases.RUNS), [[way] for way in CHOSEN])
+    for case in cases.NETWORKS_RUNS:
+        yield Plan(case, [[*KILLS[:2], random.choice(CHOSEN)]])
+    for case in cases.STUDIES:
+        yield Plan(case, [*[KILLS] * 3, *each(CHOSEN, 6)])
+    for case in (*cases.ANALYSES, *cases.STEPS):
+        yield Plan(case, [KILLS, KILLS, *each(GENTLER, 3)])
 
 
 def campaign(size: Size, seed: int) -> Iterator[Row]:
-    """Stop commands until so many stops came; a row for each case and way to stop it."""
+    """Stop commands; a row for each case and way to stop it."""
     folder = Path(tempfile.mkdtemp(prefix="kills-"))  # no TemporaryDirectory: a child that ends would remove it
     try:
-        yield from _rows(Bench(folder), planned(size), LONG if size is Size.LONG else CI, seed)
+        bench = Bench(folder)
+        for plan in planned(size, Random(seed)):
+            yield from _rows(bench, plan, seed)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _rows(bench: Bench, plan: Sequence[Case], wanted: int, seed: int) -> Iterator[Row]:
-    tried: Counter[tuple[str, str]] = Counter()
-    lost: dict[tuple[str, str], list[str]] = defaultdict(list)
-    survived: Counter[tuple[str, str]] = Counter()
-    for turn in count():
-        case, random = plan[turn % len(plan)], Random(f"{seed}-{turn}")
-        stops, wrong = bench.stopped(case, islice(stops_of(case, random), random.randint(1, MOST_STOPS)))
-        keys = [(case.name, stop.what) for stop in stops]
-        tried.update(keys)
+def _rows(bench: Bench, plan: Plan, seed: int) -> Iterator[Row]:
+    tried: Counter[str] = Counter()
+    survived: Counter[str] = Counter()
+    lost: dict[str, list[str]] = defaultdict(list)
+    counts = bench.undisturbed(plan.case).counts
+    for turn, ways in enumerate(plan.trials):
+        random = Random(f"{seed} {plan.case.name} {turn}")
+        came, wrong = bench.stopped(plan.case, [drawn(*way, counts, random) for way in ways])
+        if wrong and not came:
+            raise AssertionError(f"{plan.case.name}, not stopped at all: {'; '.join(wrong)}")
+        tried.update(stop.what for stop in came)
         if wrong:
-            lost[keys[0] if keys else (case.name, "nothing")] += [
-                f"turn {turn} of seed {seed}: {one}" for one in wrong
+            lost[came[0].what] += [
+                f"seed {seed}, trial {turn}, {', then '.join(map(str, came))}: {one}" for one in wrong
             ]
         else:
-            survived.update(keys)
-        if tried.total() >= wanted and turn >= len(plan):
-            break
-    for key in sorted(tried):
-        yield Row("kills", *key, tried[key], survived[key], tuple(lost[key]))
+            survived.update(stop.what for stop in came)
+    for what in tried:
+        yield Row("kills", plan.case.name, what, tried[what], survived[what], tuple(lost[what]))

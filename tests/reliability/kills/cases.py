@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,8 +30,8 @@ reg = ["bare", "do"]
 [report]
 analyses = ["svcca", "ablate"]
 """
-GIVEN = ("out/tiny.toml", "out/packed/*", "*/tensorboard/*")
-"""Of what is compared, what is given rather than made; and event files, which have times in every record."""
+GIVEN = ("*/tensorboard/*",)
+"""What is not compared byte by byte: event files, which have times in every record."""
 
 
 @dataclass(frozen=True)
@@ -43,15 +41,17 @@ class Case:
     Attributes:
         name: what it is, in the campaign's table.
         words: the command; {root} stands for the store, {out} for a folder beside it, {data} for the image sets.
-        begun: what the store has before: "" for nothing, "trained" for the study's runs, "derived" for all of it.
-        trains: whether there are epochs, so that a continuation may begin in the middle.
+        begun: what is there before: a key of STAGES, or "" for nothing.
+        processes: whether it has processes of its own, which may be saving when the command is given again.
+        done: exit codes, beside 0, of the same command once all is done: there is nothing more to remove.
 
     """
 
     name: str
     words: tuple[str, ...]
     begun: str = ""
-    trains: bool = False
+    processes: bool = False
+    done: tuple[int, ...] = ()
 
     def given(self, place: Path, data: Path) -> list[str]:
         """The words, in a place that holds the store and what the command writes beside it."""
@@ -59,26 +59,15 @@ class Case:
         return [word.format(**known) for word in self.words]
 
 
-def _run(name: str, *words: str, dataset: str = "few", epochs: int = 3) -> Case:
+def _run(name: str, *words: str, dataset: str = "few", epochs: int = 4) -> Case:
     sizes = ("--epochs", str(epochs), "--checkpoints", "2", "--batch-size", "30")
-    whole = (
-        "run",
-        "--dataset",
-        dataset,
-        *sizes,
-        *words,
-        "--threads",
-        "1",
-        "--device",
-        "cpu",
-        "--runs-dir",
-        "{root}",
-    )
-    return Case(name, whole, trains=True)
+    where = ("--threads", "1", "--device", "cpu", "--runs-dir", "{root}")
+    return Case(name, ("run", "--dataset", dataset, *sizes, *words, *where))
 
 
-def _step(*words: str, begun: str = "derived") -> Case:
-    return Case(f"memstudy {words[0]}", (*words, "--runs-dir", "{root}"), begun)
+def _step(*words: str, begun: str = "derived", done: tuple[int, ...] = ()) -> Case:
+    shown = " ".join("TARGET" if "{" in word else word for word in words)
+    return Case(shown, (*words, "--runs-dir", "{root}"), begun, done=done)
 
 
 RUNS = (
@@ -93,24 +82,27 @@ NETWORKS_RUNS = tuple(
     for name in LARGE
 )
 TRAINING = ("study", "{out}/tiny.toml", "--threads", "1", "--device", "cpu", "--runs-dir", "{root}")
-FLEET = Case("study --jobs 1 --fleet 4", (*TRAINING, "--jobs", "1", "--fleet", "4", "--train-only"), trains=True)
-WHOLE = Case("study, with all it derives", (*TRAINING, "--jobs", "1"), trains=True)
-PROCESSES = Case("study --jobs 2", (*TRAINING, "--jobs", "2", "--train-only"), trains=True)
+FLEET = Case(
+    "study --jobs 1 --fleet 4", (*TRAINING, "--jobs", "1", "--fleet", "4", "--train-only"), processes=True
+)
+PROCESSES = Case("study --jobs 2", (*TRAINING, "--jobs", "2", "--train-only"), processes=True)
+WHOLE = Case("study, with all it derives", (*TRAINING, "--jobs", "1"), processes=True)
+STUDIES = (FLEET, PROCESSES, WHOLE)
+PACK = _step("pack", "{out}/pack", "--whole", begun="trained")
+STAGES = {"trained": ("", PROCESSES), "derived": ("trained", WHOLE), "packed": ("trained", PACK)}
+"""What is there before a command, by its name: the stage before it, and what leads from there to it."""
+ANALYSES = tuple(
+    _step(name, begun="trained") for name in ("svcca", "ablate", "probe", "filters", "landscape", "dynamics")
+)
 STEPS = (
-    _step("svcca", begun="trained"),
-    _step("ablate", begun="trained"),
-    _step("probe", begun="trained"),
-    _step("filters", begun="trained"),
-    _step("landscape", begun="trained"),
-    _step("dynamics", begun="trained"),
-    _step("table"),
-    _step("figures"),
-    _step("report"),
-    _step("pack", "{out}/pack", "--whole"),
-    _step("unpack", "{out}/packed"),
-    _step("export", "-o", "{out}/metrics.csv"),
-    _step("track", "--to", "tensorboard"),
+    *(_step(*words) for words in (("table",), ("figures",), ("report",), ("pack", "{out}/pack"))),
+    PACK,
+    Case("unpack TARGET", ("unpack", "{out}/pack", "--runs-dir", "{out}/merged"), "packed"),
+    _step("export", "-o", "{out}/metrics.csv", begun="trained"),
+    _step("move", "*", "{out}/archive", begun="trained"),
+    _step("rm", "*-bare-*", "--yes", begun="trained", done=(2,)),
     _step("rerun", "*-bare-s0-*", begun="trained"),
+    _step("track", "--to", "tensorboard", begun="trained"),
 )
 
 
@@ -125,21 +117,3 @@ def write_sets(folder: Path) -> None:
             pixels = np.asarray(getattr(images, f"{part}_images"))[index]
             chosen |= {f"{part}_images": pixels.squeeze(), f"{part}_labels": labels[index]}
         (folder / f"{name}.npz").write_bytes(files.npz(**chosen))
-
-
-Prepare = Callable[[Case, Path], None]
-
-
-def preparing(begun: dict[str, Path], packed: Path) -> Prepare:
-    """What puts into a place all that a case needs: `begun` has the stores by `Case.begun`, `packed` a pack."""
-
-    def prepare(case: Case, place: Path) -> None:
-        out = place / "out"
-        out.mkdir(parents=True)
-        (out / "tiny.toml").write_text(STUDY)
-        if "{out}/packed" in case.words:
-            shutil.copytree(packed, out / "packed")
-        elif case.begun:
-            shutil.copytree(begun[case.begun], place / "runs")
-
-    return prepare
