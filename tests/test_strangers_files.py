@@ -175,3 +175,15 @@ def test_an_entry_that_claims_more_than_can_be_in_it_takes_no_memory(tmp_path):
     assert lying != content
     with pytest.raises(MemstudyError, match="claims more bytes"):
         label_files.read(write(tmp_path, "a.npz", lying))
+
+
+def test_a_chunk_of_an_image_that_claims_very_much_takes_no_memory(tmp_path, monkeypatch):
+    root = folders(tmp_path / "mine")
+    path = root / "train" / "a" / "1.png"
+    content = path.read_bytes()
+    place = content.index(b"IDAT") - 4
+    path.write_bytes(content[:place] + b"\xff\xff\xff\xf0" + content[place + 4 :])
+    opened = []
+    monkeypatch.setattr(Image, "open", lambda file, *, formats: opened.append(file) or Image.new("L", (4, 4)))
+    folder_set.read(root, "mine")
+    assert {type(file) for file in opened} == {io.BytesIO}  # of which Pillow is given no more than there is

@@ -7,6 +7,7 @@ folders is no part of a set: hidden files and folders (.ipynb_checkpoints, ._0.p
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -143,7 +144,7 @@ def _shape(file: str) -> tuple[int, ...]:
     from PIL import Image
 
     try:
-        with Image.open(file, formats=FORMATS) as image:
+        with Image.open(_content(file), formats=FORMATS) as image:
             return (image.height, image.width, *(() if image.mode == "L" else (3,)))
     except Exception:  # told by who decodes it
         return ()
@@ -157,9 +158,7 @@ def _pixels(file: str, size: tuple[int, ...] = (), other: str = "") -> NDArray[n
     from PIL import Image
 
     try:
-        if not Path(file).is_file():  # a pipe, say, from which nothing may ever come
-            raise OSError("it is no file")
-        with Image.open(file, formats=FORMATS) as image:
+        with Image.open(_content(file), formats=FORMATS) as image:
             _check_size(file, (image.height, image.width), size, other)
             deep = image.mode[0] in "IF"  # 16 or 32 bits: reduced to 8, they would be cut off rather than scaled
             pixels = np.asarray(image.convert("L" if image.mode == "L" else "RGB"))
@@ -172,6 +171,13 @@ def _pixels(file: str, size: tuple[int, ...] = (), other: str = "") -> NDArray[n
     if deep:
         raise MemstudyError(f"{file} has more than 8 bits a channel; save it with 8.")
     return pixels
+
+
+def _content(file: str) -> io.BytesIO:
+    """What a file holds, in memory: Pillow asks a file for as many bytes as a chunk of it claims to have."""
+    if not Path(file).is_file():  # a pipe, say, from which nothing may ever come
+        raise OSError("it is no file")
+    return io.BytesIO(Path(file).read_bytes())
 
 
 def _check_size(file: str, size: tuple[int, int], wanted: tuple[int, ...], other: str) -> None:

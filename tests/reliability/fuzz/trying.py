@@ -165,18 +165,28 @@ def _child(reader: Reader, source: Source, count: int, shared: mmap.mmap, losses
 
         again = folder.parent / "again"
 
+        def tried() -> int:
+            return int.from_bytes(shared[:8], "little")
+
         def attempt(content: bytes) -> None:
+            try:
+                lost = attempted(content)
+            except MemoryError:  # in what tries it
+                lost = FULL
+            if lost.startswith(FULL) and tried() > 1:
+                shared[:8] = (tried() - 1).to_bytes(8, "little")
+                again.write_bytes(content)  # for a new child: was it this input, or all before it?
+                os._exit(0)
+            if lost:
+                with losses.open("a", encoding="utf-8") as file:
+                    file.write(json.dumps({"lost": lost, "content": content[:LONGEST].hex()}) + "\n")
+
+        def attempted(content: bytes) -> str:
+            shared[:8] = (tried() + 1).to_bytes(8, "little")
             kept = content[:LONGEST]
             shared[8:16] = len(kept).to_bytes(8, "little")
             shared[16 : 16 + len(kept)] = kept
-            shared[:8] = (int.from_bytes(shared[:8], "little") + 1).to_bytes(8, "little")
-            if lost := _loss(reader.read, folder, content, watched):
-                if FULL in lost and int.from_bytes(shared[:8], "little") > 1:
-                    shared[:8] = (int.from_bytes(shared[:8], "little") - 1).to_bytes(8, "little")
-                    again.write_bytes(content)  # for a new child: was it this input, or all before it?
-                    os._exit(0)
-                with losses.open("a", encoding="utf-8") as file:
-                    file.write(json.dumps({"lost": lost, "content": kept.hex()}) + "\n")
+            return _loss(reader.read, folder, content, watched)
 
         if again.exists():
             content = again.read_bytes()
