@@ -183,7 +183,12 @@ def test_a_chunk_of_an_image_that_claims_very_much_takes_no_memory(tmp_path, mon
     content = path.read_bytes()
     place = content.index(b"IDAT") - 4
     path.write_bytes(content[:place] + b"\xff\xff\xff\xf0" + content[place + 4 :])
-    opened = []
-    monkeypatch.setattr(Image, "open", lambda file, *, formats: opened.append(file) or Image.new("L", (4, 4)))
+    opened: list[object] = []
+
+    def look(file, *, formats):
+        opened.append(file)
+        return Image.new("L", (4, 4))
+
+    monkeypatch.setattr(Image, "open", look)
     folder_set.read(root, "mine")
     assert {type(file) for file in opened} == {io.BytesIO}  # of which Pillow is given no more than there is

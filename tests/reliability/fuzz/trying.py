@@ -42,6 +42,11 @@ MOST_LOSSES = 20
 SCRATCH = Path("/dev/shm")
 """Where files are in memory, if it is there: a disk would be what is measured."""
 
+BUSY = 7
+"""The byte of the shared memory that tells whether an input is being tried: the highest of their number."""
+EXITED = "fuzz target exited"
+"""What libFuzzer says when it ends of its own, between inputs or beside one; of a crash it says otherwise."""
+
 Read = Callable[[Path, bytes], object]
 """Put an input where the reader looks for it, in a folder, and read it."""
 
@@ -166,7 +171,7 @@ def _child(reader: Reader, source: Source, count: int, shared: mmap.mmap, losses
         again = folder.parent / "again"
 
         def tried() -> int:
-            return int.from_bytes(shared[:8], "little")
+            return int.from_bytes(shared[:BUSY], "little")
 
         def attempt(content: bytes) -> None:
             try:
@@ -174,7 +179,7 @@ def _child(reader: Reader, source: Source, count: int, shared: mmap.mmap, losses
             except MemoryError:  # in what tries it
                 lost = FULL
             if lost.startswith(FULL) and tried() > 1:
-                shared[:8] = (tried() - 1).to_bytes(8, "little")
+                shared[:BUSY] = (tried() - 1).to_bytes(BUSY, "little")
                 again.write_bytes(content)  # for a new child: was it this input, or all before it?
                 os._exit(0)
             if lost:
@@ -182,11 +187,14 @@ def _child(reader: Reader, source: Source, count: int, shared: mmap.mmap, losses
                     file.write(json.dumps({"lost": lost, "content": content[:LONGEST].hex()}) + "\n")
 
         def attempted(content: bytes) -> str:
-            shared[:8] = (tried() + 1).to_bytes(8, "little")
+            shared[:BUSY] = (tried() + 1).to_bytes(BUSY, "little")
             kept = content[:LONGEST]
             shared[8:16] = len(kept).to_bytes(8, "little")
             shared[16 : 16 + len(kept)] = kept
-            return _loss(reader.read, folder, content, watched)
+            shared[BUSY] = 1
+            lost = _loss(reader.read, folder, content, watched)
+            shared[BUSY] = 0  # what mutates inputs may take its time
+            return lost
 
         if again.exists():
             content = again.read_bytes()
@@ -259,8 +267,22 @@ class Trial:
                 return self._goes_on()
             return False
         code = os.waitstatus_to_exitcode(status)
-        self._ended("" if code == 0 else f"the process ended with {code}: {self._log()}")
+        if code and EXITED in self._log() and self._again():
+            self._ended("")
+        else:
+            self._ended("" if code == 0 else f"the process ended with {code}: {self._log()}")
         return self._goes_on()
+
+    def _again(self) -> bool:
+        """Leave the last input to a new child, which says whether it was that; not if it was its first."""
+        count = int.from_bytes(self._shared[:BUSY], "little")
+        if count < 2:
+            return False
+        size = int.from_bytes(self._shared[8:16], "little")
+        (self._place / "again").write_bytes(self._shared[16 : 16 + size])
+        self._shared[:BUSY] = (count - 1).to_bytes(BUSY, "little")
+        (self._place / "log").unlink()
+        return True
 
     def _goes_on(self) -> bool:
         if self.tried < self.count and len(self.losses) < MOST_LOSSES:
@@ -271,7 +293,7 @@ class Trial:
         return True
 
     def _ended(self, why: str) -> None:
-        count = int.from_bytes(self._shared[:8], "little")
+        count = int.from_bytes(self._shared[:BUSY], "little")
         self.tried += count
         if why:
             size = int.from_bytes(self._shared[8:16], "little")
@@ -289,8 +311,8 @@ class Trial:
 
     def _hangs(self) -> bool:
         """Whether the child has been at one input for too long."""
-        count, cpu, clock = int.from_bytes(self._shared[:8], "little"), _cpu(self.pid), time.monotonic()
-        if count != self._count_seen or not count:
+        count, cpu, clock = int.from_bytes(self._shared[:BUSY], "little"), _cpu(self.pid), time.monotonic()
+        if count != self._count_seen or not count or not self._shared[BUSY]:
             self._count_seen, self._cpu_seen, self._clock_seen = count, cpu, clock
             return not count and clock - self._begun > 300
         return cpu - self._cpu_seen > SECONDS or clock - self._clock_seen > 4 * SECONDS
