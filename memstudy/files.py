@@ -174,9 +174,9 @@ def discard(folder: Path) -> None:
 
 def check_writable(folder: Path, how: str = ANOTHER_STORE) -> None:
     """Raise a MemstudyError if nothing can be written to a folder, before hours are spent on what should be."""
-    probe = beside(folder / "room")
+    there = next(place for place in (folder, *folder.absolute().parents) if place.exists())  # nothing is made yet
+    probe = beside(there / "room")
     with explained(folder, how):
-        folder.mkdir(parents=True, exist_ok=True)
         try:
             probe.touch()
         finally:

@@ -242,7 +242,9 @@ def test_many_methods_have_a_panel_each_with_the_reference_behind(tmp_path):
 )
 def test_two_runs_that_are_named_are_overlaid_whatever_they_differ_in(tmp_path, changes, labels):
     one = write_run(tmp_path, presets.build(epochs=2), [{}, {}], floor=2.0)
-    other = write_run(tmp_path, presets.build(**{"epochs": 2} | changes), [{}, {}], floor=1.0)
+    other = write_run(
+        tmp_path, presets.build(**{"epochs": 2} | changes), [{}] * changes.get("epochs", 2), floor=1.0
+    )
     selection = replace(select([one, other]), by_name=True)
     ((setting, members),) = comparable_runs(selection)
     assert list(members["label"]) == labels

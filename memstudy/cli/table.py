@@ -66,7 +66,7 @@ def table(
     \b
     memstudy table                                  the newest study's
     memstudy table --study al2 --epochs 8,100 --format latex --width 3.25
-    memstudy table --explain 'al2:test accuracy'    the runs and seeds behind a number
+    memstudy table --explain 'al2:test accuracy'    runs behind a number
     memstudy table --cells                          the names of all numbers
     """  # noqa: D301
     from memstudy.cli.progress import Voice

@@ -156,7 +156,7 @@ def told(facts: dict[str, Any]) -> Iterator[str]:
         yield "Not a mean of runs' values itself: the notes say how it is computed. The runs of its row:"
     for member in facts["members"]:
         after = "" if member["epoch"] is None else f", after epoch {member['epoch']}"
-        value = "" if facts["of_row"] else f": {member['value']!r}"
+        value = "" if facts["of_row"] else f": {quoted(member['value'])}"
         yield f"  {member['run']} (seeds {member['seeds']}{after}){value}"
     if facts["arithmetic"]:
         yield f"Computed as {facts['arithmetic']}."

@@ -51,7 +51,7 @@ class Members:
 
 def members(rows: pd.DataFrame, by: Sequence[str], value: str, *, dropna: bool = True) -> list[Members]:
     """The rows of each group of equal values of `by`, in the order of the rows."""
-    number = rows.groupby(list(by), sort=False, dropna=dropna).ngroup().to_numpy()
+    number = rows.groupby(list(by), sort=False, dropna=dropna).ngroup().fillna(-1).to_numpy(dtype=np.int64)
     order = np.argsort(number, kind="stable")
     order = order[np.searchsorted(number[order], 0) :]  # -1 is of no group
     bounds = np.searchsorted(number[order], np.arange(1, number.max(initial=-1) + 1))
