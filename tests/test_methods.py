@@ -242,16 +242,15 @@ def test_many_methods_have_a_panel_each_with_the_reference_behind(tmp_path):
 )
 def test_two_runs_that_are_named_are_overlaid_whatever_they_differ_in(tmp_path, changes, labels):
     one = write_run(tmp_path, presets.build(epochs=2), [{}, {}], floor=2.0)
-    other = write_run(
-        tmp_path, presets.build(**{"epochs": 2} | changes), [{}] * changes.get("epochs", 2), floor=1.0
-    )
+    epochs = changes.get("epochs", 2)
+    other = write_run(tmp_path, presets.build(**{"epochs": 2} | changes), [{}] * epochs, floor=1.0)
     selection = replace(select([one, other]), by_name=True)
     ((setting, members),) = comparable_runs(selection)
     assert list(members["label"]) == labels
     assert np.isnan(setting.floor) == ("corrupt" in changes)
     draw(Curves(), selection)
     data = pd.read_csv(selection.path / "figures" / "accuracy.csv")
-    assert data.groupby("line").size().to_dict() == dict.fromkeys(labels, 2)
+    assert data.groupby("line").size().to_dict() == dict(zip(labels, (2, epochs), strict=True))
 
 
 def test_runs_are_grouped_once_for_all_that_is_made_of_them(two_rates, monkeypatch):
