@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from memstudy.data import SOURCES, folder_set, npz_set, room, sources
+from memstudy.data import SOURCES, folder_set, npy, room, sources
 from memstudy.errors import MemstudyError
 from tests.kit import sentences
 
@@ -57,7 +57,7 @@ def test_a_set_that_is_larger_than_memory_is_refused_before_it_is_read(tmp_path,
         write_npz(tmp_path, arrays)
     else:
         write_folder(tmp_path, arrays)
-    monkeypatch.setattr(npz_set.npy, "array_in", lambda *_: pytest.fail("it is read"))
+    monkeypatch.setattr(npy, "array_in", lambda *_: pytest.fail("it is read"))
     monkeypatch.setattr(folder_set, "_pixels", lambda *_: pytest.fail("it is read"))
     monkeypatch.setattr(room, "available", lambda: 3 * 400)
     count = "500" if kind == "npz" else "80"
