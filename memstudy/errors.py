@@ -38,6 +38,10 @@ class MemstudyError(Exception):
         return "\n".join([plain(str(self.args[0])), *lines])
 
 
+class Unreadable(MemstudyError):
+    """What the system does not let us use now, though all of it may be there: it is no damage."""
+
+
 class RunFailed(MemstudyError):
     """A run that could not be carried to its end through no mistake in the command (exit code 1)."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import errno
 import hashlib
 import io
 import json
@@ -11,6 +12,7 @@ import os
 import re
 import shutil
 import socket
+import stat
 import sys
 import time
 import zipfile
@@ -21,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from memstudy import processes
-from memstudy.errors import MemstudyError, reason
+from memstudy.errors import MemstudyError, Unreadable, reason
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -36,6 +38,8 @@ DAY = 86_400.0
 _NUMBERS = count()
 _SWEPT: set[Path] = set()
 
+UNANSWERED = {errno.EIO, errno.ESTALE, errno.ETIMEDOUT}
+"""What a disk or a file server says that does not do its work; it may the next time."""
 ANOTHER_STORE = "with --runs-dir (or MEMSTUDY_RUNS)"
 
 
@@ -45,13 +49,57 @@ def explained(path: Path, how: str = ANOTHER_STORE) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        given = str(error.filename or path)
-        where = path if Path(given).name.startswith(TEMPORARY) else given
+        names = [str(name) for name in (error.filename, error.filename2) if name is not None]
+        named = path if not names or any(TEMPORARY in name for name in names) else names[0]
+        cure = "try again when its disk answers" if error.errno in UNANSWERED else "make room there"
         raise MemstudyError(
-            f"cannot write {where}: {error.strerror or error}; choose another place {how}, or make room there."
+            f"cannot write {named}: {error.strerror or error}; choose another place {how}, or {cure}."
         ) from error
 
 
+@contextlib.contextmanager
+def answered() -> Iterator[None]:
+    """Turn the system's refusal of any file, which it names, into an Unreadable."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None:
+            raise
+        raise unusable("use", error.filename, error) from error
+
+
+@contextlib.contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Turn the system's refusal to read `path` into an Unreadable."""
+    try:
+        yield
+    except OSError as error:
+        raise unusable("read", path, error) from error
+
+
+def unusable(verb: str, path: object, error: OSError) -> Unreadable:
+    """The answer to the system's refusal of a file."""
+    cure = "try again when its disk answers" if error.errno in UNANSWERED else "allow it, and try again"
+    if isinstance(error, ABSENT) or not error.errno:
+        cure = "check its path"
+    return Unreadable(f"cannot {verb} {path}: {error.strerror or error}; {cure}.")
+
+
+def refusal(path: object, error: Exception) -> Unreadable | None:
+    """The answer to an error that is the system's refusal to read; None if it says that the content is wrong.
+
+    Readers take one for the other, so what an error came of counts, too.
+    """
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.errno not in (None, errno.EINVAL):
+            return unusable("read", path, cause)
+        cause = cause.__cause__ or cause.__context__
+    return None
+
+
+ABSENT = (FileNotFoundError, IsADirectoryError, NotADirectoryError)
+"""What the system says of a file that is not there."""
 RUN_AGAIN = "restore it, or remove its run directory and run it again"
 
 
@@ -165,11 +213,31 @@ def remove(paths: Iterable[Path]) -> None:
 def discard(folder: Path) -> None:
     """Remove a folder: renamed first, so that at every moment it is there wholly or not at all.
 
-    Of a link to a folder the link alone is removed.
+    Of a link to a folder the link alone is removed. A MemstudyError if something in it could not be.
     """
     aside = beside(folder)
     folder.rename(aside)
-    _remove_whole(aside)
+    try:
+        if aside.is_symlink():
+            aside.unlink()
+        else:
+            shutil.rmtree(aside)
+    except OSError as error:
+        raise MemstudyError(
+            f"{folder} is removed, but not all that was in it: cannot remove {error.filename or aside}: "
+            f"{error.strerror or error}; remove {aside} yourself."
+        ) from error
+
+
+def copy(source: Path, place: Path) -> None:
+    """Copy a file and its times, flushed to disk; an OSError if that cannot be done."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with source.open("rb") as content, place.open("wb") as file:
+        shutil.copyfileobj(content, file)
+        file.flush()
+        os.fsync(file.fileno())
+    with contextlib.suppress(OSError):
+        shutil.copystat(source, place)
 
 
 def check_writable(folder: Path, how: str = ANOTHER_STORE) -> None:
@@ -222,14 +290,23 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
 
 def read(path: Path, cure: str = RUN_AGAIN) -> bytes:
     """The content of a file that must be there; a MemstudyError if it is not, or cannot be read."""
+    with reading(path):
+        try:
+            if (
+                not path.is_file() and path.exists()
+            ):  # a pipe or device: nothing may come, or something without end
+                raise IsADirectoryError(0, "it is no file")
+            return path.read_bytes()
+        except ABSENT as error:
+            raise damaged(path, error.strerror, cure) from error
+
+
+def is_there(path: Path | str) -> bool:
+    """Whether a file is there. Unlike `Path.is_file`, an OSError if the system does not say: it may be there."""
     try:
-        if not path.is_file() and path.exists():  # a pipe or device, from which nothing, or without end, may come
-            raise IsADirectoryError(0, "it is no file")
-        return path.read_bytes()
-    except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
-        raise damaged(path, error.strerror, cure) from error
-    except OSError as error:
-        raise MemstudyError(f"cannot read {path}: {error.strerror or error}.") from error
+        return stat.S_ISREG(os.stat(path).st_mode)  # noqa: PTH116 (of ten thousand runs)
+    except ABSENT:
+        return False
 
 
 def read_json(path: Path, cure: str = RUN_AGAIN) -> dict[str, Any]:
@@ -275,7 +352,7 @@ def digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def digest_of(path: Path) -> str:
-    """The same of a file's content, however large it is."""
-    with path.open("rb") as file:
+def digest_of(path: Path, called: Path | None = None) -> str:
+    """The same of a file's content, however large it is; an Unreadable, which may call it otherwise."""
+    with reading(called or path), path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

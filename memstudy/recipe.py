@@ -19,7 +19,7 @@ from typing import Any
 
 import tomli_w
 
-from memstudy import options
+from memstudy import files, options
 from memstudy.errors import MemstudyError, quoted, reason, unknown
 from memstudy.options import finite, option
 
@@ -365,7 +365,7 @@ def read_toml(path: Path, kind: str) -> dict[str, Any]:
             raise ValueError(f"a key of more than {MOST_PARTS} parts")
         return tomllib.loads(text)
     except OSError as error:
-        raise MemstudyError(f"cannot read {kind} {path}: {error.strerror}.") from error
+        raise files.unusable(f"read {kind}", path, error) from error
     except (ValueError, RecursionError) as error:  # bad TOML or UTF-8, too many digits, nested too deeply
         raise MemstudyError(f"{path} is not valid TOML: {reason(error)}.") from error
 

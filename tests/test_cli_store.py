@@ -5,8 +5,10 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -18,6 +20,7 @@ from memstudy.store import Status, Store, moving, query
 from memstudy.store.unpack import MANIFEST, unpack
 from tests.kit.runs import write_run
 from tests.kit.sentences import refused
+from tests.reliability.shim import FAULTS, Layer, failing
 
 ACCURACY = {"bare": 0.25, "al2": 0.75, "do": 0.5, "bn+al2": 0.625}
 
@@ -370,3 +373,15 @@ def test_what_a_killed_removal_left_goes_with_the_same_command(command, store_co
     )  # not the one left
     command(*words)
     assert not left.exists()
+
+
+def test_a_file_that_the_system_refuses_is_told_in_a_sentence_by_every_command(command, store_copy):
+    """Whatever looks at it, and wherever: nothing of it is a traceback."""
+    run = store_copy.runs()[0]
+    refusing = next(fault for fault in FAULTS if fault.name == "permission")
+    for words in (("show", run.name), ("rm", "--yes", run.name), ("export", run.name, "-o", "out.csv")):
+        with failing(Layer((str(run.path),), replace(refusing, kinds=frozenset({"look"}), lasting=True), at=1)):
+            result = command(*words)
+        assert result.exit_code == 2, result.output
+        assert re.search(rf"^Error: .*{re.escape(run.name)}.*(allow|choose|remove)", result.stderr, re.MULTILINE)
+    assert run.path.is_dir()

@@ -3,6 +3,7 @@
 import os
 import re
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from PIL import Image
 from memstudy.data import SOURCES, folder_set, npy, room, sources
 from memstudy.errors import MemstudyError
 from tests.kit import sentences
+from tests.reliability.shim import FAULTS, Layer, failing
 
 
 @pytest.fixture(scope="module")
@@ -519,3 +521,10 @@ def test_the_list_has_own_sets_and_says_which_are_broken(tmp_path, arrays):
     assert found["pets"].size == sum(file.stat().st_size for file in Path(tmp_path / "pets").rglob("*.png"))
     for name in ("bad", "object", "worse"):
         assert str(found[name].about).startswith("not readable: ")
+
+
+def test_a_set_that_the_disk_does_not_give_is_not_to_be_written_again(tmp_path, arrays):
+    path = write_npz(tmp_path, arrays)
+    silent = next(fault for fault in FAULTS if fault.name == "stale handle")
+    with failing(Layer((str(path),), replace(silent, kinds=frozenset({"read"}), lasting=True), at=1)):
+        refused(tmp_path, f"cannot read {path}: ", "try again")

@@ -27,9 +27,10 @@ from memstudy.derived.similarity import Similarity
 from memstudy.derived.similarity.measure import compare
 from memstudy.derived.similarity.plan import is_twin, kind, plan
 from memstudy.derived.workbench import NotFinite, Workbench
-from memstudy.errors import MemstudyError
+from memstudy.errors import MemstudyError, Unreadable
 from tests.kit.sentences import Sentences
 from tests.kit.stores import small_recipes
+from tests.reliability.shim import FAULTS, Layer, failing
 
 VARIANCE = parse_keep("variance:0.99")
 
@@ -379,3 +380,17 @@ def test_an_error_before_anything_is_measured_leaves_the_file_as_it_was(tmp_path
     with pytest.raises(MemstudyError):
         interrupted(pd.DataFrame({"value": [2]}))
     assert path.read_text() == "name,digest,value\na,d1,2\n"
+
+
+def test_a_table_that_cannot_be_read_is_not_written_over(tmp_path):
+    """What is in it may be of networks that are gone by now."""
+    path = tmp_path / "ablation.csv"
+    path.write_text("key,value\na,1\n")
+    silent = next(fault for fault in FAULTS if fault.name == "I/O error")
+    with (
+        failing(Layer((str(path),), replace(silent, kinds=frozenset({"read"}), lasting=True), at=1)),
+        pytest.raises(Unreadable, match=r"cannot read .*ablation\.csv"),
+        CachedTable(path, ["key"]) as table,
+    ):
+        table.add(pd.DataFrame({"value": [2]}), ["b"])
+    assert path.read_text() == "key,value\na,1\n"

@@ -7,6 +7,7 @@ import json
 import os
 import random
 import shutil
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -15,7 +16,8 @@ from memstudy.derived.reading import read
 from memstudy.errors import MemstudyError
 from memstudy.store import Store
 from memstudy.store import pack as packing
-from memstudy.store.moving import digests
+from memstudy.store.moving import copy, digests
+from tests.reliability.shim import FAULTS, Layer, failing
 
 
 def content(store, *patterns):
@@ -120,3 +122,27 @@ def test_what_is_half_written_is_no_study_and_no_table(store_copy, tmp_path):
     (store_copy.folder("tiny") / ".tmp-00000000-1-2-3-svcca.csv").write_text("run\nhalf")
     copied, left_out = packing.pack(store_copy.select((), "tiny"), Store(tmp_path / "pack"))
     assert not [path for path in (*copied, *left_out) if ".tmp-" in str(path)]
+
+
+def test_a_folder_of_a_run_that_cannot_be_listed_is_not_left_out_of_its_copy(store_copy, tmp_path):
+    """What a copy lacks is removed with the original."""
+    run = store_copy.runs()[0]
+    unlisted = next(fault for fault in FAULTS if fault.name == "permission")
+    always = replace(unlisted, kinds=frozenset({"list"}), lasting=True)
+    with (
+        failing(Layer((str(run.path / "checkpoints"),), always, at=1)),
+        pytest.raises(MemstudyError, match="checkpoints: Permission denied"),
+    ):
+        copy(run.path, tmp_path / "copy")
+    assert not (tmp_path / "copy").exists()
+
+
+def test_a_copy_that_has_no_room_names_its_place_in_one_sentence(store_copy, tmp_path):
+    run = store_copy.runs()[0]
+    full = next(fault for fault in FAULTS if fault.name == "torn, no space")
+    with (
+        failing(Layer((str(tmp_path / "there"),), full, at=20)),
+        pytest.raises(MemstudyError, match=rf"cannot write {tmp_path}/there/copy: No space left on device; "),
+    ):
+        copy(run.path, tmp_path / "there" / "copy")
+    assert not (tmp_path / "there" / "copy").exists()

@@ -16,13 +16,14 @@ import pytest
 import torch
 
 from memstudy import files, processes
-from memstudy.errors import MemstudyError
+from memstudy.errors import MemstudyError, Unreadable
 from memstudy.recipe import Recipe, Training
 from memstudy.regularizers import parse
 from memstudy.store import RunDirectory, Status, Store, moving
 from memstudy.store.metrics import MEASURED
 from memstudy.store.naming import run_name
 from tests.kit.runs import problem, write_run
+from tests.reliability.shim import FAULTS, Layer, failing
 
 TRAINING = Training(epochs=3, batch_size=64, learning_rate=0.05, momentum=0.5)
 RECIPE = Recipe(training=TRAINING, dataset="mnist5k", regularizers=parse("bn+al2"))
@@ -571,3 +572,76 @@ def test_a_folder_that_takes_nothing_is_told_before_anything_is_measured(tmp_pat
     (tmp_path / "file").write_text("")
     with pytest.raises(MemstudyError, match=f"cannot write {tmp_path}/file/studies"):
         files.check_writable(tmp_path / "file" / "studies")
+
+
+# What the system refuses
+
+
+ALWAYS = replace(next(fault for fault in FAULTS if fault.name == "I/O error"), lasting=True)
+
+
+def refused(path, *kinds):
+    """Calls of these kinds at a path, or below, fail; all do if none are given."""
+    return failing(Layer((str(path),), replace(ALWAYS, kinds=frozenset(kinds)) if kinds else ALWAYS, at=1))
+
+
+@pytest.mark.parametrize(
+    ("name", "look"),
+    [
+        ("metrics.csv", lambda run: run.metrics()),
+        ("recipe.toml", lambda run: run.recipe),
+        ("state.json", lambda run: run.state()),
+        ("resume.safetensors", lambda run: run.load_resume()),
+        ("epoch-0001.safetensors", lambda run: run.load_checkpoint(1)),
+    ],
+)
+def test_what_the_system_does_not_let_us_read_is_not_called_damaged(run, name, look):
+    """Nobody removes what is whole, but for a disk that did not answer."""
+    kept = reopened(run)
+    if name == "epoch-0001.safetensors":
+        kept.state()
+    (path,) = run.path.rglob(name)
+    with (
+        refused(path, "open", "read"),
+        pytest.raises(Unreadable, match=rf"cannot read .*{name}: Input/output error; .*try again") as caught,
+    ):
+        look(kept)
+    assert "damaged" not in str(caught.value)
+    look(reopened(run))
+
+
+def test_a_run_that_cannot_be_looked_at_is_named_and_not_left_out_silently(store, run):
+    with refused(run.path, "look"):
+        assert list(store.listing().damaged) == [run.name]
+    assert not store.listing().damaged
+
+
+def test_a_study_that_cannot_be_read_is_not_passed_over_for_an_older_one(store, run):
+    store.record_study("older", [run], {})
+    store.record_study("newer", [run], {})
+    with refused(store.folder("newer")), pytest.raises(Unreadable, match=r"newer/study\.json"):
+        store.studies()
+    assert store.studies()[0] == "newer"
+
+
+def test_a_refusal_to_write_names_the_file_and_not_a_temporary_one(run):
+    told = r"cannot write \S+/state\.json: Input/output error; .*try again"
+    with refused(run.path, "rename"), pytest.raises(MemstudyError, match=told) as caught:
+        run.update(epochs=3)
+    assert files.TEMPORARY not in str(caught.value)
+
+
+def test_a_first_row_that_was_not_written_whole_is_no_damage(store):
+    """The disk was full when the first epoch was done; the run begins again."""
+    run = write_run(store.root, RECIPE, status=Status.INTERRUPTED)
+    for content in ("", "epoch,test_acc"):
+        (run.path / "metrics.csv").write_text(content)
+        assert problem(reopened(run)) is None
+        assert len(reopened(run).metrics()) == 0
+
+
+def test_what_cannot_be_removed_of_a_run_is_told(run):
+    told = r"is removed, but not all that was in it: .*Input/output error; remove \S+ yourself"
+    with refused(run.path.parent, "unlink"), pytest.raises(MemstudyError, match=told):
+        files.discard(run.path)
+    assert not run.exists

@@ -66,13 +66,17 @@ class Commands(click.Group):
             ctx.exit(_stopped(stop))
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
-        except (Exception, SystemExit) as error:  # in code that is not ours, which is for its author to look at
-            from memstudy import foreign
+        except (Exception, SystemExit) as error:  # in code that is not ours, or the system's
+            from memstudy import files, foreign
 
             sentence = foreign.blame(error)
-            if sentence is None:
-                raise
-            raise Refusal(MemstudyError(f"{sentence}.")) from error
+            if sentence is not None:
+                raise Refusal(MemstudyError(f"{sentence}.")) from error
+            try:
+                with files.answered():
+                    raise
+            except MemstudyError as answer:  # of a file that the system does not let us use
+                raise Refusal(answer) from error
         finally:
             from memstudy.study.interruption import finish_undisturbed
 

@@ -19,6 +19,7 @@ from memstudy.data import room
 from memstudy.data.assembly import checked_classes, image_set
 from memstudy.data.images import ImageSet
 from memstudy.errors import MemstudyError, reason
+from memstudy.files import refusal
 
 Files = list[tuple[str, int]]
 """Image files with their labels."""
@@ -165,7 +166,7 @@ def _pixels(file: str, size: tuple[int, ...] = (), other: str = "") -> NDArray[n
     except MemstudyError:
         raise
     except Exception as error:  # each of Pillow's readers raises its own
-        raise MemstudyError(
+        raise refusal(file, error) or MemstudyError(
             f"{file} cannot be read as an image ({reason(error)}); repair or remove it."
         ) from error
     if deep:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from memstudy import files
 from memstudy.data import label_columns, transitions
 from memstudy.data.label_columns import Choice
 from memstudy.data.label_tables import NAMELESS, NUMBER, READERS, Columns
@@ -123,7 +124,7 @@ def read(source: LabelSource | Path) -> LabelFile:
             raise OSError(0, "it is no file")
         content = path.read_bytes()
     except OSError as error:
-        raise MemstudyError(f"cannot read the labels {shortened(str(path))}: {error.strerror}.") from error
+        raise files.unusable("read the labels", shortened(str(path)), error) from error
     if path.suffix.lower() not in READERS:
         raise MemstudyError(
             f"{path} has the ending {quoted(path.suffix or 'of no file type')}; labels are read from "

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from memstudy import files
 from memstudy.data import npy, room
 from memstudy.data.assembly import PARTS, checked_classes, image_set
 from memstudy.data.images import ImageSet
@@ -91,7 +92,7 @@ def _length(header: Header) -> int:
 
 
 def _unreadable(path: Path, error: Exception) -> MemstudyError:
-    return MemstudyError(
+    return files.refusal(path, error) or MemstudyError(
         f"{path} is truncated, damaged or no .npz file ({reason(error)}); write it again with numpy.savez."
     )
 

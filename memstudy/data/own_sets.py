@@ -50,7 +50,7 @@ def find(name: str, folder: Path) -> Path | None:
     both = [path for path in (folder / f"{name}.npz", folder / name) if _is_set(path)]
     if len(both) > 1:
         raise MemstudyError(f"{both[0]} and {both[1]} are both the set {quoted(name)}; rename one of them.")
-    return both[0]
+    return both[0] if both else None
 
 
 def origin(place: Path, folder: Path) -> Origin:

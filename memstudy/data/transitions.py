@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from memstudy import files
 from memstudy.data import npy
 from memstudy.data.class_names import CIFAR10, CIFAR100, CLOTHES, DIGITS, SUPERCLASSES
 from memstudy.errors import MemstudyError, quoted, reason
@@ -132,7 +133,7 @@ def read(path: Path) -> Matrix:
             lines = (line.partition("#")[0].replace(",", " ").split() for line in content.decode().splitlines())
             matrix = [[float(word) for word in line] for line in lines if line]
     except OSError as error:
-        raise MemstudyError(f"cannot read the transition matrix {path}: {error.strerror}.") from error
+        raise files.unusable("read the transition matrix", path, error) from error
     except Exception as error:  # a file can be wrong in more ways than numpy has errors for
         raise MemstudyError(
             f"{path} is no transition matrix ({reason(error)}); write a text file with one line a "

@@ -20,7 +20,7 @@ from memstudy import files
 from memstudy.derived.analysis import Watch
 from memstudy.derived.reading import read
 from memstudy.derived.workbench import Unusable
-from memstudy.errors import MemstudyError
+from memstudy.errors import MemstudyError, Unreadable
 
 
 def write(path: Path, rows: pd.DataFrame) -> None:
@@ -50,10 +50,15 @@ class CachedTable:
         self._new: dict[tuple[str, ...], pd.DataFrame] = {}
 
     def __enter__(self) -> Self:
-        with contextlib.suppress(OSError, ValueError, MemstudyError):  # missing or damaged: it is made anew
+        try:
             read(self.path)
-            lines, _, _ = self.path.read_text(encoding="utf-8").rpartition("\n")  # without a line cut short
+            lines, _, _ = files.read(self.path).decode().rpartition("\n")  # without a line cut short
             stored = pd.read_csv(io.StringIO(lines), dtype=str, keep_default_na=False)
+        except Unreadable:  # what is there may be whole, and is not written over
+            raise
+        except (ValueError, MemstudyError):  # missing or damaged: it is made anew
+            return self
+        else:
             if set(self.key) <= set(stored.columns):
                 for key, rows in stored.groupby(self.key, sort=False):
                     self._old[tuple(map(str, key))] = rows

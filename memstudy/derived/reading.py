@@ -44,7 +44,7 @@ def read(path: Path) -> pd.DataFrame:
 
 def is_there(path: Path) -> bool:
     """Whether a derived table has been made, or is packed in its place."""
-    return path.is_file() or compressed(path).is_file()
+    return files.is_there(path) or files.is_there(compressed(path))
 
 
 def each_group(selection: Selection, table: str) -> Iterator[tuple[Setting, pd.DataFrame, str]]:

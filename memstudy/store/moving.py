@@ -7,8 +7,9 @@ moment a run is wholly where it was, or wholly where it goes, or both.
 from __future__ import annotations
 
 import errno
+import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from memstudy import files
@@ -43,10 +44,9 @@ def copy(source: Path, place: Path) -> None:
         place.parent.mkdir(parents=True, exist_ok=True)
         files.sweep(place.parent)
         try:
-            shutil.copytree(source, aside, ignore=shutil.ignore_patterns(*OF_A_WRITER, f"{files.TEMPORARY}*"))
-            for path in regular(aside).values():
-                files.sync(path)
-            if digests(aside) != digests(source):
+            for name, path in regular(source).items():
+                files.copy(path, aside / name)
+            if digests(aside, place) != digests(source):
                 raise MemstudyError(
                     f"the copy of {source} is not what it was made of; is its disk sound? Try again."
                 )
@@ -67,19 +67,29 @@ def copied_already(source: Path, place: Path) -> bool:
     return True
 
 
-def digests(folder: Path) -> dict[str, str]:
-    """SHA-256 of every file of a run, by its path in the directory."""
-    return {name: files.digest_of(path) for name, path in regular(folder).items()}
+def digests(folder: Path, called: Path | None = None) -> dict[str, str]:
+    """SHA-256 of every file of a run, by its path in the directory; an Unreadable may call that otherwise."""
+    return {name: files.digest_of(path, (called or folder) / name) for name, path in regular(folder).items()}
 
 
 def regular(folder: Path) -> Mapping[str, Path]:
     """The files of a run by their paths in its directory, without what is a writer's or left by one."""
-    found = {path.relative_to(folder): path for path in sorted(folder.rglob("*")) if path.is_file()}
+    found = {path.relative_to(folder): path for path in sorted(_within(folder))}
     return {
         name.as_posix(): path
         for name, path in found.items()
         if path.name not in OF_A_WRITER and not any(part.startswith(files.TEMPORARY) for part in name.parts)
     }
+
+
+def _within(folder: Path) -> Iterator[Path]:
+    """All files below a folder; an OSError if one of its folders cannot be read, which `rglob` would leave out."""
+
+    def refuse(error: OSError) -> None:
+        raise error
+
+    for place, _, names in os.walk(folder, onerror=refuse):
+        yield from (path for name in names if files.is_there(path := Path(place) / name))
 
 
 def _renamed(source: Path, place: Path) -> bool:

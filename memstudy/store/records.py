@@ -89,7 +89,7 @@ class Records:
         with files.explained(path):
             self.folder.mkdir(exist_ok=True)
             np.lib.format.open_memmap(path, "w+", kind, shape, version=(1, 0)).flush()
-        return path.read_bytes()[: self._file(name).start]
+        return files.read(path)[: self._file(name).start]
 
     def read(self, samples: int, done: int) -> Dynamics:
         """The first `done` epochs, as memory maps; a MemstudyError names a file that is not what it should be."""
@@ -178,14 +178,15 @@ class Records:
     @contextlib.contextmanager
     def _readable(self, name: str) -> Iterator[None]:
         """Let what goes wrong with reading a file become a MemstudyError that names it."""
-        try:
-            yield
-        except MALFORMED as error:
-            raise files.damaged(self.path(name), error) from error
+        with files.reading(self.path(name)):
+            try:
+                yield
+            except (*files.ABSENT, *MALFORMED) as error:
+                raise files.damaged(self.path(name), error) from error
 
 
 MALFORMED = (
-    OSError, ValueError, EOFError, TypeError, SyntaxError, tokenize.TokenError, OverflowError, RecursionError,
+    ValueError, EOFError, TypeError, SyntaxError, tokenize.TokenError, OverflowError, RecursionError,
     MemoryError, Warning,
 )  # fmt: skip
 """What numpy raises for malformed headers: it parses them as Python literals (and runs nothing)."""
@@ -216,7 +217,7 @@ class _File:
 
     def first(self, rows: int) -> Iterator[bytes]:
         """The bytes of the header and of each of the first `rows` rows; fewer where the file ends before."""
-        with self.path.open("rb") as file:
+        with files.reading(self.path), self.path.open("rb") as file:
             yield file.read(self.start)
             for _ in range(rows):
                 yield file.read(self.row)

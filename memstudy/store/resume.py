@@ -52,7 +52,7 @@ def read(path: Path) -> tuple[Saved, dict[str, Tensor]] | None:
 
     A MemstudyError if anything in the file was changed.
     """
-    if not path.is_file():
+    if not files.is_there(path):
         return None
     content = files.read(path, CURE)
     metadata = tensor_files.metadata(path, io.BytesIO(content), CURE)
@@ -67,13 +67,14 @@ def look(path: Path) -> Saved | None:
 
     A MemstudyError if it makes no sense, or is another run's.
     """
-    try:
-        with path.open("rb") as file:
-            return _saved(path, tensor_files.metadata(path, file, CURE))
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise files.damaged(path, error.strerror or error, CURE) from error
+    with files.reading(path):
+        try:
+            with path.open("rb") as file:
+                return _saved(path, tensor_files.metadata(path, file, CURE))
+        except FileNotFoundError:
+            return None
+        except files.ABSENT as error:
+            raise files.damaged(path, error.strerror, CURE) from error
 
 
 def _saved(path: Path, metadata: Mapping[str, str]) -> Saved:

@@ -78,8 +78,8 @@ def directories(root: Path, recipe: Recipe) -> list[Path]:
 
 def holds(path: Path, recipe: Recipe) -> bool:
     """Whether a recipe's run is in a directory whose name is of that recipe, be its files damaged or not."""
-    if not (path / RECIPE).is_file():
-        return (path / STATE).is_file()
+    if not files.is_there(path / RECIPE):
+        return files.is_there(path / STATE)
     try:
         if recipes.identity(path / RECIPE) == recipe.id:
             return True  # whatever the rest of the file is
@@ -179,7 +179,7 @@ class RunDirectory:
     @property
     def exists(self) -> bool:
         """Whether anything has been written."""
-        return (self.path / STATE).is_file()
+        return files.is_there(self.path / STATE)
 
     # State
 
@@ -191,7 +191,7 @@ class RunDirectory:
         """
         path = self._state
         mark = stamps.stamp([os.fspath(path)])
-        if not mark and (self.path / METRICS).is_file():
+        if not mark and files.is_there(self.path / METRICS) and not files.is_there(path):
             raise files.damaged(path, "it is gone")
         if not mark and self._was_there:
             raise self._gone()
@@ -451,9 +451,12 @@ class RunDirectory:
             known = METRICS in checksums
             return metrics.parse(path, self._load(METRICS, checksums) if known else self._read(METRICS))
         saved = resume.look(self.path / RESUME)
-        if not path.is_file() and not (saved and saved.epochs_done):
+        begun = saved is not None and saved.epochs_done > 0
+        if not begun and not files.is_there(path):
             return {"epoch": np.arange(0)}
         content = self._read(METRICS)
+        if not begun and b"\n" not in content:  # the first row was not written whole
+            return {"epoch": np.arange(0)}
         if saved is not None:
             self._compare({METRICS: files.digest(metrics.first(content, saved.epochs_done))}, saved)
         return metrics.parse(path, content)
@@ -475,7 +478,7 @@ class RunDirectory:
     @_reads
     def _rows(self) -> int:
         path = self.path / METRICS
-        return metrics.rows(files.read(path)) if path.is_file() else 0
+        return metrics.rows(files.read(path)) if files.is_there(path) else 0
 
     @property
     def evaluate_every(self) -> int:
@@ -534,7 +537,7 @@ class RunDirectory:
     @_reads
     def labels(self) -> Path:
         """The file of the run's labels; a MemstudyError if it is not the one that was written."""
-        if LABELS in self.checksums() and (self.path / LABELS).is_file():
+        if LABELS in self.checksums() and files.is_there(self.path / LABELS):
             self._load(LABELS)
         return self.path / LABELS
 
@@ -566,7 +569,7 @@ class RunDirectory:
     def save_resume(self, epochs_done: int, state: dict[str, Tensor]) -> None:
         """Write what continues the run after `epochs_done` epochs, once all that belongs to these is on disk."""
         self.records.sync()
-        if (self.path / METRICS).is_file():
+        if files.is_there(self.path / METRICS):
             files.sync(self.path / METRICS)
         resume.write(self.path / RESUME, Saved(epochs_done, self.name, self._seals.after(epochs_done)), state)
 

@@ -33,7 +33,7 @@ def read(path: Path) -> dict[str, Any]:
     A MemstudyError if a value is not of its kind, if it was changed since it was written, or if it is another
     run's. What was written before there were seals has none; keys that are not known here may have any value.
     """
-    if not path.is_file():
+    if not files.is_there(path):
         return {"status": Status.NEW}
     state = files.read_json(path)
     kinds.check(path, state, KINDS)

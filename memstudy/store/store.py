@@ -6,7 +6,6 @@ ROOT/studies/<study>/        study.json (its members), and what was derived from
 
 from __future__ import annotations
 
-import contextlib
 import fnmatch
 import math
 import os
@@ -18,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from memstudy import files
-from memstudy.errors import Gone, MemstudyError, listed, quoted, unknown
+from memstudy.errors import Gone, MemstudyError, Unreadable, listed, quoted, unknown
 from memstudy.recipe import Recipe
 from memstudy.store import kinds
 from memstudy.store.kinds import Kind, are, is_count, is_number, is_positive, is_text
@@ -114,7 +113,8 @@ class Store:
         return sorted(
             name
             for name in self._entries()
-            if os.path.isfile(f"{root}/{name}/{RECIPE}") or os.path.isfile(f"{root}/{name}/{STATE}")  # noqa: PTH113
+            if name != STUDIES
+            and (_may_be_there(f"{root}/{name}/{RECIPE}") or _may_be_there(f"{root}/{name}/{STATE}"))
         )
 
     def directories(self) -> list[RunDirectory]:
@@ -241,12 +241,29 @@ class Store:
             return False
 
     def studies(self) -> list[str]:
-        """The names of recorded studies, the newest first; damaged ones are left out."""
+        """The names of recorded studies, the newest first; damaged ones are left out.
+
+        An Unreadable if the system does not let us look: the newest may be among those.
+        """
         updated: dict[str, float] = {}
-        for path in (self.root / STUDIES).glob(f"[!.]*/{STUDY}"):
-            with contextlib.suppress(MemstudyError):
-                updated[path.parent.name] = self._record_of(path.parent.name)["updated"]
+        for name in self._recorded():
+            try:
+                updated[name] = self._record_of(name)["updated"]
+            except Unreadable:
+                raise
+            except MemstudyError:
+                continue
         return sorted(updated, key=lambda name: -updated[name])
+
+    def _recorded(self) -> list[str]:
+        """The names of recorded studies, damaged ones among them."""
+        with files.answered():
+            try:
+                names = os.listdir(self.root / STUDIES)  # noqa: PTH208 (an error if it cannot be read)
+            except files.ABSENT:
+                return []
+            whole = (name for name in names if not name.startswith("."))
+            return sorted(name for name in whole if files.is_there(self.folder(name) / STUDY))
 
     def _record_of(self, name: str) -> dict[str, Any]:
         """What was recorded of a study; a MemstudyError if that cannot be trusted."""
@@ -313,6 +330,14 @@ class Store:
                 f"{len(broken)} are damaged, and the others have no finished epoch; run its command again."
             )
         return Selection(name, tuple(available[member] for member in trained), self.folder(name), missing, broken)
+
+
+def _may_be_there(path: str) -> bool:
+    """Whether a file is there, or the system does not say: who reads it is told why."""
+    try:
+        return files.is_there(path)
+    except OSError:
+        return True
 
 
 def _is_trained(run: RunDirectory) -> bool:

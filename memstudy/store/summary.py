@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 import memstudy
-from memstudy import distinctions
+from memstudy import distinctions, files
 from memstudy.distinctions import TRAINER
 from memstudy.errors import Gone, MemstudyError
 from memstudy.recipe import OPTIONS, Recipe
@@ -139,15 +139,16 @@ def listing(runs: Iterable[RunDirectory], root: Path, whole: bool = True) -> Lis
     kept = index.entries()
     for run in runs:
         try:
-            if (found := _kept(run, kept)) is None:
-                run.tidy()
-                mark = stamp(run.path)
-                recorded, status = _recorded(run)
-                if status is Status.NEW and not run.path.exists():
-                    continue
-                recorded = json.loads(json.dumps(recorded))  # as it is when it is kept
-                read[run.name], found = (mark, recorded), recorded | {"status": str(status)}
-            listed.append(Listed(run, found))
+            with files.answered():
+                if (found := _kept(run, kept)) is None:
+                    run.tidy()
+                    mark = stamp(run.path)
+                    recorded, status = _recorded(run)
+                    if status is Status.NEW and not run.path.exists():
+                        continue
+                    recorded = json.loads(json.dumps(recorded))  # as it is when it is kept
+                    read[run.name], found = (mark, recorded), recorded | {"status": str(status)}
+                listed.append(Listed(run, found))
         except Gone:
             continue
         except MemstudyError as error:

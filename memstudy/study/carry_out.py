@@ -109,7 +109,11 @@ def turns(run: RunDirectory, execution: Execution, watcher: Watcher | None = Non
     step: Callable[[], None] = partial(next, epochs)
     while True:
         try:
-            with numerics(work.place.threads, run.recipe.training.precision), torch.cuda.stream(stream):
+            with (
+                files.answered(),
+                numerics(work.place.threads, run.recipe.training.precision),
+                torch.cuda.stream(stream),
+            ):
                 step()
             yield
             step = partial(next, epochs)

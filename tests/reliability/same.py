@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from fnmatch import fnmatch
 from pathlib import Path
 
@@ -34,9 +34,12 @@ def _page_without_sessions(content: bytes) -> bytes:
     return re.sub(rb'"From epoch (?:[^"\\]|\\.)*"(?:, ?)?', b"", content)
 
 
-def _sums_without_studies(content: bytes) -> bytes:
-    """A pack's check sums but for those of what is PARTLY different itself."""
-    return re.sub(rb'"studies/[^"/]+/study\.json": "[0-9a-f]{64}"', b"", content)
+def _without_sums_of_times(content: bytes) -> bytes:
+    """A pack's check sums without those of files that may differ, be it in part."""
+    record = json.loads(content)
+    patterns = [*IGNORED, *PARTLY]
+    sums = {name: digest for name, digest in record["files"].items() if not _is_one_of(name, patterns)}
+    return json.dumps(record | {"files": sums}).encode()
 
 
 PARTLY = {
@@ -45,10 +48,15 @@ PARTLY = {
         "sessions: when, from which epoch, by what machine and versions; and the seal of this file's own content",
     ),
     "studies/*/study.json": (_without("updated"), "updated: when its command was last given"),
-    "*/pack.json": (_sums_without_studies, "the check sum of study.json"),
+    "*/pack.json": (_without_sums_of_times, "the check sums of files that differ in part"),
     "*/report.html": (_page_without_sessions, "the sessions of each run"),
 }
 """Files of which a part may differ, and which."""
+
+
+def _is_one_of(name: str, patterns: Iterable[str]) -> bool:
+    """Whether a file's path ends as one of these patterns."""
+    return any(fnmatch(f"/{name}", f"*{pattern}") for pattern in patterns)
 
 
 def content_of(root: Path, exclude: tuple[str, ...] = ()) -> dict[str, bytes]:
@@ -56,7 +64,7 @@ def content_of(root: Path, exclude: tuple[str, ...] = ()) -> dict[str, bytes]:
     found = {}
     for path in sorted(root.rglob("*")):
         name = path.relative_to(root).as_posix()
-        if not path.is_file() or any(fnmatch(f"/{name}", f"*{pattern}") for pattern in (*IGNORED, *exclude)):
+        if not path.is_file() or _is_one_of(name, (*IGNORED, *exclude)):
             continue
         content = path.read_bytes()
         for pattern, (cut, _) in PARTLY.items():
@@ -68,7 +76,11 @@ def content_of(root: Path, exclude: tuple[str, ...] = ()) -> dict[str, bytes]:
 
 def differences(root: Path, reference: Path, exclude: tuple[str, ...] = ()) -> list[str]:
     """What differs between two stores, a sentence for each file; none if they hold the same."""
-    here, there = content_of(root, exclude), content_of(reference, exclude)
+    return differing(content_of(root, exclude), content_of(reference, exclude))
+
+
+def differing(here: Mapping[str, bytes], there: Mapping[str, bytes]) -> list[str]:
+    """As `differences`, of what `content_of` gave."""
     return [
         *(f"{name} is not there" for name in there if name not in here),
         *(f"{name} should not be there" for name in here if name not in there),
