@@ -3,6 +3,7 @@
 import gzip
 import io
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -192,3 +193,15 @@ def test_a_chunk_of_an_image_that_claims_very_much_takes_no_memory(tmp_path, mon
     monkeypatch.setattr(Image, "open", look)
     folder_set.read(root, "mine")
     assert {type(file) for file in opened} == {io.BytesIO}  # of which Pillow is given no more than there is
+
+
+def test_an_index_that_claims_very_much_memory_is_as_none(tmp_path, monkeypatch):
+    monkeypatch.setenv("MEMSTUDY_CACHE", str(tmp_path))
+    there = index.Index(tmp_path / "store", 3)
+    there.path.parent.mkdir(parents=True)
+    (hostile,) = (Path(__file__).parent / "reliability" / "fuzz" / "corpus").glob("index-8ebd9af5afc4")
+    there.path.write_bytes(hostile.read_bytes())
+    assert not there.entries().names
+    there.keep({"b": ("1", {"name": "b"})})
+    there.keep({"b": ("1", {"name": "b"})})
+    assert there.entries().names == {"b"}

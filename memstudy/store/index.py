@@ -23,6 +23,8 @@ from memstudy.store.run import LOG, METRICS, RECIPE, RESUME, STATE
 
 SOURCES = (RECIPE, STATE, METRICS, LOG, RESUME)
 """What is known of a run comes from these; the directory's own time of change tells what else came or went."""
+DAMAGED = (sqlite3.Error, ValueError, MemoryError)
+"""What comes of a file that is none: its schema may be no text, or claim more memory than there is."""
 PATIENCE = 0.2
 """Seconds to wait for another process that writes to the index."""
 
@@ -73,7 +75,7 @@ class Index:
         """All that is kept; nothing is made."""
         if not self.path.is_file():
             return Entries()
-        with contextlib.suppress(sqlite3.Error, OSError, ValueError), self._opened() as base:
+        with contextlib.suppress(*DAMAGED, OSError), self._opened() as base:
             if base.execute("PRAGMA user_version").fetchone() == (self.format,):
                 rows = base.execute("SELECT name, stamp, content FROM runs").fetchall()
                 if all(isinstance(value, str) for row in rows for value in row):
@@ -91,7 +93,7 @@ class Index:
             self._write(rows, gone)
         except (sqlite3.OperationalError, OSError):  # it is in use, or may not be written
             return
-        except (sqlite3.DatabaseError, ValueError):  # it is none, nor what it says of itself: made anew next time
+        except DAMAGED:  # made anew the next time
             files.tidy([self.path])
 
     def _write(self, rows: Collection[tuple[str, str, str]], gone: Collection[str]) -> None:
