@@ -122,8 +122,11 @@ def now() -> str:
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
 
 
-def write(path: Path, content: bytes | str, how: str = ANOTHER_STORE) -> None:
-    """Write atomically: a temporary file in the same directory, flushed to disk, then renamed."""
+def write(path: Path, content: bytes | str, how: str = ANOTHER_STORE, earlier: Path | None = None) -> None:
+    """Write atomically: a temporary file in the same directory, flushed to disk, then renamed.
+
+    What was there before is kept under the name `earlier`, if one is given, in place of what had that name.
+    """
     data = content.encode() if isinstance(content, str) else content
     temporary = beside(path)
     with explained(path, how):
@@ -134,6 +137,8 @@ def write(path: Path, content: bytes | str, how: str = ANOTHER_STORE) -> None:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
+            if earlier is not None and is_there(path):
+                path.replace(earlier)
             temporary.replace(path)
         finally:
             with contextlib.suppress(OSError):

@@ -36,6 +36,7 @@ OTHER = replace(RECIPE, seed=1, corruption=Corruption(seed=1))
 CPU = Execution(device="cpu")
 FILES = (
     "recipe.toml", "state.json", "metrics.csv", "labels.npz", "resume.safetensors",
+    "resume-before.safetensors",
     "dynamics/loss.npy", "dynamics/margin.npy", "dynamics/prediction.npy", "dynamics/el2n.npy",
     *(f"checkpoints/epoch-000{epoch}.safetensors" for epoch in range(3)),
 )  # fmt: skip
@@ -211,7 +212,10 @@ def test_an_undamaged_run_continues(stores, whole, tmp_path, end):
         ("labels.npz", removed, "labels.npz is damaged or gone"),
         ("recipe.toml", truncated, "recipe.toml is damaged or gone"),
         ("dynamics/loss.npy", truncated, "dynamics/loss.npy is damaged or gone"),
-        ("resume.safetensors", removed, "epochs 0 to 2 had not been saved"),
+        *(
+            ("resume.safetensors", damage, "resume.safetensors is damaged or gone: the run goes on from the state")
+            for damage in (removed, emptied, truncated, *FLIPS)
+        ),
     ],
 )
 def test_what_is_made_again_is_said(stores, whole, tmp_path, file, damage, says):
@@ -222,6 +226,31 @@ def test_what_is_made_again_is_said(stores, whole, tmp_path, file, damage, says)
         damage(run.path / file, run.path / file)
     assert content(carry_out(run, CPU, notes)) == whole
     assert any(said.startswith(says) for said in notes.said), notes.said
+
+
+def test_of_two_damaged_states_both_are_named_and_nothing_is_changed(stores, tmp_path):
+    run = copy_of(stores[killed], tmp_path / "runs").open(RECIPE)
+    for name in ("resume.safetensors", "resume-before.safetensors"):
+        emptied(run.path / name, run.path)
+    before = snapshot(run)
+    with pytest.raises(
+        MemstudyError, match=r"resume\.safetensors .*so is resume-before\.safetensors.*; restore one"
+    ):
+        carry_out(run, CPU)
+    assert snapshot(run) == before
+
+
+def test_a_state_is_taken_from_before_only_until_the_next_one_is_saved(stores, whole, tmp_path):
+    """The damaged one does not take the place of the one before it."""
+    run = copy_of(stores[killed], tmp_path / "runs").open(RECIPE)
+    good = (run.path / "resume-before.safetensors").read_bytes()
+    emptied(run.path / "resume.safetensors", run.path)
+    with pytest.raises(Interrupted):
+        carry_out(run, CPU, Stop(1))
+    assert (run.path / "resume-before.safetensors").read_bytes() == good
+    emptied(run.path / "resume.safetensors", run.path)
+    assert content(carry_out(RunDirectory(run.path, RECIPE), CPU)) == whole
+    assert not (run.path / "resume-before.safetensors").exists()
 
 
 def test_a_store_from_before_there_were_seals_is_read_and_continued(stores, whole, tmp_path):

@@ -568,7 +568,7 @@ def test_what_cannot_be_written_is_named_and_not_its_temporary_file(tmp_path, mo
 
 def test_a_folder_that_takes_nothing_is_told_before_anything_is_measured(tmp_path, monkeypatch):
     files.check_writable(tmp_path / "new")
-    assert list((tmp_path / "new").iterdir()) == []
+    assert list(tmp_path.iterdir()) == []  # it is asked, and not made
     (tmp_path / "file").write_text("")
     with pytest.raises(MemstudyError, match=f"cannot write {tmp_path}/file/studies"):
         files.check_writable(tmp_path / "file" / "studies")

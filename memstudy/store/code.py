@@ -19,7 +19,6 @@ from memstudy.recipe import Recipe
 from memstudy.registry import Registry
 from memstudy.regularizers import REGULARIZERS
 from memstudy.store import RunDirectory
-from memstudy.store.run import RESUME
 from memstudy.store.store import Selection
 
 KEY = "code"
@@ -74,7 +73,7 @@ def check(run: RunDirectory) -> None:
 
 def check_before_training(run: RunDirectory) -> None:
     """As `check`, for a run that is finished or would be continued: one that starts anew may use any code."""
-    if run.finished or (run.path / RESUME).is_file():
+    if run.finished or run.has_saved_state:
         check(run)
 
 

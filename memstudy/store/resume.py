@@ -1,5 +1,7 @@
 """resume.safetensors: network and momentum after the newest saved epoch, and a seal; from it a run is continued.
 
+resume-before.safetensors is the one that was saved before it, and is taken where the newest is damaged or gone.
+
 The seal holds check sums of what the growing files (metrics.csv, records) held after that epoch. A continuation
 adds to these files, so it first checks that they are unchanged. Tensors and seal are one file, which is replaced
 as a whole, so they always belong together.
@@ -10,12 +12,13 @@ from __future__ import annotations
 import io
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from memstudy import files
+from memstudy.errors import MemstudyError, Unreadable
 from memstudy.store import tensors as tensor_files
 from memstudy.store.naming import identity
 
@@ -24,7 +27,10 @@ if TYPE_CHECKING:
 
 FACTS, CHECKSUM = "facts", "sha256"
 CURE = "restore it, or remove it alone and run the same command: it then trains from the first epoch"
-"""What to do where only this file is damaged."""
+"""What to do where only this file is damaged, and there is no state before it."""
+CURE_OF_BOTH = "restore one of them, or remove both and run the same command: it then trains from the first epoch"
+
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True)
@@ -41,17 +47,69 @@ class Saved:
 
 
 def write(path: Path, saved: Saved, tensors: Mapping[str, Tensor]) -> None:
-    """Write tensors and what is known of them, with a check sum of both."""
+    """Write tensors and what is known of them, with a check sum of both; the state that was there is kept."""
     facts = json.dumps(asdict(saved), sort_keys=True)
     checksum = files.digest(facts.encode() + tensor_files.encode(tensors))
-    files.write(path, tensor_files.encode(tensors, {FACTS: facts, CHECKSUM: checksum}))
+    files.write(path, tensor_files.encode(tensors, {FACTS: facts, CHECKSUM: checksum}), earlier=before(path))
 
 
-def read(path: Path) -> tuple[Saved, dict[str, Tensor]] | None:
-    """What is known of the saved state, and its tensors; None if nothing was saved.
+def before(path: Path) -> Path:
+    """Where the state is that was saved before the one at `path`."""
+    return path.with_name(f"{path.stem}-before{path.suffix}")
 
-    A MemstudyError if anything in the file was changed.
+
+def read(path: Path) -> tuple[Saved, dict[str, Tensor], bool] | None:
+    """What is known of the newest state that is whole, its tensors, and whether it is the one before the newest.
+
+    None if nothing was saved. A MemstudyError if none of what was saved is whole.
     """
+    found = _newest(path, _read)
+    return None if found is None else (*found[0], found[1])
+
+
+def look(path: Path) -> Saved | None:
+    """What is known of the newest state whose header can be read, which is all that is read; None without one.
+
+    A MemstudyError if it makes no sense, or is another run's.
+    """
+    found = _newest(path, _look)
+    return None if found is None else found[0]
+
+
+def return_to_before(path: Path) -> None:
+    """Let the state before the newest be the newest, which is damaged or gone."""
+    with files.explained(path):
+        before(path).replace(path)
+
+
+def _newest(path: Path, read_one: Callable[[Path], Found | None]) -> tuple[Found, bool] | None:
+    """What one of the two files holds, the newest if it can be read, and whether it is the one before."""
+    wrong: MemstudyError | None = None
+    try:
+        if (found := read_one(path)) is not None:
+            return found, False
+    except Unreadable:
+        raise
+    except MemstudyError as error:
+        wrong = error
+    try:
+        earlier = read_one(before(path))
+    except Unreadable:
+        raise
+    except MemstudyError as error:
+        if wrong is None:
+            raise
+        both = f"so is {before(path).name}"
+        raise files.damaged(path, both, CURE_OF_BOTH) from error
+    if earlier is None:
+        if wrong is not None:
+            raise wrong
+        return None
+    return earlier, True
+
+
+def _read(path: Path) -> tuple[Saved, dict[str, Tensor]] | None:
+    """A state; None if there is none. A MemstudyError if anything in the file was changed."""
     if not files.is_there(path):
         return None
     content = files.read(path, CURE)
@@ -62,11 +120,8 @@ def read(path: Path) -> tuple[Saved, dict[str, Tensor]] | None:
     return _saved(path, metadata), tensors
 
 
-def look(path: Path) -> Saved | None:
-    """What is known of the saved state, read from the file's header alone; None if nothing was saved.
-
-    A MemstudyError if it makes no sense, or is another run's.
-    """
+def _look(path: Path) -> Saved | None:
+    """What a file's header says of a state; None if there is none. A MemstudyError if it makes no sense."""
     with files.reading(path):
         try:
             with path.open("rb") as file:

@@ -7,6 +7,7 @@ labels.npz                        clean and noisy labels, mask, rule, …: see `
 dynamics/                         what was recorded of each training sample, if it was: see `records`
 checkpoints/epoch-NNNN.safetensors   the network after epoch NNNN (0-based)
 resume.safetensors                network and momentum after the newest saved epoch; gone when finished
+resume-before.safetensors         the same after the epoch that was saved before; gone when finished
 log.txt                           what happened when
 .lease                            who writes now, renewed every ten seconds: see `memstudy.lease`
 
@@ -138,6 +139,8 @@ class RunDirectory:
         self._state = path / STATE  # once, as tables of ten thousand runs ask for it two hundred thousand times
         self._seals = Seals()
         self._lease: lease.Lease | None = None
+        self._loaded: Saved | None = None
+        self._from_before = False
         self._known: tuple[str, dict[str, Any]] | None = None
         self._looking = self._was_there = False
         if recipe is not None:
@@ -230,7 +233,7 @@ class RunDirectory:
         final = self._seals.after(epochs) or self._seals_of_files(epochs).after(epochs)
         checksums = dict(sorted((self.checksums() | final).items()))  # whatever session wrote which of them
         self.update(status=Status.FINISHED, checksums=checksums)
-        files.tidy([self.path / RESUME])  # what remains of it is tidied at the next look
+        files.tidy(self._saved_states)  # what remains of them is tidied at the next look
 
     @property
     def failure(self) -> str:
@@ -391,11 +394,12 @@ class RunDirectory:
             names = os.listdir(self.path)  # noqa: PTH208 (of ten thousand runs)
         except OSError:
             return
-        left = any(name == RESUME or name.startswith(files.TEMPORARY) for name in names)
+        states = {path.name for path in self._saved_states}
+        left = any(name in states or name.startswith(files.TEMPORARY) for name in names)
         with contextlib.suppress(MemstudyError):  # it is damaged, in use, or may not be written to
             if left and self.finished:
                 with self.lock():
-                    files.tidy([self.path / RESUME])
+                    files.tidy(self._saved_states)
 
     @property
     def locked(self) -> bool:
@@ -574,13 +578,28 @@ class RunDirectory:
         resume.write(self.path / RESUME, Saved(epochs_done, self.name, self._seals.after(epochs_done)), state)
 
     def load_resume(self) -> tuple[int, dict[str, Tensor]] | None:
-        """(epochs done, tensors), or None if nothing was saved."""
-        saved = resume.read(self.path / RESUME)
-        return None if saved is None else (saved[0].epochs_done, saved[1])
+        """(epochs done, tensors) of the newest state that is whole; None if nothing was saved."""
+        found = resume.read(self.path / RESUME)
+        if found is None:
+            return None
+        self._loaded, tensors, self._from_before = found
+        return self._loaded.epochs_done, tensors
+
+    @property
+    def _saved_states(self) -> tuple[Path, Path]:
+        """The newest state that continues the run, and the one before it."""
+        return self.path / RESUME, resume.before(self.path / RESUME)
+
+    @property
+    def has_saved_state(self) -> bool:
+        """Whether anything was saved that continues it, be it damaged."""
+        return any(map(files.is_there, self._saved_states))
 
     @_writes
     def keep(self, epochs: int) -> list[str]:
-        """Prepare to continue after `epochs` epochs: check what belongs to them, remove what is written again.
+        """Prepare to continue after `epochs` epochs, those of the state that was loaded.
+
+        What belongs to them is checked, and what is written again removed.
 
         Returns a sentence on each thing that is made again because it was lost, damaged or not saved. A
         MemstudyError, before anything is changed, names a damaged file that cannot be made again.
@@ -588,6 +607,9 @@ class RunDirectory:
         again, lost = self._unsaved(epochs), self._lost(epochs)
         if epochs:
             self._check(epochs)
+        if self._from_before:
+            resume.return_to_before(self.path / RESUME)
+            self._from_before = False
         if lost:
             self.update(checksums={name: value for name, value in self.checksums().items() if name not in lost})
         if epochs:
@@ -610,12 +632,17 @@ class RunDirectory:
         whole = metrics.parse(self.path / METRICS, metrics.first(self._read(METRICS), epochs))
         if len(whole["epoch"]) < epochs:
             raise files.damaged(self.path / METRICS, "rows are missing")
-        if saved := resume.look(self.path / RESUME):
+        if saved := self._loaded or resume.look(self.path / RESUME):
             self._compare(dict.fromkeys(saved.sealed, "") | self._seals_of_files(epochs).after(epochs), saved)
 
     def _unsaved(self, epochs: int) -> list[str]:
         """A sentence on the epochs that were done but not saved, and are trained again; none if there are none."""
         rows = self.epochs_done
+        if self._from_before:
+            return [
+                f"{RESUME} is damaged or gone: the run goes on from the state saved before it, after {epochs} of "
+                f"{rows} epochs"
+            ]
         if rows <= epochs:
             return []
         which = f"epoch {epochs}" if rows == epochs + 1 else f"epochs {epochs} to {rows - 1}"
