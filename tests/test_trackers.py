@@ -4,6 +4,7 @@ import json
 import math
 import os
 import socket
+import sqlite3
 import subprocess
 import sys
 
@@ -124,6 +125,28 @@ def test_mlflow_reads_back_metrics_exactly_and_nothing_twice(store):
             epoch: float(value) for epoch, value in enumerate(values) if value == value
         }, name
         assert len(history) == sum(values == values)
+
+
+def test_mlflow_goes_on_wherever_a_killed_process_stopped(store, tmp_path):
+    """Half of the tables were never taken up again, and a run that had just begun never got its settings."""
+    mlflow = pytest.importorskip("mlflow")
+    whole, half = store.root / "mlflow" / "mlflow.db", tmp_path / "half"
+    assert tracked(store, "mlflow")[1] == 0
+    half.mkdir()
+    aside = half / ".tmp-00000000-1-2-3-mlflow.db"  # half made, by another machine, a day ago
+    sqlite3.connect(aside).execute("create table datasets (name text)").connection.commit()
+    os.utime(aside, (0, 0))
+    assert tracked(store, "mlflow", "--into", str(half))[1] == 0
+    assert [path.name for path in half.iterdir()] == ["mlflow.db"]
+    database = sqlite3.connect(whole)
+    database.executescript("delete from params; delete from metrics; delete from latest_metrics")
+    database.close()
+    output, code = tracked(store, "mlflow")
+    assert (code, output.startswith("8 epochs of 4 runs sent")) == (0, True)
+    client = mlflow.MlflowClient(tracking_uri=f"sqlite:///{whole}")
+    experiment = client.get_experiment_by_name("memstudy").experiment_id
+    settings = [run.data.params for run in client.search_runs([experiment]) if "memstudy.id" in run.data.tags]
+    assert [len(params) > 10 for params in settings] == [True] * 4
 
 
 def synced(folder, server, home):

@@ -7,6 +7,7 @@ was given.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from pathlib import Path
@@ -19,6 +20,7 @@ os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param
 
+from memstudy import files
 from memstudy.store import Status
 from memstudy.trackers import Sent, Snapshot, Tracker
 
@@ -42,6 +44,7 @@ class MLflow(Tracker):
         if "://" not in into:
             folder = Path(into).resolve()
             folder.mkdir(parents=True, exist_ok=True)
+            _make_database(folder / "mlflow.db")
             address, artifacts = f"sqlite:///{folder / 'mlflow.db'}", (folder / "artifacts").as_uri()
         self._client = MlflowClient(tracking_uri=address)
         found = self._client.get_experiment_by_name(EXPERIMENT)
@@ -67,6 +70,9 @@ class MLflow(Tracker):
     def send(self, run: Snapshot, first: int, study: str | None) -> None:
         """Log epochs in batches that have them whole, then the status."""
         found = self._find(ID, run.id) or self._begin(run, study)
+        if not found.data.params:  # it has just begun, or who began it was killed then
+            params = [Param(name, str(value)[:LONGEST]) for name, value in run.settings.items()]
+            self._client.log_batch(found.info.run_id, params=params)
         now, a_row = int(time.time() * 1000), len(run.columns) + 1
         step = max(1, MOST // a_row)
         for begin in range(first, run.epochs, step):
@@ -90,7 +96,17 @@ class MLflow(Tracker):
             )
             self._client.update_run(parent.info.run_id, status="FINISHED")  # it has no end of its own
             tags[PARENT] = parent.info.run_id
-        begun = self._client.create_run(self._experiment, run_name=run.name, tags=tags)
-        params = [Param(name, str(value)[:LONGEST]) for name, value in run.settings.items()]
-        self._client.log_batch(begun.info.run_id, params=params)
-        return begun
+        return self._client.create_run(self._experiment, run_name=run.name, tags=tags)
+
+
+def _make_database(path: Path) -> None:
+    """Make the database if there is none, beside its place: MLflow takes up no tables that are half made."""
+    files.sweep(path.parent)
+    if path.exists():
+        return
+    aside = files.beside(path)
+    MlflowClient(tracking_uri=f"sqlite:///{aside}").search_experiments(max_results=1)
+    files.sync(aside)
+    with contextlib.suppress(FileExistsError):  # another process was faster
+        path.hardlink_to(aside)
+    files.tidy([aside])
