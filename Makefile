@@ -71,7 +71,7 @@ test-all: lint
 
 # One file after the other: each has a cluster of its own.
 test-engines: $(READY)
-	$(PY) -m pytest -m engine tests/test_slurm.py tests/test_ray.py tests/test_engines.py
+	$(PY) -m pytest -m engine tests/test_slurm.py tests/test_ray.py tests/test_engines.py tests/reliability/test_kills.py
 
 # SCREENSHOTS=FOLDER keeps what the browser shows; AXE_CORE is where `npm install --prefix` put axe-core.
 test-browser: $(READY)
@@ -117,7 +117,7 @@ test-lowest:
 
 # Kills, failing disks, damage, crowds and strangers' files: small, and (about an hour) as committed in studies/results/reliability.
 test-reliability: $(READY)
-	$(PY) -m pytest -m reliability tests/reliability
+	$(PY) -m pytest -m "reliability and not engine" tests/reliability
 
 campaign: $(READY)
 	$(PY) -m tests.reliability --long --save

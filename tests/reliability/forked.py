@@ -20,7 +20,7 @@ from pathlib import Path
 import memstudy
 
 STOPPING = (signal.SIGINT, signal.SIGTERM)
-LONGEST = 120.0
+LONGEST = 300.0
 """Seconds after which a command counts as hung."""
 
 

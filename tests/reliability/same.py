@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+import sqlite3
+import struct
 from collections.abc import Callable, Iterable, Mapping
 from fnmatch import fnmatch
+from importlib import import_module
 from pathlib import Path
 
 IGNORED = {
@@ -42,6 +45,37 @@ def _without_sums_of_times(content: bytes) -> bytes:
     return json.dumps(record | {"files": sums}).encode()
 
 
+def _events_without_times(content: bytes) -> bytes:
+    """The records of a TensorBoard file, told in text, without when each was written."""
+    event_pb2 = import_module("tensorboard.compat.proto.event_pb2")
+    hparams = import_module("tensorboard.plugins.hparams.plugin_data_pb2")
+    told, at = [], 0
+    while at < len(content):
+        (length,) = struct.unpack_from("<Q", content, at)  # then a check sum, the record, and its check sum
+        event = event_pb2.Event.FromString(content[at + 12 : at + 12 + length])
+        event.wall_time = 0.0
+        for value in event.summary.value:
+            if value.metadata.plugin_data.plugin_name == "hparams":
+                page = hparams.HParamsPluginData.FromString(value.metadata.plugin_data.content)
+                page.session_start_info.start_time_secs = page.session_end_info.end_time_secs = 0.0
+                value.metadata.plugin_data.content = page.SerializeToString(deterministic=True)
+        told.append(str(event))
+        at += length + 16
+    return "".join(told).encode()
+
+
+def _of_mlflow(content: bytes) -> bytes:
+    """What MLflow's database says of each run by its name: metrics of each step, settings, tags, status."""
+    database = sqlite3.connect(":memory:")
+    database.deserialize(content)
+    told: list[object] = []
+    for table, columns in {"metrics": "key, step, value", "params": "key, value", "tags": "key, value"}.items():
+        query = f"select name, {columns} from {table} join runs using (run_uuid) order by 1, 2, 3"
+        told += [row for row in database.execute(query) if row[1] != "mlflow.parentRunId"]
+    told += database.execute("select name, status, lifecycle_stage from runs order by name").fetchall()
+    return "\n".join(map(repr, told)).encode()
+
+
 PARTLY = {
     "*/state.json": (
         _without("sessions", "seal"),
@@ -49,6 +83,8 @@ PARTLY = {
     ),
     "studies/*/study.json": (_without("updated"), "updated: when its command was last given"),
     "*/pack.json": (_without_sums_of_times, "the check sums of files that differ in part"),
+    "*/events.out.tfevents.*": (_events_without_times, "when each record was written"),
+    "*/mlflow.db": (_of_mlflow, "times, and the numbers that MLflow draws for runs"),
     "*/report.html": (_page_without_sessions, "the sessions of each run"),
 }
 """Files of which a part may differ, and which."""

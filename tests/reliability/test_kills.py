@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from tests.reliability.kills import campaign
+from tests.reliability.kills import campaign, cases, engines
 from tests.reliability.same import differences
 from tests.reliability.tally import Size
 
@@ -16,6 +16,19 @@ pytestmark = pytest.mark.reliability
 def test_whatever_is_killed_ends_with_the_same_bytes():
     rows = list(campaign(Size.CI, seed=0))
     assert sum(row.tried for row in rows) >= 20
+    assert [sentence for row in rows for sentence in row.lost] == []
+
+
+@pytest.mark.engine
+@pytest.mark.filterwarnings("ignore")  # Ray's own, of its processes and sockets
+@pytest.mark.parametrize("engine", ["slurm", "ray"])
+def test_whatever_is_killed_of_a_cluster_its_runs_end_with_the_same_bytes(tmp_path, engine):
+    if engine not in engines.engines():
+        pytest.skip(f"{engine} is not installed, or may not be started")
+    (tmp_path / "data").mkdir()
+    cases.write_sets(tmp_path / "data")
+    rows = list(engines.campaign(tmp_path, tmp_path / "data", seed=0, names=(engine,)))
+    assert len(rows) >= 4
     assert [sentence for row in rows for sentence in row.lost] == []
 
 

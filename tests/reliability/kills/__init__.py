@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
-from tests.reliability.kills import cases
+from tests.reliability.kills import cases, engines
 from tests.reliability.kills.bench import Bench
 from tests.reliability.kills.cases import Case
 from tests.reliability.kills.stops import CHANGE, HALF, PLACES, SIGNALS, drawn
@@ -55,14 +55,15 @@ def planned(size: Size, random: Random) -> Iterator[Plan]:
             yield Plan(case, [random.sample(KILLS, 2), *each(GENTLER, 1)])
         return
     for case in cases.RUNS:
-        yield Plan(case, [*[KILLS] * 3, *each(CHOSEN, 4)])
+        yield Plan(case, [KILLS, KILLS, *each(CHOSEN, 3)])
     yield Plan(random.choice(cases.RUNS), [[way] for way in CHOSEN])
     for case in cases.NETWORKS_RUNS:
         yield Plan(case, [[*KILLS[:2], random.choice(CHOSEN)]])
     for case in cases.STUDIES:
-        yield Plan(case, [*[KILLS] * 3, *each(CHOSEN, 6)])
+        yield Plan(case, [*[KILLS] * 4, *each(CHOSEN, 4)])
     for case in (*cases.ANALYSES, *cases.STEPS):
-        yield Plan(case, [KILLS, KILLS, *each(GENTLER, 3)])
+        yield Plan(case, [*[KILLS] * 3, *each(GENTLER, 2)])
+    yield Plan(cases.MLFLOW, [KILLS, *each(GENTLER, 1)])
 
 
 def campaign(size: Size, seed: int) -> Iterator[Row]:
@@ -72,6 +73,8 @@ def campaign(size: Size, seed: int) -> Iterator[Row]:
         bench = Bench(folder)
         for plan in planned(size, Random(seed)):
             yield from _rows(bench, plan, seed)
+        if size is Size.LONG:  # last: Ray starts threads in this process, which a fork does not copy
+            yield from engines.campaign(folder, bench.data, seed)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

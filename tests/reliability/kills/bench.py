@@ -105,20 +105,20 @@ class Bench:
         for stop in planned:
             child = self.begin(case, place, stop.arm)
             wrong += stop.strike(child, reference.seconds, partial(self._meanwhile, case, place))
-            if child.wait() in (0, *case.done):
+            if _code(child) in (0, *case.done):
                 break
             came.append(stop)
             wrong += [
                 f"{stop}: {sentence}" for sentence in (*stop.faults(child, case.processes), *_tracebacks(child))
             ]
         wrong += self.to_its_end(case, place)
-        return came, [*wrong, *differences(place, reference.place, cases.GIVEN)]
+        return came, [*wrong, *differences(place, reference.place)]
 
     def to_its_end(self, case: Case, place: Path) -> list[str]:
         """Give a command until it ends by itself; what was wrong."""
         for _ in range(AGAIN if case.processes else 1):
             child = self.begin(case, place)
-            if child.wait() in (0, *case.done):
+            if _code(child) in (0, *case.done):
                 return _tracebacks(child)
             time.sleep(1.0 * case.processes)
         return [f"given again it ended with {child.code}: {child.said()[-400:]}"]
@@ -126,7 +126,7 @@ class Bench:
     def _meanwhile(self, case: Case, place: Path) -> list[str]:
         """Give the command while SIGSTOP has stopped it: it is refused, or goes well. What was wrong."""
         child = self.begin(case, place, output="meanwhile.txt")
-        if child.wait() in (0, 2, *([1] if case.processes else [])):
+        if _code(child) in (0, 2, *([1] if case.processes else [])):
             return _tracebacks(child)
         return [f"given while it was stopped it ended with {child.code}: {child.said()[-400:]}"]
 
@@ -162,6 +162,14 @@ class _Forking:
             target(*args)
 
         return self._context.Process(target=begin, daemon=daemon)
+
+
+def _code(child: Child) -> int | None:
+    """The exit code of a command that may hang; None if it did."""
+    try:
+        return child.wait()
+    except TimeoutError:
+        return None
 
 
 def _tracebacks(child: Child) -> list[str]:

@@ -30,8 +30,6 @@ reg = ["bare", "do"]
 [report]
 analyses = ["svcca", "ablate"]
 """
-GIVEN = ("*/tensorboard/*",)
-"""What is not compared byte by byte: event files, which have times in every record."""
 
 
 @dataclass(frozen=True)
@@ -103,6 +101,7 @@ STEPS = (
     _step("rerun", "*-bare-s0-*", begun="trained"),
     _step("track", "--to", "tensorboard", begun="trained"),
 )
+MLFLOW = _step("track", "--to", "mlflow", begun="trained")
 
 
 def write_sets(folder: Path) -> None:
