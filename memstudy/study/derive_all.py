@@ -99,14 +99,12 @@ def make_tables(
         that were kept. typesetting: by default the study's.
     """
     wanted = chosen(selection, "tables", loadable(TABLES))
-    given = {} if epochs is None else {"epochs": tuple(epochs)}
     how = typesetting or typesetting_of(selection)
     left_out, reasons = damaged(selection), []
     tables: list[Table] = []
     written: dict[str, list[str]] = {folder: [] for folder in FOLDERS}
     for name in dict.fromkeys([*loadable(TABLES), *wanted]):
-        kind = analysis(name, TABLES)
-        maker = configured_of(TABLES, name, selection, {key: given[key] for key in given if hasattr(kind, key)})
+        maker = _table_maker(name, selection, epochs)
         made = tables_of(maker, selection) if name in wanted else []
         _print(made, voice, style, how)
         tables += made
@@ -126,15 +124,18 @@ def make_tables(
 
 def every_table(selection: Selection, epochs: Sequence[int] | None = None) -> list[Table]:
     """The tables of `memstudy table`, and those of analyses that measured these runs; nothing is written."""
-    given = {} if epochs is None else {"epochs": tuple(epochs)}
     made: list[Table] = []
     for name in chosen(selection, "tables", loadable(TABLES)):
-        kind = analysis(name, TABLES)
-        options = {key: given[key] for key in given if hasattr(kind, key)}
-        made += tables_of(configured_of(TABLES, name, selection, options), selection)
+        made += tables_of(_table_maker(name, selection, epochs), selection)
     for name in loadable(ANALYSES):
         made += tables_of(configured_of(ANALYSES, name, selection), selection)
     return made
+
+
+def _table_maker(name: str, selection: Selection, epochs: Sequence[int] | None) -> Analysis:
+    """What makes the tables of a name, at these epochs, if they are given and it has any."""
+    given = epochs is not None and hasattr(analysis(name, TABLES), "epochs")
+    return configured_of(TABLES, name, selection, {"epochs": tuple(epochs or ())} if given else {})
 
 
 def _print(tables: Sequence[Table], voice: Voice, style: str, how: Typesetting) -> None:
