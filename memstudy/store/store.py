@@ -186,7 +186,7 @@ class Store:
 
     def record_study(self, name: str, members: Sequence[RunDirectory], report: dict[str, object]) -> None:
         """Remember which runs a study consists of; it becomes the newest one."""
-        newest = max((self._record_of(study)["updated"] for study in self.studies()), default=0.0)
+        newest = max((record["updated"] for record in self._records().values()), default=0.0)
         files.write_json(
             self.folder(name) / STUDY,
             {
@@ -218,15 +218,13 @@ class Store:
 
     def studies_of(self, run: RunDirectory) -> list[str]:
         """The studies that a run belongs to, the newest first."""
-        return [
-            name for name in self.studies() if identity(run.name) in map(identity, self._record_of(name)["runs"])
-        ]
+        return self.studies_among([run])
 
     def studies_among(self, runs: Sequence[RunDirectory]) -> list[str]:
         """The studies that any of these runs belongs to, the newest first."""
         there = {identity(run.name) for run in runs}
         return [
-            name for name in self.studies() if not there.isdisjoint(map(identity, self._record_of(name)["runs"]))
+            name for name, record in self._records().items() if not there.isdisjoint(map(identity, record["runs"]))
         ]
 
     def record_derived(self, name: str) -> None:
@@ -245,15 +243,19 @@ class Store:
 
         An Unreadable if the system does not let us look: the newest may be among those.
         """
-        updated: dict[str, float] = {}
+        return list(self._records())
+
+    def _records(self) -> dict[str, dict[str, Any]]:
+        """What was recorded of each study, as `studies` has them."""
+        records: dict[str, dict[str, Any]] = {}
         for name in self._recorded():
             try:
-                updated[name] = self._record_of(name)["updated"]
+                records[name] = self._record_of(name)
             except Unreadable:
                 raise
             except MemstudyError:
                 continue
-        return sorted(updated, key=lambda name: -updated[name])
+        return dict(sorted(records.items(), key=lambda item: -item[1]["updated"]))
 
     def _recorded(self) -> list[str]:
         """The names of recorded studies, damaged ones among them."""
