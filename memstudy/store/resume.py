@@ -84,28 +84,27 @@ def return_to_before(path: Path) -> None:
 
 def _newest(path: Path, read_one: Callable[[Path], Found | None]) -> tuple[Found, bool] | None:
     """What one of the two files holds, the newest if it can be read, and whether it is the one before."""
-    wrong: MemstudyError | None = None
+    newest, wrong = _tried(path, read_one)
+    if newest is not None:
+        return newest, False
+    earlier, wrong_before = _tried(before(path), read_one)
+    if earlier is not None:
+        return earlier, True
+    if wrong and wrong_before:
+        raise files.damaged(path, f"so is {before(path).name}", CURE_OF_BOTH) from wrong_before
+    if either := wrong or wrong_before:
+        raise either
+    return None
+
+
+def _tried(path: Path, read_one: Callable[[Path], Found | None]) -> tuple[Found | None, MemstudyError | None]:
+    """What a file holds, if it is there, or what is wrong with it. What cannot be read now may well be whole."""
     try:
-        if (found := read_one(path)) is not None:
-            return found, False
+        return read_one(path), None
     except Unreadable:
         raise
     except MemstudyError as error:
-        wrong = error
-    try:
-        earlier = read_one(before(path))
-    except Unreadable:
-        raise
-    except MemstudyError as error:
-        if wrong is None:
-            raise
-        both = f"so is {before(path).name}"
-        raise files.damaged(path, both, CURE_OF_BOTH) from error
-    if earlier is None:
-        if wrong is not None:
-            raise wrong
-        return None
-    return earlier, True
+        return None, error
 
 
 def _read(path: Path) -> tuple[Saved, dict[str, Tensor]] | None:
