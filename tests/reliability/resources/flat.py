@@ -80,19 +80,27 @@ class _Sampling(Watcher):
 
 def epochs(count: int, root: Path, leak: Callable[[], None] | None = None) -> list[Sample]:
     """A run of so many epochs, in a child."""
-    samples = root / "samples.json"
 
-    def train() -> None:
+    def train(store: Store, found: list[Sample]) -> None:
+        carry_out(store.open(recipe(epochs=count)), Execution(device="cpu"), _Sampling(found, leak))
+
+    return _sampled(root, train)
+
+
+def _sampled(root: Path, work: Callable[[Store, list[Sample]], None]) -> list[Sample]:
+    """The samples that some work adds to a list, in a child with a store of its own."""
+    samples, store = root / "samples.json", Store(root / "flat")
+
+    def child() -> None:
         gc.freeze()  # what was imported need not be looked through again
-        found: list[Sample] = []
-        run = Store(root / "flat").open(recipe(epochs=count))
-        carry_out(run, Execution(device="cpu"), _Sampling(found, leak))
-        samples.write_text(json.dumps(found))
+        added: list[Sample] = []
+        work(store, added)
+        samples.write_text(json.dumps(added))
 
-    ended = in_child(train, PATIENCE)
-    shutil.rmtree(root / "flat", ignore_errors=True)
+    ended = in_child(child, PATIENCE)
+    shutil.rmtree(store.root, ignore_errors=True)
     if ended.code:
-        raise RuntimeError(f"it could not be trained: {ended}\n{ended.err}")
+        raise RuntimeError(f"it did not end well: {ended}\n{ended.err}")
     found: list[Sample] = json.loads(samples.read_text())
     return found
 
@@ -134,15 +142,12 @@ def _jobs(selection: Selection, bench: Workbench) -> list[Callable[[], object]]:
 
 def analyses(count: int, root: Path, leak: Callable[[], None] | None = None) -> list[Sample]:
     """So many analyses of two runs, each measured anew, in a child; a sample after each round of all kinds."""
-    samples = root / "samples.json"
 
-    def work() -> None:
-        gc.freeze()
-        store, found = Store(root / "analyzed"), []
+    def work(store: Store, found: list[Sample]) -> None:
         with numerics():
             for reg in ("bare", "al2"):
                 carry_out(store.open(recipe(reg, epochs=2)), Execution(device="cpu"))
-            selection = replace(store.select(), path=root / "analyzed" / "studies" / "turn")
+            selection = replace(store.select(), path=store.folder("turn"))
             bench = Workbench(resolve_device("cpu"))
             jobs = _jobs(selection, bench)
             for _ in range(max(count // len(jobs), 6)):
@@ -152,15 +157,9 @@ def analyses(count: int, root: Path, leak: Callable[[], None] | None = None) -> 
                 if leak is not None:
                     leak()
                 found.append(sample())
-        samples.write_text(json.dumps(found))
 
-    ended = in_child(work, PATIENCE)
-    shutil.rmtree(root / "analyzed", ignore_errors=True)
-    if ended.code:
-        raise RuntimeError(f"it could not be analyzed: {ended}\n{ended.err}")
-    found: list[Sample] = json.loads(samples.read_text())
     per_round = len(CHEAP) + 3
-    return [{name: value / per_round for name, value in one.items()} for one in found]
+    return [{name: value / per_round for name, value in one.items()} for one in _sampled(root, work)]
 
 
 def leaking() -> Callable[[], None]:
