@@ -132,7 +132,7 @@ def write(path: Path, content: bytes | str, how: str = ANOTHER_STORE, earlier: P
     with explained(path, how):
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            _sweep_once(path.parent)
+            sweep_once(path.parent)
             with temporary.open("wb") as file:
                 file.write(data)
                 file.flush()
@@ -162,11 +162,6 @@ def sweep(folder: Path) -> None:
                 _remove_whole(folder / name)
 
 
-def settled(paths: Iterable[Path]) -> Iterator[Path]:
-    """Paths without those of what is still being written, or was left half written."""
-    return (path for path in paths if not path.name.startswith(TEMPORARY))
-
-
 def _is_left(path: Path, mark: re.Match[str]) -> bool:
     if mark["here"] == _here():
         return not processes.lives(int(mark["pid"]), mark["start"])
@@ -176,7 +171,7 @@ def _is_left(path: Path, mark: re.Match[str]) -> bool:
         return False
 
 
-def _sweep_once(folder: Path) -> None:
+def sweep_once(folder: Path) -> None:
     """Look for what others left before this process first writes to a folder."""
     if folder not in _SWEPT:
         _SWEPT.add(folder)
@@ -297,13 +292,16 @@ def read(path: Path, cure: str = RUN_AGAIN) -> bytes:
     """The content of a file that must be there; a MemstudyError if it is not, or cannot be read."""
     with reading(path):
         try:
-            if (
-                not path.is_file() and path.exists()
-            ):  # a pipe or device: nothing may come, or something without end
-                raise IsADirectoryError(0, "it is no file")
-            return path.read_bytes()
+            return content(path)
         except ABSENT as error:
             raise damaged(path, error.strerror, cure) from error
+
+
+def content(path: Path) -> bytes:
+    """The bytes of a file; an OSError of a pipe or device, of which nothing may come, or something without end."""
+    if path.exists() and not path.is_file():
+        raise IsADirectoryError(0, "it is no file")
+    return path.read_bytes()
 
 
 def is_there(path: Path | str) -> bool:

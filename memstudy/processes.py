@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from functools import cache
 from pathlib import Path
 
@@ -26,6 +27,8 @@ def machine() -> str:
 
 def lives(pid: int, started: str) -> bool:
     """Whether a process of this machine that started then lives: not another one of its number, no zombie."""
+    if sys.platform == "win32":  # signal 0 is Ctrl-C there, and nothing else can be asked
+        return True
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

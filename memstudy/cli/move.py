@@ -42,7 +42,7 @@ def move(runs: tuple[str, ...], target: Path, where: str, runs_dir: Path, as_jso
     left = [pattern for pattern in runs if not (_has(there, pattern) and not _has(store, pattern))]
     chosen = store.choose(left, where) if left or where else []
     refuse_running(chosen, "moved")
-    size = sum(sum(run.sizes().values()) for run in chosen)
+    size = sum(run.size for run in chosen)
     moved = [moving.move(run, there) for run in chosen]
     voice.say(f"{plural(len(moved), 'run')}, {size / 1e6:,.1f} MB, moved to {target}{': ' * bool(moved)}"
               f"{listed(run.name for run in moved)}")  # fmt: skip

@@ -43,7 +43,7 @@ def rm(runs: tuple[str, ...], where: str, yes: bool, runs_dir: Path, as_json: bo
     files.sweep(store.root)  # what a killed one left: nothing else may be left to do
     chosen = store.choose(runs, where)
     refuse_running(chosen, "removed")
-    size = sum(sum(run.sizes().values()) for run in chosen)
+    size = sum(run.size for run in chosen)
     studies = store.studies_among(chosen)
     voice.say(f"{plural(len(chosen), 'run')}, {size / 1e6:,.1f} MB: {listed(run.name for run in chosen)}")
     if studies:

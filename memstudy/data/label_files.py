@@ -120,9 +120,7 @@ def read(source: LabelSource | Path) -> LabelFile:
     source = LabelSource.of(source)
     path = source.path
     try:
-        if path.exists() and not path.is_file():  # a pipe or device, from which nothing, or without end, may come
-            raise OSError(0, "it is no file")
-        content = path.read_bytes()
+        content = files.content(path)
     except OSError as error:
         raise files.unusable("read the labels", shortened(str(path)), error) from error
     if path.suffix.lower() not in READERS:

@@ -42,7 +42,7 @@ def copy(source: Path, place: Path) -> None:
     aside = files.beside(place)
     with files.explained(place, "for the runs"):
         place.parent.mkdir(parents=True, exist_ok=True)
-        files.sweep(place.parent)
+        files.sweep_once(place.parent)
         try:
             for name, path in regular(source).items():
                 files.copy(path, aside / name)

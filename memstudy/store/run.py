@@ -74,7 +74,8 @@ def directories(root: Path, recipe: Recipe) -> list[Path]:
         names = os.listdir(root)  # noqa: PTH208 (of a store with ten thousand runs)
     except (FileNotFoundError, NotADirectoryError):
         return []
-    return list(files.settled(root / name for name in sorted(names) if naming.belongs(name, recipe)))
+    belonging = (name for name in sorted(names) if naming.belongs(name, recipe))
+    return [root / name for name in belonging if not name.startswith(files.TEMPORARY)]
 
 
 def holds(path: Path, recipe: Recipe) -> bool:
@@ -249,7 +250,8 @@ class RunDirectory:
     @property
     def status(self) -> Status:
         """Where the run stands; one that was killed while running counts as interrupted."""
-        return self.at_one_moment(lambda: None)[1]
+        status = Status(self.state()["status"])
+        return status if status is not Status.RUNNING else self.at_one_moment(lambda: None)[1]
 
     def status_in(self, state: Mapping[str, Any]) -> Status:
         """As `status`, of the content of state.json."""
@@ -387,6 +389,11 @@ class RunDirectory:
                 if path.is_file():
                     found[path.relative_to(self.path).as_posix()] = path.stat().st_size
         return found
+
+    @property
+    def size(self) -> int:
+        """Bytes of all its files."""
+        return sum(self.sizes().values())
 
     def tidy(self) -> None:
         """Remove what a process left that was killed as it finished the run; nothing where we may only read."""
