@@ -14,6 +14,7 @@ from packaging.version import Version
 from memstudy import files
 from memstudy.store import Status, Store
 from tests import results
+from tests.reliability.committed import FOLDER as CAMPAIGN
 from tests.results import KEPT, RESULTS, STORE
 
 
@@ -64,7 +65,12 @@ def test_committed_figures_are_drawn_of_stored_runs(store, study, every_format):
 
 def test_every_folder_of_results_is_of_a_study_with_runs():
     assert set(Store(RESULTS / STORE).studies()) == set(KEPT)
-    assert {path.name for path in RESULTS.iterdir() if path.is_dir()} == {STORE, "data", *KEPT}
+    assert {path.name for path in RESULTS.iterdir() if path.is_dir()} == {
+        STORE,
+        "data",
+        CAMPAIGN.name,
+        *KEPT,
+    }
 
 
 def test_every_stored_run_is_one_of_a_study():
