@@ -7,8 +7,9 @@ runs: `run`, `study`, and `open` for what a store has, as data frames. All of it
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from memstudy.lazy import attributes
 
 if TYPE_CHECKING:
     from memstudy.api.batches import Batches as Batches
@@ -65,14 +66,7 @@ __all__ = [
 
 
 if not TYPE_CHECKING:  # else any name would be one for a type checker
-
-    def __getattr__(name: str) -> Any:
-        if name not in _PLACES:
-            raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
-        module, _, attribute = _PLACES[name].partition(":")
-        value = import_module(module)
-        globals()[name] = value = getattr(value, attribute) if attribute else value
-        return value
+    __getattr__ = attributes(__name__, _PLACES)
 
 
 def __dir__() -> list[str]:

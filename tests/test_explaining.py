@@ -16,7 +16,7 @@ from memstudy.report import explaining
 from memstudy.report.cells import DASH
 from memstudy.report.origin import Cell
 from memstudy.store import Status, Store
-from memstudy.study.derive_all import every_table
+from memstudy.study.tables import every_table
 from tests.kit.runs import select, write_run
 from tests.results import KEPT
 

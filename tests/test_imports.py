@@ -11,7 +11,7 @@ import memstudy
 
 PACKAGE = Path(memstudy.__file__).parent
 LAYERS = (
-    ("errors", "processes", "files", "lease", "foreign", "registry", "randomness", "options", "recipe"),
+    ("errors", "lazy", "processes", "files", "lease", "foreign", "registry", "randomness", "options", "recipe"),
     ("data",),
     ("models",),
     ("regularizers",),

@@ -36,7 +36,7 @@ from memstudy.report.verdict import verdict, verdict_text
 from memstudy.store import Store
 from memstudy.store.run import RunDirectory
 from memstudy.store.summary import run_summary
-from memstudy.study.derive_all import make_figures, make_tables
+from memstudy.study.tables import make_figures, make_tables
 from tests.kit import stores
 from tests.kit.drawing import draw
 from tests.kit.runs import first_epochs, write_run

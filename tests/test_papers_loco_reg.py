@@ -164,7 +164,7 @@ def test_every_format(selection):
 
 def test_a_study_can_have_this_table_alone(selection, capsys):
     from memstudy.cli.progress import Voice
-    from memstudy.study.derive_all import make_tables
+    from memstudy.study.tables import make_tables
 
     made = selection()
     made.path.mkdir(parents=True)

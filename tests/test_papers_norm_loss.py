@@ -352,7 +352,7 @@ def test_one_seed_one_epoch_and_loss_0_are_drawn(add):
 
 def test_every_format_of_a_figure_and_none_that_is_stale(add, capsys):
     from memstudy.cli.progress import Voice
-    from memstudy.study.derive_all import make_tables
+    from memstudy.study.tables import make_tables
 
     made = select(*both(add, accuracies=(0.9,), **PAPER), *both(add, accuracies=(0.9,)))
     written, folder = made.path / "tables", made.path / "figures"

@@ -165,7 +165,7 @@ def test_every_table_says_that_it_is_our_reconstruction_in_every_format(make):
 
 def test_a_study_can_have_these_tables_alone(make, capsys):
     from memstudy.cli.progress import Voice
-    from memstudy.study.derive_all import make_tables
+    from memstudy.study.tables import make_tables
 
     selection = looked_at(make(*BOTH))
     (selection.path / "study.json").write_text('{"report": {"tables": ["pilcro"]}}')

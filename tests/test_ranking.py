@@ -414,7 +414,7 @@ def test_one_seed_and_long_names_are_drawn(select):
 
 def test_a_study_can_have_this_table_alone(select, capsys):
     from memstudy.cli.progress import Voice
-    from memstudy.study.derive_all import make_tables
+    from memstudy.study.tables import make_tables
 
     made = asked_for(select())
     summary = make_tables(made, Voice(), "latex")

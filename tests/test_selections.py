@@ -15,7 +15,7 @@ from memstudy.papers import TABLES
 from memstudy.regularizers import label
 from memstudy.store import records
 from memstudy.study import derive_all
-from memstudy.study.derive_all import make_figures, make_tables
+from memstudy.study.tables import make_figures, make_tables
 from tests.kit import stores
 from tests.kit.sentences import Sentences, refused
 

@@ -38,7 +38,7 @@ def figures(
     from memstudy.cli.progress import Voice
     from memstudy.derived.deriving import look_of
     from memstudy.store import Store
-    from memstudy.study.derive_all import make_figures
+    from memstudy.study.tables import make_figures
 
     voice = Voice(quiet=as_json)
     selection = Store(runs_dir).select(runs, study, reference or "")

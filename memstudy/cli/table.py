@@ -72,7 +72,7 @@ def table(
     from memstudy.cli.progress import Voice
     from memstudy.derived.deriving import typesetting_of
     from memstudy.store import Store
-    from memstudy.study.derive_all import make_tables
+    from memstudy.study.tables import make_tables
 
     voice = Voice(quiet=as_json)
     selection = Store(runs_dir).select(runs, study, reference or "")
@@ -92,7 +92,7 @@ def _explain(
     """Say what is behind a cell; without one, which cells there are."""
     from memstudy.derived.deriving import not_counted
     from memstudy.report import explaining
-    from memstudy.study.derive_all import every_table
+    from memstudy.study.tables import every_table
 
     tables = every_table(selection, epochs)
     if cell is None:

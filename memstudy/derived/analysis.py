@@ -61,6 +61,10 @@ def kept_epochs(verb: str) -> Any:
     )
 
 
+class Unusable(MemstudyError):
+    """A network that cannot be analyzed, while others can be analyzed without it; its message is a clause."""
+
+
 @dataclass(frozen=True)
 class Watch:
     """What an analysis calls: `progress` with (done, total), `left_out` with a clause on what it skips."""

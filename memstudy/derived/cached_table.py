@@ -17,9 +17,8 @@ from typing import Self
 import pandas as pd
 
 from memstudy import files
-from memstudy.derived.analysis import Watch
+from memstudy.derived.analysis import Unusable, Watch
 from memstudy.derived.reading import read
-from memstudy.derived.workbench import Unusable
 from memstudy.errors import MemstudyError, Unreadable
 
 

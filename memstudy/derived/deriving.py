@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import pandas as pd
 
@@ -18,7 +18,6 @@ from memstudy.derived.analysis import Analysis, Needs, Watch
 from memstudy.derived.cached_table import write
 from memstudy.derived.kept import with_networks
 from memstudy.derived.reading import read
-from memstudy.derived.workbench import Workbench
 from memstudy.errors import MemstudyError, listed, quoted
 from memstudy.report.folders import FIGURES, TABLES
 from memstudy.report.frames import comparable_runs
@@ -27,6 +26,9 @@ from memstudy.report.saving import Drawing
 from memstudy.report.table import Table
 from memstudy.report.typesetting import LATEX, Typesetting
 from memstudy.store.store import STUDY, Selection
+
+if TYPE_CHECKING:
+    from memstudy.derived.workbench import Workbench
 
 FOLDERS = (TABLES, FIGURES)
 

@@ -12,6 +12,7 @@ from torch.optim.swa_utils import update_bn
 from memstudy import files
 from memstudy.data import dataset, sources
 from memstudy.data.images import ImageSet
+from memstudy.derived.analysis import Unusable
 from memstudy.errors import MemstudyError, quoted
 from memstudy.models import Network
 from memstudy.randomness import torch_generator
@@ -24,10 +25,6 @@ from memstudy.training.state import build_network, load_network
 
 REMADE = "restore it, or code of your own that its network was made with, or run it again in another store"
 """What to do if the tensors of a checkpoint do not fit the network."""
-
-
-class Unusable(MemstudyError):
-    """A network that cannot be analyzed, while others can be analyzed without it; its message is a clause."""
 
 
 class NotFinite(Unusable):

@@ -5,10 +5,10 @@ They are registered here, and what needs torch is imported when it is asked for:
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from memstudy.errors import MemstudyError, unknown
+from memstudy.lazy import attributes
 from memstudy.registry import Registry
 
 if TYPE_CHECKING:
@@ -32,7 +32,13 @@ NETWORKS = Registry(
         "mobilenet": "memstudy.models.mobilenet:mobilenet",
     },
 )
-_LATER = dict.fromkeys(("build", "check", "code"), "building") | {"Dropout": "dropout", "Network": "network"}
+_PLACES = {name: f"memstudy.models.building:{name}" for name in ("build", "check", "code")} | {
+    "Dropout": "memstudy.models.dropout:Dropout",
+    "Network": "memstudy.models.network:Network",
+}
+
+if not TYPE_CHECKING:  # else any name would be one for a type checker
+    __getattr__ = attributes(__name__, _PLACES)
 
 
 def known(name: str) -> str:
@@ -43,9 +49,3 @@ def known(name: str) -> str:
             "package.module:function a network of your own."
         )
     return name
-
-
-def __getattr__(name: str) -> Any:
-    if name in _LATER:
-        return getattr(import_module(f"memstudy.models.{_LATER[name]}"), name)
-    raise AttributeError(f"module {__name__} has no attribute {name}")

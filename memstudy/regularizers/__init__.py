@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from memstudy import foreign, recipe
 from memstudy.errors import MemstudyError, quoted, unknown
+from memstudy.lazy import attributes
 from memstudy.recipe import OptionValue
 from memstudy.registry import Registry
 from memstudy.regularizers.later import is_later, is_recorded
@@ -38,13 +39,10 @@ __all__ = [
 BARE = "bare"
 
 
-def __getattr__(name: str) -> Any:
-    """`Regularizer` and `Step`, imported when they are asked for: they need torch, and names alone do not."""
-    if name in ("Regularizer", "Step"):
-        from memstudy.regularizers import base
-
-        return getattr(base, name)
-    raise AttributeError(f"module {quoted(__name__)} has no attribute {quoted(name)}")
+if not TYPE_CHECKING:  # else any name would be one for a type checker; both need torch
+    __getattr__ = attributes(
+        __name__, {name: f"memstudy.regularizers.base:{name}" for name in ("Regularizer", "Step")}
+    )
 
 
 REGULARIZERS = Registry(

@@ -19,11 +19,10 @@ from torch import Tensor
 from memstudy import files
 from memstudy.analysis import filter_sizes, filters
 from memstudy.analysis.filters import Tally
-from memstudy.derived.analysis import UNWATCHED, Watch
+from memstudy.derived.analysis import UNWATCHED, Unusable, Watch
 from memstudy.derived.cached_table import CachedTable, Task, completed, opened
 from memstudy.derived.kept import checkpoint
 from memstudy.derived.reading import read as read_table
-from memstudy.derived.workbench import Unusable
 from memstudy.errors import MemstudyError, reason
 from memstudy.randomness import torch_generator
 from memstudy.recipe import Recipe

@@ -25,8 +25,8 @@ from memstudy.store import Store
 from memstudy.store.store import Selection
 from memstudy.study.carry_out import Execution, carry_out
 from memstudy.study.choice import configured_of
-from memstudy.study.derive_all import make_figures, make_tables
 from memstudy.study.reporting import make_page
+from memstudy.study.tables import make_figures, make_tables
 from memstudy.study.watcher import Watcher
 from memstudy.training import numerics, resolve_device
 from tests.reliability.children import in_child
