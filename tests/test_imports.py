@@ -93,3 +93,11 @@ def test_every_part_of_the_package_has_a_layer():
 def test_the_lowest_layer_needs_no_torch(module):
     code = f"import sys, memstudy.{module}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_tables_need_no_torch():
+    code = (
+        "import sys; from memstudy.study.tables import make_tables; from memstudy.derived import loadable;"
+        "from memstudy.papers import TABLES; loadable(TABLES); sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
