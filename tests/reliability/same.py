@@ -33,8 +33,9 @@ def _without(*keys: str) -> Callable[[bytes], bytes]:
 
 
 def _page_without_sessions(content: bytes) -> bytes:
-    """The page without the lines `From epoch 2, 2026-11-28: cpu (…) …` that tell a run's sessions."""
-    return re.sub(rb'"From epoch (?:[^"\\]|\\.)*"(?:, ?)?', b"", content)
+    """The page without the lines `From epoch 2, 2026-11-28: cpu (…) …` that tell its runs' sessions, twice."""
+    lines = rb'"From epoch (?:[^"\\]|\\.)*"(?:, ?)?|\s*<dt>Carried out</dt><dd>From epoch [^<]*</dd>'
+    return re.sub(lines, b"", content)
 
 
 def _without_sums_of_times(content: bytes) -> bytes:
