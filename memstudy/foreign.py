@@ -20,7 +20,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.machinery import ModuleSpec
 from pathlib import Path
-from types import CodeType, FrameType, ModuleType
+from types import CodeType, FrameType
 from typing import Any
 
 from memstudy import files
@@ -92,23 +92,39 @@ def code(subject: str, module: str, distribution: str | None = None) -> Code | N
             raise MemstudyError(
                 f"{subject} is in no file, so what a run is made of cannot be recorded: put it in one."
             )
-        kept = _loaded[module] = version, Code(dict(sorted(_modules(loaded).items())))
+        spec = getattr(loaded, "__spec__", None)
+        kept = _loaded[module] = version, _consists_of(module, spec, Path(loaded.__file__ or ""))
     return Code(kept[1].modules, distribution)
+
+
+def found(module: str) -> tuple[str, Code] | None:
+    """Where the code is that importing a module would run, in words, and what it consists of. Nothing is imported.
+
+    The innermost package's, if there is no such module in it: that is run before it shows. None if nothing is run.
+    """
+    specs = {name: _spec(name) for name in _with_parents(module)}
+    there = {name: spec for name, spec in specs.items() if spec is not None}
+    if not there:
+        return None
+    name, spec = list(there.items())[-1]
+    path = _file(spec)
+    places = list(spec.submodule_search_locations or ()) or [spec.origin or "an unknown place"]
+    return str(places[0] if path is None else path), _consists_of(name, spec, path)
 
 
 # Which modules
 
 
-def _modules(root: ModuleType) -> dict[str, str]:
-    """The checksum of each of a user's modules that a module is made of, itself included."""
+def _consists_of(module: str, module_spec: ModuleSpec | None, module_path: Path | None) -> Code:
+    """The checksum of each of a user's modules that a module, found there, is made of, itself included."""
     checksums: dict[str, str] = {}
-    family = root.__name__.partition(".")[0]
-    waiting = [*_with_parents(root.__name__)]
+    family = module.partition(".")[0]
+    waiting = [*_with_parents(module)]
     seen = set(waiting)
     while waiting:
         name = waiting.pop()
-        spec = getattr(root, "__spec__", None) if name == root.__name__ else _spec(name)
-        path = Path(root.__file__ or "") if name == root.__name__ else _file(spec)
+        spec = module_spec if name == module else _spec(name)
+        path = module_path if name == module else _file(spec)
         if path is None or not (name.partition(".")[0] == family or _is_users(name, path)):
             continue
         content = _read(path, spec)
@@ -120,7 +136,7 @@ def _modules(root: ModuleType) -> dict[str, str]:
             if other not in seen:
                 seen.add(other)
                 waiting.append(other)
-    return checksums
+    return Code(dict(sorted(checksums.items())))
 
 
 def _is_users(name: str, path: Path) -> bool:

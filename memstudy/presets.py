@@ -8,11 +8,11 @@ Looking at a preset needs no torch; building a recipe from it does, and imports 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from memstudy import distinctions, regularizers
+from memstudy import distinctions, regularizers, trust
 from memstudy.errors import MemstudyError, quoted, unknown
 from memstudy.recipe import OPTIONS, Corruption, OptionValue, Recipe, RegularizerSpec, Training, spread
 
@@ -95,6 +95,19 @@ def build(
     return check(recipe)
 
 
+def names(chosen: Mapping[str, Any]) -> Iterator[trust.Name]:
+    """What options of a recipe name that may be others' code, as `trust` calls it; of a list, all that it has."""
+    kinds = {"network": "network", "dataset": "dataset", "noise": "corruption rule", "reg": "regularizer"}
+    for key, kind in kinds.items():
+        for value in _each(chosen.get(key)):
+            words = regularizers.names(value) if key == "reg" and isinstance(value, str) else [value]
+            yield from ((kind, word) for word in words if isinstance(word, str))
+
+
+def _each(value: object) -> Sequence[object]:
+    return value if isinstance(value, list | tuple) else [value]
+
+
 def nearest(recipe: Recipe) -> tuple[str, dict[str, Any]]:
     """The preset from which the fewest changes lead to a recipe, and these (see `changes`).
 
@@ -122,10 +135,10 @@ def changes(preset: str, recipe: Recipe) -> dict[str, Any]:
 
 
 def _usual(used: tuple[RegularizerSpec, ...], preset: Preset) -> tuple[RegularizerSpec, ...]:
-    """Regularizers as a preset has them; one that is not known here is taken as it is."""
-    known = regularizers.REGULARIZERS.names()
+    """Regularizers as a preset has them; one that is not known here, or may not run, is taken as it is."""
+    known = regularizers.REGULARIZERS
     return tuple(
-        regularizers.parse(method.name, None, preset.options)[0] if method.name in known else method
+        regularizers.parse(method.name, None, preset.options)[0] if known.allows(method.name) else method
         for method in used
     )
 
@@ -134,15 +147,19 @@ def check(recipe: Recipe) -> Recipe:
     """The recipe with every regularizer option filled in; a MemstudyError for a name that nothing here knows.
 
     A data set may be one of the user's own, so its name is known only where the data directory is.
+    An Untrusted if it names code that may not run; what is allowed here is for whatever carries it out.
     """
     from memstudy import models
+    from memstudy.data import SOURCES
 
     if recipe.trainer:
         raise MemstudyError(
             f"this run was trained by {quoted(recipe.trainer)} and only recorded by memstudy, which can neither "
             "train nor continue it; train it there."
         )
+    models.NETWORKS.ask(recipe.network)
     models.check(recipe.network)
+    SOURCES.ask(recipe.dataset)
     _check_corruption(recipe.corruption)
     return replace(recipe, regularizers=regularizers.complete(recipe.regularizers))
 

@@ -19,7 +19,7 @@ from typing import Any
 
 import tomli_w
 
-from memstudy import files, options
+from memstudy import files, options, trust
 from memstudy.errors import MemstudyError, quoted, reason, unknown
 from memstudy.options import finite, option
 
@@ -396,7 +396,10 @@ def identity(path: Path) -> str:
 
 
 def read(path: Path) -> Recipe:
-    """Read a recipe's TOML. If it carries an `id`, the content must still match it."""
+    """Read a recipe's TOML. If it carries an `id`, the content must still match it.
+
+    What others' code it names is not run by this; `trust` is told of it.
+    """
     data = read_toml(path, "the recipe")
     data.pop(RECORDED, None)
     identity = data.pop("id", None)
@@ -406,4 +409,12 @@ def read(path: Path) -> Recipe:
             f"{path} was changed after it was written: its content is recipe {recipe.id}, not {identity}. "
             "Restore it, or remove the line 'id = …' from a copy and run that as a recipe of its own."
         )
+    trust.named(path, names(recipe))
     return recipe
+
+
+def names(recipe: Recipe) -> list[trust.Name]:
+    """What a recipe names that may be others' code, as `trust` calls it."""
+    methods = [("regularizer", method.name) for method in recipe.regularizers]
+    rule = ("corruption rule", recipe.corruption.rule)
+    return [("network", recipe.network), ("dataset", recipe.dataset), rule, *methods]

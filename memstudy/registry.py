@@ -9,7 +9,7 @@ from importlib import import_module
 from importlib.metadata import EntryPoint, distributions, entry_points
 from typing import Any
 
-from memstudy import foreign
+from memstudy import foreign, trust
 from memstudy.errors import MemstudyError, quoted, unknown
 
 
@@ -40,8 +40,22 @@ class Registry:
             raise unknown(self.kind, name, self.names())
         return name
 
+    def allows(self, name: str) -> bool:
+        """Whether `get` gives it without a question: a known name, of ours or one whose code may run."""
+        if name in self._ours or name not in self._foreign:
+            return name in self._ours
+        return trust.allows(self.kind, name, _module(self._foreign[name]))
+
+    def ask(self, name: str) -> None:
+        """Let the user be asked, where he must be, whether another package's code may run; nothing is imported."""
+        if name not in self._ours and name in self._foreign:
+            trust.check(self.kind, name, _module(self._foreign[name]))
+
     def get(self, name: str) -> Any:
-        """Import and return what `name` stands for. A MemstudyError if it is another package's and cannot be."""
+        """Import and return what `name` stands for.
+
+        A MemstudyError if it is another package's and cannot be; an Untrusted if a file names it and it may not.
+        """
         self.check(name)
         if name not in self._ours:
             return self._load(name)
@@ -52,6 +66,7 @@ class Registry:
         """What an entry point stands for; a MemstudyError that names the package if it cannot be loaded."""
         point = self._foreign[name]
         subject = f"{self.kind} {quoted(name)}"
+        self.ask(name)
         try:
             with foreign.loading(subject, _module(point)):
                 return point.load()

@@ -17,7 +17,7 @@ import pytest
 from click.testing import CliRunner
 
 from memstudy import presets
-from memstudy.cli import main
+from memstudy.cli import asking, main
 from memstudy.cli.run import run as run_command
 from memstudy.recipe import OPTIONS
 from memstudy.regularizers import REGULARIZERS
@@ -505,7 +505,7 @@ def test_a_study_of_very_many_runs_is_asked_about(tmp_path, monkeypatch):
     assert (refused.exit_code, "describes 4 runs, and a study has at most 3" in refused.output) == (2, True)
     assert "--yes" in refused.output
     assert CliRunner().invoke(main, [*words, "--yes"]).exit_code == 0
-    monkeypatch.setattr(sys.modules["memstudy.cli.study"], "_can_answer", lambda: True)
+    monkeypatch.setattr(asking, "can_answer", lambda: True)
     assert CliRunner().invoke(main, words, input="n\n").exit_code == 1
     answered = CliRunner().invoke(main, words, input="y\n")
     assert (answered.exit_code, "4 runs" in answered.output) == (0, True)

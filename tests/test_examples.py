@@ -311,7 +311,7 @@ def small_study():
 
 def test_a_study_of_the_readme(command, tmp_path, extras):
     (tmp_path / "extras.toml").write_text(small_study())
-    done = command("study", "extras.toml", "--seeds", "1", "--jobs", "1", "--device", "cpu", "--json")
+    done = command("study", "extras.toml", "--trust", "--seeds", "1", "--jobs", "1", "--device", "cpu", "--json")
     assert done.exit_code == 0, done.output
     summary, place = json.loads(done.stdout), tmp_path / "runs" / "studies" / "extras"
     labels = ["bare", "confidence (weight 0.1)", "confidence (weight 0.5)"]

@@ -11,7 +11,19 @@ import memstudy
 
 PACKAGE = Path(memstudy.__file__).parent
 LAYERS = (
-    ("errors", "lazy", "processes", "files", "lease", "foreign", "registry", "randomness", "options", "recipe"),
+    (
+        "errors",
+        "lazy",
+        "processes",
+        "files",
+        "lease",
+        "foreign",
+        "trust",
+        "registry",
+        "randomness",
+        "options",
+        "recipe",
+    ),
     ("data",),
     ("models",),
     ("regularizers",),
@@ -101,3 +113,24 @@ def test_tables_need_no_torch():
         "from memstudy.papers import TABLES; loadable(TABLES); sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+IMPORTERS = {"__init__.py", "lazy.py", "study/__init__.py", "models/own.py", "registry.py", "foreign.py"}
+"""Files that import by a name they are given: our own names, or after `memstudy.trust` was asked."""
+
+
+def imports_by_name(text):
+    """Whether a file may import a module whose name is not written in it."""
+    called = {ast.unparse(node.func) for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call)}
+    importing = any(name.split(".")[-1] in ("import_module", "exec_module") for name in called)
+    return importing or not called.isdisjoint({"__import__", "exec", "eval"})
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(PACKAGE)))
+def test_code_is_imported_by_name_in_few_places(file):
+    assert not imports_by_name(file.read_text(encoding="utf-8")) or str(file.relative_to(PACKAGE)) in IMPORTERS
+
+
+def test_an_import_by_name_is_noticed():
+    assert imports_by_name("import importlib\nimportlib.import_module(name)")
+    assert not imports_by_name("import math\nmath.sqrt(4)")

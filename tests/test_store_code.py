@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from memstudy import foreign, presets, recipe
+from memstudy import foreign, presets, recipe, trust
 from memstudy.derived.ablation import Ablation
 from memstudy.derived.ablation.measure import ablate
 from memstudy.derived.analysis import Watch
@@ -34,7 +34,7 @@ POINTS = "[memstudy.regularizers]\nourtest = ourtest_method:Small\n"
 
 @pytest.fixture(autouse=True)
 def _small(small):
-    with stand_in(small, "mnist5k"):
+    with stand_in(small, "mnist5k"), trust.everything():
         yield
 
 

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from memstudy import regularizers
+from memstudy import presets, regularizers, trust
 from memstudy.errors import MemstudyError, quoted
 from memstudy.recipe import OptionValue, RegularizerSpec
 from memstudy.regularizers import Regularizer
@@ -45,6 +45,7 @@ def specified(reg: Regularizer | Sequence[Regularizer], options: Options | None)
 def named(reg: str | Regularizer | Sequence[Regularizer], options: Options | None) -> tuple[str, Options | None]:
     """Regularizers by their names and options, however they are given."""
     if isinstance(reg, str):
+        trust.allow(presets.names({"reg": reg}))
         return reg, options
     found = specified(reg, options)
     return regularizers.label(found), {one.name: dict(one.options) for one in found}

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import torch
 
-from memstudy import presets
+from memstudy import presets, trust
 from memstudy.api.given import named
 from memstudy.api.images import Images
 from memstudy.errors import MemstudyError
@@ -33,5 +33,6 @@ def network(
     if not isinstance(images, Images):
         raise MemstudyError("a network is built for images, its channels and classes: give memstudy.images(NAME).")
     methods, chosen = named(reg, options)
+    trust.allow(presets.names({"network": name}))
     recipe = presets.build(network=name, seed=seed, reg=methods, options=chosen)
     return build_network(recipe, images.source, torch.device("cpu"))

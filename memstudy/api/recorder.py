@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from memstudy import presets, trust
 from memstudy.analysis import inputs
 from memstudy.analysis.chance import Share, share
 from memstudy.analysis.memorization import shares
@@ -272,6 +273,7 @@ class Recorder:
         Raises a MemstudyError for what is missing or wrong, and if this run is in the store already.
         """
         self._check_begun()
+        trust.allow(presets.names({"network": network} | ({"reg": reg} if isinstance(reg, str) else {})))
         made = written.recipe_of(
             self.labels, self.epochs, tuple(self._networks), trainer=name, reg=reg, options=options,
             network=network,

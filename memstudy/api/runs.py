@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from memstudy import presets, regularizers
+from memstudy import trust as consent
 from memstudy.api.given import folder as path_of
 from memstudy.api.given import named
 from memstudy.data import artifact, sources
@@ -106,6 +107,7 @@ def run(
     evaluate_every: int | None = None,
     data_dir: str | Path | None = None,
     download: bool = False,
+    trust: bool = False,
     labels: str | Path | None = None,
     label_column: str | None = None,
     anyway: bool = False,
@@ -119,6 +121,7 @@ def run(
     options: of regularizers that `reg` names: `{"al2": {"advance": 5}}`.
     recipe: everything about a run, instead of preset, reg, options and settings.
     device, threads, dynamics, evaluate_every, data_dir, download: how it is carried out, not what is trained.
+    trust: let code of others run that a `recipe` names; else only such as was allowed before (docs: extending).
     labels, label_column, anyway: a file of labels, and how it is read.
     settings: what else determines a run: dataset, network, seed, noise, corrupt, corrupt_seed, epochs, lr,
         batch_size, optimizer, checkpoints, …
@@ -128,26 +131,40 @@ def run(
     """
     folder = None if data_dir is None else path_of(data_dir, "data_dir")
     files: tuple[Any, ...] = ()
-    if recipe is not None:
-        if settings or options or labels is not None or reg != regularizers.BARE:
+    given = settings | {"labels": labels, "label_column": label_column, "anyway": anyway}
+    with consent.everything(trust):
+        if recipe is None:
+            recipe, files, folder = _chosen(preset, reg, options, given, settings, folder, download)
+        elif settings or options or labels is not None or reg != regularizers.BARE:
             raise MemstudyError(
                 "a recipe says everything about a run; leave out reg, options, labels and settings."
             )
         recipe = presets.check(recipe)
-    else:
-        reg, options = named(reg, options)
-        settings, folder = _at_its_place(settings, folder)
-        if "matrix" in settings and settings["matrix"] is not None:
-            settings["matrix"] = np.asarray(settings["matrix"]).tolist()
-        chosen = {"dataset": None, "corrupt_seed": None, "preset": preset} | settings
-        chosen |= {"labels": labels, "label_column": label_column, "anyway": anyway}
-        files = label_option.taken(chosen, settings, folder, download, lambda sentence: None)
-        recipe = presets.build(**chosen, reg=reg, options=options)
     execution = Execution(
         device, threads, data_dir=folder, download=download, label_files=files, dynamics=dynamics,
         evaluate_every=evaluate_every,
     )  # fmt: skip
     return Run(carry_out(Directories(path_of(store, "store")).open(recipe), execution))
+
+
+def _chosen(
+    preset: str,
+    reg: str | Regularizer | Sequence[Regularizer],
+    options: Mapping[str, Mapping[str, OptionValue]] | None,
+    given: Mapping[str, Any],
+    settings: dict[str, Any],
+    folder: Path | None,
+    download: bool,
+) -> tuple[Recipe, tuple[Any, ...], Path | None]:
+    """The recipe that these words describe, the files of labels that it needs, and the folder of its images."""
+    reg, options = named(reg, options)
+    consent.allow(presets.names(settings))
+    settings, folder = _at_its_place(settings, folder)
+    if settings.get("matrix") is not None:
+        settings["matrix"] = np.asarray(settings["matrix"]).tolist()
+    chosen = {"dataset": None, "corrupt_seed": None, "preset": preset} | dict(given) | settings
+    files = label_option.taken(chosen, settings, folder, download, lambda sentence: None)
+    return presets.build(**chosen, reg=reg, options=options), files, folder
 
 
 def _at_its_place(settings: dict[str, Any], folder: Path | None) -> tuple[dict[str, Any], Path | None]:

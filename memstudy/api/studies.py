@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from memstudy import trust as consent
 from memstudy.api.given import folder as path_of
 from memstudy.api.runs import Run
 from memstudy.derived.workbench import Workbench
@@ -75,21 +76,23 @@ def study(
     evaluate_every: int | None = None,
     data_dir: str | Path | None = None,
     download: bool = False,
+    trust: bool = False,
     say: Callable[[str], None] = lambda sentence: None,
 ) -> Study:
     """Carry out a study, then analyze, tabulate and draw: `memstudy study`, on this machine.
 
     What is finished is not done twice. `name` is a study that comes with memstudy, or the path of a file of your
-    own; `say` is told what the command prints. One run after the other is trained in this process. More `jobs` are
-    processes of their own, which import the script: it must then begin its work under
-    `if __name__ == "__main__":`.
+    own; `say` is told what the command prints; `trust` lets code of others run that the file names. One run after
+    the other is trained in this process. More `jobs` are processes of their own, which import the script: it must
+    then begin its work under `if __name__ == "__main__":`.
 
     Raises a MemstudyError for what is wrong, before anything is trained; a RunFailed if runs failed; and the error
     of an analysis that could not be made, after all others.
     """
     wanted = list(range(seeds)) if isinstance(seeds, int) else seeds
     folder = None if data_dir is None else path_of(data_dir, "data_dir")
-    chosen = grid.read(shipped.find(str(name)), wanted, scale, folder, download)
+    with consent.everything(trust):
+        chosen = grid.read(shipped.find(str(name)), wanted, scale, folder, download)
     execution = execution_of(
         chosen,
         Execution(

@@ -9,8 +9,8 @@ from typing import IO, Any
 
 import click
 
-from memstudy import __version__
-from memstudy.cli import analyses
+from memstudy import __version__, trust
+from memstudy.cli import analyses, asking
 from memstudy.cli.completion import completion
 from memstudy.cli.data import data
 from memstudy.cli.diff import diff
@@ -138,7 +138,8 @@ def _refusing(name: str, error: MemstudyError) -> click.Command:
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="memstudy")
-def main() -> None:
+@click.pass_context
+def main(context: click.Context) -> None:
     """Study memorization under noisy labels: corrupt, train, regularize, compare, ablate, report.
 
     \b
@@ -148,6 +149,7 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a "±" must not break a terminal that has none
+    context.with_resource(trust.answered_by(asking.asked if asking.can_answer() else None))
     _keep_compiled_in_cache()
 
 

@@ -28,6 +28,7 @@ def command(name: str) -> click.Command:
         *([options.look] if kind.draws else []),
         *(_ON_DEVICE if kind.needs is Needs.NETWORKS else ()),
         options.runs_dir,
+        options.may_run,
         options.as_json,
     )
     call = click.pass_context(partial(_carry_out, kind))

@@ -114,6 +114,7 @@ def _facts(made: Any) -> dict[str, Any]:
 @options.label_reading
 @click.option("--files", is_flag=True, help="Print a folder set's files as CSV: the order of its samples.")
 @options.data_dir
+@options.may_run
 @options.as_json
 @options.set_by_path
 def show(

@@ -34,6 +34,7 @@ from memstudy.errors import MemstudyError, quoted
 @options.device
 @options.data_dir
 @options.runs_dir
+@options.may_run
 @options.as_json
 def export(
     runs: tuple[str, ...],

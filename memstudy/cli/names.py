@@ -2,7 +2,7 @@
 
 The former (`presets`) are called at every press of the Tab key, so they import no torch; they get the command line
 so far and the beginning of the name. The latter (`preset`) return a known name, and raise a MemstudyError with the
-nearest names for others.
+nearest names for others. What is named on the command line may run, if it is others' code (`memstudy.trust`).
 """
 
 from __future__ import annotations
@@ -41,9 +41,10 @@ def regularizers(context: click.Context, begun: str) -> list[str]:
 
 def regularizer(text: str) -> str:
     """Names of regularizers joined by +, checked."""
+    from memstudy import trust
     from memstudy.regularizers import checked
 
-    checked(text)
+    trust.allow(("regularizer", name) for name in checked(text))
     return text
 
 
@@ -56,9 +57,11 @@ def networks(context: click.Context, begun: str) -> list[str]:
 
 def network(name: str) -> str:
     """A network's name, checked; one with a colon is known when it is built."""
+    from memstudy import trust
     from memstudy.models import known
 
-    return known(name)
+    trust.allow([("network", known(name))])
+    return name
 
 
 def rules(context: click.Context, begun: str) -> list[str]:
@@ -70,9 +73,11 @@ def rules(context: click.Context, begun: str) -> list[str]:
 
 def rule(name: str) -> str:
     """A corruption rule's name, checked."""
+    from memstudy import trust
     from memstudy.data import RULES
 
-    return RULES.check(name)
+    trust.allow([(RULES.kind, RULES.check(name))])
+    return name
 
 
 def data_sets(context: click.Context, begun: str) -> list[str]:
@@ -81,6 +86,15 @@ def data_sets(context: click.Context, begun: str) -> list[str]:
 
     users = own_sets.names(own_sets.data_directory(context.params.get("data_dir")))
     return [*SOURCES.names(), *(name for name in users if name not in SOURCES.names())]
+
+
+def data_set(text: str) -> str:
+    """An image set's name, or the path of a user's own; it is known when it is looked for."""
+    from memstudy import trust
+    from memstudy.data import SOURCES
+
+    trust.allow([(SOURCES.kind, text)])
+    return text
 
 
 def trackers(context: click.Context, begun: str) -> list[str]:

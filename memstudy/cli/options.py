@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from memstudy import trust
 from memstudy.cli import names
 from memstudy.cli.types import CountOrList, Declared, Matrix, Name, NamingOption, Setting, Threads
 from memstudy.errors import MemstudyError
@@ -41,6 +42,14 @@ runs_dir = click.option(
     show_default="./runs, or MEMSTUDY_RUNS",
     help="The store: where run directories are.",
 )
+may_run = click.option(
+    "--trust",
+    is_flag=True,
+    expose_value=False,
+    is_eager=True,
+    callback=lambda context, option, given: given and context.with_resource(trust.everything()),
+    help="Let code of others run that a recipe or a study names, without a question.",
+)
 as_json = click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 data_dir = click.option(
     "--data-dir",
@@ -49,7 +58,7 @@ data_dir = click.option(
     help="Where image sets are (torchvision's layout). [default: MEMSTUDY_DATA, or the user's cache]",
 )
 data = composed(data_dir, click.option("--download", is_flag=True, help="Fetch the image set if it is missing."))
-DATASET = Name("dataset", names.data_sets, paths=True)
+DATASET = Name("dataset", names.data_sets, paths=True, read=names.data_set)
 FILE_OR_DATASET = Name("dataset", names.data_sets, paths=True, read=Path)
 RUN, STUDY = Name("run", names.runs), Name("study", names.studies)
 STUDY_FILE = Name("study", names.study_files, paths=True, read=names.study_file)

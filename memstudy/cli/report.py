@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 @options.reference
 @options.data_dir
 @options.runs_dir
+@options.may_run
 @options.as_json
 def report(
     runs: tuple[str, ...],

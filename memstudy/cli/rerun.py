@@ -13,6 +13,7 @@ from memstudy.cli import options
 @click.argument("run", type=options.RUN)
 @options.data
 @options.runs_dir
+@options.may_run
 @options.as_json
 def rerun(run: str, data_dir: Path | None, download: bool, runs_dir: Path, as_json: bool) -> None:
     """Repeat RUN from its directory alone, and compare: the same bytes, or where they first differ, and why.
@@ -27,13 +28,14 @@ def rerun(run: str, data_dir: Path | None, download: bool, runs_dir: Path, as_js
     from memstudy import files
     from memstudy.cli.progress import RunProgress
     from memstudy.errors import RunFailed
-    from memstudy.store import Store
+    from memstudy.store import Store, code
     from memstudy.study import rerun as repeating
     from memstudy.study.carry_out import carry_out
     from memstudy.study.interruption import stop_on_sigterm
 
     stop_on_sigterm()
     first = Store(runs_dir).one(run)
+    code.ask([first])
     execution = repeating.execution(first, data_dir=data_dir, download=download)
     again, progress = (
         repeating.repetition(first),

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 @options.training_device("auto")
 @options.data
 @options.runs_dir
+@options.may_run
 @options.as_json
 @click.pass_context
 @options.set_by_path

@@ -15,6 +15,7 @@ from memstudy.cli import options
 @click.command()
 @click.argument("run", type=options.RUN)
 @options.runs_dir
+@options.may_run
 @options.as_json
 def show(run: str, runs_dir: Path, as_json: bool) -> None:
     """Show all that is known of RUN: recipe, data, machine, numbers, verdict, files, and what can be made of it.

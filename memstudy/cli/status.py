@@ -27,6 +27,7 @@ QUIET = ("finished", "new")
 @click.option("--all", "everything", is_flag=True, help="List finished runs, and those not begun, too.")
 @options.data_dir
 @options.runs_dir
+@options.may_run
 @options.as_json
 def status(
     file: Path,
@@ -83,6 +84,7 @@ def status(
 @click.option("--scale", type=options.SCALE, metavar="NAME", help="The scale that was asked for.")
 @options.data_dir
 @options.runs_dir
+@options.may_run
 def cancel(file: Path, scale: str | None, data_dir: Path | None, runs_dir: Path) -> None:
     """Cancel a study's jobs on Slurm that are queued or running. Runs save first; nothing is lost.
 

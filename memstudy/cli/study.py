@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from memstudy.cli import executors, options, status, studies, track
+from memstudy.cli import asking, executors, options, status, studies, track
 from memstudy.cli.types import Positive, Seeds
 from memstudy.errors import Busy, Interrupted, MemstudyError, RunFailed
 
@@ -75,6 +74,7 @@ class Verb(click.Group):
 @options.training_device(None)
 @options.data
 @options.runs_dir
+@options.may_run
 @options.as_json
 @click.pass_context
 def study(
@@ -166,10 +166,6 @@ def study(
         raise not_made[0]
 
 
-def _can_answer() -> bool:
-    return sys.stdin.isatty()
-
-
 def _read(
     file: Path, seeds: Sequence[int] | None, scale: str | None, data_dir: Path | None, download: bool, yes: bool
 ) -> Study:
@@ -179,7 +175,7 @@ def _read(
     try:
         return grid.read(file, seeds, scale, data_dir, download, large=yes)
     except grid.TooMany as error:
-        if not _can_answer():
+        if not asking.can_answer():
             raise
         click.echo(str(error), err=True)
         click.confirm("carry out all of them?", abort=True, err=True)

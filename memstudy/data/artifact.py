@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from memstudy import files
+from memstudy import files, trust
 from memstudy.data import label_files, transitions
 from memstudy.data.label_files import LabelFile
 from memstudy.data.transitions import Labels, Matrix
@@ -113,14 +113,20 @@ class Artifact:
 def made_of(data: CorruptedDataset) -> Artifact:
     """The artifact of a data set, as reading what `content` writes would give it."""
     arrays = _arrays(data)
-    return of(LabelFile(Path("labels.npz"), arrays.pop("noisy"), ("noisy",), arrays=arrays))
+    return _checked(LabelFile(Path("labels.npz"), arrays.pop("noisy"), ("noisy",), arrays=arrays))
 
 
 def of(label_file: LabelFile) -> Artifact:
-    """The artifact in a file of labels that memstudy wrote.
+    """The artifact in a file of labels that memstudy wrote; `trust` is told what code of others it may name.
 
     Raises a MemstudyError if it did not, if a later version did, or if the parts contradict each other.
     """
+    artifact = _checked(label_file)
+    trust.named(label_file.path, [("corruption rule", artifact.rule), ("dataset", artifact.dataset)])
+    return artifact
+
+
+def _checked(label_file: LabelFile) -> Artifact:
     arrays: dict[str, Any] = label_file.arrays | {"noisy": label_file.noisy}
     if missing := [name for name in KINDS if name not in arrays]:
         raise MemstudyError(

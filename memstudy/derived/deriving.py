@@ -25,6 +25,7 @@ from memstudy.report.look import Look
 from memstudy.report.saving import Drawing
 from memstudy.report.table import Table
 from memstudy.report.typesetting import LATEX, Typesetting
+from memstudy.store import code
 from memstudy.store.store import STUDY, Selection
 
 if TYPE_CHECKING:
@@ -67,6 +68,8 @@ def derive(
     not_measured: list[str] = []
     if analysis.needs in (Needs.NETWORKS, Needs.WEIGHTS):
         selection = with_networks(selection, not_measured.append)
+    if analysis.needs is Needs.NETWORKS:
+        code.ask(selection.runs)
     files.check_writable(selection.path)
     with voice.counted(analysis.doing) as progress:
         analysis.measure(selection, bench, Watch(progress, not_measured.append))

@@ -7,7 +7,7 @@ of (`memstudy.foreign`), so that an edited one does not pass for what was traine
 
 Such a network initializes itself, on the CPU, while PyTorch's global generator follows from the run's seed; draws
 from elsewhere (numpy) would not be repeated. `nn.Dropout` is replaced by ours; no other layer may draw in
-training. A recipe that names a network runs its code: read it before you run somebody else's.
+training. A recipe that names a network runs its code: what may run, is in `memstudy.trust`.
 """
 
 from __future__ import annotations
@@ -22,18 +22,20 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from memstudy import foreign
+from memstudy import foreign, trust
 from memstudy.errors import MemstudyError, quoted, unknown
 from memstudy.models.dropout import replace_dropout
 from memstudy.models.network import Network
 
+OURS = "memstudy.models."
+"""The package whose functions may be called: they are networks, and what makes them."""
 GIVEN = ("channels", "size", "classes")
 """The arguments that the function is always called with, in this order; `size` is the images' side."""
 
 
 def own_code(name: str) -> foreign.Code | None:
     """What the code of the network `package.module:function` consists of; None if it is ours."""
-    return foreign.code(f"network {name!r}", name.partition(":")[0])
+    return foreign.code(f"network {name!r}", _module(name))
 
 
 def own_builder(name: str) -> Callable[..., Network]:
@@ -56,11 +58,19 @@ def own_builder(name: str) -> Callable[..., Network]:
     return build
 
 
-def _function(name: str) -> Callable[..., Any]:
-    """Import what `package.module:function` names; a MemstudyError if that is no function."""
-    module, _, attribute = name.partition(":")
+def _module(name: str) -> str:
+    """The module of such a name, which may be imported; a MemstudyError if it is no such name, or may not."""
     if not re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*", name):
         raise MemstudyError(f"a network of your own is named package.module:function, not {quoted(name)}.")
+    module = name.partition(":")[0]
+    if not module.startswith(OURS):
+        trust.check("network", name, module)
+    return module
+
+
+def _function(name: str) -> Callable[..., Any]:
+    """Import what `package.module:function` names; a MemstudyError if that is no function."""
+    module, attribute = _module(name), name.partition(":")[2]
     with foreign.loading(f"network {quoted(name)}", module):
         loaded = import_module(module)
     if attribute not in vars(loaded):

@@ -141,8 +141,11 @@ def complete(specifications: Iterable[recipe.RegularizerSpec]) -> tuple[recipe.R
 
 
 def options(specification: recipe.RegularizerSpec) -> dict[str, OptionValue]:
-    """All options of a regularizer in a recipe, also those that it leaves out at their defaults (see `later`)."""
-    known = fields(REGULARIZERS.get(specification.name)) if specification.name in REGULARIZERS.names() else ()
+    """All options of a regularizer in a recipe, also those that it leaves out at their defaults (see `later`).
+
+    Of one that is not known here, or whose code may not run, only what the recipe says.
+    """
+    known = fields(REGULARIZERS.get(specification.name)) if REGULARIZERS.allows(specification.name) else ()
     later: dict[str, Any] = {option.name: option.default for option in known if is_later(option)}
     return later | dict(specification.options)
 

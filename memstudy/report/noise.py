@@ -31,7 +31,7 @@ MOST_NUMBERS = 12  # classes up to which a matrix is legible as numbers
 
 def describe(artifact: Artifact) -> dict[str, str]:
     """All that the file says, as headings and texts in the order of reading."""
-    rule = RULES.get(artifact.rule) if artifact.rule in RULES.names() else None
+    rule = RULES.get(artifact.rule) if RULES.allows(artifact.rule) else None
     asked = "none: this rule has no rate"
     if not math.isnan(artifact.rate_asked):
         asked = f"{artifact.rate_asked:g}" + (f", {rule.rate}" if rule is not None else "")

@@ -20,6 +20,7 @@ from memstudy.registry import Registry
 from memstudy.regularizers import REGULARIZERS
 from memstudy.store import RunDirectory
 from memstudy.store.store import Selection
+from memstudy.trust import Untrusted
 
 KEY = "code"
 MOST = 4
@@ -92,7 +93,7 @@ def check_recorded(recipe: Recipe, known: object) -> None:
 def usable(selection: Selection, on_left_out: Callable[[str], None]) -> Selection:
     """The selection without runs whose code has changed or is gone; `on_left_out` is told of each, a sentence.
 
-    A MemstudyError if no run remains.
+    A MemstudyError if no run remains, and an Untrusted for code that may not run: to leave that out is no answer.
     """
     kept: list[RunDirectory] = []
     errors: list[MemstudyError] = []
@@ -100,6 +101,8 @@ def usable(selection: Selection, on_left_out: Callable[[str], None]) -> Selectio
         try:
             check(run)
             kept.append(run)
+        except Untrusted:
+            raise
         except MemstudyError as error:
             text = str(error) if isinstance(error, CodeChanged) else f"{run.name}: {error}"
             errors.append(MemstudyError(text))
@@ -108,6 +111,21 @@ def usable(selection: Selection, on_left_out: Callable[[str], None]) -> Selectio
     for refusal in errors:
         on_left_out(str(refusal).rstrip("."))
     return replace(selection, runs=tuple(kept)) if errors else selection
+
+
+def ask(runs: Sequence[RunDirectory]) -> None:
+    """Let the user be asked for all code that the runs name, before anything is written.
+
+    An Untrusted if it may not run. What else is wrong with that code is told when it is used.
+    """
+    for run in runs:
+        try:
+            of(run.recipe)
+            models.code(run.recipe.network)  # that of a recorded run, too: networks of it may have been kept
+        except Untrusted:
+            raise
+        except MemstudyError:
+            continue
 
 
 def check_all(runs: Sequence[RunDirectory]) -> None:

@@ -48,7 +48,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from memstudy import presets, regularizers
+from memstudy import presets, regularizers, trust
 from memstudy.data import RULES
 from memstudy.data.label_files import LabelSource
 from memstudy.derived import ANALYSES, USUAL_ANALYSES, analysis, loadable
@@ -133,6 +133,7 @@ def read(
     else:
         data.pop("cost", None)  # that of the file's own seeds
     grids, given = _grids(path, data), GivenLabels(path.parent, folder, download)
+    trust.named(path, (name for grid in grids for name in presets.names(grid)))
     if not large:
         _check_size(path, grids, seeds)
     try:
@@ -140,6 +141,8 @@ def read(
         recipes = [
             recipe for seed in seeds for grid in grids for recipe in _recipes(preset, grid, options, seed, given)
         ]
+    except trust.Untrusted:  # it names the file
+        raise
     except MemstudyError as error:
         raise MemstudyError(f"{path}: {error}") from error
     except (TypeError, AttributeError, ValueError, OverflowError) as error:

@@ -6,7 +6,7 @@ import importlib
 import sys
 from pathlib import Path
 
-from memstudy import foreign
+from memstudy import foreign, trust
 from memstudy.data import RULES, SOURCES
 from memstudy.derived import ANALYSES
 from memstudy.derived.reading import declared
@@ -47,8 +47,15 @@ def new_process(*modules: str) -> None:
     for name in list(sys.modules):
         if name.partition(".")[0] in modules:
             del sys.modules[name]
-    foreign._loaded.clear()
-    foreign._entered.clear()
+    for remembered in (
+        foreign._loaded,
+        foreign._entered,
+        trust._named,
+        trust._own,
+        trust._allowed,
+        trust._declined,
+    ):
+        remembered.clear()
     declared.cache_clear()
     for table in (REGULARIZERS, RULES, SOURCES, NETWORKS, ANALYSES, TABLES):
         vars(table).pop("_foreign", None)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import memstudy
-from memstudy import files
+from memstudy import files, trust
+from memstudy import recipe as recipes
 from memstudy.errors import Busy, Interrupted, MemstudyError
 from memstudy.store import RunDirectory
 from memstudy.study.carry_out import Execution, Work
@@ -26,6 +27,7 @@ class Chunk:
         processes: how many there are; None for as many as the machine has GPUs or cores for.
         marker: a file of the store: who does not see it does not see the store.
         version: of memstudy, where the study was started.
+        consent: what code of others may run, as the process allowed that made this.
 
     """
 
@@ -35,6 +37,7 @@ class Chunk:
     processes: int | None
     marker: Path
     version: str = memstudy.__version__
+    consent: trust.Consent = field(default_factory=trust.given)
 
     @classmethod
     def of(
@@ -58,6 +61,7 @@ class Chunk:
                 f"{where} does not see the store ({self.marker} is not there); choose a --runs-dir on a file "
                 "system that all machines share."
             )
+        self._restrict()
         left = [run for run in self.runs if not run.finished]
         try:
             for run in {(run.recipe.dataset, run.recipe.network): run for run in left}.values():
@@ -70,6 +74,7 @@ class Chunk:
 
         After Ctrl-C or SIGTERM every run is saved, and its outcome an Interrupted.
         """
+        self._restrict()
         left = [run for run in self.runs if not run.finished]
         if not left:
             return []
@@ -82,6 +87,12 @@ class Chunk:
             except Interrupted as stop:
                 return [Outcome(run, stop) for run in left if not run.finished]
         return self._here(left)
+
+    def _restrict(self) -> None:
+        """Let only that code of others run which may."""
+        trust.take_over(self.consent)
+        for run in self.runs:
+            trust.named(run.path, recipes.names(run.recipe))
 
     def _here(self, runs: Sequence[RunDirectory]) -> list[Outcome]:
         """Train in this process, in turns."""

@@ -23,6 +23,8 @@ from typing import NoReturn
 
 import torch
 
+from memstudy import recipe as recipes
+from memstudy import trust
 from memstudy.errors import Interrupted, MemstudyError, RunFailed
 from memstudy.recipe import Recipe
 from memstudy.store import RunDirectory, code
@@ -152,7 +154,9 @@ class _Worker:
         self.runs: dict[str, RunDirectory] = {}
         context = multiprocessing.get_context("spawn")
         self.pipe, theirs = context.Pipe()
-        self.process: BaseProcess = context.Process(target=_work, args=(theirs, execution, fleet), daemon=True)
+        self.process: BaseProcess = context.Process(
+            target=_work, args=(theirs, execution, fleet, trust.given()), daemon=True
+        )
         with blocked():
             self.process.start()
         theirs.close()
@@ -189,8 +193,9 @@ def _died(name: str) -> RunFailed:
     )
 
 
-def _work(pipe: Connection, execution: Execution, size: int) -> None:
+def _work(pipe: Connection, execution: Execution, size: int, consent: trust.Consent) -> None:
     """In a worker: carry out the runs that come through the pipe until it closes."""
+    trust.take_over(consent)
     threading.Thread(target=_follow_parent, daemon=True).start()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all; the parent passes it on as SIGTERM
     signal.signal(signal.SIGTERM, _interrupt_once)
@@ -208,7 +213,9 @@ def _serve(pipe: Connection, fleet: Fleet) -> NoReturn:
     """Train what comes through the pipe, and send back what has ended, until the pipe is closed."""
     while True:
         while not fleet.busy or pipe.poll():
-            fleet.add(pipe.recv())
+            run = pipe.recv()
+            trust.named(run.path, recipes.names(run.recipe))
+            fleet.add(run)
         if ended := fleet.turn():
             pipe.send([(outcome.run.name, outcome.error) for outcome in ended])
 
