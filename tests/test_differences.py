@@ -20,7 +20,7 @@ from memstudy.randomness import numpy_generator
 from memstudy.report import frames
 from memstudy.report.cells import starred
 from memstudy.report.differences import COLUMNS, compared, mean_over_runs, star_notes
-from memstudy.report.origin import MEMBERS
+from memstudy.report.origin import BEHIND
 from tests.kit.runs import select, write_run
 
 SEEDS = ("0/0", "1/0", "2/0", "3/0", "4/0")
@@ -66,7 +66,7 @@ def test_the_order_of_rows_does_not_matter():
     rows["label"], rows["against"] = rows["label"].astype(str), "0"
     shuffled = rows.sample(frac=1, random_state=1)
     one, other = (found(each).sort_index() for each in (shuffled, rows))
-    pd.testing.assert_frame_equal(one.drop(columns=MEMBERS), other.drop(columns=MEMBERS))
+    pd.testing.assert_frame_equal(one.drop(columns=BEHIND), other.drop(columns=BEHIND))
 
 
 def test_holm_is_over_all_tests_of_the_table():

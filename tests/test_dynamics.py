@@ -48,6 +48,7 @@ from memstudy.store import Store
 from memstudy.store.records import KINDS, MOST, Dynamics, Records, usual
 from memstudy.study.carry_out import Execution, carry_out
 from memstudy.training import DeviceData, predict
+from tests.kit.arithmetic import traced
 from tests.kit.drawing import draw, fit_for_print
 from tests.kit.runs import select
 from tests.kit.sentences import refused
@@ -451,6 +452,7 @@ def test_tables_and_figures(selection):
     names = {path.name for path in draw(derived.Dynamics(), selection)}
     assert {"dynamics_auc.png", "dynamics_learned.svg", "dynamics_losses.csv"} <= names
     assert len(names) == 12
+    assert [traced(sheet, selection) for sheet in (aucs, learned)] == [64, 20]
 
 
 def test_scores_that_coincide_are_told_apart_by_their_difference_to_the_loss(selection):

@@ -80,7 +80,9 @@ def store(tmp_path, monkeypatch):
     return Store(tmp_path / "runs")
 
 
-@pytest.mark.parametrize("words", SCHEMAS)
+@pytest.mark.parametrize(
+    "words", [words for words in SCHEMAS if not words.startswith("table ")]
+)  # test_explaining
 def test_json_is_as_the_page_says(words, store, monkeypatch):
     monkeypatch.setattr("memstudy.study.forecast.measured", lambda *given: None, raising=False)
     at_store = [] if words.startswith(("data",)) else ["--runs-dir", str(store.root)]

@@ -21,7 +21,7 @@ from memstudy.derived.ablation import Ablation
 from memstudy.derived.ablation.measure import ablate, areas
 from memstudy.derived.deriving import derive
 from memstudy.derived.methods import Curves, figures
-from memstudy.derived.methods.epochs import laid_out, layouts
+from memstudy.derived.methods.epochs import cell, laid_out, layouts
 from memstudy.derived.methods.tables import TRAINING, memorization
 from memstudy.derived.similarity import Similarity, digest
 from memstudy.derived.similarity.measure import compare
@@ -132,7 +132,9 @@ def test_stars_stand_by_the_adjusted_p_value_before_the_published_number(paper_s
     (layout,) = layouts(paper_store.select())
     assert "Stars" not in table.markdown()  # one seed
     values = table.values.assign(p=0.001, p_holm=table.values["al2"].map({"with AL2": 0.03, "without AL2": 0.06}))
-    shown = laid_out(values, {column.heading: column.digits for column in TRAINING.values()}, layout)
+    names = {column.heading: name for name, column in TRAINING.items()}
+    rows = values.assign(column=values["metric"].map(names)).to_dict("records")
+    shown = laid_out(values, [cell(row, TRAINING) for row in rows], list(names), layout)
     assert shown["L_r", "with AL2"].str.contains(r"^[\d.]+\* \([\d.]+\)$").all()
     assert not shown["L_r", "without AL2"].str.contains("*", regex=False).any()
 

@@ -31,6 +31,7 @@ from memstudy.randomness import torch_generator
 from memstudy.store import RunDirectory, Store
 from memstudy.store.store import Selection
 from memstudy.training import TrainingState
+from tests.kit.arithmetic import traced
 from tests.kit.drawing import draw
 from tests.kit.sentences import refused
 
@@ -250,6 +251,7 @@ def test_the_table_and_the_figure_hold_the_means(selection: Selection) -> None:
         "probe, last": "70.0", "own, last": "35.0",
     }  # fmt: skip
     assert sheet.cells.iloc[-1].to_dict()["probe, untrained"] == "80.0"
+    assert traced(sheet, selection) == 2 * 7 + 1
     held = sheet.values.dropna(subset="against")
     assert set(held["label"]) == {"al2"}
     assert held["difference"].to_numpy() == pytest.approx(held["of"].map({"probe": -1, "own": 0}).to_numpy())

@@ -84,14 +84,13 @@ def compare(
     ValueError if there are not as many seeds as values.
     """
     left, right = _by_seed(a, seeds_a), _by_seed(b, seeds_b)
-    common = [seed for seed in left if seed in right] if seeds_a is not None and seeds_b is not None else []
-    enough = max(2, min(LEAST_VALUES, len(left), len(right)))
-    paired = len(common) >= enough and 2 * len(common) >= max(len(left), len(right))
-    ours = np.array([left[seed] for seed in (common if paired else left)])
-    theirs = np.array([right[seed] for seed in (common if paired else right)])
+    common = paired_by(list(left), list(right)) if seeds_a is not None and seeds_b is not None else []
+    paired = bool(common)
+    ours = np.array([left[seed] for seed in (common or left)])
+    theirs = np.array([right[seed] for seed in (common or right)])
     unit = _unit(np.r_[ours, theirs])
     ours, theirs = ours / unit, theirs / unit
-    counts = len(ours), len(theirs), len(common) if paired else 0
+    counts = len(ours), len(theirs), len(common)
     finite = len(ours) and len(theirs) and np.isfinite(np.r_[ours, theirs]).all()
     difference = unit * float(ours.mean() - theirs.mean()) if finite else math.nan
     if reason := _no_interval(ours, theirs, paired):
@@ -108,6 +107,13 @@ def compare(
     if min(len(ours), len(theirs)) < LEAST_VALUES:
         return Comparison(math.nan, "", *measured, reason=f"fewer than three {'pairs' if paired else 'values'}")
     return Comparison(float(test.pvalue), PAIRED if paired else WELCH, *measured)
+
+
+def paired_by(seeds_a: Sequence[Hashable], seeds_b: Sequence[Hashable]) -> list[Hashable]:
+    """The seeds over which `compare` pairs two sides that have these, each once; none if they are not paired."""
+    common = [seed for seed in seeds_a if seed in seeds_b]
+    enough = max(2, min(LEAST_VALUES, len(seeds_a), len(seeds_b)))
+    return common if len(common) >= enough and 2 * len(common) >= max(len(seeds_a), len(seeds_b)) else []
 
 
 def _unit(values: Values) -> float:

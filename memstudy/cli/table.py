@@ -100,7 +100,7 @@ def _explain(
         facts: dict[str, Any] = {"cells": there}
         lines = [f"{address} = {text}" for address, text in there.items()]
     else:
-        facts = explaining.explained(explaining.found(tables, cell), not_counted(selection))
+        facts = explaining.explained(explaining.found(tables, cell), selection, not_counted(selection))
         lines = list(explaining.told(facts))
     if as_json:
         voice.print_json(facts)

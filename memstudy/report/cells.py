@@ -10,7 +10,8 @@ from typing import Any
 import pandas as pd
 
 from memstudy.analysis.significance import stars
-from memstudy.report.origin import Cell
+from memstudy.report.arithmetic import mean_cell
+from memstudy.report.origin import Cell, Cited
 
 DASH = "–"
 
@@ -28,7 +29,7 @@ def mean(value: float, sd: float, digits: int) -> str:
 
 def starred(row: Mapping[Hashable, Any], digits: int) -> str:
     """`0.85 ± 0.02*`: mean and standard deviation of a row of `differences.compared`, with stars by `p_holm`."""
-    return Cell.of(mean(row["mean"], row["sd"], digits) + stars(row["p_holm"]), row, digits)
+    return mean_cell(mean(row["mean"], row["sd"], digits) + stars(row["p_holm"]), row, digits)
 
 
 def interval(value: float, low: float, high: float, digits: int, sign: str = "") -> str:
@@ -37,12 +38,15 @@ def interval(value: float, low: float, high: float, digits: int, sign: str = "")
     return text if DASH in (text, *bounds) else f"{text} [{', '.join(bounds)}]"
 
 
-def noted(text: str, note: str) -> str:
-    """`95.1 (94.9)`: a text, and a note to it in parentheses, such as a published number or an epoch."""
+def noted(text: str, note: str, *cited: Cited) -> str:
+    """`95.1 (94.9)`: a text, and a note to it in parentheses, such as a published number or an epoch.
+
+    cited: what the note cites.
+    """
     if note in ("", DASH):
         return text
     both = f"{text} ({note})"
-    return text.rewritten(both) if isinstance(text, Cell) else both
+    return text.rewritten(both).citing(*cited) if isinstance(text, Cell) else both
 
 
 def amount(value: float) -> str:

@@ -12,7 +12,7 @@ which `seeds` says which runs make a pair, and a column `against`: the method to
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -28,7 +28,7 @@ from memstudy.analysis.significance import (
     seeds_needed,
     stars,
 )
-from memstudy.report.origin import MEMBERS, members
+from memstudy.report.origin import BEHIND, Behind, Reader, members
 
 TYPES = {
     "against": "object", "difference": "float", "low": "float", "high": "float", "test": "object", "p": "float",
@@ -57,6 +57,7 @@ def differences(
     method: str = "label",
     epoch: str = "",
     adjusted: bool = True,
+    read: Reader | None = None,
 ) -> pd.DataFrame:
     """How far each method's mean is from its reference's: one row a value of `by`, ordered as in `mean_over_runs`.
 
@@ -64,28 +65,37 @@ def differences(
     epoch: the column of the epoch after which a run was looked at, if runs may differ in it; both sides are then
         compared at the last epoch that they have in common.
     adjusted: whether stars will follow `p_holm`.
+    read: where the value of a row stands.
 
     COLUMNS are `against`; the `difference`, method minus reference, in the unit of the values; its 95 % interval
     `low` to `high`; the `test`, or why there is none; `p`; `p_holm`, adjusted over all rows; the `effect`, the
     size of the difference in standard deviations (see `significance.Comparison`); and the number of `pairs` of
     seeds (0: unpaired). All are missing where there is no reference. A difference without a star has
     `seeds_needed`, an estimate of the seeds that a star would take. It is missing if that is more than MOST_SEEDS,
-    or if values do not vary.
+    or if values do not vary. BEHIND beside them is what each mean and difference is of.
     """
     place = list(by).index(method)
     sides = dict(list(rows.groupby(list(by), sort=False)))
-    rows_tested = []
+    rows_tested: list[Mapping[str, object]] = []
+    other: dict[tuple[Hashable, ...], tuple[Hashable, ...]] = {}  # each mean's reference; itself if it has none
     for key, ours in sides.items():
-        reference = ours["against"].iloc[0]
-        theirs = sides.get((*key[:place], reference, *key[place + 1 :]))
-        tested = {} if theirs is None or theirs is ours else _tested(ours, theirs, value, epoch)
+        reference = (*key[:place], ours["against"].iloc[0], *key[place + 1 :])
+        other[key] = reference
+        theirs = sides.get(reference)
+        tested = {} if theirs is None or reference == key else _tested(ours, theirs, value, epoch)
         rows_tested.append(dict(zip(by, key, strict=True)) | tested)
     table = pd.DataFrame(rows_tested, columns=[*by, *COLUMNS])
     table["p_holm"] = holm(table["p"])
     count = int(table["effect"].notna().sum()) if adjusted else 1
     effects = table["effect"].astype(float).mask(table["p_holm" if adjusted else "p"].map(stars) != "")
     table["seeds_needed"] = [seeds_needed(effect, count) for effect in effects]
-    return table.astype(TYPES)
+    of_means = dict(zip(sides, members(rows, by, value, read), strict=True))
+    p_values = table["p"].to_list()
+    behind = [
+        Behind(ours, None if other[key] == key else of_means.get(other[key]), epoch, p_values)
+        for key, ours in of_means.items()
+    ]
+    return table.astype(TYPES).assign(**{BEHIND: pd.Series(behind, index=table.index, dtype=object)})
 
 
 def _tested(ours: pd.DataFrame, theirs: pd.DataFrame, value: str, epoch: str) -> dict[str, object]:
@@ -114,11 +124,11 @@ def compared(
     method: str = "label",
     epoch: str = "",
     adjusted: bool = True,
+    read: Reader | None = None,
 ) -> pd.DataFrame:
-    """`mean_over_runs` with MEMBERS, the values that each mean is of, and beside it `differences`."""
-    means = mean_over_runs(rows, by, value)
-    means[MEMBERS] = pd.Series(members(rows, by, value), index=means.index, dtype=object)
-    return means.join(differences(rows, by, value, method, epoch, adjusted)[COLUMNS])
+    """`mean_over_runs`, and beside it `differences`."""
+    tested = differences(rows, by, value, method, epoch, adjusted, read)
+    return mean_over_runs(rows, by, value).join(tested[[*COLUMNS, BEHIND]])
 
 
 def star_notes(values: pd.DataFrame, against: str = "") -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""What is behind a cell of a table: its runs, their seeds and values, and the arithmetic, in words and for JSON.
+"""What is behind a cell of a table: its runs, their seeds, values and files, and the arithmetic, written out.
 
 A cell is addressed by names that its table shows, parted by colons, in any order: its row's, its column's, and,
 where it takes that, the table's: `al2:test accuracy`, `table1:Bare:24:test accuracy:with AL2`.
@@ -7,17 +7,18 @@ where it takes that, the table's: `al2:test accuracy`, `table1:Bare:24:test accu
 from __future__ import annotations
 
 import difflib
-import math
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import pandas as pd
 
 from memstudy.errors import MemstudyError, listed, quoted
-from memstudy.report.origin import Cell, Member, Origin
+from memstudy.report.origin import NOTATION, Cell, Member, Origin, Read
 from memstudy.report.table import Table
+from memstudy.store.pack import compressed
+from memstudy.store.store import Selection
 
 MOST_NAMED = 8
 """No sentence lists more cells than these."""
@@ -101,50 +102,60 @@ def found(tables: Sequence[Table], asked: str) -> Place:
     raise MemstudyError(f"no table has a cell {quoted(asked)}; near are {listed(shown[:3])}. {how}.")
 
 
-def explained(place: Place, left_out: dict[str, str]) -> dict[str, Any]:
+NOTHING = Origin()
+
+
+def explained(place: Place, selection: Selection, left_out: Mapping[str, str]) -> dict[str, Any]:
     """The cell for JSON. left_out: the runs that no mean of these tables counts, and why, by name."""
-    origin = place.text.origin if isinstance(place.text, Cell) else None
+    origin = place.text.origin if isinstance(place.text, Cell) else NOTHING
+    steps = origin.steps()
     return {
         "cell": place.address,
         "shown": str(place.text),
         "table": place.table.name,
         "title": place.table.title,
-        "members": [vars(member) for member in _members(place)],
-        "of_row": origin is None,
-        "arithmetic": _arithmetic(origin) if origin else "",
-        "numbers": _numbers(origin) if origin else {},
-        "left_out": left_out,
+        "of_row": origin is NOTHING,
+        "members": [_member(member, selection) for member in _members(place)],
+        "reference": [_member(member, selection) for member in origin.reference()],
+        "against": str(origin.numbers.get("against") or ""),
+        "arithmetic": [asdict(step) for step in steps],
+        "notation": {
+            name: words for name, words in NOTATION.items() if _used(name, [s.expression for s in steps])
+        },
+        "digits": origin.digits,
+        "numbers": {name: value for name, value in origin.numbers.items() if not pd.isna(value)},
+        "published": [asdict(cited) for cited in origin.cited],
+        "left_out": dict(left_out),
         "notes": list(place.table.notes),
     }
+
+
+def _used(name: str, expressions: Sequence[str]) -> bool:
+    word = name.partition("(")[0]
+    return any(re.search(rf"\b{word}\b[(.]", expression) for expression in expressions)
 
 
 def _members(place: Place) -> list[Member]:
     """The values behind it; of a number computed otherwise, those behind its row's means, each run once."""
     if isinstance(place.text, Cell):
-        return list(place.text.origin.members.each())
+        return list(place.text.origin.members())
     cells = [cell for cell in place.table.rows[place.row] if isinstance(cell, Cell)]
-    runs = {member.run: member for cell in cells for member in cell.origin.members.each()}
+    runs = {member.run: member for cell in cells for member in cell.origin.members()}
     return list(runs.values())
 
 
-def _numbers(origin: Origin) -> dict[str, Any]:
-    """What was computed, unrounded, without what is missing."""
-    return {name: value for name, value in origin.numbers.items() if not pd.isna(value)}
+def _member(member: Member, selection: Selection) -> dict[str, Any]:
+    """A run's value, and the file that it is read from, as a path below the store."""
+    read = None if member.read is None else asdict(member.read) | {"file": _file(member.read, selection)}
+    return vars(member) | {"read": read}
 
 
-def _arithmetic(origin: Origin) -> str:
-    """How the mean was computed, in words."""
-    n = len(origin.members.each())
-    if n < 2:
-        return f"the value of one run, rounded to {_decimals(origin.digits)}"
-    return (
-        f"the sum of {n} values over {n}, ± the root of their squared deviations' sum over {n - 1}, both rounded "
-        f"to {_decimals(origin.digits)}"
-    )
-
-
-def _decimals(digits: int) -> str:
-    return f"{digits} decimal{'' if digits == 1 else 's'}"
+def _file(read: Read, selection: Selection) -> str:
+    if "/" in read.file:
+        return read.file
+    path = selection.path / read.file
+    path = path if path.is_file() else compressed(path)
+    return path.relative_to(selection.path.parent.parent).as_posix()
 
 
 def told(facts: dict[str, Any]) -> Iterator[str]:
@@ -153,19 +164,47 @@ def told(facts: dict[str, Any]) -> Iterator[str]:
     yield f"{facts['table']}: {facts['title']}"
     yield ""
     if facts["of_row"]:
-        yield "Not a mean of runs' values itself: the notes say how it is computed. The runs of its row:"
+        yield "It is not computed of runs' values; it counts, or tells of, the runs of its row:"
     for member in facts["members"]:
-        after = "" if member["epoch"] is None else f", after epoch {member['epoch']}"
-        value = "" if facts["of_row"] else f": {quoted(member['value'])}"
-        yield f"  {member['run']} (seeds {member['seeds']}{after}){value}"
+        yield f"  {_told(member, not facts['of_row'])}"
+    if facts["reference"]:
+        yield f"compared with {facts['against'] or 'its reference'}:"
+        for member in facts["reference"]:
+            yield f"  {_told(member)}"
     if facts["arithmetic"]:
-        yield f"Computed as {facts['arithmetic']}."
-        yield "  " + ", ".join(f"{name} {_short(value)}" for name, value in facts["numbers"].items())
+        yield ""
+    for step in facts["arithmetic"]:
+        yield f"{step['name']} = {step['expression']}"
+        yield f"    = {step['value']!r}" + (f"    ({step['how']})" if step["how"] else "")
+    if facts["arithmetic"] and facts["digits"] is not None:
+        yield f"shown as {facts['shown']}: rounded to {_decimals(facts['digits'])}"
+    for name, words in facts["notation"].items():
+        yield f"  {name}: {words}"
+    for cited in facts["published"]:
+        yield f"published: {cited['value']!r} in {cited['paper']}: {cited['file']}, {_row(cited)}"
+    if facts["left_out"]:
+        yield ""
     for name, why in facts["left_out"].items():
         yield f"left out: {name} ({why})"
     yield ""
     yield from facts["notes"]
 
 
-def _short(value: object) -> str:
-    return f"{value:.6g}" if isinstance(value, float) and math.isfinite(value) else re.sub(r"\s+", " ", str(value))
+def _told(member: Mapping[str, Any], with_value: bool = True) -> str:
+    after = "" if member["epoch"] is None else f", after epoch {member['epoch']}"
+    whose = f"{member['run']} (seeds {member['seeds']}{after})"
+    if not with_value:
+        return whose
+    read = member["read"]
+    how = f"{read['how']}, " if read and read["how"] else ""
+    where = f"  [{how}{read['file']}: {_row(read)}]" if read else ""
+    return f"{whose}: {member['value']!r}{where}"
+
+
+def _row(place: Mapping[str, Any]) -> str:
+    """Where in a file: `epoch 24, column test_accuracy`."""
+    return ", ".join([*(f"{name} {value}" for name, value in place["row"].items()), f"column {place['column']}"])
+
+
+def _decimals(digits: int) -> str:
+    return f"{digits} decimal{'' if digits == 1 else 's'}"

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
-from typing import Any
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -12,9 +11,11 @@ from memstudy.analysis.dynamics import SCORES
 from memstudy.derived.dynamics import Dynamics
 from memstudy.derived.dynamics.measure import AUCS, CLEAN, CORRUPTED, COUNTS
 from memstudy.derived.reading import each_group
+from memstudy.report.arithmetic import average, value, with_steps
 from memstudy.report.cells import DASH, frame, noted, number, starred
 from memstudy.report.differences import compared, star_notes
 from memstudy.report.frames import Setting, after_epochs, is_last
+from memstudy.report.origin import BEHIND, Cell, Read, Row, Step, derived
 from memstudy.report.table import HIGH, Table
 from memstudy.store.store import Selection
 
@@ -83,11 +84,24 @@ def _over_seeds(rows: pd.DataFrame) -> pd.DataFrame:
     by = ["label", "score", "at"]
     rows = rows.assign(last=rows["epoch"].where(rows["at"] == LAST, 0))
     epochs = rows.groupby(by, sort=False)["epoch"].mean().reset_index(drop=True)
-    return compared(rows, by, "auc", epoch="last").assign(epoch=epochs)
+    return compared(rows, by, "auc", epoch="last", read=_auc_read).assign(epoch=epochs)
 
 
-def _auc(row: Mapping[Hashable, Any], which: str) -> str:
-    return noted(starred(row, 3), number(row["epoch"], ".0f") if which == BEST else "")
+def _auc(row: Row, which: str) -> str:
+    cell = starred(row, 3)
+    if which != BEST or not isinstance(cell, Cell):
+        return cell
+    text = noted(cell, number(row["epoch"], ".0f"))
+    return with_steps(cell.rewritten(text), partial(_mean_epoch, row))
+
+
+def _mean_epoch(row: Row) -> list[Step]:
+    epochs = [value(float(member.epoch)) for member in row[BEHIND].ours.each() if member.epoch is not None]
+    return [Step("epoch", average(epochs), row["epoch"], "of the best of each run")] if epochs else []
+
+
+def _auc_read(row: Row) -> Read:
+    return derived(AUCS, row, ("run", "epoch", "score"), "auc")
 
 
 def _uncorrupted(rows: pd.DataFrame) -> list[str]:
@@ -109,7 +123,7 @@ def _learned(setting: Setting, counts: pd.DataFrame, aucs: pd.DataFrame, suffix:
     runs = counts[["run", "label", "seeds", "against", "epochs"]].drop_duplicates()
     of_runs = pd.concat([table[["run", "quantity", "group", "value"]] for table in parts if len(table)])
     of_runs = of_runs.merge(runs, on="run")
-    values = compared(of_runs, ["label", "quantity", "group"], epoch="epochs")
+    values = compared(of_runs, ["label", "quantity", "group"], epoch="epochs", read=_learned_read)
     headings = QUANTITIES | {
         ("mixture_accuracy", LAST): ("mixture right, %: last", 1),
         ("mixture_accuracy", BEST): ("mixture right, %: best", 1),
@@ -135,6 +149,20 @@ def _learned(setting: Setting, counts: pd.DataFrame, aucs: pd.DataFrame, suffix:
     )
     title = f"When samples are learned: {setting.title}"
     return Table(f"{Dynamics.name}_learned{suffix}", title, notes, frame(cells), values, words=("regularizers",))
+
+
+def _learned_read(row: Row) -> Read:
+    """Where a number of a run stands, or what it is computed of."""
+    if row["quantity"] == "mixture_accuracy":
+        which = "the last" if row["group"] == LAST else "the largest"
+        return Read(AUCS, {"run": row["run"], "score": "mixture"}, "accuracy", f"{which}, × 100")
+    if row["quantity"] == "corrupted":
+        named = {"run": row["run"], "quantity": "first_learned"}
+        return Read(COUNTS, named, "count", "100 × the count of group corrupted over that of both")
+    events = row["quantity"] == "forgetting_events"
+    return derived(
+        COUNTS, row, ("run", "quantity", "group"), "value", f"{'mean' if events else 'median'}, by count"
+    )
 
 
 def _each_run(counts: pd.DataFrame, quantity: str, group: str) -> pd.DataFrame:

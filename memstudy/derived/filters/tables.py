@@ -11,13 +11,15 @@ import pandas as pd
 
 from memstudy.analysis.filters import COMPARISONS, Tally
 from memstudy.analysis.significance import holm, stars
+from memstudy.derived.filters import origins
 from memstudy.derived.filters.measure import DRAWS, RINGS, SHUFFLED, SIZES, TALLIES, TRAINED
 from memstudy.derived.reading import read
 from memstudy.report import published
-from memstudy.report.cells import amount, frame, mean, number, p_value
+from memstudy.report.cells import amount, frame, mean, number, p_value, starred
 from memstudy.report.differences import differences, star_notes
 from memstudy.report.folders import SEPARATOR
 from memstudy.report.frames import after_epochs, comparable_runs, is_last
+from memstudy.report.origin import Cell, Origin
 from memstudy.report.table import Table
 from memstudy.store.store import Selection
 
@@ -73,7 +75,7 @@ def _fractions(title: str, rows: pd.DataFrame, suffix: str) -> Table:
     )
     values["p_filters_holm"] = holm(values["p_filters"].where(values["weights"] == TRAINED))
     held = rows.assign(against=rows["against"].where(trained, ""))  # the control is one against .5
-    values = values.merge(differences(held, keys, "fraction", epoch="epoch"), on=keys)
+    values = values.merge(differences(held, keys, "fraction", epoch="epoch", read=origins.tally_read), on=keys)
     cells = [_cells(key, group) for key, group in values.groupby(by, sort=False)]
     counts = ["networks", *(f.name for f in fields(Tally) if f.name != "squares")]
     values = values.astype(dict.fromkeys(counts, "Int64"))  # the published rows have none
@@ -132,13 +134,16 @@ def _cells(key: Sequence[Any], values: pd.DataFrame) -> dict[str, str]:
     }
     for comparison in COMPARISONS:
         trained, short = by_comparison[comparison, TRAINED], HEADINGS[comparison]
-        cells[short] = mean(trained["fraction"], trained["sd"], 3) + stars(trained["p_holm"])
-        cells[f"{short}: p"] = f"{p_value(trained['p_filters'])} / {p_value(trained['p_kernels'])}"
+        text = mean(trained["fraction"], trained["sd"], 3) + stars(trained["p_holm"])
+        cells[short] = origins.pooled(text, trained)
+        text = f"{p_value(trained['p_filters'])} / {p_value(trained['p_kernels'])}"
+        cells[f"{short}: p"] = origins.p_values(text, trained)
         control = by_comparison[comparison, SHUFFLED]
-        cells[f"{short}, shuffled"] = mean(control["fraction"], control["sd"], 3)
+        cells[f"{short}, shuffled"] = origins.pooled(mean(control["fraction"], control["sd"], 3), control)
     n = trained["networks"]
     counts = [number(trained[counted] // n, ",") for counted in ("kernels", "filters", "layers")]
-    return cells | {"n: networks × kernels (filters, layers)": f"{n} × {counts[0]} ({counts[1]}, {counts[2]})"}
+    text = f"{n} × {counts[0]} ({counts[1]}, {counts[2]})"
+    return cells | {"n: networks × kernels (filters, layers)": origins.counts(text, trained)}
 
 
 def _published(row: pd.Series) -> dict[str, str]:
@@ -147,7 +152,14 @@ def _published(row: pd.Series) -> dict[str, str]:
         "kernels": "3×3",
         "layers": row["layers"],
     }
-    return cells | {HEADINGS[comparison]: number(row[comparison], ".3f") for comparison in COMPARISONS}
+    place = {name: row[name] for name in ("architecture", "layers")}
+    return cells | {
+        HEADINGS[comparison]: Cell.made(
+            number(row[comparison], ".3f"),
+            Origin(cited=(published.cited("loco_filter_stats", place, comparison),)),
+        )
+        for comparison in COMPARISONS
+    }
 
 
 def _rings(title: str, rows: pd.DataFrame, suffix: str) -> Table:
@@ -160,14 +172,17 @@ def _rings(title: str, rows: pd.DataFrame, suffix: str) -> Table:
         mean_abs=("mean_abs", "mean"), relative=("relative", "mean"), sd=("relative", "std"),
         networks=("relative", "size"),
     ).reset_index()  # fmt: skip
-    values = values.merge(differences(rows, keys, "relative", epoch="epoch"), on=keys)
+    tested = differences(rows, keys, "relative", epoch="epoch", read=origins.ring_read)
+    values = values.merge(tested, on=keys)
+    each_row = dict(list(rows.groupby(by, sort=False)))
     cells = []
     for (label, size, part), group in values.groupby(by, sort=False):
         cells_of_row = {"network": str(label), "kernels": f"{size}×{size}", "layers": str(part)}
         overall = (group["mean_abs"] * group["positions"]).sum() / group["positions"].sum()
-        cells_of_row |= {"mean |w|": number(overall, ".3g")}
-        for ring in group.to_dict("records"):
-            cells_of_row[f"{ring['distance']:.2f}"] = mean(ring["relative"], ring["sd"], 3) + stars(ring["p_holm"])
+        behind = each_row[label, size, part]
+        cells_of_row |= {"mean |w|": origins.magnitude(number(overall, ".3g"), behind, overall)}
+        for ring in group.rename(columns={"relative": "mean"}).to_dict("records"):
+            cells_of_row[f"{ring['distance']:.2f}"] = starred(ring, 3)
         n = int(group["networks"].iloc[0])
         kernels = int(group["weights"].sum()) // n // int(group["positions"].sum())
         cells.append(cells_of_row | {"n: networks × kernels": f"{n} × {number(kernels, ',')}"})
@@ -190,6 +205,7 @@ def _sizes(title: str, rows: pd.DataFrame, suffix: str) -> Table:
         ratio=("ratio", "first"), penalty=("penalty", "mean"), share=("share", "mean"),
         rms=("rms", "mean"), rms_sd=("rms", "std"), networks=("rms", "size"),
     ).reset_index()  # fmt: skip
+    each_row = dict(list(rows.groupby(by, sort=False)))
     penalties = rows.groupby([*by, "network"], as_index=False, sort=False)[["penalty", "share"]].sum()
     cells = []
     for (label, kernel), group in values.groupby(by, sort=False):
@@ -197,16 +213,18 @@ def _sizes(title: str, rows: pd.DataFrame, suffix: str) -> Table:
         of_networks = penalties[(penalties["label"] == label) & (penalties["kernel"] == kernel)]
         cells_of_row = {"network": str(label), "kernels": str(kernel)}
         cells_of_row |= {name: number(first[name], ",") for name in ("layers", "filters")}
+        behind = each_row[label, kernel]
+        share = mean(100 * of_networks["share"].mean(), 100 * of_networks["share"].std(), 1)
         cells_of_row |= {
             "weights": number(group["weights"].sum(), ","),
             "mean r": number(np.average(group["ratio"], weights=group["weights"]), ".2f"),
-            "penalty": amount(of_networks["penalty"].mean()),
-            "its share, %": mean(100 * of_networks["share"].mean(), 100 * of_networks["share"].std(), 1),
+            "penalty": origins.mean_of(amount(of_networks["penalty"].mean()), behind, "penalty"),
+            "its share, %": origins.mean_of(share, behind, "share", 100),
         }
-        shown = group[group["distance"] <= FARTHEST]
-        cells_of_row |= {
-            f"RMS at {ring['distance']:.2f}": number(ring["rms"], "#.3g") for ring in shown.to_dict("records")
-        }
+        for ring in group[group["distance"] <= FARTHEST].to_dict("records"):
+            of_ring = behind[behind["distance"] == ring["distance"]]
+            text = number(ring["rms"], "#.3g")
+            cells_of_row[f"RMS at {ring['distance']:.2f}"] = origins.mean_of(text, of_ring, "rms")
         cells.append(cells_of_row | {"n": str(first["networks"])})
     notes = (
         "Penalty: the sum of r·w² over the weights of kernels of that size, without λ. Depthwise: a kernel sees "

@@ -12,6 +12,7 @@ from memstudy.derived.reading import read
 from memstudy.report.cells import frame, starred
 from memstudy.report.differences import compared, star_notes
 from memstudy.report.frames import Setting, after_epochs, comparable_runs, is_last, merged, percent
+from memstudy.report.origin import Read, Row, derived
 from memstudy.report.table import HIGH, Table
 from memstudy.store.store import Selection
 
@@ -51,6 +52,18 @@ def panels(table: pd.DataFrame, members: pd.DataFrame) -> pd.DataFrame:
     return rows[rows["panel"] != ""]
 
 
+def flatness_read(row: Row) -> Read:
+    """Where a number of FLATNESS stands."""
+    ratio = row["quantity"] == "log_ratio"
+    column = "max_over_min" if ratio else "correlation" if row["quantity"] == "correlation" else "cv"
+    return derived(FLATNESS, row, ("run", "epoch", "kind"), column, "log10 of" if ratio else "")
+
+
+def noise_read(row: Row) -> Read:
+    """Where an accuracy of NOISE stands."""
+    return derived(NOISE, row, ("run", "epoch", "noise", "strength"), "accuracy", "× 100")
+
+
 def epochs(rows: pd.DataFrame) -> str:
     """A sentence on the epochs after which trained networks are looked at; empty if there are none."""
     return after_epochs(rows.loc[rows["epoch"] != INITIAL, "epoch"], "After training: the last kept epoch")
@@ -62,7 +75,7 @@ def _flatness(setting: Setting, rows: pd.DataFrame) -> Table:
         rows[rows["panel"] == panel].assign(quantity=quantity, value=rows[quantity])
         for panel, quantity in HEADINGS
     ]
-    values = compared(pd.concat(parts), ["label", "panel", "quantity"], epoch="epoch")
+    values = compared(pd.concat(parts), ["label", "panel", "quantity"], epoch="epoch", read=flatness_read)
     cells = [
         {"regularizers": str(name), "n": str(part["n"].max())}
         | {HEADINGS[row["panel"], row["quantity"]]: starred(row, 2) for row in part.to_dict("records")}
@@ -86,7 +99,7 @@ def _noise(setting: Setting, rows: pd.DataFrame) -> Table:
     rows = percent(rows[is_last(rows)], "accuracy")
     again = (rows["strength"] == 0) & rows.duplicated(["run", "strength"], keep="last")
     rows = rows.assign(against=rows["against"].where(~again, ""))  # without noise it is one accuracy, tested once
-    values = compared(rows, ["label", "noise", "strength"], "accuracy", epoch="epoch")
+    values = compared(rows, ["label", "noise", "strength"], "accuracy", epoch="epoch", read=noise_read)
     cells = []
     for name, part in values.groupby("label", sort=False):
         row = {"regularizers": str(name), "n": str(part["n"].max()), "none": ""}

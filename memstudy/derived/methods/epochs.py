@@ -11,15 +11,18 @@ corruption, none has a memorized share.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pandas as pd
 
+from memstudy.report.arithmetic import missing
 from memstudy.report.cells import noted, number, span, starred
 from memstudy.report.differences import compared, star_notes
 from memstudy.report.frames import WITH, WITHOUT, Setting, comparable_runs, evaluated
+from memstudy.report.origin import Cited, Read, Reader, Row, of_metrics
 from memstudy.report.table import Table
 from memstudy.report.twins import baseline_order, twins
 from memstudy.store import Status
@@ -37,13 +40,22 @@ class Column:
     digits: int
     better: str = ""
 
+    @property
+    def how(self) -> str:
+        """What is done with a value of the file."""
+        return f"× {self.scale:g}" if self.scale != 1 else ""
+
 
 @dataclass(frozen=True)
 class Published:
-    """A paper's numbers for a setting: columns baseline, al2, epoch, column, published; or why there are none."""
+    """A paper's numbers for a setting: columns baseline, al2, epoch, column, published; or why there are none.
+
+    `cited` says of a row of the table's values where its number is published.
+    """
 
     values: pd.DataFrame | None = None
     why_none: str = ""
+    cited: Callable[[Row], Cited] | None = None
 
 
 @dataclass(frozen=True)
@@ -93,7 +105,13 @@ def tables(
         long = _long(layout, columns, metrics)
         if len(long):
             notes = _not_evaluated(metrics)
-            yield of_values(name, title, columns, selection, layout, long, paper, notes)
+            read = partial(_read, columns)
+            yield of_values(name, title, columns, selection, layout, long, read, paper, notes)
+
+
+def _read(columns: Mapping[str, Column], row: Row) -> Read:
+    name = str(row["column"])
+    return of_metrics(row, name, columns[name].how)
 
 
 def _not_evaluated(metrics: pd.DataFrame) -> tuple[str, ...]:
@@ -119,20 +137,22 @@ def of_values(
     selection: Selection,
     layout: Layout,
     long: pd.DataFrame,
+    read: Reader,
     paper: Callable[[Setting], Published] | None = None,
     more_notes: Sequence[str] = (),
 ) -> Table:
     """The table of a setting's numbers: `long` has a row a run, epoch and column."""
     by = [*layout.by[:1], "epoch", "column", *layout.by[1:]]
-    values = compared(long, by, method=layout.method)
+    values = compared(long, by, method=layout.method, read=read)
     published = paper(layout.setting) if paper is not None and layout.in_pairs else Published()
     values = values.assign(published=float("nan"))
     if published.values is not None:
         values = values.drop(columns="published").merge(published.values[[*by, "published"]], on=by, how="left")
     notes = [IN_PARENTHESES] if values["published"].notna().any() else [*filter(None, [published.why_none])]
     headings = {column: c.heading for column, c in columns.items()}
+    texts = [cell(row, columns, published.cited) for row in values.to_dict("records")]
     values.insert(2, "metric", values.pop("column").map(headings))
-    cells = laid_out(values, {c.heading: c.digits for c in columns.values()}, layout)
+    cells = laid_out(values, texts, [c.heading for c in columns.values()], layout)
     words = "baseline" if layout.in_pairs else "method"
     all_notes = (*_notes(layout, values), *notes, *more_notes, *_absent(selection))
     name, title = f"{name}{layout.setting.suffix}", f"{title}: {layout.setting.title}"
@@ -140,22 +160,21 @@ def of_values(
     return Table(name, title, all_notes, cells, values, (words,), group=words, better=better, among=("epoch",))
 
 
-def laid_out(values: pd.DataFrame, digits: Mapping[str, int], layout: Layout) -> pd.DataFrame:
+def laid_out(values: pd.DataFrame, texts: Sequence[str], metrics: Sequence[str], layout: Layout) -> pd.DataFrame:
     """Cells of text: a row a method (or baseline) and epoch, a column a metric (without and with AL2).
 
-    digits: decimals by metric, in their order.
+    texts: of each row of values.
     """
     row, *sides = layout.by
-    texts = [_cell(entry, digits) for entry in values.to_dict("records")]
     cells = values.assign(place=range(len(values)))
     wide = cells.pivot(index=[row, "epoch"], columns=["metric", *sides], values="place").fillna(-1).astype(int)
     methods = list(dict.fromkeys(values[row]))
     if layout.in_pairs:
         methods.sort(key=baseline_order)
     rows = sorted(wide.index, key=lambda place: (methods.index(place[0]), place[1]))
-    order: list[Any] = list(digits)
+    order: list[Any] = list(metrics)
     if layout.in_pairs:
-        order = [(metric, side) for metric in digits for side in (WITHOUT, WITH)]
+        order = [(metric, side) for metric in metrics for side in (WITHOUT, WITH)]
     shown = [column for column in order if column in wide.columns]
     wide = wide.loc[rows, shown]
     laid = [[texts[place] if place >= 0 else "" for place in line] for line in wide.to_numpy()]
@@ -166,8 +185,10 @@ def laid_out(values: pd.DataFrame, digits: Mapping[str, int], layout: Layout) ->
     return wide.astype(dict.fromkeys(wide.columns[:2], str))
 
 
-def _cell(row: Mapping[Hashable, Any], digits: Mapping[str, int]) -> str:
-    return noted(starred(row, digits[row["metric"]]), number(row["published"], "g"))
+def cell(row: Row, columns: Mapping[str, Column], source: Callable[[Row], Cited] | None = None) -> str:
+    """A mean, and the published number beside it; `source` says where that one stands."""
+    cited = () if source is None or missing(row["published"]) else (source(row),)
+    return noted(starred(row, columns[str(row["column"])].digits), number(row["published"], "g"), *cited)
 
 
 def _notes(layout: Layout, values: pd.DataFrame) -> tuple[str, ...]:

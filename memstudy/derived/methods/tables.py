@@ -8,9 +8,11 @@ import pandas as pd
 
 from memstudy.derived.methods import Memorization, Methods, TrainingTable
 from memstudy.derived.methods.epochs import Column, layouts, tables
+from memstudy.report.arithmetic import difference_cell, effect_cell
 from memstudy.report.cells import DASH, frame, interval, number, span, starred
 from memstudy.report.differences import compared, star_notes
 from memstudy.report.frames import Groups, comparable_runs, evaluated, evaluation_notes, is_last, shared_title
+from memstudy.report.origin import METRICS, Read, Row, of_metrics
 from memstudy.report.table import HIGH, LOW, Table
 from memstudy.report.twins import twins
 from memstudy.store import Status
@@ -56,7 +58,7 @@ def methods(selection: Selection) -> Iterator[Table]:
     long = rows.melt(
         ["run", "seeds", "setting", "label", "against", "epoch"], list(AT_END), "metric", "value"
     ).dropna(subset="value")
-    values = compared(long, ["setting", "label", "metric"], epoch="epoch")
+    values = compared(long, ["setting", "label", "metric"], epoch="epoch", read=_read)
     cells = [_cells(str(setting), part) for (setting, _), part in values.groupby(["setting", "label"], sort=False)]
     several = rows["setting"].nunique() > 1
     shown = frame(cells)
@@ -88,6 +90,16 @@ def at_end(groups: Groups) -> pd.DataFrame:
     )
 
 
+def _read(row: Row) -> Read:
+    """Where a number after the last epoch stands, or the best accuracy of any."""
+    name = str(row["metric"])
+    if name == "best_accuracy":
+        return Read(
+            f"{row['run']}/{METRICS}", {"epoch": f"0 to {row['epoch']}"}, "test_accuracy", "the largest, × 100"
+        )
+    return of_metrics(row, name, AT_END[name].how)
+
+
 def _up_to_common(metrics: pd.DataFrame) -> pd.DataFrame:
     """The metrics of each method's runs up to the last epoch after which all of them were evaluated."""
     runs = metrics.groupby("label")["run"].transform("nunique")
@@ -104,8 +116,10 @@ def _cells(setting: str, part: pd.DataFrame) -> dict[str, str]:
     first = AT_END["test_accuracy"].heading
     return {
         "setting": setting, "method": str(accuracy["label"]), "n": span(part["n"]), first: texts.pop(first),
-        "difference [95 %]": interval(accuracy["difference"], accuracy["low"], accuracy["high"], 1, "+"),
-        "effect": number(accuracy["effect"], ".1f"),
+        "difference [95 %]": difference_cell(
+            interval(accuracy["difference"], accuracy["low"], accuracy["high"], 1, "+"), accuracy, 1
+        ),
+        "effect": effect_cell(number(accuracy["effect"], ".1f"), accuracy, 1),
         **{column.heading: texts.get(column.heading, DASH) for column in list(AT_END.values())[1:]},
     }  # fmt: skip
 

@@ -14,6 +14,7 @@ from memstudy.derived.reading import each_group
 from memstudy.report.cells import DASH, frame, noted, starred
 from memstudy.report.differences import compared, star_notes
 from memstudy.report.frames import Setting, is_last, percent
+from memstudy.report.origin import Read, Row
 from memstudy.report.table import HIGH, Table
 from memstudy.store.store import Selection
 
@@ -83,9 +84,15 @@ def _over_seeds(rows: pd.DataFrame) -> pd.DataFrame:
     by = ["label", "layer", "at", "of"]
     rows = rows.assign(equal=rows["epoch"].where(rows["at"] != BEST, 0))
     epochs = rows.groupby(by, sort=False)["epoch"].max().reset_index(drop=True)
-    values = compared(rows, by, epoch="equal")
+    values = compared(rows, by, epoch="equal", read=_read)
     values.insert(len(by), "epoch", epochs)
     return values
+
+
+def _read(row: Row) -> Read:
+    column = {name: column for column, name in QUANTITIES.items()}[row["of"]]
+    layer = PIXELS if row["layer"] == DASH else row["layer"]
+    return Read(PROBES, {"run": row["run"], "epoch": row["epoch"], "layer": layer}, column, "× 100")
 
 
 def _ordered(values: pd.DataFrame) -> Any:

@@ -48,6 +48,7 @@ from memstudy.report.frames import (
     suffixes,
 )
 from memstudy.report.methods import method_labels
+from memstudy.report.origin import BEHIND, METRICS, PARTS, Behind, Member, Members, Read, Row, of_metrics
 from memstudy.store import RunDirectory
 from memstudy.store.store import Selection
 
@@ -119,17 +120,44 @@ class Group:
         return self.runs.pivot_table(index=["method", "seeds"], columns="corruption", values="final")
 
     def by_seed(self, corruptions: Sequence[str]) -> pd.DataFrame:
-        """Columns method, seeds, value: final accuracy, mean over corruptions, of seeds that have all of them."""
+        """Columns method, seeds, value: final accuracy, mean over corruptions, of seeds that have all of them.
+
+        PARTS are the runs that each is the mean of.
+        """
         complete = self.accuracy.reindex(columns=list(corruptions)).dropna()
-        return complete.mean(axis="columns").rename("value").reset_index()
+        parts = [
+            tuple(self._final[method, seeds, each] for each in corruptions) for method, seeds in complete.index
+        ]
+        rows = complete.mean(axis="columns").rename("value").reset_index()
+        return rows.assign(**{PARTS: pd.Series(parts, index=rows.index, dtype=object)})
+
+    @cached_property
+    def _final(self) -> dict[tuple[str, str, str], Member]:
+        """The run with the final accuracy of each method, seeds and corruption."""
+        return {
+            (row["method"], row["seeds"], row["corruption"]): Member(
+                row["run"], row["seeds"], row["epoch"], row["final"], of_measure(row | {"measure": "final"})
+            )
+            for row in self.runs.to_dict("records")
+        }
+
+    @cached_property
+    def shared(self) -> pd.DataFrame:
+        """The accuracies that are ranked: those of seeds that all methods have at all of `ranked`."""
+        complete = self.accuracy.reindex(columns=self.ranked).dropna()
+        methods = complete.index.get_level_values("method").nunique()
+        return complete[complete.groupby("seeds")[self.ranked[:1]].transform("size") == methods]
 
     @cached_property
     def ranks(self) -> pd.DataFrame:
         """Mean rank over `ranked`: a row a seed that all methods have, a column a method."""
-        complete = self.accuracy.reindex(columns=self.ranked).dropna()
-        methods = complete.index.get_level_values("method").nunique()
-        complete = complete[complete.groupby("seeds")[self.ranked[:1]].transform("size") == methods]
-        return complete.groupby("seeds").rank(ascending=False).mean(axis="columns").unstack("method")
+        return self.shared.groupby("seeds").rank(ascending=False).mean(axis="columns").unstack("method")
+
+    def ranked_runs(self, method: str) -> list[tuple[tuple[str, str], Member]]:
+        """The runs of a method whose ranks there are, by seeds and corruption."""
+        seeds = self.shared.xs(method, level="method").index
+        return [((each, corruption), self._final[method, each, corruption])
+                for each in seeds for corruption in self.ranked]  # fmt: skip
 
     @cached_property
     def ranking(self) -> pd.DataFrame:
@@ -143,7 +171,7 @@ class Group:
         table = pd.DataFrame([_row(self, name) for name in self.methods])
         for compared, rows in zip(COMPARED, (*to_reference, _pairs(self)), strict=True):
             tested = differences(rows, ["of", "method"], method="method").dropna(subset="against")
-            names = {name: f"{compared}_{name}" for name in COLUMNS} | {"difference": compared}
+            names = {name: f"{compared}_{name}" for name in [*COLUMNS, BEHIND]} | {"difference": compared}
             table = table.merge(tested.drop(columns="of").rename(columns=names), how="left", on="method")
         return table.sort_values(["rank", "accuracy"], ascending=[True, False], ignore_index=True)
 
@@ -215,6 +243,8 @@ def _group(recipe: Recipe, members: Sequence[RunDirectory], areas: Derived, flat
         corruption, last = run.recipe.corruption, (run.name, recipe.training.epochs - 1)
         rows.append(
             {
+                "run": run.name,
+                "epoch": recipe.training.epochs - 1,
                 "method": names[run.recipe.regularizers],
                 "corruption": words[_rule(corruption)],
                 "noisy": corruption.rate != 0,
@@ -224,7 +254,7 @@ def _group(recipe: Recipe, members: Sequence[RunDirectory], areas: Derived, flat
                 **_measured(run.columns()),
             }
         )
-    columns = ["method", "corruption", "noisy", "seeds", *QUANTITIES]
+    columns = ["run", "epoch", "method", "corruption", "noisy", "seeds", *QUANTITIES]
     table = pd.DataFrame(rows, columns=columns).astype(dict.fromkeys(QUANTITIES, float) | {"noisy": bool})
     table = table.drop_duplicates(["method", "corruption", "seeds"])  # not with other epochs kept once more
     absent = [name for name in QUANTITIES if table[name].isna().all()]
@@ -245,6 +275,21 @@ def _words(corruptions: Iterable[Corruption]) -> dict[Corruption, str]:
         namesakes = sum(other.title == rule.title for other in words)
         words[rule] = f"{rule.title} ({namesakes + 1})" if namesakes else rule.title
     return words
+
+
+def of_measure(row: Row) -> Read:
+    """Where a run's number of QUANTITIES, its `measure`, stands."""
+    name = str(row["measure"])
+    if name == "area":
+        how = "of Bernoulli masks, where both protocols are there"
+        return Read(Ablation().areas, {"run": row["run"], "epoch": row["epoch"]}, "area", how)
+    if name == "flatness":
+        return Read(FLATNESS, {"run": row["run"], "epoch": row["epoch"], "kind": MEASURED}, "cv")
+    if name == "best":
+        epochs = {"epoch": f"0 to {row['epoch']}"}
+        return Read(f"{row['run']}/{METRICS}", epochs, "test_accuracy", "the largest, × 100")
+    column = {"final": "test_accuracy", "activation_loss": "train_activation_loss"}.get(name, name)
+    return of_metrics(row, column, "" if name == "activation_loss" else "× 100")
 
 
 def _measured(columns: Mapping[str, NDArray[Any]]) -> dict[str, float]:
@@ -279,7 +324,8 @@ def _flatness(selection: Selection) -> Derived:
 def _row(group: Group, name: str) -> dict[str, object]:
     """A method's accuracy over `n` seeds, and its rank over `rank_n` seeds with a bootstrap interval."""
     rows = group.by_seed(group.ranked)
-    ours = rows.loc[rows["method"] == name, "value"]
+    rows = rows[rows["method"] == name]
+    ours = rows["value"]
     ranks = group.ranks.get(name, pd.Series(dtype=float))
     low, high = bootstrap_interval(ranks)
     return {
@@ -288,6 +334,7 @@ def _row(group: Group, name: str) -> dict[str, object]:
         "n": len(ours),
         "accuracy": ours.mean(),
         "accuracy_sd": ours.std(),
+        f"accuracy_{BEHIND}": Behind(Members(rows, np.arange(len(rows)), "value")),
         "rank_n": len(ranks),
         "rank": ranks.mean(),
         "rank_low": low,

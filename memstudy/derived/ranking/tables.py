@@ -17,10 +17,13 @@ from memstudy.derived.ranking.methods import (
     Group,
     each_ranking,
     most_sets,
+    of_measure,
 )
 from memstudy.errors import quoted
+from memstudy.report.arithmetic import average, difference_cell, mean_cell, missing, of_bootstrap
 from memstudy.report.cells import DASH, frame, interval, mean, starred
 from memstudy.report.differences import COLUMNS, STARS_NOTE, compared, star_notes, untested_notes
+from memstudy.report.origin import BEHIND, Cell, Origin, Row, Step
 from memstudy.report.table import HIGH, LOW, Table
 from memstudy.store.store import Selection
 
@@ -52,13 +55,14 @@ def _ranking(group: Group, suffix: str) -> Table:
             "place": [str(place + 1) for place in range(len(table))],
             "method": table["method"],
             "n": table["n"].astype(str),
-            "mean rank": [_interval(row, "rank", "") for row in table.to_dict("records")],
-            "accuracy, %": [mean(row["accuracy"], row["accuracy_sd"], 1) for row in table.to_dict("records")],
+            "mean rank": [_rank(group, row) for row in table.to_dict("records")],
+            "accuracy, %": [_accuracy(row) for row in table.to_dict("records")],
         }
         | {
-            name: [_interval(row, quantity) for row in table.to_dict("records")]
+            name: [_difference(row, quantity) for row in table.to_dict("records")]
             for quantity, name in group.headings.items()
-        }
+        },
+        dtype=object,
     )
     title = f"Methods under label noise: {group.title}"
     cells = cells.drop(columns=[name for name in group.headings.values() if (cells[name] == DASH).all()])
@@ -72,6 +76,55 @@ def _interval(row: Mapping[Hashable, Any], quantity: str, sign: str = "+") -> st
     """`+1.2 [+0.3, +2.1]*`, stars by the adjusted p-value."""
     text = interval(row[quantity], row[f"{quantity}_low"], row[f"{quantity}_high"], 1, sign)
     return text + stars(row.get(f"{quantity}_p_holm", 1))
+
+
+def _accuracy(row: Row) -> str:
+    text = mean(row["accuracy"], row["accuracy_sd"], 1)
+    return mean_cell(
+        text, {"mean": row["accuracy"], "sd": row["accuracy_sd"], BEHIND: row[f"accuracy_{BEHIND}"]}, 1
+    )
+
+
+def _difference(row: Row, quantity: str) -> str:
+    names = {name: f"{quantity}_{name}" for name in COLUMNS} | {"difference": quantity}
+    return difference_cell(_interval(row, quantity), row, 1, f"{quantity}_{BEHIND}", names)
+
+
+def _rank(group: Group, row: Row) -> str:
+    """A mean rank, with the ranks that it is of."""
+    text = _interval(row, "rank", "")
+    if missing(row["rank"]):
+        return text
+    method = str(row["method"])
+    return Cell.made(
+        text,
+        Origin(
+            lambda: [member for _, member in group.ranked_runs(method)],
+            lambda: _ranked(group, method, row),
+            {name: row[name] for name in ("rank", "rank_low", "rank_high", "rank_n")},
+            digits=1,
+        ),
+    )
+
+
+def _ranked(group: Group, method: str, row: Row) -> list[Step]:
+    """A method's rank at each seed and corruption, the mean of each seed, and that over seeds."""
+    steps: list[Step] = []
+    of_seeds: dict[str, list[Step]] = {}
+    for (seeds, corruption), member in group.ranked_runs(method):
+        others = group.shared.xs(seeds, level="seeds")[corruption]
+        expression = f"rank({member.value!r}, [{', '.join(map(repr, others.tolist()))}])"
+        how = f"seeds {seeds}, {corruption}: among {len(others)} methods, 1 the best; equal ones share their mean"
+        step = Step(f"rank_{len(steps) + 1}", expression, float(others.rank(ascending=False)[method]), how)
+        steps.append(step)
+        of_seeds.setdefault(seeds, []).append(step)
+    means = []
+    for number, (seeds, ranks) in enumerate(of_seeds.items(), 1):
+        terms = average([(step.name, step.value) for step in ranks])
+        means.append(Step(f"seed_{number}", terms, float(group.ranks[method][seeds]), f"seeds {seeds}"))
+    over_seeds = average([(step.name, step.value) for step in means])
+    interval_steps = of_bootstrap([step.value for step in means], row["rank_low"], row["rank_high"])
+    return [*steps, *means, Step("mean", over_seeds, row["rank"]), *interval_steps]
 
 
 def _notes(group: Group) -> tuple[str, ...]:
@@ -113,9 +166,10 @@ def _rate(group: Group, corruption: str, suffix: str) -> Table:
     rows = group.runs[group.runs["corruption"] == corruption]
     measures = [name for name in QUANTITIES if name in rows and rows[name].notna().any()]
     by = ["method", "measure"]
-    long = rows.melt(["method", "seeds"], measures, var_name="measure").assign(against=group.reference)
+    ids = ["run", "epoch", "method", "seeds"]
+    long = rows.melt(ids, measures, var_name="measure").assign(against=group.reference)
     order = pd.MultiIndex.from_product([group.ranking["method"], measures], names=by)
-    values = compared(long, by, method="method").set_index(by).reindex(order).dropna(subset=["n"])
+    values = compared(long, by, method="method", read=of_measure).set_index(by).reindex(order).dropna(subset=["n"])
     values = values.reset_index().astype({"n": int})
     cells = []
     for method, part in values.groupby("method", sort=False):

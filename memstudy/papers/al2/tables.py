@@ -5,15 +5,18 @@ A star marks a mean with AL2 that differs from the one without it (ours; the pap
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import pandas as pd
 
+from memstudy.derived.ablation import Ablation
 from memstudy.derived.kept import nearest
 from memstudy.derived.methods.epochs import Column, Published, layouts, of_values, tables
 from memstudy.derived.methods.tables import TRAINING
 from memstudy.report import published
 from memstudy.report.frames import BASELINES, WITH, WITHOUT, Setting, differences_from_paper
+from memstudy.report.origin import Cited, Read, Row
 from memstudy.report.table import Table
 from memstudy.store.store import Selection
 
@@ -27,6 +30,8 @@ PROTOCOLS = {
     "bernoulli": Column("area, %, Bernoulli masks", 1, 2),
     "units": Column("area, %, fixed orders of units", 1, 2),
 }
+SIDES = {WITH: "with", WITHOUT: "without"}
+"""How the paper's data calls a side of ours."""
 CODE = ("Bernoulli masks per sample are AL2's code; fixed orders, Morcos et al.'s.",)
 
 
@@ -48,23 +53,44 @@ def ablation_area(
         of_runs = of_runs[of_runs["epoch"].isin(nearest(kept, epochs) if epochs else kept)]
         long = of_runs.rename(columns={"protocol": "column", "area": "value"})
         title = "Area under the cumulative ablation curve"
-        yield of_values("ablation_area", title, PROTOCOLS, selection, layout, long, _ablation_area, CODE)
+        yield of_values("ablation_area", title, PROTOCOLS, selection, layout, long, _read, _ablation_area, CODE)
+
+
+def _read(row: Row) -> Read:
+    named = {"run": row["run"], "epoch": row["epoch"], "protocol": row["column"]}
+    return Read(Ablation().areas, named, "area")
 
 
 def _table1(setting: Setting) -> Published:
     paper = published.table("al2_table1").rename(columns={"value": "published"})
-    return _of_paper(setting, paper.assign(column=paper["metric"].map(METRICS)))
+    named = {column: metric for metric, column in METRICS.items()}
+    return _of_paper(
+        setting,
+        paper.assign(column=paper["metric"].map(METRICS)),
+        lambda row: published.cited("al2_table1", _row(row) | {"metric": named[str(row["column"])]}, "value"),
+    )
 
 
 def _ablation_area(setting: Setting) -> Published:
     paper = published.table("al2_ablation_area").rename(columns={"area_pct": "published"})
-    return _of_paper(setting, paper.assign(column="bernoulli"))
+    return _of_paper(
+        setting,
+        paper.assign(column="bernoulli"),
+        lambda row: published.cited("al2_ablation_area", _row(row), "area_pct"),
+    )
 
 
-def _of_paper(setting: Setting, paper: pd.DataFrame) -> Published:
+def _row(row: Row) -> dict[str, Any]:
+    """Where a row of our values stands in the paper's."""
+    baselines = {ours: theirs for theirs, ours in BASELINES.items()}
+    return {"baseline": baselines[row["baseline"]], "epoch": row["epoch"], "al2": SIDES[row["al2"]]}
+
+
+def _of_paper(setting: Setting, paper: pd.DataFrame, cited: Callable[[Row], Cited]) -> Published:
     """The paper's values, if the setting's recipes are the paper's; else why they are not shown."""
     if differences := differences_from_paper(setting):
         words = "Not the paper's protocol, so its published values are not shown"
         return Published(None, f"{words}: {'; '.join(differences)}.")
-    sides = {"with": WITH, "without": WITHOUT}
-    return Published(paper.assign(baseline=paper["baseline"].map(BASELINES), al2=paper["al2"].map(sides)))
+    sides = {theirs: ours for ours, theirs in SIDES.items()}
+    ours = paper.assign(baseline=paper["baseline"].map(BASELINES), al2=paper["al2"].map(sides))
+    return Published(ours, cited=cited)

@@ -11,6 +11,7 @@ optimizer, epochs and number of runs are not known, they are context and no targ
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import pandas as pd
 
@@ -19,10 +20,11 @@ from memstudy.papers.loco_reg import LocoRegTable
 from memstudy.recipe import Recipe, RegularizerSpec
 from memstudy.regularizers import BARE, label
 from memstudy.report import published
+from memstudy.report.arithmetic import mean_cell
 from memstudy.report.cells import frame, mean, noted, number, span
 from memstudy.report.differences import STARS_NOTE, compared, untested_notes, used_tests
 from memstudy.report.frames import circumstances, evaluated, is_trained, seeds, shared
-from memstudy.report.origin import Cell
+from memstudy.report.origin import of_metrics
 from memstudy.report.table import HIGH, Table
 from memstudy.store import RunDirectory
 from memstudy.store.store import Selection
@@ -40,7 +42,10 @@ def tables(selection: Selection) -> list[Table]:
     if rows.empty or len(rows[["eta", "lambda"]].drop_duplicates()) < 2:
         return []
     rows = rows.drop_duplicates([*by, "seeds"], ignore_index=True)  # the same training, with other epochs kept
-    values = compared(rows.assign(against=REFERENCE), by, "accuracy", "method", "epoch", adjusted=False)
+    values = compared(
+        rows.assign(against=REFERENCE), by, "accuracy", "method", "epoch", adjusted=False,
+        read=partial(of_metrics, column="test_accuracy", how="× 100"),
+    )  # fmt: skip
     values = rows[["method", "eta", "gamma"]].drop_duplicates().merge(values, on="method")
     values = _with_published(values.drop(columns="method")).sort_values(
         ["dataset", "network", "setting", "eta", "gamma", "lambda"], ignore_index=True
@@ -51,7 +56,7 @@ def tables(selection: Selection) -> list[Table]:
         "In parentheses, where there is one, LOCO-Reg's own mean accuracy and stars for that kind of network and "
         "data set; its optimizer, epochs and number of runs are not known, so it is context and no target.",
     )
-    title, shown = "LOCO-Reg: accuracy by η and λ", values.drop(columns="setting")
+    title, shown = "LOCO-Reg: accuracy by η and λ", values.drop(columns=["setting", "architecture"])
     cells = _cells(values)
     better = {heading: HIGH for heading in map(str, cells) if heading.startswith("λ = ")}
     among = WORD_COLUMNS
@@ -121,10 +126,9 @@ def _with_published(values: pd.DataFrame) -> pd.DataFrame:
     paper = published.table("loco_reg").rename(columns={"accuracy": "published", "stars": "published_stars"})
     paper = paper.assign(published=100 * paper["published"]).drop(columns="gamma")
     family = values["network"].map(lambda name: next((f for f in FAMILIES if str(name).startswith(f)), ""))
-    joined = values.assign(architecture=family).merge(
+    return values.assign(architecture=family).merge(
         paper, on=["dataset", "architecture", "eta", "lambda"], how="left"
     )
-    return joined.drop(columns="architecture")
 
 
 def _cells(values: pd.DataFrame) -> pd.DataFrame:
@@ -140,7 +144,9 @@ def _cells(values: pd.DataFrame) -> pd.DataFrame:
 
 
 def _cell(row: pd.Series) -> str:
-    ours = Cell.of(mean(row["mean"], row["sd"], 2) + stars(row["p"]), dict(row), 2)
+    ours = mean_cell(mean(row["mean"], row["sd"], 2) + stars(row["p"]), dict(row), 2)
     if pd.isna(row["published"]):
         return ours
-    return noted(ours, number(row["published"], ".2f") + "*" * int(row["published_stars"]))
+    place = {name: row[name] for name in ("dataset", "architecture", "eta", "lambda")}
+    cited = published.cited("loco_reg", place, "accuracy")
+    return noted(ours, number(row["published"], ".2f") + "*" * int(row["published_stars"]), cited)

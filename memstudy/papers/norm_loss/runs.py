@@ -130,6 +130,7 @@ def _row(run: RunDirectory, versions: Mapping[tuple[str, str], set[object]], pro
         "method": _words(recipe.regularizers, versions),
         **{f"but {name}": _words(recipe.regularizers, versions, [name]) for name in STRENGTH_OPTIONS},
         **strengths,
+        "epoch": run.recipe.training.epochs - 1,
         "error": 100 - 100 * run.columns()["test_accuracy"][-1],
         "paper": _paper(recipe),
     }

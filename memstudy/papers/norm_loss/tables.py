@@ -19,8 +19,9 @@ counterpart here.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -40,10 +41,11 @@ from memstudy.papers.norm_loss.runs import (
     with_references,
 )
 from memstudy.report import published
+from memstudy.report.arithmetic import values, with_steps
 from memstudy.report.cells import DASH, frame, noted, number, span, starred
 from memstudy.report.differences import differences, star_notes
 from memstudy.report.frames import is_trained
-from memstudy.report.origin import MEMBERS, Cell, members
+from memstudy.report.origin import BEHIND, Cell, Origin, Row, Step, of_metrics
 from memstudy.report.table import LOW, Table
 from memstudy.store.store import Selection
 
@@ -156,10 +158,8 @@ def _summary(
     """
     by = [*keys, *(name for name in equal if name not in keys)]
     values = rows.groupby(by, dropna=False)["error"].agg(n="size", best="min", mean="mean", sd="std").reset_index()
-    behind = rows.sort_values(by, kind="stable")  # as groups are sorted
-    of_means = members(behind, by, "error", dropna=False)
-    values[MEMBERS] = pd.Series(of_means, index=values.index, dtype=object)
-    tested = differences(with_references(rows, equal, method), [*equal, method], "error", method)
+    read = partial(of_metrics, column="test_accuracy", how="100 - 100 ×")
+    tested = differences(with_references(rows, equal, method), [*equal, method], "error", method, read=read)
     values = values.merge(tested, on=[*equal, method])
     names = {name: f"{name}.{option}" for name, option in STRENGTH_OPTIONS.items()}
     return values.drop(columns=["order", "family", "setting", "besides"]).rename(columns=names)
@@ -170,9 +170,16 @@ def _stars(values: pd.DataFrame, where: str) -> tuple[str, ...]:
     return star_notes(values, f"{' or '.join(references)} {where}")
 
 
-def _error(row: Mapping[Hashable, Any]) -> str:
+def _error(row: Row) -> str:
     """`5.90 (6.00 ± 0.08)`."""
-    return Cell.of(noted(number(row["best"], ".2f"), starred(row, 2)), row, 2)
+    ours = starred(row, 2)
+    text = noted(number(row["best"], ".2f"), ours)
+    return with_steps(ours.rewritten(text), partial(_best, row)) if isinstance(ours, Cell) else text
+
+
+def _best(row: Row) -> Sequence[Step]:
+    errors = values(row[BEHIND].ours)
+    return [Step("best", f"min({', '.join(text for text, _ in errors)})", float(row["best"]), "of the seeds")]
 
 
 def _published(row: pd.Series) -> pd.DataFrame:
@@ -184,12 +191,14 @@ def _published(row: pd.Series) -> pd.DataFrame:
 
 def _published_cell(paper: pd.DataFrame) -> str:
     """`5.90 (6.00)`; with the paper's name where it has two rows of the method."""
-    texts = []
+    texts, cited = [], []
     for _, row in paper.iterrows():
         name = f"{row['regularizer']} " if row["regularizer"] in PUBLISHED_METHODS["wd"] else ""
         best, mean = (number(row[f"{which}_error_pct"], ".2f") for which in ("best", "mean"))
         texts.append(noted(f"{name}{best}", mean))
-    return "; ".join(texts) or DASH
+        place = {name: row[name] for name in ("dataset", "architecture", "regularizer")}
+        cited += [published.cited(NormLossTables.name, place, f"{which}_error_pct") for which in ("best", "mean")]
+    return Cell.made("; ".join(texts), Origin(cited=tuple(cited))) if texts else DASH
 
 
 def _left_out(selection: Selection) -> tuple[str, ...]:

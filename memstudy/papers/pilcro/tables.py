@@ -7,21 +7,21 @@ stated in the paper's abstract. Its formula, protocol and numbers could not be h
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from memstudy.derived.landscape.measure import FLATNESS, NOISE
-from memstudy.derived.landscape.tables import AFTER, BEFORE, epochs, panels
+from memstudy.derived.landscape.tables import AFTER, BEFORE, epochs, flatness_read, noise_read, panels
 from memstudy.derived.reading import read
 from memstudy.papers.pilcro import PilcroTables
 from memstudy.recipe import RegularizerSpec
 from memstudy.report.cells import frame, noted, starred
 from memstudy.report.differences import COLUMNS, compared, differences, star_notes
 from memstudy.report.frames import Setting, comparable_runs, evaluated, evaluation_notes, is_last, merged
-from memstudy.report.origin import MEMBERS
-from memstudy.report.origin import members as members_of
+from memstudy.report.origin import BEHIND, METRICS, Read, Row, of_metrics
 from memstudy.report.table import HIGH, LOW, Table
 from memstudy.store import RunDirectory
 from memstudy.store.store import Selection
@@ -84,7 +84,7 @@ def _robustness(setting: Setting, members: pd.DataFrame, flat: pd.DataFrame, noi
                 1,
             )
     long = [rows.assign(quantity=name, value=rows[column]) for name, (rows, column, _) in parts.items()]
-    values = compared(pd.concat(long, ignore_index=True), ["label", "quantity"], epoch="epoch")
+    values = compared(pd.concat(long, ignore_index=True), ["label", "quantity"], epoch="epoch", read=_read)
     cells = []
     for name, n in members.groupby("label", sort=False).size().items():
         row = {"regularizers": str(name), "n": str(n)}
@@ -112,6 +112,21 @@ def _robustness(setting: Setting, members: pd.DataFrame, flat: pd.DataFrame, noi
     )
 
 
+def _read(row: Row) -> Read:
+    """Where a number of the table of robustness stands."""
+    if "cv" in str(row["quantity"]):
+        return flatness_read(row)
+    if pd.notna(row.get("noise")):
+        return noise_read(row)
+    return of_metrics(row, "test_accuracy", "× 100")
+
+
+def _first_read(row: Row) -> Read:
+    """Where it stands that an accuracy is reached."""
+    how = f"1 + the first epoch at which it is at least {row['accuracy'] / 100:g}"
+    return Read(f"{row['run']}/{METRICS}", {}, "test_accuracy", how)
+
+
 def _speed(setting: Setting, members: pd.DataFrame) -> Table:
     """One row a combination of regularizers: epochs until the test accuracy first reaches each target."""
     runs = {run.name: run for run in setting.runs}
@@ -125,9 +140,10 @@ def _speed(setting: Setting, members: pd.DataFrame) -> Table:
     rows, by = rows[rows["accuracy"].isin(shown)], ["label", "accuracy"]
     reached_epochs = rows.groupby(by, sort=False)["epochs"]
     values = reached_epochs.agg(mean="mean", sd="std", reached="count", n="size").reset_index()
-    tested = differences(rows.assign(value=rows["epochs"].fillna(np.inf)), by)  # never is no number to be tested
-    values = values.join(tested[COLUMNS])
-    values[MEMBERS] = pd.Series(members_of(rows, by, "epochs"), index=values.index, dtype=object)
+    rows = rows.assign(value=rows["epochs"].fillna(np.inf))  # never is no number to be tested
+    tested = differences(rows, by, read=_first_read)
+    behind = [replace(one, ours=replace(one.ours, column="epochs")) for one in tested[BEHIND]]
+    values = values.join(tested[COLUMNS]).assign(**{BEHIND: pd.Series(behind, index=values.index, dtype=object)})
     cells = [
         {"regularizers": str(name), "n": str(part["n"].iloc[0])}
         | {f"epochs to {row['accuracy']} %": _reached(row) for row in part.to_dict("records")}
