@@ -17,7 +17,8 @@ from memstudy.analysis import ablation, similarity
 from memstudy.analysis.factorization import Pair, as_samples, factorize
 from memstudy.analysis.keep import parse_keep
 from memstudy.derived.ablation import Ablation
-from memstudy.derived.ablation.measure import ablate, areas
+from memstudy.derived.ablation.areas import areas
+from memstudy.derived.ablation.measure import ablate
 from memstudy.derived.analysis import Watch
 from memstudy.derived.cached_table import CachedTable
 from memstudy.derived.deriving import derive

@@ -17,6 +17,7 @@ from torch.nn.utils import parametrize
 from memstudy import models, presets
 from memstudy.analysis import perturbation
 from memstudy.analysis.landscape import correlation, max_over_min, measured, predicted, variation
+from memstudy.derived import landscape
 from memstudy.derived.analysis import Watch
 from memstudy.derived.kept import INITIAL
 from memstudy.derived.landscape import Landscape, figures, measure, tables
@@ -410,13 +411,13 @@ def _small_source(small):
 def test_every_run_before_training_and_at_every_kept_epoch(looked_at):
     """Not only at the study's epochs, 0 and 2: the command asked for more."""
     selection, _ = looked_at
-    flat = pd.read_csv(selection.path / measure.FLATNESS)
+    flat = pd.read_csv(selection.path / landscape.FLATNESS)
     assert len(flat) == len(selection.runs) * 4 * 2
     assert set(flat["epoch"]) == {INITIAL, 0, 1, 2}
-    assert set(flat["kind"]) == {measure.MEASURED, measure.PREDICTED}
+    assert set(flat["kind"]) == {landscape.MEASURED, landscape.PREDICTED}
     assert set(flat.loc[flat["epoch"] == INITIAL, "checkpoint"]) == {"initial"}
     assert flat["correlation"].between(0.5, 1).sum() > 0
-    pixels = pd.read_csv(selection.path / measure.MAPS)
+    pixels = pd.read_csv(selection.path / landscape.MAPS)
     assert len(pixels) == len(flat) * 28 * 28
     by = ["run", "epoch", "kind"]
     assert set(pixels[by].itertuples(index=False)) == set(flat[by].itertuples(index=False))
@@ -425,7 +426,7 @@ def test_every_run_before_training_and_at_every_kept_epoch(looked_at):
     assert means.to_numpy() == pytest.approx(1, abs=1e-5)
     cv = pixels.groupby(by)["value"].std(ddof=0).sort_index()
     assert cv.to_numpy() == pytest.approx(flat.set_index(by)["cv"].sort_index().to_numpy(), abs=1e-4)
-    noise = pd.read_csv(selection.path / measure.NOISE)
+    noise = pd.read_csv(selection.path / landscape.NOISE)
     assert len(noise) == len(selection.runs) * sum(map(len, perturbation.STRENGTHS.values()))
     assert set(noise["epoch"]) == {2}
     clean = noise[noise["strength"] == 0].groupby("run")["accuracy"]
@@ -440,8 +441,8 @@ def test_a_row_is_what_the_network_measures(looked_at, small):
     test = bench.test_set(run)
     assert sorted(test.labels[positions].tolist()) == sorted([*range(10)] * 4)  # stratified
     expected = measured(bench.network(run, 2), test.images[positions], test.labels[positions])
-    rows = pd.read_csv(selection.path / measure.MAPS)
-    rows = rows[(rows["run"] == run.name) & (rows["epoch"] == 2) & (rows["kind"] == measure.MEASURED)]
+    rows = pd.read_csv(selection.path / landscape.MAPS)
+    rows = rows[(rows["run"] == run.name) & (rows["epoch"] == 2) & (rows["kind"] == landscape.MEASURED)]
     assert rows["value"].to_numpy() == pytest.approx(expected.flatten().numpy(), abs=1e-6)
     assert rows[["row", "column"]].to_numpy()[29].tolist() == [1, 1]
     assert bench.image_set(run) is small
@@ -475,9 +476,9 @@ def test_everything_is_written_and_said(looked_at):
         row for row in summary["landscape_flatness"]
         if row["label"] == "bare" and row["panel"] == tables.AFTER and row["quantity"] == "cv"
     )  # fmt: skip
-    flat = pd.read_csv(selection.path / measure.FLATNESS)
+    flat = pd.read_csv(selection.path / landscape.FLATNESS)
     bare = [run.name for run in selection.runs if not run.recipe.regularizers]
-    rows = flat[flat["run"].isin(bare) & (flat["epoch"] == 2) & (flat["kind"] == measure.MEASURED)]
+    rows = flat[flat["run"].isin(bare) & (flat["epoch"] == 2) & (flat["kind"] == landscape.MEASURED)]
     assert (cv["n"], cv["mean"], cv["sd"]) == (
         2,
         pytest.approx(rows["cv"].mean()),
@@ -488,7 +489,8 @@ def test_everything_is_written_and_said(looked_at):
 def test_a_second_time_computes_nothing_and_changes_nothing(looked_at, monkeypatch):
     selection, _ = looked_at
     before = {
-        name: (selection.path / name).read_bytes() for name in (measure.MAPS, measure.FLATNESS, measure.NOISE)
+        name: (selection.path / name).read_bytes()
+        for name in (landscape.MAPS, landscape.FLATNESS, landscape.NOISE)
     }
     monkeypatch.setattr(measure, "measured", None)  # called, it would raise
     told = []
@@ -527,9 +529,9 @@ def test_a_diverged_network_is_left_out_and_named(store_copy, monkeypatch):
     monkeypatch.setattr(type(run), "load_checkpoint", diverged)
     measure.landscapes(selection, Workbench(CPU), Landscape(images=20), Watch(left_out=told.append))
     assert told == [f"{run.name}, epoch 2: its representation is not finite"]
-    flat = pd.read_csv(selection.path / measure.FLATNESS)
+    flat = pd.read_csv(selection.path / landscape.FLATNESS)
     assert set(flat["epoch"]) == {INITIAL, 0, 1}
-    assert not (selection.path / measure.NOISE).exists()
+    assert not (selection.path / landscape.NOISE).exists()
     assert [sheet.name for sheet in tables.tables(selection)] == ["landscape_flatness"]
     assert "(1, counted from 0)" in tables.tables(selection)[0].markdown()
     assert {path.stem for path in draw(Landscape(), selection)} == {"landscape", "landscape_flatness"}
@@ -545,7 +547,7 @@ def test_what_cannot_be_predicted_is_measured_and_named(store_copy, monkeypatch)
     monkeypatch.setattr(measure, "predicted", refuse)
     measure.landscapes(selection, Workbench(CPU), Landscape(images=20, epochs=(2,)), Watch(left_out=told.append))
     assert told == [f"{selection.runs[0].name}, epoch {epoch}, its prediction: no" for epoch in (-1, 2)]
-    assert set(pd.read_csv(selection.path / measure.FLATNESS)["kind"]) == {measure.MEASURED}
+    assert set(pd.read_csv(selection.path / landscape.FLATNESS)["kind"]) == {landscape.MEASURED}
     assert tables.tables(selection)[0].cells["cv after training"].item() != "–"
     assert draw(Landscape(), selection)
 
@@ -580,7 +582,7 @@ def test_some_epochs_are_chosen_and_the_last_is_always_among_them(command, store
     name = store_copy.select().runs[0].name
     done = command("landscape", name, "--images", "10", "--epochs", "0")
     assert done.exit_code == 0, done.output
-    flat = pd.read_csv(store_copy.select([name]).path / measure.FLATNESS)
+    flat = pd.read_csv(store_copy.select([name]).path / landscape.FLATNESS)
     assert set(flat["epoch"]) == {INITIAL, 0, 2}
     done = command("landscape", name, "--epochs", "first")
     assert done.exit_code == 2
@@ -592,9 +594,9 @@ def test_some_epochs_are_chosen_and_the_last_is_always_among_them(command, store
 
 def flatness(labels, epochs=(INITIAL, 0, 4), seeds=2):
     """Numbers made up: cv grows with epoch and seed, max/min is 10 to the power of cv, predicted is cv 0.5."""
-    rows = itertools.product(enumerate(labels), epochs, range(seeds), [measure.MEASURED, measure.PREDICTED])
-    cv = [1 + epoch / 10 + seed if kind == measure.MEASURED else 0.5 for _, epoch, seed, kind in rows]
-    rows = itertools.product(enumerate(labels), epochs, range(seeds), [measure.MEASURED, measure.PREDICTED])
+    rows = itertools.product(enumerate(labels), epochs, range(seeds), [landscape.MEASURED, landscape.PREDICTED])
+    cv = [1 + epoch / 10 + seed if kind == landscape.MEASURED else 0.5 for _, epoch, seed, kind in rows]
+    rows = itertools.product(enumerate(labels), epochs, range(seeds), [landscape.MEASURED, landscape.PREDICTED])
     table = pd.DataFrame(
         [(f"{label}{seed}", seed, label, epoch, kind) for (_, label), epoch, seed, kind in rows],
         columns=["run", "seed", "label", "epoch", "kind"],
@@ -660,13 +662,13 @@ def test_an_epoch_where_one_seed_has_an_infinite_or_absurd_ratio_has_no_mean(val
 
 def test_ratios_that_are_infinite_everywhere_leave_their_panel_empty():
     data = flatness(["bare"]).assign(max_over_min=math.inf)
-    figure = over_training(data[data["kind"] == measure.MEASURED], ["bare"]).figure
+    figure = over_training(data[data["kind"] == landscape.MEASURED], ["bare"]).figure
     assert [len(drawn_lines(figure, axis)[0]) for axis in (0, 1)] == [1, 0]
 
 
 def test_predictions_that_differ_have_a_line_each():
     data = flatness(["bare", "bn"])
-    data.loc[(data["label"] == "bn") & (data["kind"] == measure.PREDICTED), "cv"] = 0.7
+    data.loc[(data["label"] == "bn") & (data["kind"] == landscape.PREDICTED), "cv"] = 0.7
     assert drawn_lines(over_training(data, ["bare", "bn"]).figure, 0)[1] == {0.5, 0.7}
 
 
@@ -748,7 +750,7 @@ def test_a_store_without_runs_says_so(command):
 
 def test_a_noise_s_mean_accuracy_in_the_table(looked_at):
     selection, summary = looked_at
-    noise = pd.read_csv(selection.path / measure.NOISE)
+    noise = pd.read_csv(selection.path / landscape.NOISE)
     names = {run.name for run in selection.runs if not run.recipe.regularizers}
     rows = noise[noise["run"].isin(names) & (noise["noise"] == "gaussian") & (noise["strength"] == 0.4)]
     (found,) = (

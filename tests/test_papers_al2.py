@@ -18,7 +18,8 @@ from memstudy import files, presets
 from memstudy.analysis import ablation
 from memstudy.data import artifact, transitions
 from memstudy.derived.ablation import Ablation
-from memstudy.derived.ablation.measure import ablate, areas
+from memstudy.derived.ablation.areas import areas
+from memstudy.derived.ablation.measure import ablate
 from memstudy.derived.deriving import derive
 from memstudy.derived.methods import Curves, figures
 from memstudy.derived.methods.epochs import cell, laid_out, layouts

@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 
 from memstudy import presets
+from memstudy.derived import landscape
 from memstudy.derived.kept import INITIAL
-from memstudy.derived.landscape import measure
 from memstudy.papers.pilcro import tables
 from tests.kit.runs import select, write_run
 
@@ -39,16 +39,16 @@ def looked_at(selection):
     for run in selection.runs:
         less = 0.5 if run.recipe.options("pilcro") else 0
         for epoch, cv in ((INITIAL, 2.0), (1, 7.0), (3, 1 + run.recipe.seed - less)):
-            flat.append({"run": run.name, "epoch": epoch, "kind": measure.MEASURED, "cv": cv})
+            flat.append({"run": run.name, "epoch": epoch, "kind": landscape.MEASURED, "cv": cv})
         for kind, strengths in {"gaussian": (0.0, 0.2, 0.4), "salt-and-pepper": (0.0, 0.1)}.items():
             noise += [
                 {"run": run.name, "epoch": 3, "noise": kind, "strength": s, "accuracy": 0.7 - s} for s in strengths
             ]
     selection.path.mkdir(parents=True)
     pd.DataFrame(flat).assign(images=100, max_over_min=1.0, correlation=0.0).to_csv(
-        selection.path / measure.FLATNESS, index=False
+        selection.path / landscape.FLATNESS, index=False
     )
-    pd.DataFrame(noise).assign(images=100).to_csv(selection.path / measure.NOISE, index=False)
+    pd.DataFrame(noise).assign(images=100).to_csv(selection.path / landscape.NOISE, index=False)
     return selection
 
 

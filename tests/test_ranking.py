@@ -19,8 +19,8 @@ from scipy import stats
 
 from memstudy import presets
 from memstudy.analysis.ablation import FRACTIONS
+from memstudy.derived import landscape
 from memstudy.derived.ablation import Ablation
-from memstudy.derived.landscape import measure
 from memstudy.derived.ranking import Ranking, figures, tables
 from memstudy.derived.ranking.methods import _words, ranking_groups
 from memstudy.recipe import Corruption
@@ -277,7 +277,7 @@ def test_analyses_that_were_made_are_there(select):
     selection.path.mkdir(parents=True)
     pd.DataFrame(curves).to_csv(selection.path / Ablation().curves, index=False)
     flatness = pd.DataFrame(flat).assign(images=100, max_over_min=1.0, correlation=0.0)
-    flatness.to_csv(selection.path / measure.FLATNESS, index=False)
+    flatness.to_csv(selection.path / landscape.FLATNESS, index=False)
     cells = tables.tables(selection)[-1].cells
     assert set(cells["ablation area, %"]) == {"40.00 ± 0.00"}
     assert set(cells["landscape cv"]) == {"0.70 ± 0.00"}

@@ -208,8 +208,15 @@ def bootstrap_interval(
     array = np.asarray(values, dtype=float)
     if len(array) < 2 or not np.isfinite(array).all():
         return math.nan, math.nan
+    return _bootstrap(tuple(array.tolist()), confidence, draws, seed, statistic)
+
+
+@functools.lru_cache(maxsize=256)  # a ranking is made for its table, its figure and its chart
+def _bootstrap(
+    values: tuple[float, ...], confidence: float, draws: int, seed: int, statistic: Callable[..., Any]
+) -> tuple[float, float]:
     resampled = stats.bootstrap(
-        (array,), statistic, n_resamples=draws, confidence_level=confidence, method="percentile",
+        (values,), statistic, n_resamples=draws, confidence_level=confidence, method="percentile",
         random_state=numpy_generator(seed, "bootstrap"),
     )  # fmt: skip
     low, high = resampled.confidence_interval

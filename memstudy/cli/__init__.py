@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import os
 import sys
@@ -151,6 +152,7 @@ def main(context: click.Context) -> None:
             stream.reconfigure(errors="replace")  # a "±" must not break a terminal that has none
     context.with_resource(trust.answered_by(asking.asked if asking.can_answer() else None))
     _keep_compiled_in_cache()
+    gc.set_threshold(100_000, 50, 50)  # commands on ten thousand runs make millions of objects that stay
 
 
 def _keep_compiled_in_cache() -> None:

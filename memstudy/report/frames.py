@@ -32,6 +32,7 @@ from memstudy.report.methods import (
 from memstudy.store import RunDirectory, Status
 from memstudy.store.metrics import evaluated as has_numbers
 from memstudy.store.metrics import joined
+from memstudy.store.stamps import settled
 from memstudy.store.store import Selection
 
 AL2 = "al2"
@@ -105,7 +106,15 @@ class Setting:
 
     def metrics(self) -> pd.DataFrame:
         """Every run's metrics, one row an epoch, with the columns of `labels`."""
-        return joined([run.columns() for run in self.runs], self.labels())
+        marks = tuple(run.mark() for run in self.runs)
+        read = _metrics if all(map(settled, marks)) else _metrics.__wrapped__
+        return read(self.runs, marks).copy()
+
+
+@lru_cache(maxsize=8)  # every table and figure of a study asks for them
+def _metrics(runs: tuple[RunDirectory, ...], marks: tuple[str, ...]) -> pd.DataFrame:
+    """The metrics of runs as they are while they have these marks."""
+    return joined([run.columns() for run in runs], pd.DataFrame([_labels(run) for run in runs]))
 
 
 def evaluated(rows: pd.DataFrame, line: Sequence[str] = (), value: str = "") -> pd.DataFrame:

@@ -266,15 +266,16 @@ class RunDirectory:
         would seem to be interrupted. What changes faster than it can be read is taken as it is at last.
         """
         for _ in range(LOOKS):
-            state, mark = self.state(), self._mark_of_metrics()
+            state, mark = self.state(), self.mark()
             status = self.status_in(state)
             found = read()
-            if self.state() == state and self._mark_of_metrics() == mark:
+            if self.state() == state and self.mark() == mark:
                 break
         return state, status, found
 
-    def _mark_of_metrics(self) -> str:
-        return stamps.stamp([os.fspath(self.path / METRICS)])
+    def mark(self) -> str:
+        """What tells at a glance whether its state or its metrics have changed (see `stamps`)."""
+        return stamps.stamp([os.fspath(self._state), os.fspath(self.path / METRICS)])
 
     def _gone(self) -> Gone:
         return Gone(

@@ -8,8 +8,9 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from memstudy.analysis.ablation import FRACTIONS, PROTOCOLS, area, curve, interval
+from memstudy.analysis.ablation import FRACTIONS, PROTOCOLS, curve
 from memstudy.derived.ablation import Ablation
+from memstudy.derived.ablation.areas import areas
 from memstudy.derived.analysis import UNWATCHED, Watch
 from memstudy.derived.cached_table import CachedTable, Task, fill, write
 from memstudy.derived.kept import checkpoint, kept
@@ -102,20 +103,3 @@ def _evaluated(run: RunDirectory, bench: Workbench, ablation: Ablation) -> tuple
         return test.images, test.labels
     train = training_set(bench, run)
     return train.images, train.true if ablation.labels == "true" else train.noisy
-
-
-def areas(curves: pd.DataFrame) -> pd.DataFrame:
-    """Area under each network's curve, in percent; one row per (run, epoch, protocol).
-
-    `area` is the mean over orders, `half_width` the half width of its 95 % confidence interval.
-    """
-    columns = ["run", "epoch", "protocol", "area", "half_width"]
-    if curves.empty:
-        return pd.DataFrame(columns=columns)
-    rows = []
-    for key, group in curves.groupby(columns[:3], sort=False):
-        table = group.pivot(index="order", columns="fraction", values="accuracy")
-        order_areas = area(torch.tensor(table.to_numpy()), [float(fraction) for fraction in table.columns])
-        mean, half_width = interval(order_areas)
-        rows.append([*key, mean, half_width])
-    return pd.DataFrame(rows, columns=columns)

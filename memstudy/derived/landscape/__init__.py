@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from memstudy.report.table import Table
     from memstudy.store.store import Selection
 
+MAPS, FLATNESS, NOISE = "landscape.csv", "landscape_flatness.csv", "landscape_noise.csv"
+MEASURED, PREDICTED = "measured", "predicted"
+
 
 @dataclass(frozen=True)
 class Landscape(Analysis):
@@ -29,7 +32,7 @@ class Landscape(Analysis):
     name: ClassVar = "landscape"
     needs: ClassVar = Needs.NETWORKS
     doing: ClassVar = "looking at pixels"
-    source: ClassVar = "landscape_flatness.csv"
+    source: ClassVar = FLATNESS
     columns: ClassVar = {
         "landscape": Columns("run kind", "epoch images row column", "value", key="epoch row column"),
         "landscape_flatness": Columns("run kind", "epoch images", "cv max_over_min correlation"),

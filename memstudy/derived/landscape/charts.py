@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from memstudy.derived.kept import INITIAL
-from memstudy.derived.landscape import Landscape
+from memstudy.derived.landscape import FLATNESS, MAPS, NOISE, Landscape
 from memstudy.derived.landscape.figures import (
     FLAT,
     LEFT_OUT,
@@ -20,7 +20,6 @@ from memstudy.derived.landscape.figures import (
     pixel_means,
     under_noise,
 )
-from memstudy.derived.landscape.measure import FLATNESS, MAPS, NOISE
 from memstudy.derived.landscape.tables import AFTER, PANELS, panels
 from memstudy.derived.reading import read
 from memstudy.report.cells import span

@@ -14,8 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from memstudy.derived.kept import INITIAL
-from memstudy.derived.landscape import Landscape
-from memstudy.derived.landscape.measure import FLATNESS, MAPS, MEASURED, NOISE, PREDICTED
+from memstudy.derived.landscape import FLATNESS, MAPS, MEASURED, NOISE, PREDICTED, Landscape
 from memstudy.derived.landscape.tables import AFTER, BEFORE, PANELS, THEORY, panels
 from memstudy.derived.reading import read
 from memstudy.report.cells import number, span

@@ -16,7 +16,7 @@ from memstudy.data.images import ImageSet
 from memstudy.derived.analysis import UNWATCHED, Watch
 from memstudy.derived.cached_table import CachedTable, Task, fill
 from memstudy.derived.kept import INITIAL, checkpoint, kept
-from memstudy.derived.landscape import Landscape
+from memstudy.derived.landscape import FLATNESS, MAPS, MEASURED, NOISE, PREDICTED, Landscape
 from memstudy.derived.reading import read
 from memstudy.derived.workbench import NotFinite, Workbench
 from memstudy.errors import MemstudyError, quoted
@@ -27,8 +27,6 @@ from memstudy.training.batches import per_channel
 from memstudy.training.evaluation import batch_size
 from memstudy.training.placement import Placement
 
-MAPS, FLATNESS, NOISE = "landscape.csv", "landscape_flatness.csv", "landscape_noise.csv"
-MEASURED, PREDICTED = "measured", "predicted"
 KEY = ("run", "epoch", "checkpoint", "images")
 VERSION = ("checkpoint", "images")
 

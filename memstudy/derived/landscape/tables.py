@@ -6,8 +6,7 @@ import numpy as np
 import pandas as pd
 
 from memstudy.derived.kept import INITIAL
-from memstudy.derived.landscape import Landscape
-from memstudy.derived.landscape.measure import FLATNESS, MEASURED, NOISE, PREDICTED
+from memstudy.derived.landscape import FLATNESS, MEASURED, NOISE, PREDICTED, Landscape
 from memstudy.derived.reading import read
 from memstudy.report.cells import frame, starred
 from memstudy.report.differences import compared, star_notes

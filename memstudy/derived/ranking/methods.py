@@ -29,8 +29,8 @@ from numpy.typing import NDArray
 
 from memstudy.analysis.significance import bootstrap_interval
 from memstudy.derived.ablation import Ablation
-from memstudy.derived.ablation.measure import areas
-from memstudy.derived.landscape.measure import FLATNESS, MEASURED
+from memstudy.derived.ablation.areas import areas
+from memstudy.derived.landscape import FLATNESS, MEASURED
 from memstudy.derived.ranking import Ranking
 from memstudy.derived.reading import read
 from memstudy.distinctions import REG

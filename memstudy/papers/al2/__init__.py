@@ -51,7 +51,7 @@ class AblationArea(Analysis):
     def tables(self, selection: Selection) -> Iterable[Table]:
         """One for each setting."""
         from memstudy.derived.ablation import Ablation
-        from memstudy.derived.ablation.measure import areas
+        from memstudy.derived.ablation.areas import areas
         from memstudy.derived.reading import read
         from memstudy.papers.al2.tables import ablation_area
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from memstudy.derived.landscape.measure import FLATNESS, NOISE
+from memstudy.derived.landscape import FLATNESS, NOISE
 from memstudy.derived.landscape.tables import AFTER, BEFORE, epochs, flatness_read, noise_read, panels
 from memstudy.derived.reading import read
 from memstudy.papers.pilcro import PilcroTables
