@@ -119,6 +119,7 @@ def _reads(method: Callable[Concatenate[RunDirectory, P], R]) -> Callable[Concat
                 try:
                     return method(self, *args, **options)
                 except MemstudyError as error:
+                    self._known = None
                     if not self.path.exists():
                         raise self._gone() from error
                     if look and not self.locked:
@@ -191,9 +192,12 @@ class RunDirectory:
     def state(self) -> dict[str, Any]:
         """The content of state.json; a new run's if there is none, and a Gone if there was one before.
 
-        It is read and checked once for all who ask, until the file is another: tables ask twenty times.
+        It is read and checked once for all who ask, until the file is another; that of a finished run once, as it
+        does not change any more: tables ask forty times. What then makes no sense is read again (see `_reads`).
         """
         path = self._state
+        if self._known is not None and self._known[1]["status"] == Status.FINISHED:
+            return dict(self._known[1])
         mark = stamps.stamp([os.fspath(path)])
         if not mark and files.is_there(self.path / METRICS) and not files.is_there(path):
             raise files.damaged(path, "it is gone")
@@ -220,6 +224,7 @@ class RunDirectory:
     def update(self, **changes: Any) -> None:
         """Change some keys of state.json, atomically."""
         states.write(self.path / STATE, self.state() | changes)
+        self._known = None
 
     def checksums(self) -> dict[str, str]:
         """SHA-256 of what was written, by its path in the directory."""
@@ -291,6 +296,7 @@ class RunDirectory:
         begin: whether a run that is not there may be begun; else a Gone says that it is not.
         """
         self._lease = mine = self._acquired(begin)
+        self._known = None
         try:
             if begin:
                 self._check_links()
@@ -380,7 +386,7 @@ class RunDirectory:
         """Remove the run for good, at once as a whole. A Busy if a process writes to it, a Gone if it is gone."""
         with self.lock(begin=False), files.explained(self.path):
             files.discard(self.path)
-            self._was_there = False
+            self._was_there, self._known = False, None
 
     def sizes(self) -> dict[str, int]:
         """Bytes of every file by its path in the directory, those of a writer too."""
