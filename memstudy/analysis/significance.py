@@ -111,7 +111,8 @@ def compare(
 
 def paired_by(seeds_a: Sequence[Hashable], seeds_b: Sequence[Hashable]) -> list[Hashable]:
     """The seeds over which `compare` pairs two sides that have these, each once; none if they are not paired."""
-    common = [seed for seed in seeds_a if seed in seeds_b]
+    theirs = set(seeds_b)
+    common = [seed for seed in seeds_a if seed in theirs]
     enough = max(2, min(LEAST_VALUES, len(seeds_a), len(seeds_b)))
     return common if len(common) >= enough and 2 * len(common) >= max(len(seeds_a), len(seeds_b)) else []
 
