@@ -28,8 +28,7 @@ from memstudy.derived.reading import declared, read
 from memstudy.derived.workbench import NotFinite, Workbench
 from memstudy.errors import MemstudyError
 from memstudy.regularizers.loco import LocoReg
-from memstudy.store import RunDirectory, Store, metrics, resume, tensors
-from memstudy.store import state as states
+from memstudy.store import RunDirectory, Store, metrics, resume, seals, tensors
 from memstudy.store.run import checkpoint_name
 from memstudy.study import grid, shipped
 from memstudy.study.carry_out import Execution, carry_out
@@ -143,7 +142,7 @@ def test_state(run):
             state = changed_value(rng, json.loads(content))
             state.pop("seal", None)
             if rng.random() < 0.5:
-                state["seal"] = states._seal(state)
+                state["seal"] = seals.of_object(state)
             path.write_text(json.dumps(state))
         return run.status, run.checkpoints(), run.has_records, run.metrics(), RunDirectory(run.path).recipe
 
@@ -168,7 +167,7 @@ def test_state(run):
 def test_values_of_other_types_in_a_state(run, change, says):
     """Sealed, as a program would write it."""
     state = run.state() | change
-    (run.path / "state.json").write_text(json.dumps(state | {"seal": states._seal(state)}))
+    (run.path / "state.json").write_text(json.dumps(state | {"seal": seals.of_object(state)}))
     with pytest.raises(MemstudyError, match=says):
         run.state()
 

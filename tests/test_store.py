@@ -471,16 +471,41 @@ def test_studies_select_their_members_and_the_newest_goes_first(store, several):
 
 
 @pytest.mark.parametrize("content", ["", "{", "{}", '{"updated": 1.0, "runs": 5, "report": {}}'])
-def test_a_damaged_study_is_left_out_unless_it_is_asked_for(store, several, content):
+def test_a_damaged_study_is_in_no_list_and_nothing_is_taken_for_the_newest(store, several, content):
+    """It may be the newest itself."""
     for name in ("one", "two"):
         store.record_study(name, several, {})
     (store.root / "studies" / "two" / "study.json").write_text(content)
     assert store.studies() == ["one"]
-    assert store.select().name == "one"
-    with pytest.raises(
-        MemstudyError, match=r"two.study\.json is damaged .*; remove it; the study's command makes it"
+    assert store.select(study="one").name == "one"
+    for study in ("two", None):
+        with pytest.raises(
+            MemstudyError, match=r"two.study\.json is damaged .*; remove it; the study's command makes it"
+        ):
+            store.select(study=study)
+    with pytest.raises(MemstudyError, match="or choose one with --study"):
+        store.asked_for([], None)
+
+
+def test_a_study_in_which_anything_was_changed_is_damaged(store, several):
+    store.record_study("one", several, {"epochs": [0]})
+    path = store.root / "studies" / "one" / "study.json"
+    whole = path.read_text()
+    for old, new in (
+        ("[\n      0\n    ]", "[1]"),
+        (several[0].name, several[1].name),
+        ('"updated": 1', '"updated": 2'),
     ):
-        store.select(study="two")
+        path.write_text(changed := whole.replace(old, new))
+        assert changed != whole
+        with pytest.raises(MemstudyError, match="its seal does not fit its content"):
+            store.members("one")
+    record = {key: value for key, value in json.loads(whole).items() if key != "seal"}
+    path.write_text(json.dumps(record))  # as of an earlier version
+    assert [run.name for run in store.members("one")] == [run.name for run in several]
+    store.record_derived("one")
+    assert store.is_derived("one")
+    assert "seal" in json.loads(path.read_text())
 
 
 def test_a_store_that_is_no_directory_is_told(tmp_path):

@@ -46,6 +46,8 @@ def rm(runs: tuple[str, ...], where: str, yes: bool, runs_dir: Path, as_json: bo
     size = sum(run.size for run in chosen)
     studies = store.studies_among(chosen)
     voice.say(f"{plural(len(chosen), 'run')}, {size / 1e6:,.1f} MB: {listed(run.name for run in chosen)}")
+    for sentence in store.studies_and_damaged()[1]:
+        voice.tell(sentence)
     if studies:
         voice.say(f"belonging to {listed(studies)}, whose command would train them again.")
     if not yes and not click.confirm("remove for good?", err=as_json):

@@ -52,10 +52,12 @@ def runs(where: str, sort: str, descending: bool, limit: int | None, runs_dir: P
     if sort or descending:
         listed = query.ordered(listed, sort or "name", descending)
     listed = listed[:limit]
-    differences, studies = differing(listed), store.studies()
+    differences, (studies, damaged) = differing(listed), store.studies_and_damaged()
+    for sentence in damaged:
+        voice.tell(sentence)
     if as_json:
         summaries = [one.summary for one in listed]
-        voice.print_json({"runs": summaries, "differs": differences, "broken": broken, "studies": studies})
+        voice.print_json({"runs": summaries, "differs": differences, "broken": broken, "studies": list(studies)})
         return
     if where and not listed:
         voice.say(f"no run is as {quoted(where)} says.")

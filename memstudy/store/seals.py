@@ -1,11 +1,35 @@
-"""Check sums of the files that grow with every epoch (metrics.csv, records), taken after each epoch.
+"""Check sums that are kept beside what they are of: in a JSON object, and of files that grow with every epoch.
 
-They are of the bytes that were written, not of what is read back, so a change of a file from outside is noticed.
+Those of growing files (metrics.csv, records) are taken after each epoch, of the bytes that were written, not of
+what is read back, so a change of a file from outside is noticed.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+SEAL = "seal"
+"""The key of a JSON object's own seal."""
+
+
+def of_object(record: Mapping[str, Any]) -> str:
+    """SHA-256 of all keys of an object but its seal; spaces and the order of keys do not matter."""
+    rest = {key: value for key, value in record.items() if key != SEAL}
+    return hashlib.sha256(json.dumps(rest, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def sealed(record: Mapping[str, Any]) -> dict[str, Any]:
+    """An object with its seal, in place of an earlier one."""
+    rest = {key: value for key, value in record.items() if key != SEAL}
+    return rest | {SEAL: of_object(rest)}
+
+
+def fits(record: Mapping[str, Any]) -> bool:
+    """Whether an object is what was sealed. What was written before there were seals has none."""
+    return SEAL not in record or record[SEAL] == of_object(record)
 
 
 class Seals:

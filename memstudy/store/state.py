@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from enum import StrEnum
@@ -10,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from memstudy import files
-from memstudy.store import kinds
+from memstudy.store import kinds, seals
 from memstudy.store.kinds import Kind, are, is_count, is_date, is_number, is_positive, is_text
 from memstudy.store.naming import identity
+from memstudy.store.seals import SEAL
 
-CHECKSUMS, RUN, SEAL = "checksums", "run", "seal"
+CHECKSUMS, RUN = "checksums", "run"
 
 
 class Status(StrEnum):
@@ -40,7 +40,7 @@ def read(path: Path) -> dict[str, Any]:
     for key in ("status", "floor"):  # there since the first version
         if key not in state:
             raise files.damaged(path, f"it has no {key}")
-    if SEAL in state and state[SEAL] != _seal(state):
+    if not seals.fits(state):
         raise files.damaged(path, "its seal does not fit its content")
     if RUN in state and identity(state[RUN]) != identity(path.parent.name):
         raise files.damaged(path, f"it is that of {state[RUN]}")
@@ -49,9 +49,7 @@ def read(path: Path) -> dict[str, Any]:
 
 def write(path: Path, state: Mapping[str, Any]) -> None:
     """Write a run's state.json, with the run's name and a seal."""
-    record = {**state, RUN: path.parent.name}
-    record.pop(SEAL, None)
-    files.write_json(path, record | {SEAL: _seal(record)})
+    files.write_json(path, seals.sealed({**state, RUN: path.parent.name}))
 
 
 def floor(state: Mapping[str, Any]) -> float:
@@ -66,12 +64,6 @@ def floor(state: Mapping[str, Any]) -> float:
 def expected_floor(state: Mapping[str, Any]) -> float:
     """The floor expected over label draws."""
     return float(state.get("expected_floor", state["floor"]))
-
-
-def _seal(state: Mapping[str, Any]) -> str:
-    """SHA-256 of all keys but the seal itself; spaces and the order of keys do not matter."""
-    rest = {key: value for key, value in state.items() if key != SEAL}
-    return files.digest(json.dumps(rest, sort_keys=True, separators=(",", ":")).encode())
 
 
 def _is_session(value: object) -> bool:

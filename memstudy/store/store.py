@@ -19,10 +19,11 @@ from typing import Any
 from memstudy import files
 from memstudy.errors import Gone, MemstudyError, Unreadable, listed, quoted, unknown
 from memstudy.recipe import Recipe
-from memstudy.store import kinds
+from memstudy.store import kinds, seals
 from memstudy.store.kinds import Kind, are, is_count, is_number, is_positive, is_text
 from memstudy.store.naming import DIGITS, identity, run_name
 from memstudy.store.run import RECIPE, STATE, RunDirectory, directories, holds
+from memstudy.store.seals import SEAL
 from memstudy.store.summary import Listing, listing
 
 STUDIES, STUDY = "studies", "study.json"
@@ -187,14 +188,12 @@ class Store:
     def record_study(self, name: str, members: Sequence[RunDirectory], report: dict[str, object]) -> None:
         """Remember which runs a study consists of; it becomes the newest one."""
         newest = max((record["updated"] for record in self._records().values()), default=0.0)
-        files.write_json(
-            self.folder(name) / STUDY,
-            {
-                "updated": max(time.time(), math.nextafter(newest, math.inf)),  # also by a clock that was set back
-                "runs": [run.name for run in members],
-                "report": report,
-            },
-        )
+        record = {
+            "updated": max(time.time(), math.nextafter(newest, math.inf)),  # also by a clock that was set back
+            "runs": [run.name for run in members],
+            "report": report,
+        }
+        files.write_json(self.folder(name) / STUDY, seals.sealed(record))
 
     def members(self, study: str) -> list[RunDirectory]:
         """The runs that a study consists of, begun or not; a MemstudyError if it was not recorded."""
@@ -211,7 +210,7 @@ class Store:
         """
         if patterns:
             return None, self.find(patterns)
-        study = study or next(iter(self.studies()), WHOLE_STORE)
+        study = study or self._newest()
         if study == WHOLE_STORE:
             return None, self.find(["*"])
         return study, self.members(study)
@@ -229,7 +228,7 @@ class Store:
 
     def record_derived(self, name: str) -> None:
         """Remember that everything was derived from a study's runs as they are now."""
-        files.write_json(self.folder(name) / STUDY, self._record_of(name) | {"derived": True})
+        files.write_json(self.folder(name) / STUDY, seals.sealed(self._record_of(name) | {"derived": True}))
 
     def is_derived(self, name: str) -> bool:
         """Whether everything was derived since the study was last recorded."""
@@ -245,17 +244,29 @@ class Store:
         """
         return list(self._records())
 
+    def _newest(self) -> str:
+        """The newest study, else WHOLE_STORE. A MemstudyError if one is damaged: it may be the newest."""
+        records, damaged = self.studies_and_damaged()
+        if damaged:
+            raise MemstudyError(f"{damaged[0].removesuffix('.')}, or choose one with --study.")
+        return next(iter(records), WHOLE_STORE)
+
     def _records(self) -> dict[str, dict[str, Any]]:
         """What was recorded of each study, as `studies` has them."""
+        return self.studies_and_damaged()[0]
+
+    def studies_and_damaged(self) -> tuple[dict[str, dict[str, Any]], list[str]]:
+        """What was recorded of each study, as `studies` has them, and a sentence on each that is left out."""
         records: dict[str, dict[str, Any]] = {}
+        damaged: list[str] = []
         for name in self._recorded():
             try:
                 records[name] = self._record_of(name)
             except Unreadable:
                 raise
-            except MemstudyError:
-                continue
-        return dict(sorted(records.items(), key=lambda item: -item[1]["updated"]))
+            except MemstudyError as error:
+                damaged.append(str(error))
+        return dict(sorted(records.items(), key=lambda item: -item[1]["updated"])), damaged
 
     def _recorded(self) -> list[str]:
         """The names of recorded studies, damaged ones among them."""
@@ -306,7 +317,7 @@ class Store:
             name = f"selection-{files.digest(chr(10).join(chosen).encode())[:8]}"
             return replace(self._selection(name, members, available, damaged), by_name=True)
         if study is None:
-            study = next(iter(self.studies()), WHOLE_STORE)
+            study = self._newest()
         if study == WHOLE_STORE:
             return self._selection(WHOLE_STORE, every, available, damaged)
         if not (self.folder(study) / STUDY).is_file():
@@ -356,6 +367,7 @@ KINDS: dict[str, Kind] = {
     "runs": (are(is_text), "a list of names"),
     "report": (lambda value: isinstance(value, dict), "a table"),
     "derived": (lambda value: isinstance(value, bool), "true or false"),
+    SEAL: (is_text, "a text"),
 }
 REPORT: dict[str, Kind] = {
     "epochs": (are(is_count), "a list of epochs"),
@@ -375,6 +387,8 @@ def _read_study(path: Path) -> dict[str, Any]:
     record = files.read_json(path, REMADE)
     kinds.check(path, record, KINDS, REMADE)
     kinds.check(path, record.get("report", {}), REPORT, REMADE)
+    if not seals.fits(record):
+        raise files.damaged(path, "its seal does not fit its content", REMADE)
     return record
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from fnmatch import fnmatch
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 IGNORED = {
     "*/log.txt": "when each session began, went on and ended",
@@ -23,13 +24,21 @@ def _without(*keys: str) -> Callable[[bytes], bytes]:
     """The JSON object of a file without some keys, in its order; all of a file that is none."""
 
     def cut(content: bytes) -> bytes:
-        try:
-            value = json.loads(content)
-        except ValueError:
+        value = _object(content)
+        if value is None:
             return content
         return json.dumps({key: value for key, value in value.items() if key not in keys}).encode()
 
     return cut
+
+
+def _object(content: bytes) -> dict[str, Any] | None:
+    """The JSON object that a file holds; None if it holds none."""
+    try:
+        value = json.loads(content)
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) else None
 
 
 def _page_without_sessions(content: bytes) -> bytes:
@@ -39,8 +48,10 @@ def _page_without_sessions(content: bytes) -> bytes:
 
 
 def _without_sums_of_times(content: bytes) -> bytes:
-    """A pack's check sums without those of files that may differ, be it in part."""
-    record = json.loads(content)
+    """A pack's check sums without those of files that may differ, be it in part; all of a file that has none."""
+    record = _object(content)
+    if record is None or not isinstance(record.get("files"), dict):
+        return content
     patterns = [*IGNORED, *PARTLY]
     sums = {name: digest for name, digest in record["files"].items() if not _is_one_of(name, patterns)}
     return json.dumps(record | {"files": sums}).encode()
@@ -82,7 +93,10 @@ PARTLY = {
         _without("sessions", "seal"),
         "sessions: when, from which epoch, by what machine and versions; and the seal of this file's own content",
     ),
-    "studies/*/study.json": (_without("updated"), "updated: when its command was last given"),
+    "studies/*/study.json": (
+        _without("updated", "seal"),
+        "updated: when its command was last given; and the seal",
+    ),
     "*/pack.json": (_without_sums_of_times, "the check sums of files that differ in part"),
     "*/events.out.tfevents.*": (_events_without_times, "when each record was written"),
     "*/mlflow.db": (_of_mlflow, "times, and the numbers that MLflow draws for runs"),

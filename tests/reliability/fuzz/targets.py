@@ -30,7 +30,7 @@ from memstudy import lease, recipe
 from memstudy.data import given, human, label_files, npz_set, own_sets, transitions
 from memstudy.data.assembly import image_set
 from memstudy.data.images import ImageSet
-from memstudy.store import index, metrics, pack, resume, state, tensors, unpack
+from memstudy.store import index, metrics, pack, resume, seals, state, tensors, unpack
 from memstudy.store.records import Records
 from memstudy.study import grid
 from tests.kit.contents import npy, npz, pt, pt_of_pickle
@@ -341,7 +341,7 @@ def _resealed(content: bytes) -> bytes:
         value = json.loads(content)
         if isinstance(value, dict):
             value.pop("seal", None)
-            return json.dumps(value | {"seal": state._seal(value)}).encode()
+            return json.dumps(value | {"seal": seals.of_object(value)}).encode()
     return content
 
 
