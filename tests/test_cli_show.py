@@ -156,6 +156,28 @@ def test_a_failed_run_and_one_that_has_only_begun_are_shown(command, tmp_path):
     assert facts["next"] == [f"memstudy run --recipe runs/{failed.name}/recipe.toml   # trains it to its end"]
 
 
+def test_files_that_are_not_here_are_named(command, written):
+    run = written()
+    assert shown(command, "show", run.name)["absent"] == []
+    assert "not here:" not in command("show", run.name).stdout
+    (run.path / "labels.npz").unlink()
+    assert shown(command, "show", run.name)["absent"] == ["labels.npz"]
+    assert "  not here: labels.npz" in command("show", run.name).stdout
+
+
+@pytest.mark.parametrize("words", [("show", "*"), ("runs",), ("runs", "--json"), ("rm", "--yes", "*")])
+def test_a_damaged_study_is_named_by_what_lists_studies(command, written, words):
+    run = written()
+    store = Store(run.path.parent)
+    for name in ("one", "two"):
+        store.record_study(name, [run], {})
+    path = store.folder("two") / "study.json"
+    path.write_text(path.read_text().replace('"two"', '"tow"').replace("-bare-", "-bear-"))
+    done = command(*words)
+    assert done.exit_code == 0
+    assert "two/study.json is damaged" in done.stderr.replace("\n", "")
+
+
 def test_a_damaged_run_is_told_in_a_sentence(command, written):
     run = written()
     (run.path / "metrics.csv").write_text("nothing")

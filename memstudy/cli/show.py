@@ -30,7 +30,8 @@ def show(run: str, runs_dir: Path, as_json: bool) -> None:
     from memstudy.report.description import described
     from memstudy.store import Store
 
-    directory = Store(runs_dir).one(run)
+    store = Store(runs_dir)
+    directory = store.one(run)
     facts = described(directory)
     facts["next"] = _next(facts, runs_dir)
     voice = Voice(quiet=as_json)
@@ -38,6 +39,8 @@ def show(run: str, runs_dir: Path, as_json: bool) -> None:
         voice.print_json(facts)
     else:
         voice.say("\n".join(_text(facts)))
+    for sentence in store.studies_and_damaged()[1]:
+        voice.tell(sentence)
 
 
 def _text(facts: Mapping[str, Any]) -> Iterator[str]:
@@ -147,6 +150,8 @@ def number(value: float | None) -> str:
 def _files(facts: Mapping[str, Any]) -> Iterator[str]:
     from rich.filesize import decimal
 
+    from memstudy.errors import listed
+
     networks = {name: size for name, size in facts["files"].items() if name.startswith("checkpoints/")}
     for name, size in facts["files"].items():
         if name not in networks:
@@ -154,6 +159,8 @@ def _files(facts: Mapping[str, Any]) -> Iterator[str]:
     if networks:
         epochs = ", ".join(map(str, facts["kept_epochs"]))
         yield f"  checkpoints/  {len(networks)} networks, {decimal(sum(networks.values()))}: after epochs {epochs}"
+    if facts["absent"]:
+        yield f"  not here: {listed(facts['absent'])}"
     for path in facts["derived"]:
         yield f"  {path}, beside it in the store, has numbers of it"
 
