@@ -154,6 +154,27 @@ def test_entries_that_make_no_sense_are_as_none(store):
         assert said(store) == expected
 
 
+def test_an_entry_in_which_anything_changed_is_as_none(store):
+    """SQLite itself has no check sums of what it holds; an entry that is whole is one, the control."""
+    expected = said(store)
+    path = Index(store.root, summary.FORMAT).path
+    for old, new in (("0.25", "0.75"), ('"date"', '"dste"'), ("finished", "finishef")):
+        with sqlite3.connect(path) as base:
+            base.execute("UPDATE runs SET content = replace(content, ?, ?)", [old, new])
+            (changed,) = base.execute("SELECT count(*) FROM runs WHERE instr(content, ?)", [new]).fetchone()
+        base.close()
+        assert changed == 3
+        assert said(store) == expected
+    with sqlite3.connect(path) as base:
+        rows = base.execute("SELECT name, replace(content, '0.25', '0.75') FROM runs").fetchall()
+        base.executemany(
+            "UPDATE runs SET content = ?, checksum = ? WHERE name = ?",
+            [(text, index._checksum(text), name) for name, text in rows],
+        )
+    base.close()
+    assert said(store) != expected
+
+
 def test_an_index_in_use_or_not_writable_is_as_none(store, tmp_path, monkeypatch):
     monkeypatch.setattr(index, "PATIENCE", 0.0)
     expected = said(store)

@@ -12,6 +12,7 @@ import contextlib
 import json
 import os
 import sqlite3
+import zlib
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,11 +36,16 @@ def stamp(path: Path) -> str:
     return stamps.stamp((folder, *(f"{folder}/{name}" for name in SOURCES)))
 
 
+def _checksum(content: str) -> str:
+    """CRC-32 of an entry: SQLite notices damage of its structure alone, and this takes no time."""
+    return f"{zlib.crc32(content.encode(errors='surrogatepass')):08x}"
+
+
 @dataclass(frozen=True)
 class Entries:
-    """What an index held: by a run's name its stamp, and what was found, in JSON."""
+    """What an index held: by a run's name its stamp, what was found, in JSON, and the check sum of that."""
 
-    rows: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    rows: Mapping[str, tuple[str, str, str]] = field(default_factory=dict)
 
     @property
     def names(self) -> set[str]:
@@ -48,8 +54,8 @@ class Entries:
 
     def get(self, name: str, now: str) -> dict[str, Any] | None:
         """What was found of a run, if its stamp is still the one it has now."""
-        before, content = self.rows.get(name, ("", ""))
-        if not now or before != now:
+        before, content, checksum = self.rows.get(name, ("", "", ""))
+        if not now or before != now or checksum != _checksum(content):
             return None
         with contextlib.suppress(ValueError, RecursionError):
             found = json.loads(content)
@@ -77,16 +83,17 @@ class Index:
             return Entries()
         with contextlib.suppress(*DAMAGED, OSError), self._opened() as base:
             if base.execute("PRAGMA user_version").fetchone() == (self.format,):
-                rows = base.execute("SELECT name, stamp, content FROM runs").fetchall()
+                rows = base.execute("SELECT name, stamp, content, checksum FROM runs").fetchall()
                 if all(isinstance(value, str) for row in rows for value in row):
-                    return Entries({name: (mark, content) for name, mark, content in rows})
+                    return Entries({name: tuple(found) for name, *found in rows})
         return Entries()
 
     def keep(self, found: Mapping[str, tuple[str, Mapping[str, Any]]], gone: Collection[str] = ()) -> None:
         """Keep what was found of runs, with the stamp from before they were read; forget those that are gone."""
-        rows = [
-            (name, mark, json.dumps(content)) for name, (mark, content) in found.items() if stamps.settled(mark)
-        ]
+        texts = {
+            name: (mark, json.dumps(content)) for name, (mark, content) in found.items() if stamps.settled(mark)
+        }
+        rows = [(name, mark, text, _checksum(text)) for name, (mark, text) in texts.items()]
         if not (rows or gone):
             return
         try:
@@ -96,16 +103,17 @@ class Index:
         except DAMAGED:  # made anew the next time
             files.tidy([self.path])
 
-    def _write(self, rows: Collection[tuple[str, str, str]], gone: Collection[str]) -> None:
+    def _write(self, rows: Collection[tuple[str, str, str, str]], gone: Collection[str]) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self._opened() as base:
             base.execute("BEGIN IMMEDIATE")
             if base.execute("PRAGMA user_version").fetchone() != (self.format,):
                 base.execute("DROP TABLE IF EXISTS runs")
-                base.execute("CREATE TABLE runs (name TEXT PRIMARY KEY, stamp TEXT, content TEXT) WITHOUT ROWID")
+                columns = "name TEXT PRIMARY KEY, stamp TEXT, content TEXT, checksum TEXT"
+                base.execute(f"CREATE TABLE runs ({columns}) WITHOUT ROWID")
                 base.execute(f"PRAGMA user_version = {self.format}")
             base.executemany("DELETE FROM runs WHERE name = ?", [(name,) for name in gone])
-            base.executemany("INSERT OR REPLACE INTO runs VALUES (?, ?, ?)", rows)
+            base.executemany("INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?)", rows)
             base.execute("COMMIT")
 
     @contextlib.contextmanager

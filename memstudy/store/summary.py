@@ -26,7 +26,7 @@ from memstudy.store.metrics import last_evaluated
 from memstudy.store.run import RunDirectory
 from memstudy.store.state import Status
 
-FORMAT = zlib.crc32(repr((2, memstudy.__version__, *OPTIONS)).encode()) & 0x7FFFFFFF
+FORMAT = zlib.crc32(repr((3, memstudy.__version__, *OPTIONS)).encode()) & 0x7FFFFFFF
 """What a kept summary consists of. Raise the number when the same run is summed up otherwise than before."""
 
 
