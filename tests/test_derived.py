@@ -12,10 +12,11 @@ import pandas as pd
 import pytest
 import torch
 
-from memstudy import presets
+from memstudy import files, presets
 from memstudy.analysis import ablation, similarity
 from memstudy.analysis.factorization import Pair, as_samples, factorize
 from memstudy.analysis.keep import parse_keep
+from memstudy.derived import cached_table
 from memstudy.derived.ablation import Ablation
 from memstudy.derived.ablation.areas import areas
 from memstudy.derived.ablation.measure import ablate
@@ -29,6 +30,7 @@ from memstudy.derived.similarity.measure import compare
 from memstudy.derived.similarity.plan import is_twin, kind, plan
 from memstudy.derived.workbench import NotFinite, Workbench
 from memstudy.errors import MemstudyError, Unreadable
+from memstudy.store import pack
 from tests.kit.sentences import Sentences
 from tests.kit.stores import small_recipes
 from tests.reliability.shim import FAULTS, Layer, failing
@@ -263,9 +265,13 @@ def compared(store, bench):
 
 @pytest.mark.parametrize("name", [Similarity().pairs, Similarity().coefficients])
 @pytest.mark.parametrize("harm", ["deleted", "lines lost", "cut within a number"])
-def test_a_damaged_comparison_is_made_whole(compared, bench, monkeypatch, name, harm):
+@pytest.mark.parametrize("sealed", [True, False])
+def test_a_damaged_comparison_is_made_whole(compared, bench, monkeypatch, name, harm, sealed):
+    """Without a check sum, as of an earlier version, the rows that are whole are kept."""
     selection, before = compared
     path = selection.path / name
+    if not sealed:
+        path.with_name(f".{name}.sha256").unlink()
     whole = path.read_text()
     if harm == "deleted":
         path.unlink()
@@ -275,7 +281,7 @@ def test_a_damaged_comparison_is_made_whole(compared, bench, monkeypatch, name, 
     compare(replace(selection, by_name=True), bench, Similarity(keep=str(VARIANCE)))
     assert {path: path.read_text() for path in before} == before
     assert bool(calls)
-    assert harm == "deleted" or len(calls) <= 3  # the others were whole
+    assert sealed or harm == "deleted" or len(calls) <= 3
 
 
 def test_truncated_ablation_curves_are_made_whole(store, bench):
@@ -361,6 +367,43 @@ def test_a_damaged_cache_is_made_anew(tmp_path):
         assert rows.find("a").empty
         rows.add(pd.DataFrame({"value": [1]}), ("a",))
     assert pd.read_csv(path)["value"].tolist() == [1]
+
+
+def test_a_number_that_was_changed_is_not_read(tmp_path):
+    path, beside = tmp_path / "probe.csv", tmp_path / ".probe.csv.sha256"
+    rows = pd.DataFrame({"value": [0.25, 0.5]})
+    for _ in range(2):
+        cached_table.write(path, rows)
+        assert pack.content(path) == path.read_bytes()
+    path.write_text(path.read_text().replace("0.25", "0.75"))
+    with pytest.raises(MemstudyError, match=r"probe\.csv is damaged .*checksum.*; remove it"):
+        pack.content(path, "remove it")
+    with CachedTable(path, ("value",)) as table:
+        assert table.find(0.5).empty
+        table.add(pd.DataFrame({"more": [1]}), (0.5,))
+    assert pack.content(path) == b"value,more\n0.5,1\n"
+    beside.unlink()  # as of an earlier version
+    path.write_text("value\n0.75\n")
+    assert pack.content(path) == b"value\n0.75\n"
+    cached_table.write(path, pd.DataFrame())
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("killed_at", [1, 2, 3])
+def test_a_table_whose_writer_was_killed_is_the_old_one_or_the_new(tmp_path, monkeypatch, killed_at):
+    path, calls, write = tmp_path / "probe.csv", [], files.write
+
+    def until_killed(*given):
+        calls.append(given)
+        if len(calls) == killed_at:
+            raise KeyboardInterrupt
+        write(*given)
+
+    cached_table.write(path, pd.DataFrame({"value": [0.25]}))
+    monkeypatch.setattr(files, "write", until_killed)
+    with pytest.raises(KeyboardInterrupt):
+        cached_table.write(path, pd.DataFrame({"value": [0.5]}))
+    assert pack.content(path) == (b"value\n0.25\n" if killed_at < 3 else b"value\n0.5\n")
 
 
 def test_an_error_before_anything_is_measured_leaves_the_file_as_it_was(tmp_path):

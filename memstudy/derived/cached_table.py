@@ -20,14 +20,15 @@ from memstudy import files
 from memstudy.derived.analysis import Unusable, Watch
 from memstudy.derived.reading import read
 from memstudy.errors import MemstudyError, Unreadable
+from memstudy.store import sums
 
 
 def write(path: Path, rows: pd.DataFrame) -> None:
     """Write a derived table. One without rows has no file, as none could be told from a damaged one."""
     if len(rows):
-        files.write(path, rows.to_csv(index=False, lineterminator="\n"))
+        sums.write(path, rows.to_csv(index=False, lineterminator="\n").encode())
     else:
-        files.remove([path])
+        sums.remove(path)
 
 
 class CachedTable:

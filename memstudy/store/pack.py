@@ -10,6 +10,7 @@ from pathlib import Path
 
 from memstudy import files
 from memstudy.errors import MemstudyError
+from memstudy.store import sums
 from memstudy.store.run import METRICS, RECIPE, STATE, RunDirectory
 from memstudy.store.store import Selection, Store
 
@@ -19,6 +20,10 @@ MOST = 2**26
 """Bytes of a derived file that is compressed: a stranger's may claim any number."""
 
 
+LOOKS = 3
+"""How often a file and its check sum are read: another process may replace one between the two."""
+
+
 def compressed(path: Path) -> Path:
     """Where a derived file is in a packed study if it is large: NAME.csv.gz for NAME.csv."""
     return path.with_name(f"{path.name}.gz")
@@ -26,8 +31,17 @@ def compressed(path: Path) -> Path:
 
 def content(path: Path, cure: str = files.RUN_AGAIN) -> bytes:
     """What a derived file holds, or its compressed one; a MemstudyError if neither is there or it is damaged."""
-    if path.is_file() or not (packed := compressed(path)).is_file():
-        return files.read(path, cure)
+    place = path
+    for _ in range(LOOKS):
+        place = path if files.is_there(path) or not files.is_there(compressed(path)) else compressed(path)
+        rows = files.read(path, cure) if place == path else _unpacked(place, cure)
+        if sums.fits(path, rows, cure):
+            return rows
+    raise files.damaged(place, "its checksum does not match", cure)
+
+
+def _unpacked(packed: Path, cure: str) -> bytes:
+    """What a compressed file holds."""
     try:
         with gzip.open(io.BytesIO(files.read(packed, cure))) as file:
             rows: bytes = file.read(MOST + 1)
@@ -56,7 +70,8 @@ def pack(selection: Selection, target: Store) -> tuple[list[Path], list[Path]]:
     packed_before = (path.with_suffix("") for path in selection.path.glob("[!.]*.csv.gz"))
     for path in sorted({*selection.path.glob("[!.]*.csv"), *packed_before}):
         place = target.folder(selection.name) / path.name
-        files.remove([place, compressed(place)])
+        sums.remove(place)
+        files.remove([compressed(place)])
         if (written := _written(place, _renamed(content(path), renamed))) is None:
             left_out.append(path)
         else:
@@ -74,12 +89,14 @@ def _as_it_is(run: RunDirectory) -> dict[str, bytes]:
 
 def _written(place: Path, rows: bytes) -> Path | None:
     """Write a derived file, compressed if it is large; None if it is too large even so."""
+    kept, packed = place, rows
     if MOST >= len(rows) > LARGEST:
-        place, rows = compressed(place), gzip.compress(rows, mtime=0)  # the same bytes at any time
-    if len(rows) > LARGEST:
+        kept, packed = compressed(place), gzip.compress(rows, mtime=0)  # the same bytes at any time
+    if len(packed) > LARGEST:
         return None
-    files.write(place, rows)
-    return place
+    sums.seal(place, rows)
+    files.write(kept, packed)
+    return kept
 
 
 def _renamed(rows: bytes, names: Mapping[str, str]) -> bytes:
