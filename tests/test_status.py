@@ -58,6 +58,29 @@ def test_each_run_says_how_far_it_is(store):
     assert content(store.root) == before
 
 
+@pytest.mark.parametrize(
+    ("at", "harm"), [(0, lambda rows: rows[:-1]), (0, lambda rows: [*rows, rows[-1]]), (0, lambda rows: [])]
+)
+def test_epochs_are_those_that_the_run_was_finished_with(store, at, harm):
+    path = store.open(RECIPES[at]).path / METRICS
+    path.write_bytes(b"".join(harm(path.read_bytes().splitlines(keepends=True))))
+    run = progress(store, RECIPES)[at]
+    assert run.status == DAMAGED
+    assert "metrics.csv is damaged" in run.problem
+
+
+def test_epochs_are_no_fewer_than_were_saved(store):
+    run = store.open(RECIPES[1])
+    with run.lock():
+        run.save_resume(5, {})
+    assert progress(store, RECIPES)[1].status == "interrupted"
+    path = run.path / METRICS
+    path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:-1]))
+    found = progress(store, RECIPES)[1]
+    assert found.status == DAMAGED
+    assert "metrics.csv is damaged or was changed (rows are missing)" in found.problem
+
+
 def test_the_rate_is_that_of_this_process(store):
     """Three epochs in the six seconds since epoch 2: half an epoch a second, and three are left."""
     with store.open(RECIPES[1]).lock():

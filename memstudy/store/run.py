@@ -463,11 +463,9 @@ class RunDirectory:
     @_reads
     def columns(self) -> dict[str, NDArray[Any]]:
         """The columns of `metrics`, (epochs,) each."""
-        path, state = self.path / METRICS, self.state()
-        checksums = state.get(CHECKSUMS, {})
-        if state["status"] == Status.FINISHED:
-            known = METRICS in checksums
-            return metrics.parse(path, self._load(METRICS, checksums) if known else self._read(METRICS))
+        path = self.path / METRICS
+        if (final := self._final_metrics()) is not None:
+            return metrics.parse(path, final)
         saved = resume.look(self.path / RESUME)
         begun = saved is not None and saved.epochs_done > 0
         if not begun and not files.is_there(path):
@@ -497,6 +495,25 @@ class RunDirectory:
     def _rows(self) -> int:
         path = self.path / METRICS
         return metrics.rows(files.read(path)) if files.is_there(path) else 0
+
+    @property
+    @_reads
+    def checked_epochs_done(self) -> int:
+        """As `epochs_done`; a MemstudyError if metrics.csv is not as it was finished, or lacks what was saved."""
+        if (final := self._final_metrics()) is not None:
+            return metrics.rows(final)
+        saved, done = resume.look(self.path / RESUME), self._rows()
+        if saved is not None and done < saved.epochs_done:
+            raise files.damaged(self.path / METRICS, "rows are missing")
+        return done
+
+    def _final_metrics(self) -> bytes | None:
+        """The content of metrics.csv that was noted when the run was finished; None if it is not."""
+        state = self.state()
+        if state["status"] != Status.FINISHED:
+            return None
+        checksums = state.get(CHECKSUMS, {})
+        return self._load(METRICS, checksums) if METRICS in checksums else self._read(METRICS)
 
     @property
     def evaluate_every(self) -> int:
@@ -668,6 +685,10 @@ class RunDirectory:
         later = {checkpoint_name(epoch) for epoch in self.checkpoints() if epoch >= epochs}
         again = [name for name in checksums if name in {RECIPE, LABELS, *later}]
         return [name for name in again if not self._fits(name)]
+
+    def damaged_files(self) -> list[str]:
+        """The files that are there and do not have the check sums that were noted of them."""
+        return [name for name in self.checksums() if files.is_there(self.path / name) and not self._fits(name)]
 
     def _fits(self, name: str) -> bool:
         """Whether a file has its check sum."""

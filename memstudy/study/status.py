@@ -172,7 +172,7 @@ def _read(run: RunDirectory, now: str) -> _Found:
     epochs = 0
     try:
         epochs = run.recipe.training.epochs  # of a study that is read from its file this needs none of the run's
-        state, _, done = run.at_one_moment(lambda: run.epochs_done)
+        state, _, done = run.at_one_moment(lambda: run.checked_epochs_done)
         return _Found(now, state, done, epochs, _time_of(run, STATE), _time_of(run, METRICS))
     except Gone:
         return _Found(now, {"status": Status.NEW}, epochs=epochs)
