@@ -12,6 +12,7 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
+from memstudy.derived import cached_table
 from memstudy.derived.reading import read
 from memstudy.errors import MemstudyError
 from memstudy.store import Store
@@ -78,6 +79,31 @@ def test_a_packed_file_that_is_damaged_is_named(store_copy):
         place.write_bytes(harmed)
         with pytest.raises(MemstudyError, match=r"landscape\.csv\.gz is damaged .*'memstudy landscape' makes it"):
             read(place.with_suffix(""))
+
+
+def test_a_packed_file_in_which_a_number_was_changed_is_named(store_copy, tmp_path, monkeypatch):
+    rows = pd.DataFrame({"run": "tiny", "epoch": range(400), "accuracy": 0.25})
+    cached_table.write(store_copy.folder("tiny") / "probe.csv", rows)
+    monkeypatch.setattr(packing, "LARGEST", 4_000)
+    packing.pack(store_copy.select((), "tiny"), packed := Store(tmp_path / "packed"))
+    place = packed.folder("tiny") / "probe.csv"
+    assert packing.content(place) == rows.to_csv(index=False, lineterminator="\n").encode()
+    other = packing.content(place).replace(b"0.25", b"0.75")
+    packing.compressed(place).write_bytes(gzip.compress(other))
+    with pytest.raises(MemstudyError, match=r"probe\.csv\.gz is damaged .*checksum"):
+        packing.content(place)
+
+
+def test_what_is_damaged_is_packed_and_said_or_left_out_and_said(command, store_copy):
+    al2, do = (store_copy.one(pattern).path for pattern in ("*-al2-s0-*", "*-do-s0-*"))
+    harmed = al2 / "checkpoints" / "epoch-0001.safetensors"
+    harmed.write_bytes(harmed.read_bytes()[:-1] + b"\xff")
+    (do / "metrics.csv").write_bytes(b"nothing")
+    result = command("pack", "--whole", "packed", "--study", "tiny")
+    assert result.exit_code == 0, result.output
+    said = result.stderr.replace("\n", " ")
+    assert "epoch-0001.safetensors is damaged or was changed; it is packed as it is." in said
+    assert f"left out: runs/{do.name}/metrics.csv is damaged" in said.replace(f"{store_copy.root}", "runs")
 
 
 def test_what_is_large_is_left_out_and_said(command, store_copy, tmp_path, monkeypatch):

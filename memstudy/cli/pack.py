@@ -34,6 +34,7 @@ def pack(
     memstudy pack --study al2 --whole pack  its networks and records, too
     """  # noqa: D301
     from memstudy.cli.progress import Voice
+    from memstudy.derived.deriving import damaged, tell_left_out
     from memstudy.store import Store, moving
     from memstudy.store.pack import pack as pack_results
     from memstudy.store.unpack import seal
@@ -47,11 +48,14 @@ def pack(
             place = packed.place(run)
             if not moving.copied_already(run.path, place.path):
                 moving.copy(run.path, place.path)
+            for name in run.damaged_files():
+                voice.tell(f"{run.path / name} is damaged or was changed; it is packed as it is.")
     copied, left_out = pack_results(selection, packed)
     seal(target)
     every = list(moving.regular(target).values()) if whole else copied
     size = sum(path.stat().st_size for path in every)
     voice.say(f"{len(every)} files, {size / 1e6:.1f} MB, of {len(selection.runs)} runs: {target}")
+    tell_left_out(voice, damaged(selection))
     for path in left_out:
         voice.say(f"left out: {path.name}, too large even compressed; its command derives it again.")
     if as_json:
