@@ -367,7 +367,7 @@ def read_toml(path: Path, kind: str) -> dict[str, Any]:
     except OSError as error:
         raise files.unusable(f"read {kind}", path, error) from error
     except (ValueError, RecursionError) as error:  # bad TOML or UTF-8, too many digits, nested too deeply
-        raise MemstudyError(f"{path} is not valid TOML: {reason(error)}.") from error
+        raise MemstudyError(f"{path} is not valid TOML: {reason(error)}; correct it, or restore it.") from error
 
 
 def _is_endless(text: str) -> bool:

@@ -297,7 +297,7 @@ def _senseless(pack):
 @pytest.mark.parametrize(
     ("harm", "words"),
     [
-        (_changed, "its checksum does not match"),
+        (_changed, "its checksum is not the one in pack.json"),
         (_lost, "is gone"),
         (_more, "is not named there"),
         (_linked, "it is a link"),

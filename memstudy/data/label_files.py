@@ -132,7 +132,8 @@ def read(source: LabelSource | Path) -> LabelFile:
         columns = READERS[path.suffix.lower()](content)
     except Exception as error:  # a file can be wrong in more ways than its reader has errors for
         raise MemstudyError(
-            f"{path} is truncated, damaged or no {path.suffix} file of labels ({reason(error)})."
+            f"{path} is truncated, damaged or no {path.suffix} file of labels ({reason(error)}); restore it, "
+            "or write it again."
         ) from error
     if set(columns) >= OURS and source.column in (None, "noisy"):
         others = {name: values for name, values in columns.items() if name != "noisy"}

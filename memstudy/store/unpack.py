@@ -19,6 +19,8 @@ from memstudy.store.store import STUDIES, Store
 from memstudy.store.summary import run_summary
 
 MANIFEST = "pack.json"
+LONGEST = 60
+"""Characters of a path that are told, its last ones."""
 CURE = "pack it again, or get it again from where it came"
 
 
@@ -39,11 +41,11 @@ def checked(root: Path) -> dict[str, str]:
             raise files.damaged(path, "it is a link", CURE)
     there = {name: path for name, path in regular(root).items() if name != MANIFEST}
     if lost := sorted(sums.keys() ^ there.keys()):
-        why = f"{quoted(lost[0])} is {'gone' if lost[0] in sums else 'not named there'}"
+        why = f"{quoted(lost[0][-LONGEST:])} is {'gone' if lost[0] in sums else 'not named there'}"
         raise files.damaged(root / MANIFEST, why, CURE)
     for name, path in there.items():
         if files.digest_of(path) != sums[name]:
-            raise files.damaged(path, "its checksum does not match", CURE)
+            raise files.damaged(path, f"its checksum is not the one in {MANIFEST}", CURE)
     return sums
 
 
