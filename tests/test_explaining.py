@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
+from shutil import copytree
 
 import jsonschema
 import pandas as pd
@@ -154,6 +155,7 @@ def test_the_command_explains_and_lists():
     assert (facts["cell"], facts["shown"]) == (address, cells[address])
     assert len(facts["members"]) == facts["numbers"]["n"]
     assert again(facts)["mean"] == pytest.approx(facts["numbers"]["mean"])
+    assert not done.stderr
     wrong = CliRunner().invoke(main, ["table", "--explain", "nothing:like it", *where])
     assert wrong.exit_code == 2
 
@@ -177,3 +179,13 @@ def test_failed_unfinished_and_missing_runs_are_in_no_mean_and_told(tmp_path):
         *["failed after 1 of 2 epochs"] * 2, *["not finished, 1 of 2 epochs"] * 2
     ]  # fmt: skip
     assert any("Not counted: 4 of 8 runs" in note for note in facts["notes"])
+
+
+def test_runs_that_are_damaged_are_named_beside_a_cell(tmp_path):
+    names = [run.name for run in Store(STORED).select((), "loco_reg_lite").runs]
+    for name in names:
+        copytree(STORED / name, tmp_path / "runs" / name)
+    (tmp_path / "runs" / names[0] / "metrics.csv").write_bytes(b"nothing")
+    done = CliRunner().invoke(main, ["table", "--cells", "--runs-dir", str(tmp_path / "runs")])
+    assert done.exit_code == 0, done.output
+    assert f"left out: {tmp_path}/runs/{names[0]}/metrics.csv is damaged" in done.stderr.replace("\n", " ")

@@ -90,7 +90,7 @@ def _explain(
     selection: Selection, voice: Voice, cell: str | None, epochs: tuple[int, ...] | None, as_json: bool
 ) -> None:
     """Say what is behind a cell; without one, which cells there are."""
-    from memstudy.derived.deriving import not_counted
+    from memstudy.derived.deriving import damaged, not_counted, tell_left_out
     from memstudy.report import explaining
     from memstudy.study.tables import every_table
 
@@ -106,3 +106,4 @@ def _explain(
         voice.print_json(facts)
     else:
         voice.say("\n".join(lines))
+    tell_left_out(voice, damaged(selection))
