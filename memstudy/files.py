@@ -20,7 +20,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from memstudy import processes
 from memstudy.errors import MemstudyError, Unreadable, reason
@@ -123,18 +123,25 @@ def now() -> str:
 
 
 def write(path: Path, content: bytes | str, how: str = ANOTHER_STORE, earlier: Path | None = None) -> None:
+    """Write a file as `writing` does."""
+    with writing(path, how, earlier) as file:
+        file.write(content.encode() if isinstance(content, str) else content)
+
+
+@contextlib.contextmanager
+def writing(path: Path, how: str = ANOTHER_STORE, earlier: Path | None = None) -> Iterator[BinaryIO]:
     """Write atomically: a temporary file in the same directory, flushed to disk, then renamed.
 
-    What was there before is kept under the name `earlier`, if one is given, in place of what had that name.
+    What was there before is kept under the name `earlier`, if one is given, in place of what had that name. If the
+    block raises, it stays in its place, and nothing is written.
     """
-    data = content.encode() if isinstance(content, str) else content
     temporary = beside(path)
     with explained(path, how):
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             sweep_once(path.parent)
             with temporary.open("wb") as file:
-                file.write(data)
+                yield file
                 file.flush()
                 os.fsync(file.fileno())
             if earlier is not None and is_there(path):

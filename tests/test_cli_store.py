@@ -10,13 +10,14 @@ import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
 
 from memstudy import files, presets
 from memstudy.errors import MemstudyError
-from memstudy.store import Status, Store, moving, query
+from memstudy.store import RunDirectory, Status, Store, moving, query, tidy
 from memstudy.store.unpack import MANIFEST, unpack
 from tests.kit.runs import write_run
 from tests.kit.sentences import refused
@@ -340,6 +341,49 @@ def test_exported_metrics_are_those_of_the_runs(command, store, tmp_path, suffix
         for name, values in run.columns().items():
             assert rows[name].tolist() == values.tolist()
         assert set(rows["corrupt"]) == {run.recipe.corruption.rate}
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_a_table_that_is_written_some_runs_at_a_time_is_the_whole_one(tmp_path, monkeypatch, suffix):
+    """Runs of other methods have other options, columns and types; one has no epoch."""
+    if suffix == "parquet":
+        pytest.importorskip("pyarrow")
+    options: list[dict[str, Any]] = [
+        {"reg": "bare"},
+        {"reg": "al2"},
+        {"train_size": 500},
+        {"reg": "do+al2"},
+        {"reg": "loco"},
+    ]
+    runs = [
+        write_run(
+            tmp_path, presets.build(epochs=3, seed=seed, **one), [{"extra": 2.0 / 3} if seed == 3 else {}] * 3
+        )
+        for seed, one in enumerate(options)
+    ]
+    runs.insert(2, write_run(tmp_path, presets.build(epochs=3, seed=9, reg="wd"), [], status=Status.INTERRUPTED))
+    whole, parts = tmp_path / f"whole.{suffix}", tmp_path / f"parts.{suffix}"
+    assert tidy.write(runs, whole)[0] == 15
+    monkeypatch.setattr(tidy, "ROWS", 2)
+    assert tidy.write(runs, parts) == (15, list(map(str, tidy.metrics_of(runs))))
+    if suffix == "csv":
+        assert parts.read_bytes() == whole.read_bytes()
+        assert {*pd.read_csv(whole, dtype=str)["epoch"]} == {"0", "1", "2"}
+    one, other = (pd.read_csv(path) if suffix == "csv" else pd.read_parquet(path) for path in (parts, whole))
+    pd.testing.assert_frame_equal(one, other)
+
+
+def test_of_a_table_of_which_a_run_is_damaged_nothing_is_written(tmp_path):
+    runs = [
+        write_run(tmp_path / "runs", presets.build(epochs=1, seed=seed), [{}], status=Status.FINISHED)
+        for seed in range(2)
+    ]
+    path = runs[1].path / "metrics.csv"
+    path.write_bytes(path.read_bytes().replace(b"0.5", b"0.6", 1))
+    refused(
+        lambda: tidy.write([RunDirectory(run.path, run.recipe) for run in runs], tmp_path / "m.csv"), "damaged"
+    )
+    assert not [*tmp_path.glob("*m.csv*")]
 
 
 def test_what_cannot_be_exported_is_told(command, store, tmp_path, monkeypatch):

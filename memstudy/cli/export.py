@@ -83,15 +83,14 @@ def _export_metrics(patterns: tuple[str, ...], where: str, table: Path, runs_dir
 
     tidy.check_name(table)
     runs = Store(runs_dir).choose(patterns, where)
-    frame = tidy.metrics_of(runs)
-    tidy.write(frame, table)
-    epochs = plural(len(frame), "row")
+    count, columns = tidy.write(runs, table)
     voice = Voice(quiet=as_json)
     voice.say(
-        f"{table}: {epochs}, one for each epoch of {plural(len(runs), 'run')}, and {len(frame.columns)} columns."
+        f"{table}: {plural(count, 'row')}, one for each epoch of {plural(len(runs), 'run')}, "
+        f"and {len(columns)} columns."
     )
     if as_json:
-        voice.print_json({"path": str(table), "rows": len(frame), "columns": list(frame.columns)})
+        voice.print_json({"path": str(table), "rows": count, "columns": columns})
 
 
 def _export_predictions(

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
-import io
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import numpy as np
 
 from memstudy import distinctions, files
 from memstudy.errors import MemstudyError
@@ -19,6 +22,10 @@ if TYPE_CHECKING:
 FORMATS = (".csv", ".parquet")
 
 
+ROWS = 20_000
+"""About how many rows are in memory at once while a table is written."""
+
+
 def metrics_of(runs: Sequence[RunDirectory]) -> pd.DataFrame:
     """Columns: `run`, `id`, `status`, the settings by name, and those of metrics.csv. What is no number is text.
 
@@ -27,19 +34,63 @@ def metrics_of(runs: Sequence[RunDirectory]) -> pd.DataFrame:
     """
     import pandas as pd
 
-    tables: list[pd.DataFrame] = []
+    return pd.concat(_parts(runs, _kinds(runs)), ignore_index=True)
+
+
+def _parts(runs: Sequence[RunDirectory], kinds: pd.DataFrame) -> Iterator[pd.DataFrame]:
+    """The same table, some runs at a time, with the columns and types of `kinds`."""
+    some: list[tuple[dict[str, Any], Mapping[str, Any]]] = []
+    count = 0
+    for run in runs:
+        columns = run.columns()
+        some.append((_told(run), columns))
+        if (count := count + len(columns["epoch"])) >= ROWS:
+            yield _part(some, kinds)
+            some, count = [], 0
+    if some:
+        yield _part(some, kinds)
+
+
+def _kinds(runs: Sequence[RunDirectory]) -> pd.DataFrame:
+    """A row of each kind of run: with its columns, and values of its types."""
+    import pandas as pd
+
+    found: dict[tuple[Any, ...], dict[str, Any]] = {}
     measured: dict[str, None] = {}
     for run in runs:
-        told = {"run": run.name, "id": run.recipe.id, "status": str(run.status)}
-        told |= {name: _plain(name, value) for name, value in settings(run.recipe).items()}
-        metrics = run.metrics()
-        known = pd.DataFrame({name: [value] * len(metrics) for name, value in told.items() if name not in metrics})
-        measured |= dict.fromkeys(map(str, metrics))
-        tables.append(pd.concat([known, metrics], axis=1))
-    every = pd.concat([table for table in tables if len(table)] or tables[:1], ignore_index=True)
-    return every[
-        [*(name for name in every if name not in measured), *(name for name in every if name in measured)]
-    ]
+        columns, told = run.columns(), _told(run)
+        measured |= dict.fromkeys(columns)
+        first = {name: values[0] for name, values in columns.items()} if len(columns["epoch"]) else {}
+        kind = (bool(first), *((name, type(value)) for name, value in (told | first).items()))
+        found.setdefault(kind, told | first)
+    of_rows = [row for kind, row in found.items() if kind[0]] or list(found.values())[:1]
+    rows = pd.concat([pd.DataFrame([row]) for row in of_rows], ignore_index=True)
+    rows = rows.assign(**{name: math.nan for name in measured if name not in rows})
+    return rows[[*(name for name in rows if name not in measured), *measured]]
+
+
+def _told(run: RunDirectory) -> dict[str, Any]:
+    """What is equal in all rows of a run."""
+    told = {"run": run.name, "id": run.recipe.id, "status": str(run.status)}
+    return told | {name: _plain(name, value) for name, value in settings(run.recipe).items()}
+
+
+def _part(runs: Sequence[tuple[dict[str, Any], Mapping[str, Any]]], kinds: pd.DataFrame) -> pd.DataFrame:
+    """The rows of some runs, of each what is told of it, and its metrics."""
+    import pandas as pd
+
+    lengths = [len(columns["epoch"]) for _, columns in runs]
+    values = {}
+    for name, kind in zip(map(str, kinds), kinds.dtypes, strict=True):
+        if any(name in columns for _, columns in runs):
+            parts = [
+                columns.get(name, np.full(n, math.nan)) for (_, columns), n in zip(runs, lengths, strict=True)
+            ]
+            values[name] = pd.Series(np.concatenate(parts)).astype(kind)
+        else:
+            of_runs = pd.Series([told.get(name) for told, _ in runs], dtype=object)
+            values[name] = of_runs.repeat(lengths).reset_index(drop=True).astype(kind)
+    return pd.DataFrame(values)
 
 
 def _plain(name: str, value: Any) -> Any:
@@ -61,12 +112,41 @@ def check_name(path: Path) -> None:
         )
 
 
-def write(table: pd.DataFrame, path: Path) -> None:
-    """Write a table as the end of the name says, wholly or not at all; floats keep all their digits."""
-    if path.suffix == ".csv":
-        content = table.to_csv(index=False, lineterminator="\n").encode()
-    else:
-        buffer = io.BytesIO()
-        table.to_parquet(buffer, index=False, engine="pyarrow")
-        content = buffer.getvalue()
-    files.write(path, content, "with -o")
+def write(runs: Sequence[RunDirectory], path: Path) -> tuple[int, list[str]]:
+    """Write the table of some runs as the end of its name says, wholly or not at all; floats keep all digits.
+
+    Returns how many rows and which columns it has. Some runs at a time are in memory.
+    """
+    kinds, count = _kinds(runs), 0
+    with (
+        files.writing(path, "with -o") as file,
+        _as_csv(file) if path.suffix == ".csv" else _as_parquet(file, kinds) as add,
+    ):
+        for part in _parts(runs, kinds):
+            add(part)
+            count += len(part)
+    return count, list(map(str, kinds))
+
+
+@contextlib.contextmanager
+def _as_csv(file: BinaryIO) -> Iterator[Callable[[pd.DataFrame], None]]:
+    """Adds rows to a CSV, the first under their header."""
+    begun = False
+
+    def add(part: pd.DataFrame) -> None:
+        nonlocal begun
+        file.write(part.to_csv(index=False, header=not begun, lineterminator="\n").encode())
+        begun = True
+
+    yield add
+
+
+@contextlib.contextmanager
+def _as_parquet(file: BinaryIO, kinds: pd.DataFrame) -> Iterator[Callable[[pd.DataFrame], None]]:
+    """Adds rows to a Parquet file, as a group each time."""
+    import pyarrow as pa  # type: ignore[import-untyped]
+    import pyarrow.parquet as pq  # type: ignore[import-untyped]
+
+    schema = pa.Schema.from_pandas(kinds, preserve_index=False)
+    with pq.ParquetWriter(file, schema) as writer:
+        yield lambda part: writer.write_table(pa.Table.from_pandas(part, schema, preserve_index=False))
