@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, replace
 from functools import lru_cache
 from statistics import fmean
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pandas as pd
 
@@ -35,6 +35,12 @@ from memstudy.store.metrics import joined
 from memstudy.store.stamps import settled
 from memstudy.store.store import Selection
 
+if TYPE_CHECKING:
+    from functools import _lru_cache_wrapper
+
+T = TypeVar("T")
+Runs = tuple[RunDirectory, ...]
+
 AL2 = "al2"
 """The regularizer that twins differ by: one has it, the baseline does not."""
 WITHOUT, WITH = "without AL2", "with AL2"
@@ -56,7 +62,7 @@ class Setting:
     """
 
     recipe: Recipe
-    runs: tuple[RunDirectory, ...]
+    runs: Runs
     floor: float
     words: str = ""
     compared: tuple[str, ...] = (REG,)
@@ -106,15 +112,21 @@ class Setting:
 
     def metrics(self) -> pd.DataFrame:
         """Every run's metrics, one row an epoch, with the columns of `labels`."""
-        marks = tuple(run.mark() for run in self.runs)
-        read = _metrics if all(map(settled, marks)) else _metrics.__wrapped__
-        return read(self.runs, marks).copy()
+        return while_unchanged(_metrics, self.runs).copy()
 
 
 @lru_cache(maxsize=8)  # every table and figure of a study asks for them
-def _metrics(runs: tuple[RunDirectory, ...], marks: tuple[str, ...]) -> pd.DataFrame:
-    """The metrics of runs as they are while they have these marks."""
+def _metrics(runs: Runs, marks: tuple[str, ...]) -> pd.DataFrame:
     return joined([run.columns() for run in runs], pd.DataFrame([_labels(run) for run in runs]))
+
+
+def while_unchanged(read: _lru_cache_wrapper[T], runs: Runs, *more: Hashable) -> T:
+    """What a function with `lru_cache` reads of runs, remembered while their files are as they are.
+
+    It is called with the runs, the marks of their files, and `more`.
+    """
+    marks = tuple(run.mark() for run in runs)
+    return (read if all(map(settled, marks)) else read.__wrapped__)(runs, marks, *more)
 
 
 def evaluated(rows: pd.DataFrame, line: Sequence[str] = (), value: str = "") -> pd.DataFrame:
@@ -235,7 +247,7 @@ def counted(runs: Sequence[RunDirectory], labels: Mapping[str, str]) -> dict[str
 
 @lru_cache(maxsize=4)  # every table of a study asks for its groups
 def _comparable(
-    runs: tuple[RunDirectory, ...],
+    runs: Runs,
     how_far: tuple[str, ...],  # a run's standing is part of what is remembered: it may go on
     by_name: bool,
     reference: str,

@@ -38,6 +38,7 @@ from memstudy.recipe import Corruption, Recipe, RegularizerSpec
 from memstudy.regularizers import label
 from memstudy.report.differences import COLUMNS, differences
 from memstudy.report.frames import (
+    Runs,
     circumstances,
     evaluation_notes,
     is_last,
@@ -46,6 +47,7 @@ from memstudy.report.frames import (
     seeds,
     shared,
     suffixes,
+    while_unchanged,
 )
 from memstudy.report.methods import method_labels
 from memstudy.report.origin import BEHIND, METRICS, PARTS, Behind, Member, Members, Read, Row, of_metrics
@@ -65,6 +67,10 @@ QUANTITIES = {
 """Heading and decimals of each quantity of a run, after its last epoch (but for `best`)."""
 COMPARED = ("gain", "clean_gain", "synergy")
 """The differences that are tested."""
+Numbered = tuple[tuple[str, int], float]
+"""(run, epoch) of a network, and a number of it."""
+Derived = dict[tuple[str, int], float]
+"""A number of each network, by (run, epoch)."""
 
 
 @dataclass(frozen=True)
@@ -186,13 +192,25 @@ def ranking_groups(selection: Selection) -> list[Group]:
     """Every group of the selection's finished runs that has a ranking."""
     tables = selection.settings().get("tables")
     asked = isinstance(tables, list) and Ranking.name in tables
-    chosen = {key: runs for key, runs in _members(selection.runs).items() if _enough(runs, asked)}
-    if not chosen:
+    derived = (tuple(numbers.items()) for numbers in (_areas(selection), _flatness(selection)))
+    groups = while_unchanged(_groups, selection.runs, asked, *derived)
+    if not groups:
         return []
-    derived = _areas(selection), _flatness(selection)
-    groups = [_group(recipe, runs, *derived) for (recipe, _), runs in chosen.items()]
     reference = reference_of(selection, [name for group in groups for name in group.methods])
     return [replace(group, reference=reference if reference in group.methods else "") for group in groups]
+
+
+@lru_cache(maxsize=2)  # for the table, its figures and its chart
+def _groups(
+    runs: Runs,
+    marks: tuple[str, ...],
+    asked: bool,
+    areas: tuple[Numbered, ...],
+    flatness: tuple[Numbered, ...],
+) -> list[Group]:
+    """The groups without their reference; `asked` is whether a study names this table."""
+    chosen = {key: members for key, members in _members(runs).items() if _enough(members, asked)}
+    return [_group(recipe, members, dict(areas), dict(flatness)) for (recipe, _), members in chosen.items()]
 
 
 def most_sets(runs: Iterable[RunDirectory]) -> int:
@@ -225,10 +243,6 @@ def _enough(runs: Sequence[RunDirectory], asked: bool) -> bool:
     sets = _sets(runs)
     corruptions = len({_rule(run.recipe.corruption) for run in _finished(runs)})
     return sets >= LEAST_SETS and (asked or corruptions > 1 or sets >= MANY_SETS)
-
-
-Derived = dict[tuple[str, int], float]
-"""A number of each network, by (run, epoch)."""
 
 
 def _group(recipe: Recipe, members: Sequence[RunDirectory], areas: Derived, flatness: Derived) -> Group:
