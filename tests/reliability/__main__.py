@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from tests.reliability import committed
 from tests.reliability.tally import Row, Size
 
-PARTS = ("kills", "faults", "crowds", "fuzz", "resources", "terms")
+PARTS = ("kills", "faults", "damage", "crowds", "fuzz", "resources", "terms")
 
 
 def told(rows: Iterator[Row]) -> list[Row]:

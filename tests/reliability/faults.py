@@ -34,8 +34,8 @@ from tests.reliability.tally import Row, Size
 from tests.reliability.workshop import Said, Workshop
 
 REMEDY = re.compile(
-    r"\b(choose|make room|restore|remove|try|run|give|allow|wait|get|pack|take|point|check)\b"
-    r"|makes? it anew|the same command|'memstudy \w+'"
+    r"\b(choose|make room|restore|remove|try|run|give|allow|wait|get|pack|take|point|check|add|correct)\b"
+    r"|makes? it anew|the same command|did you mean|'memstudy [\w ]+'"
 )
 """Words of a sentence that says what to do."""
 GROWING = re.compile(

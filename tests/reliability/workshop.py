@@ -7,6 +7,7 @@ A store in a certain state is made once, in a folder of its own, and copied to t
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import shutil
@@ -21,7 +22,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from memstudy import files, presets, processes
+from memstudy import files, lease, presets, processes
 from memstudy.cli import main
 from memstudy.data import sources
 from memstudy.data.cache import TENSORS
@@ -29,7 +30,8 @@ from memstudy.data.images import ImageSet
 from memstudy.errors import Interrupted
 from memstudy.recipe import Recipe
 from memstudy.report.saving import Drawing
-from memstudy.store import Store
+from memstudy.store import Store, pack
+from memstudy.store.run import LEASE
 from memstudy.study import carry_out as carrying_out
 from memstudy.study.carry_out import Execution, carry_out
 from tests.kit.sources import every_tenth, stand_in
@@ -183,12 +185,41 @@ def stopped(shop: Workshop) -> None:
         carry_out(shop.store.open(recipe("al2")), Execution(device="cpu"), Stop(0))
 
 
+def killed(shop: Workshop) -> None:
+    """The same, whose process was killed: its marker is there, as of another process of this number."""
+    stopped(shop)
+    owner = json.loads(lease._introduction()) | {"start": "0"}
+    (shop.store.one("*-al2-*").path / LEASE).write_text(json.dumps(owner))
+
+
+STUDY_FILE = f"""
+name = "{STUDY}"
+seeds = [0]
+[grid]
+dataset = "mnist5k"
+reg = ["bare", "al2"]
+train_size = 100
+batch_size = 50
+epochs = {EPOCHS}
+checkpoints = [0, 1]
+[report]
+epochs = [0, 1]
+"""
+
+
 def finished(shop: Workshop) -> None:
-    """A study of two finished runs."""
+    """A study of two finished runs, and its file."""
+    (shop.place / "out" / "tiny.toml").write_text(STUDY_FILE)
     recipes = [recipe(reg) for reg in ("bare", "al2")]
     for one in recipes:
         carry_out(shop.store.open(one), Execution(device="cpu"))
     shop.store.record_study(STUDY, [shop.store.open(one) for one in recipes], {"epochs": [0, 1]})
+
+
+def compared(shop: Workshop) -> None:
+    """The same with the tables of one analysis."""
+    finished(shop)
+    done(shop, "svcca")
 
 
 def derived(shop: Workshop) -> None:
@@ -202,6 +233,16 @@ def packed(shop: Workshop) -> None:
     """The same, packed in `out/pack`; the store itself is empty."""
     finished(shop)
     done(shop, "pack", "--whole", "out/pack")
+    shutil.rmtree(shop.place / "runs")
+    (shop.place / "runs").mkdir()
+
+
+def packed_results(shop: Workshop) -> None:
+    """What tables are made from, packed in `out/pack`, the largest table compressed; the store itself is empty."""
+    compared(shop)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pack, "LARGEST", 2_000)
+        done(shop, "pack", "out/pack")
     shutil.rmtree(shop.place / "runs")
     (shop.place / "runs").mkdir()
 
@@ -233,7 +274,7 @@ def done(shop: Workshop, *words: str) -> Said:
 
 def prepare(shop: Workshop, states: Sequence[Callable[[Workshop], None]]) -> None:
     """Make and keep each of these states, under its name."""
-    for make in states:
+    for make in dict.fromkeys(states):
         shutil.rmtree(shop.place)
         for name in ("runs", "cache", "out"):
             (shop.place / name).mkdir(parents=True)
