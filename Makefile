@@ -78,7 +78,7 @@ test-browser: $(READY)
 	$(PY) -m pytest -m browser tests/test_browser.py tests/test_live_browser.py
 
 test-latex: $(READY)
-	$(PY) -m pytest $(PARALLEL) -m latex tests/test_latex.py
+	$(PY) -m pytest $(PARALLEL) -m latex tests/test_latex.py tests/test_injection.py
 
 test-trackers: $(READY)
 	$(PY) -m pytest -m trackers tests/test_trackers.py

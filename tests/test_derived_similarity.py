@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from memstudy import presets
+from memstudy import presets, trust
 from memstudy.analysis import similarity
 from memstudy.analysis.factorization import Pair, as_samples, factorize
 from memstudy.derived.analysis import Watch
@@ -150,6 +150,7 @@ def test_memory_does_not_grow_with_the_number_of_networks(tmp_path, monkeypatch)
     and keep. Of random images, as memory does not depend on what they show.
     """
     monkeypatch.setenv("MEMSTUDY_CACHE", str(tmp_path))
+    monkeypatch.setenv(trust.VARIABLE, "1")
     store_noise(tmp_path, "tests.benchmarks.bench_cca:wide", size=8, tests=600, epochs=8, regs=("bare",))
     bounded, free = in_fresh_process(streamed_growth, tmp_path, (36e6, 1e12))
     assert bounded < 36e6 + 16e6
@@ -304,6 +305,7 @@ def flat(channels, size, classes):
 def another(store):
     """A run of another network in the same store."""
     recipe = presets.build(network="tests.test_derived_similarity:flat", epochs=2, checkpoints=(0, 1))
+    trust.allow([("network", recipe.network)])
     return carry_out(store.open(recipe), Execution(device="cpu"))
 
 

@@ -19,6 +19,7 @@ LAYERS = (
         "lease",
         "foreign",
         "trust",
+        "spreadsheet",
         "registry",
         "randomness",
         "options",

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memstudy.report import spreadsheet
+from memstudy import spreadsheet
 
 TEXTS = [
     "=cmd()",

@@ -14,8 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from memstudy.report import markdown
 from memstudy.report.cells import DASH, frame, interval, mean, noted, number, p_value
-from memstudy.report.table import HIGH, LOW, Table, markdown_row
+from memstudy.report.table import HIGH, LOW, Table
 
 VALUES = pd.DataFrame({"method": ["bare", "al2"], "mean": [1 / 3, np.nan], "n": [2, 0]})
 PLAIN = Table(
@@ -110,7 +111,8 @@ def test_a_missing_number_is_a_dash_in_every_form_of_a_table(pairs):
 
 
 def test_a_cell_with_a_line_break_stays_in_its_row():
-    assert markdown_row(["a|b", "c\nd"]) == r"| a\|b | c d |"
+    assert markdown.escaped("a|b") == r"a\|b"
+    assert markdown.escaped("c\nd") == "c d"
 
 
 def test_html_has_a_caption_scopes_and_escaped_text():

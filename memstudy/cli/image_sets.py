@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from memstudy import spreadsheet
 from memstudy.cli import options
+from memstudy.errors import plain
 
 if TYPE_CHECKING:
     from memstudy.cli.progress import Voice
@@ -76,5 +78,5 @@ def _files(dataset: str, data_dir: Path | None, voice: Voice, as_json: bool) -> 
     table = io.StringIO()
     writer = csv.DictWriter(table, ["part", "index", "label", "class", "file"], lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
-    click.echo(table.getvalue(), nl=False)
+    writer.writerows({name: spreadsheet.inert(value) for name, value in row.items()} for row in rows)
+    click.echo("".join(f"{plain(line)}\n" for line in table.getvalue().split("\n")[:-1]), nl=False)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from memstudy.cli import options
-from memstudy.errors import quoted
+from memstudy.errors import plain, quoted
 
 if TYPE_CHECKING:
     from memstudy.cli.layout import Column
@@ -80,7 +80,9 @@ def _say_list(voice: Voice, listed: Sequence[Listed], differences: Sequence[str]
     common = _in_common(listed, differences)
     voice.say(f"{plural(len(listed), 'run')}{', all of them' * (len(listed) > 1)}: {common}\n")
     shown, hidden = _columns(listed, differences, layout.room(voice.console))
-    click.echo("\n".join(layout.lines(shown)))  # plain as it is: rich would take its time for ten thousand
+    click.echo(
+        "\n".join(map(plain, layout.lines(shown)))
+    )  # plain as it is: rich would take its time for ten thousand
     if hidden:
         voice.say(f"\nno room for {', '.join(hidden)}: --json has all.")
     for one in listed:

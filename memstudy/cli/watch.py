@@ -9,7 +9,7 @@ import click
 
 from memstudy.cli import names, options
 from memstudy.cli.types import Name
-from memstudy.errors import unknown
+from memstudy.errors import plain, unknown
 
 if TYPE_CHECKING:
     from memstudy.cli.board import Board
@@ -56,7 +56,7 @@ def watch(runs: tuple[str, ...], once: bool, runs_dir: Path, as_json: bool) -> N
         if not board.runs:
             voice.say(f"there are no runs in {runs_dir} yet; make one with 'memstudy run'.")
             return
-        click.echo("\n".join(board.plain(order(board.progress), voice.console, curves=True)))
+        click.echo("\n".join(map(plain, board.plain(order(board.progress), voice.console, curves=True))))
     else:
         voice.say(live.show(look, lambda board: order(board.progress), voice.console).summary())
 

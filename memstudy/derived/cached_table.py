@@ -16,7 +16,7 @@ from typing import Self
 
 import pandas as pd
 
-from memstudy import files
+from memstudy import files, spreadsheet
 from memstudy.derived.analysis import Unusable, Watch
 from memstudy.derived.reading import read
 from memstudy.errors import MemstudyError, Unreadable
@@ -26,7 +26,7 @@ from memstudy.store import sums
 def write(path: Path, rows: pd.DataFrame) -> None:
     """Write a derived table. One without rows has no file, as none could be told from a damaged one."""
     if len(rows):
-        sums.write(path, rows.to_csv(index=False, lineterminator="\n").encode())
+        sums.write(path, spreadsheet.csv(rows).encode())
     else:
         sums.remove(path)
 
@@ -53,7 +53,7 @@ class CachedTable:
         try:
             read(self.path)
             lines, _, _ = files.read(self.path).decode().rpartition("\n")  # without a line cut short
-            stored = pd.read_csv(io.StringIO(lines), dtype=str, keep_default_na=False)
+            stored = spreadsheet.read_back(pd.read_csv(io.StringIO(lines), dtype=str, keep_default_na=False))
         except Unreadable:  # what is there may be whole, and is not written over
             raise
         except (ValueError, MemstudyError):  # missing or damaged: it is made anew

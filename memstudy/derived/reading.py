@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from memstudy import files
+from memstudy import files, spreadsheet
 from memstudy.derived import loadable
 from memstudy.derived.columns import UNKNOWN, Columns
 from memstudy.report.frames import Setting, comparable_runs, merged
@@ -30,6 +30,7 @@ def read(path: Path) -> pd.DataFrame:
     try:
         rows = io.BytesIO(content(path, cure))
         table = pd.read_csv(rows, dtype=dict.fromkeys(columns.text.split(), str), low_memory=False)
+        table = spreadsheet.read_back(table)
     except (OSError, ValueError, OverflowError) as error:
         raise files.damaged(path, error, cure) from error
     for column in f"{columns.text} {columns.whole} {columns.numbers} {columns.gaps}".split():

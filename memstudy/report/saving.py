@@ -18,7 +18,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.text import Text
 from matplotlib.ticker import AutoLocator, MaxNLocator
 
-from memstudy import files
+from memstudy import files, spreadsheet
 from memstudy.report.lettering import settle
 from memstudy.report.look import USUAL, Look
 from memstudy.report.tex import tex
@@ -85,7 +85,7 @@ def save(
             figure.savefig(image, format=ending, bbox_inches=bounds, metadata=_UNDATED[ending])
             files.write(folder / f"{name}.{ending}", image.getvalue(), how)
     plt.close(figure)
-    files.write(folder / f"{name}.csv", data.to_csv(index=False, lineterminator="\n"), how)
+    files.write(folder / f"{name}.csv", spreadsheet.csv(data), how)
     return [folder / f"{name}.{ending}" for ending in (*_UNDATED, "csv")]
 
 

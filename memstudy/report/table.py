@@ -1,12 +1,13 @@
 """A table of any shape: cells of text in many formats, and the values behind them as CSV and JSON.
 
-Each format but Markdown is a module beside this one: `latex`, `terminal`, `html`. All of them know of a table what
-is declared here, so that whatever makes a `Table`, an analysis of another package too, has them all.
+Each format is a module beside this one (`markdown`, `latex`, `terminal`, `html`), CSV is `memstudy.spreadsheet`.
+All of them know of a table what is declared here, so that whatever makes a `Table`, an analysis of another package
+too, has them all.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -14,9 +15,9 @@ from typing import Any
 
 import pandas as pd
 
-from memstudy import files
+from memstudy import files, spreadsheet
 from memstudy.errors import quoted
-from memstudy.report import html, latex, origin, spreadsheet
+from memstudy.report import html, latex, markdown, origin
 from memstudy.report.cells import leading, unstarred
 from memstudy.report.folders import ENDINGS, TABLES
 from memstudy.report.typesetting import LATEX, USUAL, Typesetting
@@ -145,11 +146,7 @@ class Table:
 
     def markdown(self) -> str:
         """A GitHub table under its title, with the notes below."""
-        whole = [", ".join(filter(None, pair)) for pair in zip(self.upper, self.headings, strict=True)]
-        ruler = ["---" if heading in self.words else "---:" for heading in self.headings]
-        lines = [markdown_row(row) for row in [whole, ruler, *self.rows]]
-        notes = [f"{markdown(note)}\n" for note in self.notes]
-        return "\n".join([f"**{markdown(self.title)}**", "", *lines, "", *notes])
+        return markdown.document(self)
 
     def latex(self, typesetting: Typesetting = USUAL) -> str:
         """Tables in LaTeX that fit a text width; a comment at their head says which packages they need."""
@@ -185,13 +182,3 @@ def records(values: pd.DataFrame) -> list[dict[str, Any]]:
     """The rows of a data frame for JSON; a missing number is None."""
     plain = values.astype(object).where(values.notna(), None)
     return [{str(name): value for name, value in row.items()} for row in plain.to_dict("records")]
-
-
-def markdown_row(cells: Iterable[str]) -> str:
-    """A row of a Markdown table."""
-    return "| " + " | ".join(" ".join(markdown(cell).replace("|", "\\|").splitlines()) for cell in cells) + " |"
-
-
-def markdown(text: str) -> str:
-    """Escape what GitHub would read as math."""
-    return text.replace("$", "\\$")

@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 
 from memstudy import files, lease
 from memstudy import recipe as recipes
-from memstudy.errors import Busy, Gone, MemstudyError
+from memstudy.errors import Busy, Gone, MemstudyError, plain
 from memstudy.recipe import Recipe
 from memstudy.store import metrics, naming, resume, stamps, tensors
 from memstudy.store import state as states
@@ -434,7 +434,7 @@ class RunDirectory:
     def log(self, text: str) -> None:
         """Append a line with the time to log.txt."""
         with files.explained(self.path), (self.path / LOG).open("a", encoding="utf-8") as file:
-            file.write(f"{files.now()}  {text}\n")
+            file.write(f"{files.now()}  {plain(text)}\n")
 
     def times(self, state: Mapping[str, Any]) -> list[str]:
         """When something was noted of it, ISO 8601 in UTC, in order; without its log, when it was begun."""

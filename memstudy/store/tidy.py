@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
-from memstudy import distinctions, files
+from memstudy import distinctions, files, spreadsheet
 from memstudy.errors import MemstudyError
 from memstudy.store.run import RunDirectory
 from memstudy.store.summary import settings
@@ -135,7 +135,7 @@ def _as_csv(file: BinaryIO) -> Iterator[Callable[[pd.DataFrame], None]]:
 
     def add(part: pd.DataFrame) -> None:
         nonlocal begun
-        file.write(part.to_csv(index=False, header=not begun, lineterminator="\n").encode())
+        file.write(spreadsheet.csv(part, header=not begun).encode())
         begun = True
 
     yield add

@@ -57,10 +57,15 @@ def document(tables: Sequence[Table], typesetting: Typesetting, font: str = "") 
 def compiled(text: str, folder: Path) -> tuple[list[str], list[float]]:
     """What LaTeX complains of, of errors, boxes and floats that are too large, and how wide each block is."""
     (folder / "tables.tex").write_text(text)
-    command = ["pdflatex", "-interaction=nonstopmode", "-no-shell-escape", "tables.tex"]
+    command = ["pdflatex", "-interaction=nonstopmode", "-no-shell-escape", "-recorder", "tables.tex"]
     done = subprocess.run(command, cwd=folder, capture_output=True, timeout=300, check=False)
     log = (folder / "tables.log").read_text("latin1")
     bad = [line for line in log.splitlines() if re.match(r"!|Overfull|LaTeX Warning: (Float|Unused)", line)]
     assert done.returncode == 0 or bad
     assert "Output written" in log
     return bad, [float(wide) for wide in re.findall(r"BLOCK ([\d.]+)pt", log)]
+
+
+def opened(folder: Path) -> set[str]:
+    """What LaTeX read and wrote in a folder in which it has `compiled`, by the names that it has for the files."""
+    return set((folder / "tables.fls").read_text().splitlines())

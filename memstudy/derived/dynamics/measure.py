@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from memstudy import files
+from memstudy import files, spreadsheet
 from memstudy.analysis import dynamics
 from memstudy.data import artifact
 from memstudy.data.artifact import Artifact
@@ -185,7 +185,7 @@ def of_samples(records: Dynamics, labels: Artifact) -> pd.DataFrame:
 def write_samples(selection: Selection) -> None:
     """Write `per_sample` of every recorded run to samples/<run>.csv."""
     for run, path in zip(_recorded(selection), samples_paths(selection), strict=True):
-        files.write(path, per_sample(run).to_csv(index=False, lineterminator="\n"))
+        files.write(path, spreadsheet.csv(per_sample(run)))
 
 
 def samples_paths(selection: Selection) -> list[Path]:

@@ -214,7 +214,7 @@
     });
     return group;
   };
-  const escaped = (value) => { const text = String(value ?? ""); return /[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text; };
+  const escaped = (value) => { const said = String(value ?? ""); const text = /^'*[=+\-@\t\r]/.test(said) && typeof value === "string" && !Number.isFinite(Number(said)) ? `'${said}` : said; return /[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text; };
   const csv = (rows) => { const names = Object.keys(rows[0] || {}); return [names, ...rows.map((row) => names.map((name) => row[name]))].map((row) => row.map(escaped).join(",")).join("\n") + "\n"; };
   const tablesOf = (spec) => { // every data set of a declaration, as rows
     const found = [];

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from csv import QUOTE_MINIMAL, QUOTE_NONNUMERIC
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-import pandas as pd
+if TYPE_CHECKING:
+    import pandas as pd
 
 _RUN = re.compile(r"'*[=+\-@\t\r]")
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?|[+-]inf")
@@ -30,19 +31,34 @@ def restored(value: object) -> object:
     return value
 
 
-def csv(rows: pd.DataFrame) -> str:
-    """Rows as CSV, numbers with all their digits."""
+def csv(rows: pd.DataFrame, header: bool = True) -> str:
+    """Rows as CSV, numbers with all their digits; maybe without a header, to be added to others."""
+    import pandas as pd
+
     cells = pd.DataFrame({place: _inert(rows.iloc[:, place]) for place in range(rows.shape[1])}, index=rows.index)
-    header = [str(inert(str(name))) for name in rows.columns]
-    breaks = any("\r" in text for text in [*header, *cells.to_numpy().ravel().tolist()] if isinstance(text, str))
+    names = [str(inert(str(name))) for name in rows.columns]
+    breaks = any("\r" in text for text in [*names, *cells.to_numpy().ravel().tolist()] if isinstance(text, str))
     quoting: Literal[0, 2] = (
         QUOTE_NONNUMERIC if breaks else QUOTE_MINIMAL
     )  # the latter leaves a carriage return as it is
-    return cells.to_csv(index=False, header=header, lineterminator="\n", quoting=quoting)
+    return cells.to_csv(index=False, header=names if header else False, lineterminator="\n", quoting=quoting)
+
+
+def read_back(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows that were read from what `csv` wrote, their text and the names of columns as they were given."""
+    names = [str(restored(name)) for name in rows.columns]
+    found = rows.set_axis(names, axis="columns")
+    for place in range(found.shape[1]):
+        column = found.iloc[:, place]
+        if column.dtype.kind == "O" and any(isinstance(value, str) and value[:1] == "'" for value in column):
+            found.isetitem(place, [restored(value) for value in column])
+    return found
 
 
 def _inert(column: pd.Series) -> pd.Series:
     """A column whose text is inert; what is none stays of the kind that it is."""
+    import pandas as pd
+
     if column.dtype.kind != "O":
         return column
     return pd.Series([inert(value) for value in column], index=column.index, dtype=object)
