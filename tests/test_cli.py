@@ -17,7 +17,7 @@ import pytest
 from click.testing import CliRunner
 
 from memstudy import presets
-from memstudy.cli import asking, main
+from memstudy.cli import asking, live, main
 from memstudy.cli.run import run as run_command
 from memstudy.recipe import OPTIONS
 from memstudy.regularizers import REGULARIZERS
@@ -528,3 +528,28 @@ def test_ctrl_c_is_answered_alike_at_any_time_and_at_any_number(command, monkeyp
     monkeypatch.setattr(click, "echo", say)
     result = command("runs")
     assert (result.exit_code, result.output) == (130, "stopped; the same command continues.\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "works", "code"),
+    [
+        (("table",), "memstudy.store.Store.select", 143),
+        (("dynamics",), "memstudy.store.Store.select", 143),
+        (("report", "--live"), "memstudy.study.live_report.of_store", 0),
+        (("watch",), "memstudy.study.status.Observer.progress", 0),
+    ],
+)
+def test_sigterm_is_answered_in_every_command_from_its_beginning_on(
+    command, store_copy, monkeypatch, words, works, code
+):
+    """Before the handler was there, as while the first page was made, the process was killed."""
+
+    def killed(*given, **options):
+        signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(live, "shows", lambda console: True)
+    monkeypatch.setattr(works, killed)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    result = command(*words)
+    assert result.exit_code == code
+    assert result.output == ("stopped; the same command continues.\n" if code else "")

@@ -84,7 +84,13 @@ class Commands(click.Group):
             finish_undisturbed()
 
     def make_context(self, *args: Any, **options: Any) -> click.Context:
-        """Read the command line; Ctrl-C then is answered as later, not by click's "Aborted!" and exit code 1."""
+        """Read the command line; Ctrl-C then is answered as later, not by click's "Aborted!" and exit code 1.
+
+        So is SIGTERM from here on, in every command.
+        """
+        from memstudy.study.interruption import stop_on_sigterm
+
+        stop_on_sigterm()
         try:
             return super().make_context(*args, **options)
         except KeyboardInterrupt as stop:

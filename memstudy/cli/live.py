@@ -11,7 +11,6 @@ from rich.live import Live
 
 from memstudy.cli import keys
 from memstudy.cli.board import Board
-from memstudy.study.interruption import stop_on_sigterm
 from memstudy.study.status import Progress
 
 EVERY_SECONDS = 1.0
@@ -30,7 +29,6 @@ def show(
 
     The terminal's other screen is used, so that what was there comes back. Where there is none, nothing is shown.
     """
-    stop_on_sigterm()
     begun, board = time.process_time(), look()
     with (
         suppress(KeyboardInterrupt),

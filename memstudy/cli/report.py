@@ -6,16 +6,11 @@ import contextlib
 import sys
 import webbrowser
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from memstudy.cli import options
 from memstudy.errors import MemstudyError
-
-if TYPE_CHECKING:
-    from memstudy.cli.progress import Voice
-    from memstudy.study.live_report import LiveReport
 
 
 @click.command()
@@ -59,35 +54,49 @@ def report(
     memstudy report --study quick -o page.html  that study's, elsewhere
     memstudy report --live --open               while it trains
     """  # noqa: D301
-    from memstudy.cli.progress import Voice
-    from memstudy.derived.deriving import tell_left_out
-    from memstudy.derived.workbench import Workbench
-    from memstudy.store import Store
-    from memstudy.study import live_report
-    from memstudy.study.reporting import make_page
-    from memstudy.training import resolve_device
-
     if live and path:
         raise MemstudyError("-o is for a file, and --live writes none; give one of them.")
     if (port or opens) and not live:
         raise MemstudyError("--port and --open are for a page that is served; add --live.")
-    voice, bench = Voice(quiet=as_json), Workbench(resolve_device("cpu"), data_dir)
     if live:
-        _serve(live_report.of_store(Store(runs_dir), runs, study, reference, bench), port, opens, voice, as_json)
+        with contextlib.suppress(KeyboardInterrupt):  # while it makes its first page, too
+            _serve(runs, study, reference, data_dir, runs_dir, port, opens, as_json)
         return
+    from memstudy.cli.progress import Voice
+    from memstudy.derived.deriving import tell_left_out
+    from memstudy.derived.workbench import Workbench
+    from memstudy.store import Store
+    from memstudy.study.reporting import make_page
+    from memstudy.training import resolve_device
+
+    voice, bench = Voice(quiet=as_json), Workbench(resolve_device("cpu"), data_dir)
     summary = make_page(Store(runs_dir).select(runs, study, reference or ""), bench, voice, path)
     tell_left_out(voice, summary["left_out"])
     if as_json:
         voice.print_json(summary)
 
 
-def _serve(report: LiveReport, port: int | None, opens: bool, voice: Voice, as_json: bool) -> None:
+def _serve(
+    runs: tuple[str, ...],
+    study: str | None,
+    reference: str | None,
+    data_dir: Path | None,
+    runs_dir: Path,
+    port: int | None,
+    opens: bool,
+    as_json: bool,
+) -> None:
     """Until Ctrl-C or SIGTERM."""
+    from memstudy.cli.progress import Voice
+    from memstudy.derived.workbench import Workbench
     from memstudy.report.page.serving import Server
-    from memstudy.study.interruption import stop_on_sigterm
+    from memstudy.store import Store
+    from memstudy.study import live_report
+    from memstudy.training import resolve_device
 
-    stop_on_sigterm()
-    with contextlib.suppress(KeyboardInterrupt), Server(report.paths(), port or 0) as server:
+    voice, bench = Voice(quiet=as_json), Workbench(resolve_device("cpu"), data_dir)
+    report = live_report.of_store(Store(runs_dir), runs, study, reference, bench)
+    with Server(report.paths(), port or 0) as server:
         voice.say(f"the page: {server.address} (Ctrl-C ends it)")
         if as_json:
             voice.print_json({"address": server.address})

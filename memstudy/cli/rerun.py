@@ -31,9 +31,7 @@ def rerun(run: str, data_dir: Path | None, download: bool, runs_dir: Path, as_js
     from memstudy.store import Store, code
     from memstudy.study import rerun as repeating
     from memstudy.study.carry_out import carry_out
-    from memstudy.study.interruption import stop_on_sigterm
 
-    stop_on_sigterm()
     first = Store(runs_dir).one(run)
     code.ask([first])
     execution = repeating.execution(first, data_dir=data_dir, download=download)

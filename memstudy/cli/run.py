@@ -70,10 +70,8 @@ def run(
     from memstudy.store.records import HOW_TO_RECORD
     from memstudy.store.summary import run_summary
     from memstudy.study.carry_out import Execution, carry_out
-    from memstudy.study.interruption import stop_on_sigterm
     from memstudy.trackers.live import told
 
-    stop_on_sigterm()
     directory = Store(runs_dir).open(recipe)
     execution = Execution(
         device, threads, capture=capture, data_dir=data_dir, download=download, dynamics=dynamics,

@@ -115,10 +115,8 @@ def study(
     from memstudy.cli.progress import Voice
     from memstudy.store import Store, code
     from memstudy.study.carry_out import Execution
-    from memstudy.study.interruption import stop_on_sigterm
     from memstudy.training import Ranks
 
-    stop_on_sigterm()
     executor = executors.chosen(context, engine)
     if track and getattr(executor, "detach", False):
         raise MemstudyError(

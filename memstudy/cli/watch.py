@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -51,13 +52,15 @@ def watch(runs: tuple[str, ...], once: bool, runs_dir: Path, as_json: bool) -> N
         board = look()
         progress = [_record(board, run) for run in order(board.progress)]
         voice.print_json({**vars(board.whole), "progress": progress})
-    elif once or not live.shows(voice.console):
+        return
+    if once or not live.shows(voice.console):
         board = look()
         if not board.runs:
             voice.say(f"there are no runs in {runs_dir} yet; make one with 'memstudy run'.")
-            return
-        click.echo("\n".join(map(plain, board.plain(order(board.progress), voice.console, curves=True))))
-    else:
+        else:
+            click.echo("\n".join(map(plain, board.plain(order(board.progress), voice.console, curves=True))))
+        return
+    with contextlib.suppress(KeyboardInterrupt):  # while it looks for the first time
         voice.say(live.show(look, lambda board: order(board.progress), voice.console).summary())
 
 

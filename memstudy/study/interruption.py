@@ -18,12 +18,13 @@ class Terminated(KeyboardInterrupt):
 
 
 def stop_on_sigterm() -> None:
-    """Let SIGTERM stop as Ctrl-C does: save, say how to continue."""
+    """Let SIGTERM stop as Ctrl-C does: save, say how to continue. In another thread than the main one, nothing."""
 
     def terminate(number: int, frame: FrameType | None) -> None:
         raise Terminated
 
-    signal.signal(signal.SIGTERM, terminate)
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, terminate)
 
 
 def finish_undisturbed() -> None:
