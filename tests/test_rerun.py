@@ -1,13 +1,16 @@
 """A run is repeated from its directory alone: equal bytes, or the first epoch, file and size of the difference."""
 
 import json
+import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
+from safetensors.torch import load_file, save_file
 
-from memstudy import presets
+from memstudy import files, presets
 from memstudy.cli import main
 from memstudy.errors import MemstudyError
 from memstudy.store import Status, Store
@@ -129,3 +132,63 @@ def test_it_is_repeated_as_it_was_begun(tmp_path):
     run = write_run(tmp_path, RECIPE, [{}] * 3, status=Status.FINISHED, sessions=sessions, evaluate_every=2)
     how = execution(run)
     assert (how.device, how.threads, how.evaluate_every, how.dynamics) == ("cpu", 3, 2, False)
+
+
+@pytest.mark.parametrize("file", ["metrics.csv", "checkpoints/epoch-0001.safetensors", "labels.npz"])
+def test_a_file_that_changed_since_is_damage_and_not_equal(trained, file):
+    """It was said to be equal, as the check sums of both runs were."""
+    content = bytearray((trained.path / file).read_bytes())
+    content[-2] ^= 1
+    (trained.path / file).write_bytes(content)
+    with pytest.raises(MemstudyError, match=rf"{file} is damaged or was changed \(its checksum does not match\)"):
+        execution(Store(trained.path.parent).one(trained.name))
+
+
+def test_a_network_that_differs_is_told_with_its_epoch_and_by_how_much(trained, tmp_path):
+    """One weight of the second epoch's, moved by 0.25."""
+    shutil.copytree(trained.path, tmp_path / rerun.RERUNS / trained.name)
+    again, name = repetition(trained), "checkpoints/epoch-0001.safetensors"
+    tensors = load_file(again.path / name)
+    key = next(name for name, tensor in tensors.items() if tensor.dim() == 4)
+    tensors[key].view(-1)[0] += 0.25
+    save_file(tensors, again.path / name)
+    again.update(checksums=again.checksums() | {name: files.digest((again.path / name).read_bytes())})
+    assert differences(trained, again) == [Difference(name, 1, f"{key} differs by up to 2.5e-01")]
+
+
+def test_a_directory_is_taken_too_and_one_that_is_no_run_refused(tmp_path):
+    run = write_run(tmp_path / "runs", RECIPE, [{}] * 3, status=Status.FINISHED)
+    store = Store(tmp_path / "elsewhere")
+    assert rerun.named(store, str(run.path)).path == run.path
+    assert rerun.named(Store(tmp_path / "runs"), run.name).path == run.path
+    with pytest.raises(MemstudyError, match=r"is no run, as it has no recipe\.toml"):
+        rerun.named(store, str(tmp_path))
+
+
+def test_labels_of_a_file_are_the_run_s_own_and_it_is_told_where_they_are_not_here(tmp_path):
+    corruption = replace(RECIPE.corruption, rule="file", rate=None, labels="0" * 64)
+    run = write_run(tmp_path, replace(RECIPE, corruption=corruption), [{}] * 3, status=Status.FINISHED)
+    with pytest.raises(MemstudyError, match=r"came from a file, .* put back .*labels\.npz"):
+        execution(run)
+
+
+def test_a_run_of_several_sessions_says_so_and_in_what_they_differ(tmp_path):
+    session = {"device": "cpu", "threads": 1, "from_epoch": 0, "packages": {"torch": "2.0"}}
+    sessions = [session, session | {"threads": 4, "packages": {"torch": "2.1"}}]
+    run = write_run(tmp_path, RECIPE, [{}] * 3, status=Status.FINISHED, sessions=sessions)
+    again = write_run(tmp_path / "again", RECIPE, [{}] * 3, status=Status.FINISHED, sessions=[session])
+    assert rerun.reasons(run, again) == [
+        "it was trained in 2 sessions, and now in one as the first",
+        "torch 2.0, 2.1, now 2.0",
+        "threads 1, 4, now 1",
+    ]
+
+
+def test_a_store_that_may_only_be_read_is_repeated_elsewhere(tmp_path):
+    run = write_run(tmp_path / "runs", RECIPE, [{}] * 3, status=Status.FINISHED)
+    (tmp_path / "runs" / rerun.RERUNS).write_text("nothing can be made in here")
+    with pytest.raises(MemstudyError, match=r"cannot write .*reruns: .* choose another place with --into"):
+        repetition(run)
+    assert repetition(run, tmp_path / "other").path.parent == tmp_path / "other"
+    with pytest.raises(MemstudyError, match="is where the run itself is"):
+        repetition(run, tmp_path / "runs")

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from memstudy import files
 from memstudy import recipe as recipes
 from memstudy.data import artifact
 from memstudy.errors import MemstudyError
@@ -40,18 +42,46 @@ class Difference:
     what: str = ""
 
 
-def repetition(run: RunDirectory) -> RunDirectory:
-    """Where the run is repeated."""
-    return Store(run.path.parent / RERUNS).open(run.recipe)
+def named(store: Store, name: str) -> RunDirectory:
+    """The run of that name in a store, or in a directory of that path. A MemstudyError if there is none."""
+    path = Path(name)
+    if files.is_there(path / RECIPE):
+        return RunDirectory(path.resolve())
+    if path.is_dir() and name not in store.names():
+        raise MemstudyError(f"{path} is no run, as it has no {RECIPE}; give the directory, or the name, of one.")
+    return store.one(name)
+
+
+def repetition(run: RunDirectory, into: Path | None = None) -> RunDirectory:
+    """Where the run is repeated: in RERUNS beside it, or another store. A MemstudyError if it is not writable."""
+    store = Store(into or run.path.parent / RERUNS)
+    if store.root.resolve() == run.path.parent.resolve():
+        raise MemstudyError(f"{store.root} is where the run itself is; give another directory with --into.")
+    files.check_writable(store.root, "with --into")
+    return store.open(run.recipe)
+
+
+def check(run: RunDirectory) -> None:
+    """Raise a MemstudyError if a file is not as the run finished with it; a packed run has not all of them."""
+    for name, expected in run.checksums().items():
+        if files.is_there(path := run.path / name) and files.digest_of(path) != expected:
+            raise files.damaged(path, "its checksum does not match")
 
 
 def execution(run: RunDirectory, **more: Any) -> Execution:
     """How to repeat it as it was begun: device, threads, what was measured, on its own labels, images and code.
 
-    A MemstudyError if it is not finished: then there is nothing to compare with.
+    A MemstudyError if it is not finished, or damaged, or its labels came from a file and are not here: then there
+    is nothing to compare with.
     """
     if not run.finished:
         raise MemstudyError(f"{run.name} is not finished; its own command continues it.")
+    check(run)
+    if run.recipe.corruption.labels and not files.is_there(run.path / LABELS):
+        raise MemstudyError(
+            f"the labels that {run.name} was trained on came from a file, and its own copy of them is not here: "
+            f"put back {run.path / LABELS} from where it was trained."
+        )
     state, recorded = run.state(), recipes.recorded(run.path / RECIPE)
     first: dict[str, Any] = next(iter(state.get("sessions", [])), {})
     usual: dict[str, Any] = {
@@ -69,6 +99,7 @@ def execution(run: RunDirectory, **more: Any) -> Execution:
 
 def differences(run: RunDirectory, again: RunDirectory) -> list[Difference]:
     """The files whose bytes are not the same, those of the first epoch first; none if all are."""
+    check(again)
     ours, theirs = run.checksums(), again.checksums()
     names = [name for name in sorted({*ours, *theirs}) if ours.get(name) != theirs.get(name)]
     found = [_difference(name, run, again) for name in names]
@@ -78,7 +109,9 @@ def differences(run: RunDirectory, again: RunDirectory) -> list[Difference]:
 def reasons(run: RunDirectory, again: RunDirectory) -> list[str]:
     """What differs in versions and machines, in words: `torch 2.11.0, now 2.14.1`."""
     facts = compared([run, again])
-    return [
+    sessions = len(run.state().get("sessions", []))
+    several = [f"it was trained in {sessions} sessions, and now in one as the first"] if sessions > 1 else []
+    return several + [
         f"{name} {then}, now {now}"
         for part in ("versions", "machine")
         for name, (then, now) in facts[part].items()
