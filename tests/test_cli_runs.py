@@ -126,7 +126,12 @@ def test_a_copy_without_dates_has_no_column_of_them(command, tmp_path):
 def test_a_log_tells_when_a_run_was_last_at_work(command, tmp_path):
     """As of runs of earlier versions, whose state has no date."""
     run = write_run(tmp_path / "runs", presets.build(epochs=2), [{}])
-    (run.path / "log.txt").write_text(f"{DATE}  started\n2026-11-29T12:00:00+00:00  finished\nno date\n")
+    damaged = ("2026-13-29", "2026-11-29T12:60", "0000-01-01", "0001-01-01", "9999-12-31T23")
+    lines = [day + "2026-11-29T12:00:00+00:00"[len(day) :] for day in damaged]
+    (run.path / "log.txt").write_text(
+        "\n".join([f"{DATE}  started", "2026-11-29T12:00:00+00:00  finished", "no date", *lines])
+    )
+    assert "2026-11-29" in command("runs").stdout
     (summary,) = json.loads(command("runs", "--json").stdout)["runs"]
     assert (summary["begun"], summary["date"]) == (DATE, "2026-11-29T12:00:00+00:00")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import math
 import re
 from collections.abc import Callable, Mapping
@@ -27,8 +28,13 @@ def is_text(value: object) -> bool:
 
 
 def is_date(value: object) -> bool:
-    """Whether it is a date and time as `files.now` writes it."""
-    return isinstance(value, str) and re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00", value) is not None
+    """Whether it is a date and time as `files.now` writes it, which every clock of the world can show."""
+    if not isinstance(value, str) or not re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00", value):
+        return False
+    try:
+        return 1970 <= datetime.datetime.fromisoformat(value).year < 9999
+    except ValueError:  # as of a month 13
+        return False
 
 
 def is_number(value: object) -> bool:
