@@ -16,7 +16,7 @@ from memstudy import files, presets
 from memstudy.analysis import ablation, similarity
 from memstudy.analysis.factorization import Pair, as_samples, factorize
 from memstudy.analysis.keep import parse_keep
-from memstudy.derived import cached_table
+from memstudy.derived import cached_table, reading
 from memstudy.derived.ablation import Ablation
 from memstudy.derived.ablation.areas import areas
 from memstudy.derived.ablation.measure import ablate
@@ -438,3 +438,11 @@ def test_a_table_that_cannot_be_read_is_not_written_over(tmp_path):
     ):
         table.add(pd.DataFrame({"value": [2]}), ["b"])
     assert path.read_text() == "key,value\na,1\n"
+
+
+@pytest.mark.parametrize("content", [b"," * 100_000, b"run\n" + b"," * 100_000, b'"a\nb"' + b"," * 100_000])
+def test_a_table_of_very_many_columns_is_damaged(tmp_path, content):
+    """Pandas takes a minute for a million of them."""
+    (tmp_path / "svcca.csv").write_bytes(content)
+    with pytest.raises(MemstudyError, match="100,001 columns"):
+        reading.read(tmp_path / "svcca.csv")

@@ -427,3 +427,30 @@ def write_batches(folder, images, monkeypatch):
         for pixels, labels in (*parts, (images.test_images, images.test_labels))
     ]
     write_cifar10(folder, [*contents, {"label_names": [*images.class_names]}], monkeypatch)
+
+
+def test_pickles_of_earlier_versions_are_not_looked_at(tmp_path, monkeypatch):
+    """Torchvision prefers MNIST/processed, which it hands to torch.load; nothing vouches for what is there."""
+    raw = tmp_path / "MNIST" / "raw"
+    raw.mkdir(parents=True)
+    for name in torchvision_sets.IDX:
+        (raw / name).write_bytes(idx((2, 3, 3)) if "images" in name else idx((2,)))
+    (tmp_path / "MNIST" / "processed").mkdir()
+    for name in ("training.pt", "test.pt"):
+        (tmp_path / "MNIST" / "processed" / name).write_bytes(b"a pickle")
+    monkeypatch.setattr(torch, "load", lambda *args, **how: pytest.fail("it was read"))
+    images = torchvision_sets._read("mnist", torchvision_sets.KNOWN["mnist"], tmp_path)
+    assert images.train_images.shape == (2, 1, 3, 3)
+
+
+def test_a_batch_of_cifar_that_is_not_the_original_is_not_unpickled(tmp_path):
+    place = tmp_path / "cifar-10-batches-py"
+    place.mkdir()
+    harm = b"cos\nsystem\n(S'touch " + str(tmp_path / "harmed").encode() + b"'\ntR."
+    for name in (*(f"data_batch_{number}" for number in range(1, 6)), "test_batch", "batches.meta"):
+        (place / name).write_bytes(harm)
+    with pytest.raises(MemstudyError, match="truncated or not CIFAR10's"):
+        torchvision_sets._read("cifar10", torchvision_sets.KNOWN["cifar10"], tmp_path)
+    assert not (tmp_path / "harmed").exists()
+    pickle.loads(harm)
+    assert (tmp_path / "harmed").exists(), "the control"

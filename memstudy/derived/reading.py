@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import io
+import itertools
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -17,6 +19,9 @@ from memstudy.report.frames import Setting, comparable_runs, merged
 from memstudy.store.pack import compressed, content
 from memstudy.store.store import Selection
 
+MOST_COLUMNS = 1000
+"""Columns of a derived table; ours have 22 at most."""
+
 
 def read(path: Path) -> pd.DataFrame:
     """A derived table, maybe packed, its columns of the declared types; empty if it has not been made.
@@ -28,8 +33,9 @@ def read(path: Path) -> pd.DataFrame:
     if not is_there(path):
         return pd.DataFrame()
     try:
-        rows = io.BytesIO(content(path, cure))
-        table = pd.read_csv(rows, dtype=dict.fromkeys(columns.text.split(), str), low_memory=False)
+        rows = content(path, cure)
+        _check_width(rows)
+        table = pd.read_csv(io.BytesIO(rows), dtype=dict.fromkeys(columns.text.split(), str), low_memory=False)
         table = spreadsheet.read_back(table)
     except (OSError, ValueError, OverflowError) as error:
         raise files.damaged(path, error, cure) from error
@@ -41,6 +47,19 @@ def read(path: Path) -> pd.DataFrame:
     if columns.key and (why := _odd(table, columns)):
         raise files.damaged(path, why, cure)
     return table
+
+
+def _check_width(rows: bytes) -> None:
+    """A ValueError for far more columns than any table has: pandas would take a minute for a million of them."""
+    lines = csv.reader(io.TextIOWrapper(io.BytesIO(rows), "utf-8", newline=""))
+    try:
+        widest = max(
+            map(len, itertools.islice(lines, 2)), default=0
+        )  # more in the second are taken for names of rows
+    except csv.Error as error:
+        raise ValueError(error) from error
+    if widest > MOST_COLUMNS:
+        raise ValueError(f"it has {widest:,} columns")
 
 
 def is_there(path: Path) -> bool:

@@ -226,6 +226,8 @@ _MADE: dict[str, Callable[[], list[bytes]]] = {
     "labels .txt": lambda: [*_lines()],
     "matrix .npy": lambda: [*_npys()],
     "matrix, text": lambda: [*_lines()],
+    "derived table": lambda: [*_lines()],
+    "kept set, what": lambda: [*_nested()],
     "human file": lambda: [*_zips("archive/data.pkl"), *map(pt_of_pickle, _pickles())],
     "image set .npz": lambda: [*_zips("train_images.npy")],
     "image set .npz, an": lambda: [bytes([place]) + content for place in range(5) for content in _npys()],

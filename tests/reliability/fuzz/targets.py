@@ -10,6 +10,7 @@ import contextlib
 import gzip
 import io
 import json
+import os
 import shutil
 import sqlite3
 import struct
@@ -23,17 +24,23 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import safetensors.torch
 import torch
 from PIL import Image
 
-from memstudy import lease, recipe
-from memstudy.data import given, human, label_files, npz_set, own_sets, transitions
+from memstudy import files, lease, recipe
+from memstudy.data import cache as kept_sets
+from memstudy.data import given, human, label_files, npz_set, own_sets, torchvision_sets, transitions
 from memstudy.data.assembly import image_set
 from memstudy.data.images import ImageSet
+from memstudy.derived import reading
+from memstudy.derived.cached_table import CachedTable
+from memstudy.errors import MemstudyError
 from memstudy.store import index, metrics, pack, resume, seals, state, tensors, unpack
 from memstudy.store.records import Records
 from memstudy.study import grid
 from tests.kit.contents import npy, npz, pt, pt_of_pickle
+from tests.kit.sources import idx
 from tests.reliability.fuzz.trying import Read, Reader
 
 RUN = Path(__file__).parents[3] / "studies/results/store/mnist5k-symmetric0-bare-s0-2666a7e6"
@@ -543,6 +550,92 @@ def _store_readers() -> Iterator[Reader]:
     yield Reader("study.json", _read_study_record, (json.dumps(study).encode(),), words)
 
 
+DERIVED = {"ablation_curves.csv": "quick", "landscape_flatness.csv": "pilcro_lite"}
+"""Derived tables (all are read by the same function), each with a committed study that has one."""
+
+
+def _derived_table(name: str) -> Read:
+    """A derived table, as tables and figures read it, and as the cache of the next measurement."""
+
+    def read(folder: Path, content: bytes) -> object:
+        path = folder / name
+        path.write_bytes(content)
+        cached = CachedTable(path, [content[: content.find(b",")].decode("latin1")]).__enter__()
+        return reading.read(path), cached.find("a")
+
+    return read
+
+
+def _derived_readers() -> Iterator[Reader]:
+    words = _words("nan", "inf", "-inf", "1e400", "'=", '"', "\r", ",,", "0x1", "True", "9" * 30, "\0")
+    for name, study in DERIVED.items():
+        lines = (RUN.parent / "studies" / study / name).read_bytes().splitlines(keepends=True)
+        yield Reader(
+            f"derived table {name}", _derived_table(name), (b"".join(lines[:6]), b"".join(lines[:2])), words
+        )
+
+
+# Image sets in their original files, and as they are kept
+
+
+def _idx(place: int) -> Read:
+    """One of MNIST's four files, as torchvision reads them, the others good."""
+
+    def read(folder: Path, content: bytes) -> object:
+        known = torchvision_sets.KNOWN["mnist"]
+        raw = folder / known.place
+        raw.mkdir(parents=True, exist_ok=True)
+        for number, name in enumerate(torchvision_sets.IDX):
+            (raw / name).write_bytes(content if number == place else _IDX[number % 2])
+        return torchvision_sets._read("mnist", known, folder)
+
+    return read
+
+
+_IDX = (idx((2, 3, 3)), idx((2,)))
+
+
+class _Here(kept_sets.Origin):
+    """Files that never change."""
+
+    fingerprint = "f"
+
+
+def _kept(folder: Path, content: bytes) -> object:
+    """A decoded set that is kept in the cache, which costs nothing if it is damaged."""
+    origin = _Here(folder, folder, ())
+    os.environ["MEMSTUDY_CACHE"] = str(folder)
+    path = kept_sets.kept_at("mine", origin)
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(content)
+    found = kept_sets.load("mine", origin)
+    if found is None:
+        raise MemstudyError("it is decoded again.")
+    return kept_sets.has("mine", origin), found
+
+
+def _kept_file(said: bytes) -> bytes:
+    """A kept set that says this of itself, with a check sum that fits."""
+    text = said.decode("latin1")
+    tensors = {part: getattr(_images(), part).clone() for part in kept_sets.TENSORS}
+    return safetensors.torch.save(tensors, {"facts": f"{files.digest(text.encode())} {text}"})
+
+
+def _kept_facts(folder: Path, content: bytes) -> object:
+    return _kept(folder, _kept_file(content))
+
+
+def _original_readers() -> Iterator[Reader]:
+    yield Reader("idx images", _idx(0), (_IDX[0],), ())
+    yield Reader("idx labels", _idx(1), (_IDX[1],), ())
+    facts = {"fingerprint": "f", "content": _images().content_hash(), "class_names": CLASSES, "note": ""}
+    said = json.dumps(facts | {"mean": [0.5], "std": [0.5], "statistics": [[0.5], [0.5]]}).encode()
+    yield Reader(
+        "kept set", _kept, (_kept_file(said),), _words('"facts"', '"dtype"', '"U8"', "99999999999", "[0,9]")
+    )
+    yield Reader("kept set, what it says", _kept_facts, (said,), _words("null", "[", "{", '"mean"', "1e999"))
+
+
 def _deflated(content: bytes) -> bytes:
     packer = zlib.compressobj(9, zlib.DEFLATED, -15)
     return packer.compress(content) + packer.flush()
@@ -567,5 +660,7 @@ def readers() -> list[Reader]:
         _toml_readers,
         _run_readers,
         _store_readers,
+        _derived_readers,
+        _original_readers,
     )
     return [reader for part in parts for reader in part()]
