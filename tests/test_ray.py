@@ -21,6 +21,7 @@ from memstudy.study.carry_out import Execution, carry_out
 from memstudy.study.executors import Watch
 from memstudy.study.executors.chunk import Chunk
 from memstudy.study.executors.ray import Ray
+from tests.kit import ray_cluster
 from tests.kit.outcomes import whole
 
 pytestmark = [
@@ -51,12 +52,8 @@ def alone(tmp_path_factory) -> Store:
 @pytest.fixture(scope="module")
 def cluster():
     """A head without cores, and a node with one."""
-    from ray.cluster_utils import Cluster
-
-    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
-    made.add_node(num_cpus=1)
-    yield made
-    made.shutdown()
+    with ray_cluster.running() as made:
+        yield made
 
 
 def test_a_node_is_lost_in_mid_study(cluster, alone, tmp_path):

@@ -21,7 +21,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from tests.kit import slurm
+from tests.kit import ray_cluster, slurm
 from tests.reliability.same import differences
 from tests.reliability.tally import Row
 
@@ -169,11 +169,7 @@ def _on_slurm(folder: Path) -> Iterator[tuple[tuple[str, ...], Mapping[str, Stri
 
 @contextmanager
 def _on_ray(folder: Path) -> Iterator[tuple[tuple[str, ...], Mapping[str, Strike]]]:
-    from ray.cluster_utils import Cluster
-
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
-    try:
-        cluster.add_node(num_cpus=1)
+    with ray_cluster.running() as cluster:
         yield (
             ("--on", "ray", "--address", cluster.address),
             {
@@ -183,8 +179,6 @@ def _on_ray(folder: Path) -> Iterator[tuple[tuple[str, ...], Mapping[str, Strike
                 "the command and all tasks' processes": kill_all,
             },
         )
-    finally:
-        cluster.shutdown()
 
 
 @contextmanager
