@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import fields, replace
 from typing import Any
 
@@ -14,7 +15,9 @@ from memstudy.derived.deriving import tables_of
 from memstudy.derived.methods import Methods, TrainingTable
 from memstudy.recipe import Corruption, Recipe, RegularizerSpec, Training
 from memstudy.report.frames import comparable_runs
+from memstudy.report.origin import Cell
 from memstudy.store import Status
+from memstudy.study.tables import every_table
 from tests.kit.runs import first_epochs, select, write_run
 
 PLAIN = presets.build(epochs=3, reg="do")
@@ -174,3 +177,25 @@ def test_where_none_is_finished_a_mean_is_over_one_epoch(tmp_path):
     (table,) = tables_of(Methods(), select(runs))
     assert set(table.values.query("metric == 'test accuracy, %'")["mean"].round(9)) == {10.0}
     assert all(run.name in " ".join(table.notes) for run in runs)
+
+
+@pytest.mark.parametrize("reg", ["normloss", "al2", "loco"])
+def test_edited_code_of_a_regularizer_is_averaged_in_no_table(tmp_path, reg):
+    """LOCO-Reg's, Norm Loss' and the ranking's means were over three runs of two codes."""
+    weights = (0.001, 0.002) if reg == "loco" else (None,)
+    runs = []
+    for each, weight in [("bare", None), ("do", None), *((reg, weight) for weight in weights)]:
+        for (seed, digit), rate in itertools.product(enumerate("aba"), (0.25, 0.5)):
+            options = {"loco": {"weight": weight}} if weight else None
+            recipe = presets.build(reg=each, options=options, seed=seed, epochs=1, noise="symmetric", corrupt=rate)
+            code = {"regularizer 'mine'": {"sha256": digit * 64, "modules": {}}} if each == reg else {}
+            rows = [{"test_accuracy": 0.5 + 0.1 * seed}]
+            runs.append(write_run(tmp_path, recipe, rows, status=Status.FINISHED, code=code))
+    codes = {run.name: str(run.state()["code"]) for run in runs}
+    made = [table for table in every_table(select(runs)) if table.name.startswith(("loco", "norm", "ranking"))]
+    assert made
+    cells = [cell for table in made for row in table.rows for cell in row if isinstance(cell, Cell)]
+    means = [cell for cell in cells if "mean" in cell.origin.numbers]
+    assert means
+    for cell in means:
+        assert len({codes[member.run] for member in cell.origin.members()}) == 1, cell

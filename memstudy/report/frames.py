@@ -14,7 +14,7 @@ import pandas as pd
 from memstudy import distinctions, presets
 from memstudy.distinctions import REG
 from memstudy.errors import unknown
-from memstudy.recipe import OPTIONS, OptionValue, Recipe
+from memstudy.recipe import OPTIONS, OptionValue, Recipe, RegularizerSpec
 from memstudy.regularizers import BARE, label, options
 from memstudy.report.cells import span
 from memstudy.report.folders import SEPARATOR
@@ -334,6 +334,20 @@ def circumstances(run: RunDirectory, keys: Collection[str] = (REG,)) -> str:
     compared_too = {"network": "network ", "noise": "corruption rule "}
     of_methods = ("regularizer ", *(start for key, start in compared_too.items() if key in keys))
     return ", ".join(words for words in _substance(run) if not words.startswith(of_methods))
+
+
+def editions(runs: Iterable[RunDirectory]) -> dict[str, str]:
+    """What tells runs of equal regularizers apart whose code was edited: ` (2)`; "" of those with the first."""
+    codes: dict[tuple[RegularizerSpec, ...], list[str]] = {}
+    marks = {}
+    for run in runs:
+        known = codes.setdefault(run.recipe.regularizers, [])
+        code = ", ".join(words for words in _substance(run) if words.startswith("regularizer "))
+        if code not in known:
+            known.append(code)
+        place = known.index(code)
+        marks[run.name] = f" ({place + 1})" if place else ""
+    return marks
 
 
 def _known(parts: Mapping[str, list[RunDirectory]]) -> dict[str, list[RunDirectory]]:

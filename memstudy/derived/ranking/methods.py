@@ -40,6 +40,7 @@ from memstudy.report.differences import COLUMNS, differences
 from memstudy.report.frames import (
     Runs,
     circumstances,
+    editions,
     evaluation_notes,
     is_last,
     is_trained,
@@ -252,6 +253,7 @@ def _group(recipe: Recipe, members: Sequence[RunDirectory], areas: Derived, flat
     finished.sort(key=lambda run: order.index(words[_rule(run.recipe.corruption)]))
     one_each = {run.recipe.regularizers: run.recipe for run in finished}
     names = dict(zip(one_each, method_labels(list(one_each.values()), (REG,)), strict=True))
+    marks = editions(finished)
     rows = []
     for run in finished:
         corruption, last = run.recipe.corruption, (run.name, recipe.training.epochs - 1)
@@ -259,7 +261,7 @@ def _group(recipe: Recipe, members: Sequence[RunDirectory], areas: Derived, flat
             {
                 "run": run.name,
                 "epoch": recipe.training.epochs - 1,
-                "method": names[run.recipe.regularizers],
+                "method": f"{names[run.recipe.regularizers]}{marks[run.name]}",
                 "corruption": words[_rule(corruption)],
                 "noisy": corruption.rate != 0,
                 "seeds": seeds(run.recipe),
@@ -272,7 +274,7 @@ def _group(recipe: Recipe, members: Sequence[RunDirectory], areas: Derived, flat
     table = pd.DataFrame(rows, columns=columns).astype(dict.fromkeys(QUANTITIES, float) | {"noisy": bool})
     table = table.drop_duplicates(["method", "corruption", "seeds"])  # not with other epochs kept once more
     absent = [name for name in QUANTITIES if table[name].isna().all()]
-    methods = {name: method for method, name in names.items()}
+    methods = {f"{names[run.recipe.regularizers]}{marks[run.name]}": run.recipe.regularizers for run in finished}
     unfinished, notes = len(members) - len(finished), evaluation_notes(finished)
     return Group(recipe, table.drop(columns=absent), methods, unfinished, "", notes)
 
@@ -362,7 +364,7 @@ def _pairs(group: Group) -> pd.DataFrame:
     Only seeds that the pair and both methods have count; maybe there are none.
     """
     rows = group.by_seed(group.ranked)
-    names = {method: name for name, method in group.methods.items()}
+    names = {method: name for name, method in reversed(group.methods.items())}
     rows_of_pairs = [rows[:0].assign(of="", against="")]
     for pair, method in group.methods.items():
         parts = [

@@ -23,7 +23,7 @@ from memstudy.report import published
 from memstudy.report.arithmetic import mean_cell
 from memstudy.report.cells import frame, mean, noted, number, span
 from memstudy.report.differences import STARS_NOTE, compared, untested_notes, used_tests
-from memstudy.report.frames import circumstances, evaluated, is_trained, seeds, shared
+from memstudy.report.frames import circumstances, editions, evaluated, is_trained, seeds, shared
 from memstudy.report.origin import of_metrics
 from memstudy.report.table import HIGH, Table
 from memstudy.store import RunDirectory
@@ -38,7 +38,9 @@ FAMILIES = {"vgg": "vgg", "resnet": "resnet", "mobilenet": "mobilenet"}
 def tables(selection: Selection) -> list[Table]:
     """The table of all runs with LOCO-Reg; none if their η and λ never differ, and there is nothing to compare."""
     by = ["setting", "dataset", "network", "besides", "method", "lambda"]
-    rows = pd.DataFrame([_row(run) for run in _finished(selection)])
+    finished = _finished(selection)
+    marks = editions(finished)
+    rows = pd.DataFrame([_row(run, marks[run.name]) for run in finished])
     if rows.empty or len(rows[["eta", "lambda"]].drop_duplicates()) < 2:
         return []
     rows = rows.drop_duplicates([*by, "seeds"], ignore_index=True)  # the same training, with other epochs kept
@@ -77,12 +79,12 @@ def _finished(selection: Selection) -> list[RunDirectory]:
     return [run for run in selection.runs if run.recipe.options(LOCO) is not None and is_trained(run)]
 
 
-def _row(run: RunDirectory) -> dict[str, object]:
+def _row(run: RunDirectory, mark: str) -> dict[str, object]:
     options, metrics = run.recipe.options(LOCO) or {}, evaluated(run.metrics())
     return {
         "run": run.name,
         "setting": f"{_setting(run.recipe)}-{circumstances(run)}",
-        "besides": _besides(run.recipe),
+        "besides": f"{_besides(run.recipe)}{mark}",
         "dataset": run.recipe.dataset,
         "network": run.recipe.network,
         "lambda": options["weight"],

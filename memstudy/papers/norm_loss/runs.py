@@ -12,7 +12,7 @@ import pandas as pd
 from memstudy.distinctions import text
 from memstudy.recipe import Recipe, RegularizerSpec
 from memstudy.regularizers import BARE, REGULARIZERS, label, options
-from memstudy.report.frames import circumstances, is_trained, seeds, shared
+from memstudy.report.frames import circumstances, editions, is_trained, seeds, shared
 from memstudy.store import RunDirectory
 from memstudy.store.store import Selection
 
@@ -50,6 +50,9 @@ def errors(selection: Selection) -> pd.DataFrame:
     rows = pd.DataFrame([_row(run, versions, protocols[run.recipe]) for run in runs])
     if rows.empty:
         return rows
+    marks = rows["run"].map(editions(runs))
+    for words in ("method", "family", *(f"but {name}" for name in STRENGTH_OPTIONS)):
+        rows[words] += marks
     once = ["setting", "batch_size", "method", *STRENGTH_OPTIONS, "seeds"]  # not with other epochs kept once more
     return rows.drop_duplicates(once).sort_values([*BY, *ORDER, "batch_size"], ignore_index=True)
 
