@@ -207,7 +207,9 @@ def test_metrics_that_cannot_be_trusted_have_no_curve_and_say_so(store):
     found = board(store)
     lines = found.plain(order(found.progress), console(200), curves=True)
     assert "▁" not in next(line for line in lines if line.startswith(run.name))
-    assert any(f"{run.name}: " in line and "its checksum does not match" in line for line in lines)
+    assert any(
+        line.startswith(f"{run.name} damaged: ") and "its checksum does not match" in line for line in lines
+    )
 
 
 def test_epochs_that_were_not_evaluated_are_left_out_of_curves(tmp_path):
