@@ -99,10 +99,12 @@ def test_what_is_damaged_is_packed_and_said_or_left_out_and_said(command, store_
     harmed = al2 / "checkpoints" / "epoch-0001.safetensors"
     harmed.write_bytes(harmed.read_bytes()[:-1] + b"\xff")
     (do / "metrics.csv").write_bytes(b"nothing")
+    (al2 / "dynamics" / "loss.npy").unlink()
     result = command("pack", "--whole", "packed", "--study", "tiny")
     assert result.exit_code == 0, result.output
     said = result.stderr.replace("\n", " ")
     assert "epoch-0001.safetensors is damaged or was changed; it is packed as it is." in said
+    assert f"{al2.name} is packed without what is not here: dynamics/loss.npy." in said
     assert f"left out: runs/{do.name}/metrics.csv is damaged" in said.replace(f"{store_copy.root}", "runs")
 
 

@@ -35,6 +35,7 @@ def pack(
     """  # noqa: D301
     from memstudy.cli.progress import Voice
     from memstudy.derived.deriving import damaged, tell_left_out
+    from memstudy.errors import listed
     from memstudy.store import Store, moving
     from memstudy.store.pack import pack as pack_results
     from memstudy.store.unpack import seal
@@ -50,6 +51,8 @@ def pack(
                 moving.copy(run.path, place.path)
             for name in run.damaged_files():
                 voice.tell(f"{run.path / name} is damaged or was changed; it is packed as it is.")
+            if absent := run.absent_files():
+                voice.tell(f"{run.name} is packed without what is not here: {listed(absent)}.")
     copied, left_out = pack_results(selection, packed)
     seal(target)
     every = list(moving.regular(target).values()) if whole else copied

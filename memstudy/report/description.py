@@ -40,7 +40,7 @@ def _described(run: RunDirectory) -> dict[str, Any]:
         **_verdict(run),
         "files": {name: size for name, size in run.sizes().items() if not name.rpartition("/")[2].startswith(".")},
         "kept_epochs": kept_epochs(run),
-        "absent": [name for name in run.checksums() if not (run.path / name).is_file()],
+        "absent": run.absent_files(),
         "has_records": run.has_records and bool(summary["epochs_done"]) and run.records.folder.is_dir(),
         "studies": Store(run.path.parent).studies_of(run),
         "derived": _derived(run),

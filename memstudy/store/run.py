@@ -690,6 +690,10 @@ class RunDirectory:
         """The files that are there and do not have the check sums that were noted of them."""
         return [name for name in self.checksums() if files.is_there(self.path / name) and not self._fits(name)]
 
+    def absent_files(self) -> list[str]:
+        """The files that were written and are not there."""
+        return [name for name in self.checksums() if not files.is_there(self.path / name)]
+
     def _fits(self, name: str) -> bool:
         """Whether a file has its check sum."""
         try:
