@@ -403,7 +403,7 @@ def tried(shop: Workshop, ground: Ground, several: Sequence[Trial], seed: int) -
                 continue
             if command not in references:
                 restored(shop, ground)
-                references[command] = Reference(shop.call(*command), shop.content())
+                references[command] = Reference(workshop.done(shop, *command), shop.content())
             losses.append(loss(shop, ground, file, what, command, references[command], seed))
         if losses:
             lost = tuple(one for one in losses if one is not None)
