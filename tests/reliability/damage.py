@@ -39,7 +39,7 @@ SLOW_DRAWS = 1
 """Damages that are drawn for a file and a command that computes for seconds; other commands meet all of them."""
 SECONDS = 30
 """After so long a command counts as hung: each takes less than five."""
-SIZES = re.compile(r"[0-9][0-9,.]* (?:bytes|kB|MB|GB)")
+SIZES = re.compile(r"[0-9][0-9,.]* (?:bytes|kB|MB|GB|files)")
 
 Damage = Callable[[bytes, bytes, random.Random], bytes | None]
 """From a file's content and that of its like in another run: what is there instead; None if nothing is."""
@@ -312,6 +312,8 @@ def _wrong(shop: Workshop, file: str, said: Said, reference: Reference) -> str:
         return "" if REMEDY.search(sentence) else f"its refusal says not what to do: {sentence}"
     if _named(said.told, file) > _named(reference.said.told, file):
         return ""
+    if any("not here" in line and _named(line, file) for line in said.told.splitlines()):
+        return ""  # in place of the line that it has in the list of files
     if (one := _text(said, file)) != (other := _text(reference.said, file)):
         return f"it says other things without a word: {_first_other(one, other)}"
     now = {name: content for name, content in shop.content().items() if name != file}
@@ -327,7 +329,7 @@ def _named(text: str, file: str) -> int:
 
 
 def _text(said: Said, file: str) -> str:
-    """What it printed as its result, but the sizes of files, and that a file is there: these are what they are."""
+    """What it printed as its result, but what is no result: sizes, numbers and names of files that are there."""
     about = (Path(file).name, "checkpoints/")
     lines = (line for line in said.out.splitlines() if not any(name in line for name in about))
     return SIZES.sub("…", workshop.TIMES.sub(" ", "\n".join(lines)))
