@@ -250,6 +250,9 @@ def reached(name, found):
 def test_importing_it_needs_no_scikit_learn():
     """Which takes as long to import as PyTorch does. Read from the files, as PyTorch is imported here already."""
     found = reached("memstudy.analysis", set())
+    assert "torch" not in found
+    for place in analysis._PLACES.values():
+        reached(place.partition(":")[0], found)
     assert not HEAVY & found
     assert {"torch", PACKAGE / "analysis" / "dynamics.py", PACKAGE / "regularizers" / "pilcro.py"} <= found
     assert HEAVY & reached("memstudy.analysis.significance", set())  # it can fail

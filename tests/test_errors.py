@@ -87,6 +87,7 @@ def raw(text):
 OURS = {
     "little.dtype.str", "little.shape", "mark", "key", "BARE",
     "int(self.value) if self.name == 'fixed' else self.value",
+    "member.value", "member['value']", "step['value']", "cited['value']", "up_to[place]",  # numbers, whole
 }  # fmt: skip
 """What no user gave."""
 RECORDED = {"store/code.py", "registry.py", "models/own.py"}

@@ -307,7 +307,7 @@ def test_numbers_of_other_runs_are_not_drawn(store, small_source):
     assert len(draw(Similarity(), chosen)) == 4 * 4
     others = replace(chosen, runs=store.select(["*-do-s0-*"]).runs)
     voice = Sentences()
-    (chosen.path / "study.json").write_text('{"report": {"tables": []}}')
+    (chosen.path / "study.json").write_text('{"updated": 0, "runs": [], "report": {"tables": []}}')
     make_figures(others, voice)
     assert "'memstudy svcca' makes it" in voice.text
     assert "'memstudy ablate' makes it" in voice.text
