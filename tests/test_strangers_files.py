@@ -44,6 +44,18 @@ def test_text_of_characters_that_do_not_exist_is_refused(tmp_path, points):
         npz_set.read(write(tmp_path, "set.npz", npz(class_names=names, **arrays)), "set")
 
 
+def test_text_of_such_characters_is_refused_where_each_element_is_an_array(tmp_path):
+    content = header("{'descr': '1<U1', 'fortran_order': False, 'shape': (2,)}") + b"\xff" * 8
+    with pytest.raises(MemstudyError, match="do not exist"):
+        label_files.read(write(tmp_path, "a.npy", content))
+
+
+def test_records_without_a_field_are_refused(tmp_path):
+    for content in (b"[{}]", b"[{}, {}]", b'{"a": {}, "b": {}}'):
+        with pytest.raises(MemstudyError, match="its records are empty"):
+            label_files.read(write(tmp_path, "a.json", content))
+
+
 def test_a_zip_that_unpacks_to_very_much_is_not_unpacked(tmp_path):
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive, archive.open("noisy.npy", "w") as file:

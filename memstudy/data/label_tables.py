@@ -98,6 +98,8 @@ def _are_pairs(values: Any) -> bool:
 
 def _from_records(records: Sequence[Mapping[str, Any]]) -> Columns:
     names = list(records[0])
+    if not names:
+        raise ValueError("its records are empty")
     for row, record in enumerate(records):
         if list(record) != names and set(record) != set(names):
             raise ValueError(f"record {row} has {quoted(list(record))}, but the first has {quoted(names)}")

@@ -88,7 +88,7 @@ def _array(file: IO[bytes], size: int) -> NDArray[Any]:
         raise ValueError(f"its header claims {quoted(shape)} of {kind}, more than the file has")
     file.seek(0)
     array: NDArray[Any] = np.lib.format.read_array(file, allow_pickle=False)
-    if kind.kind == "U" and array.size and not _is_text(array):
+    if array.dtype.kind == "U" and array.size and not _is_text(array):  # of "1U4", `kind` is an array's: V
         raise ValueError("it holds text of characters that do not exist")
     return array
 
