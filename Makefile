@@ -81,7 +81,7 @@ test-latex: $(READY)
 	$(PY) -m pytest $(PARALLEL) -m latex tests/test_latex.py tests/test_injection.py
 
 test-trackers: $(READY)
-	$(PY) -m pytest -m trackers tests/test_trackers.py
+	$(PY) -m pytest -m trackers tests/test_trackers.py tests/test_trust.py
 
 test-adapters: $(READY)
 	$(PY) -m pytest -m adapters tests/test_adapters.py

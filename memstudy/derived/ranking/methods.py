@@ -193,10 +193,10 @@ def ranking_groups(selection: Selection) -> list[Group]:
     """Every group of the selection's finished runs that has a ranking."""
     tables = selection.settings().get("tables")
     asked = isinstance(tables, list) and Ranking.name in tables
+    if not while_unchanged(_chosen, selection.runs, asked):
+        return []
     derived = (tuple(numbers.items()) for numbers in (_areas(selection), _flatness(selection)))
     groups = while_unchanged(_groups, selection.runs, asked, *derived)
-    if not groups:
-        return []
     reference = reference_of(selection, [name for group in groups for name in group.methods])
     return [replace(group, reference=reference if reference in group.methods else "") for group in groups]
 
@@ -209,9 +209,15 @@ def _groups(
     areas: tuple[Numbered, ...],
     flatness: tuple[Numbered, ...],
 ) -> list[Group]:
-    """The groups without their reference; `asked` is whether a study names this table."""
-    chosen = {key: members for key, members in _members(runs).items() if _enough(members, asked)}
+    """The groups without their reference."""
+    chosen = _chosen(runs, marks, asked)
     return [_group(recipe, members, dict(areas), dict(flatness)) for (recipe, _), members in chosen.items()]
+
+
+@lru_cache(maxsize=2)
+def _chosen(runs: Runs, marks: tuple[str, ...], asked: bool) -> dict[tuple[Recipe, str], list[RunDirectory]]:
+    """Runs of each ranking; `asked` is whether a study names this table."""
+    return {key: members for key, members in _members(runs).items() if _enough(members, asked)}
 
 
 def most_sets(runs: Iterable[RunDirectory]) -> int:
