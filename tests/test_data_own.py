@@ -14,6 +14,7 @@ from PIL import Image
 from memstudy.data import SOURCES, folder_set, npy, room, sources
 from memstudy.errors import MemstudyError
 from tests.kit import sentences
+from tests.kit.image_folders import write_folder
 from tests.reliability.shim import FAULTS, Layer, failing
 
 
@@ -32,17 +33,6 @@ def write_npz(folder, arrays, name="mine"):
     path = folder / f"{name}.npz"
     np.savez(path, **arrays)
     return path
-
-
-def write_folder(folder, arrays, names="abcdefghij", per_class=4, second="test", ending="png", change=lambda i: i):
-    """A torchvision ImageFolder of some of the images, all of them changed by a function of a PIL image."""
-    for part, place in (("train", "train"), ("test", second)):
-        for label, word in enumerate(names):
-            chosen = arrays[f"{part}_images"][arrays[f"{part}_labels"] == label][:per_class]
-            (folder / "mine" / place / word).mkdir(parents=True)
-            for index, pixels in enumerate(chosen):
-                change(Image.fromarray(pixels)).save(folder / "mine" / place / word / f"{index}.{ending}")
-    return folder / "mine"
 
 
 def refused(folder, *words):

@@ -22,8 +22,8 @@ from memstudy.randomness import numpy_generator
 from memstudy.recipe import Corruption
 from memstudy.report import noise
 from tests.kit.contents import npy, write
+from tests.kit.image_folders import write_folder
 from tests.kit.sentences import refused
-from tests.test_data_own import write_folder
 
 WORDS = ("circle", "Square", "star")
 

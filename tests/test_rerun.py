@@ -16,6 +16,8 @@ from memstudy.errors import MemstudyError
 from memstudy.store import Status, Store
 from memstudy.study import rerun
 from memstudy.study.rerun import Difference, differences, execution, repetition, told
+from tests.kit.image_folders import write_folder
+from tests.kit.others_code import LAYERS, NET, new_process
 from tests.kit.outcomes import whole
 from tests.kit.runs import write_run
 
@@ -192,3 +194,61 @@ def test_a_store_that_may_only_be_read_is_repeated_elsewhere(tmp_path):
     assert repetition(run, tmp_path / "other").path.parent == tmp_path / "other"
     with pytest.raises(MemstudyError, match="is where the run itself is"):
         repetition(run, tmp_path / "runs")
+
+
+QUICK = ("--epochs", 2, "--train-size", 40, "--batch-size", 20, "--device", "cpu")
+
+
+def repeated(run, *words):
+    """How `memstudy rerun` of a run's directory ends."""
+    return call("rerun", run.path, *words)
+
+
+def test_a_run_in_a_pack_is_repeated_and_the_pack_stays_what_it_is(trained, tmp_path):
+    store = trained.path.parent
+    assert call("pack", trained.name, tmp_path / "pack", "--runs-dir", store).exit_code == 0
+    (packed,) = Store(tmp_path / "pack").runs()
+    assert not (packed.path / "checkpoints").exists()
+    done = repeated(packed)
+    assert (done.exit_code, "equal: all 9 files" in done.output) == (0, True), done.output
+    done = call("unpack", tmp_path / "pack", "--runs-dir", tmp_path / "unpacked")
+    assert done.exit_code == 0, done.output
+    (unpacked,) = Store(tmp_path / "unpacked").runs()
+    assert unpacked.checksums() == trained.checksums()
+
+
+def test_a_run_on_a_folder_of_images_is_repeated_and_refused_when_an_image_is_another(tmp_path, small):
+    parts = ("train_images", "train_labels", "test_images", "test_labels")
+    arrays = {name: getattr(small, name).numpy() for name in parts}
+    arrays |= {name: arrays[name][:, 0] for name in parts if name.endswith("images")}
+    folder = write_folder(tmp_path / "sets", arrays)
+    chosen = ("--data-dir", tmp_path / "sets")
+    done = call("run", "--dataset", "mine", "--corrupt", 0.5, *chosen, *QUICK, "--runs-dir", tmp_path / "runs")
+    assert done.exit_code == 0, done.output
+    (run,) = Store(tmp_path / "runs").runs()
+    assert repeated(run, *chosen).exit_code == 0
+    shutil.copyfile(folder / "train" / "b" / "1.png", folder / "train" / "b" / "0.png")
+    done = repeated(run, *chosen)
+    assert done.exit_code == 2
+    assert "'mine'" in done.output
+
+
+def test_a_run_of_a_network_of_one_s_own_is_repeated_and_refused_when_its_code_is_another(
+    tmp_path, small, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr("sys.dont_write_bytecode", True)
+    (tmp_path / "rerun_net.py").write_text(NET.format(layers="rerun_layers"))
+    layers = tmp_path / "rerun_layers.py"
+    layers.write_text(LAYERS.format(width=4))
+    words = ("run", "--network", "rerun_net:net", "--trust", "--corrupt", 0.5, *QUICK)
+    assert call(*words, "--runs-dir", "runs").exit_code == 0
+    (run,) = Store(tmp_path / "runs").runs()
+    done = repeated(run, "--trust")
+    assert (done.exit_code, "equal: all" in done.output) == (0, True), done.output
+    layers.write_text(LAYERS.format(width=5))
+    new_process("rerun_net", "rerun_layers")
+    done = repeated(run, "--trust")
+    assert done.exit_code == 2
+    assert "rerun_net" in done.output

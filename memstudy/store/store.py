@@ -335,7 +335,8 @@ class Store:
         members = [member if member in available else present.get(identity(member), member) for member in members]
         trained = [member for member in members if member in available and _is_trained(available[member])]
         broken = {member: damaged[member] for member in members if member in damaged}
-        missing = tuple(member for member in members if member not in trained and member not in broken)
+        known = {*trained, *broken}
+        missing = tuple(member for member in members if member not in known)
         if not trained:
             absent = sum(member not in available for member in missing)
             raise MemstudyError(

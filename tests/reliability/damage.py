@@ -37,8 +37,8 @@ PIECE = 16
 """Bytes that are zeroed at once."""
 SLOW_DRAWS = 1
 """Damages that are drawn for a file and a command that computes for seconds; other commands meet all of them."""
-SECONDS = 30
-"""After so long a command counts as hung: each takes less than five."""
+SECONDS = {signal.ITIMER_PROF: 30.0, signal.ITIMER_REAL: 600.0}
+"""After so long a command counts as hung, of the processor and by the clock: each computes for less than five."""
 SIZES = re.compile(r"[0-9][0-9,.]* (?:bytes|kB|MB|GB|files)")
 
 Damage = Callable[[bytes, bytes, random.Random], bytes | None]
@@ -278,15 +278,18 @@ def _limited() -> Iterator[None]:
     """Within it, what takes longer than SECONDS is ended by a TimeoutError."""
 
     def end(*_: object) -> None:
-        raise TimeoutError(f"it hung for {SECONDS} s")
+        raise TimeoutError("it hung")
 
-    before = signal.signal(signal.SIGALRM, end)
-    signal.alarm(SECONDS)
+    before = {number: signal.signal(number, end) for number in (signal.SIGPROF, signal.SIGALRM)}
+    for timer, seconds in SECONDS.items():
+        signal.setitimer(timer, seconds)
     try:
         yield
     finally:
-        signal.alarm(0)
-        signal.signal(signal.SIGALRM, before)
+        for timer in SECONDS:
+            signal.setitimer(timer, 0)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _like(path: Path) -> Path:

@@ -32,7 +32,9 @@ from memstudy.errors import MemstudyError
 LONGEST = 2**20
 """Bytes of an input; no more are kept of a longer one."""
 SECONDS = 5.0
-"""Of processor time: what takes longer hangs. Or four times that by the clock: it waits for nothing."""
+"""Of processor time: what takes longer hangs."""
+CLOCK = 120.0
+"""Seconds by the clock after which it hangs as well, as it waits for nothing: machines are busy, or pause."""
 MEMORY = 2**30
 """Bytes that a reader may take beyond what the process has when it begins."""
 FULL = "a gigabyte did not suffice"
@@ -315,7 +317,7 @@ class Trial:
         if count != self._count_seen or not count or not self._shared[BUSY]:
             self._count_seen, self._cpu_seen, self._clock_seen = count, cpu, clock
             return not count and clock - self._begun > 300
-        return cpu - self._cpu_seen > SECONDS or clock - self._clock_seen > 4 * SECONDS
+        return cpu - self._cpu_seen > SECONDS or clock - self._clock_seen > CLOCK
 
     def _log(self) -> str:
         try:

@@ -38,7 +38,7 @@ TOLERANCE = {
     "analysis": {"memory": 200_000.0, "descriptors": 0.01, "threads": 0.01},
 }
 """The steepest line that counts as flat: bytes, descriptors, threads, each for an epoch or an analysis."""
-PATIENCE = 1500.0
+PATIENCE = 3600.0
 """Seconds for all of them, on a machine that is busy."""
 CHEAP = ("filters", "dynamics", "svcca", "probe")
 
