@@ -22,21 +22,31 @@ OVERVIEW = "campaign.csv"
 COLUMNS = ("part", "tried", "survived", "date", "commit", "machine", "python", "torch", "seed", "seconds")
 
 
-def save(part: str, rows: Sequence[Row], seed: int, seconds: float, folder: Path = FOLDER) -> None:
-    """Write a part's rows, and its line in the overview in place of an earlier one."""
+def save(
+    part: str, rows: Sequence[Row], seed: int, seconds: float, folder: Path = FOLDER, more: bool = False
+) -> None:
+    """Write rows of a part, and its line in the overview, in place of earlier ones.
+
+    more: whether they come to those that are there instead. The line is then added to that of the same commit and
+        seed: a part that is carried out in several goes has a line for each of its commits.
+    """
     table = [{"case": row.case, "what": row.what, "tried": row.tried, "survived": row.survived} for row in rows]
-    files.write(folder / f"{part}.csv", _csv(table))
-    lines = {line["part"]: line for line in overview(folder)}
-    lines[part] = {
-        "part": part,
-        **_totals(rows),
-        **_circumstances(),
-        "seed": str(seed),
-        "seconds": f"{seconds:.0f}",
-    }
-    files.write(folder / OVERVIEW, _csv(lines[name] for name in sorted(lines)))
+    files.write(folder / f"{part}.csv", _csv([*(_read(folder / f"{part}.csv") if more else ()), *table]))
+    line = {"part": part, **_totals(rows), **_circumstances(), "seed": str(seed), "seconds": f"{seconds:.0f}"}
+    lines = [other for other in overview(folder) if other["part"] != part or more]
+    for other in [other for other in lines if all(other[key] == line[key] for key in ("part", "commit", "seed"))]:
+        lines.remove(other)
+        line |= {key: str(int(other[key]) + int(line[key])) for key in ("tried", "survived", "seconds")}
+    lines.append(line)
+    lines.sort(key=lambda one: one["part"])
+    files.write(folder / OVERVIEW, _csv(lines))
     if folder == FOLDER:
         files.write(PAGE, with_figures(PAGE.read_text(encoding="utf-8")))
+
+
+def cases(part: str, folder: Path = FOLDER) -> set[str]:
+    """What of a part has been saved."""
+    return {row["case"] for row in _read(folder / f"{part}.csv")}
 
 
 def with_figures(page: str, folder: Path = FOLDER) -> str:
@@ -61,8 +71,12 @@ def _shown(name: str, value: str) -> str:
 
 def overview(folder: Path = FOLDER) -> list[dict[str, str]]:
     """The lines of the overview, by COLUMNS; none if nothing was saved."""
+    return _read(folder / OVERVIEW)
+
+
+def _read(path: Path) -> list[dict[str, str]]:
     try:
-        content = (folder / OVERVIEW).read_text(encoding="utf-8")
+        content = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         return []
     return list(csv.DictReader(io.StringIO(content)))

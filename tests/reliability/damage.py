@@ -16,7 +16,7 @@ import os
 import random
 import re
 import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from itertools import product
@@ -364,19 +364,22 @@ def prepared(size: Size) -> Iterator[tuple[Workshop, list[Ground]]]:
         yield shop, several
 
 
-def campaign(size: Size, seed: int) -> Iterator[Row]:
-    """A row for each kind of store and damage."""
+def campaign(size: Size, seed: int, done: Collection[str] = ()) -> Iterator[Row]:
+    """A row for each kind of store, but those that were `done`, and damage."""
     with prepared(size) as (shop, several):
-        yield from rows(shop, several, size, seed)
+        yield from rows(shop, several, size, seed, done)
 
 
-def rows(shop: Workshop, several: Sequence[Ground], size: Size, seed: int) -> Iterator[Row]:
+def rows(
+    shop: Workshop, several: Sequence[Ground], size: Size, seed: int, done: Collection[str] = ()
+) -> Iterator[Row]:
     """The campaign on grounds whose states are made; an AssertionError if they leave out a kind of file."""
-    random_ = random.Random(seed)
     if names := forgotten(shop, several):
         raise AssertionError(f"damaged in no ground: {', '.join(names)}")
     for ground in several:
-        yield from tried(shop, ground, trials(shop, ground, size, random_, len(several)), seed)
+        if ground.name not in done:
+            random_ = random.Random(f"{seed} {ground.name}")
+            yield from tried(shop, ground, trials(shop, ground, size, random_, len(several)), seed)
 
 
 Trial = tuple[str, int, tuple[str, ...]]

