@@ -214,8 +214,8 @@ def finished_meanwhile(run, monkeypatch):
     def asked(self):
         if finish and armed:
             finish.pop()()
-            assert run._lease is not None
-            run._lease.release()
+            assert run._writer._lease is not None
+            run._writer._lease.release()
         return ask(self)
 
     armed: list[bool] = []

@@ -66,7 +66,7 @@ def refuse_running(runs: Sequence[RunDirectory], verb: str) -> None:
     Of a machine that gives no sign of life it takes a minute to be sure that it writes no more.
     """
     from memstudy import lease
-    from memstudy.store.run import LEASE
+    from memstudy.store.writer import LEASE
 
     owners = lease.living(run.path / LEASE for run in runs)
     running = [run for run in runs if run.path / LEASE in owners or run.is_locked_by_earlier_version]

@@ -14,8 +14,9 @@ from pathlib import Path
 
 from memstudy import files
 from memstudy.errors import MemstudyError
-from memstudy.store.run import LEASE, LOCK, RunDirectory
+from memstudy.store.run import RunDirectory
 from memstudy.store.store import Store
+from memstudy.store.writer import LEASE, LOCK
 
 OF_A_WRITER = (LEASE, LOCK)
 

@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 
 from memstudy import files, lease
 from memstudy import recipe as recipes
-from memstudy.errors import Busy, Gone, MemstudyError, plain
+from memstudy.errors import Busy, MemstudyError, plain
 from memstudy.recipe import Recipe
 from memstudy.store import metrics, naming, resume, stamps, tensors
 from memstudy.store import state as states
@@ -39,16 +39,15 @@ from memstudy.store.records import HOW_TO_RECORD, Dynamics, Records
 from memstudy.store.resume import Saved
 from memstudy.store.seals import Seals
 from memstudy.store.state import CHECKSUMS, Status
+from memstudy.store.writer import LOCK, Writer, gone
 
 if TYPE_CHECKING:
     import pandas as pd
     from torch import Tensor
 
 RECIPE, STATE, METRICS, LABELS = "recipe.toml", "state.json", "metrics.csv", "labels.npz"
-RESUME, LOG, CHECKPOINTS, LEASE = "resume.safetensors", "log.txt", "checkpoints", ".lease"
+RESUME, LOG, CHECKPOINTS = "resume.safetensors", "log.txt", "checkpoints"
 DYNAMICS, EVALUATE_EVERY, EVALUATE_AT = "dynamics", "evaluate_every", "evaluate_at"
-LOCK = ".lock"
-"""What earlier versions locked, by the kernel's means, and left."""
 LOOKS, BETWEEN_LOOKS = 20, 0.05
 """How often, and after how many seconds, what makes no sense is looked at again while a process writes to it."""
 
@@ -96,7 +95,7 @@ def _writes(method: Callable[Concatenate[RunDirectory, P], R]) -> Callable[Conca
 
     @wraps(method)
     def checked(self: RunDirectory, *args: P.args, **options: P.kwargs) -> R:
-        self.check_lease()
+        self._writer.check()
         return method(self, *args, **options)
 
     return checked
@@ -111,7 +110,7 @@ def _reads(method: Callable[Concatenate[RunDirectory, P], R]) -> Callable[Concat
 
     @wraps(method)
     def looked(self: RunDirectory, *args: P.args, **options: P.kwargs) -> R:
-        if self._looking or self._lease is not None:  # within another such method; or nobody else writes
+        if self._looking or self._writer.held:  # within another such method; or nobody else writes
             return method(self, *args, **options)
         self._looking = True
         try:
@@ -121,7 +120,7 @@ def _reads(method: Callable[Concatenate[RunDirectory, P], R]) -> Callable[Concat
                 except MemstudyError as error:
                     self._known = None
                     if not self.path.exists():
-                        raise self._gone() from error
+                        raise gone(self.name) from error
                     if look and not self.locked:
                         raise
                     if look:
@@ -140,7 +139,7 @@ class RunDirectory:
         self.path = path
         self._state = path / STATE  # once, as tables of ten thousand runs ask for it two hundred thousand times
         self._seals = Seals()
-        self._lease: lease.Lease | None = None
+        self._writer = Writer(path)
         self._loaded: Saved | None = None
         self._from_before = False
         self._known: tuple[str, dict[str, Any]] | None = None
@@ -202,7 +201,7 @@ class RunDirectory:
         if not mark and files.is_there(self.path / METRICS) and not files.is_there(path):
             raise files.damaged(path, "it is gone")
         if not mark and self._was_there:
-            raise self._gone()
+            raise gone(self.name)
         self._was_there = bool(mark)
         if self._known is None or self._known[0] != mark:
             state = states.read(path)
@@ -289,11 +288,6 @@ class RunDirectory:
         """What tells at a glance whether its state or its metrics have changed (see `stamps`)."""
         return stamps.stamp([os.fspath(self._state), os.fspath(self.path / METRICS)])
 
-    def _gone(self) -> Gone:
-        return Gone(
-            f"{self.name} was removed or moved by another process meanwhile; 'memstudy runs' lists what there is."
-        )
-
     @contextlib.contextmanager
     def lock(self, begin: bool = True) -> Iterator[None]:
         """Be the only writer. Raises a Busy if another process is; a dead one's lock is free (see `lease`).
@@ -302,20 +296,19 @@ class RunDirectory:
         every writing method once another process has succeeded this one, which was stopped for too long.
         begin: whether a run that is not there may be begun; else a Gone says that it is not.
         """
-        self._lease = mine = self._acquired(begin)
-        self._known = None
+        self._writer.acquire(begin)
+        self._known, self._was_there = None, False  # whatever was there before, what is there now is ours
         try:
             if begin:
                 self._check_links()
                 self._check_begun_nowhere_else()
             elif not ((self.path / RECIPE).is_file() or self.exists):  # it was removed as we came
-                self._leave()
-                raise self._gone()
+                self._writer.leave()
+                raise gone(self.name)
             files.tidy([self.path / LOCK, *self.path.rglob(f"{files.TEMPORARY}*")])
             yield
         finally:
-            if mine.release():  # else it stays, and nothing is written by this one any more
-                self._lease = None
+            self._writer.release()
 
     def _check_links(self) -> None:
         """Refuse to train in a directory with a link: files grow in place, and would grow wherever it leads."""
@@ -325,54 +318,6 @@ class RunDirectory:
                     f"{path} is a link, and a run writes to nothing outside its directory; put what it leads to "
                     "in its place, or remove it."
                 )
-
-    def _acquired(self, begin: bool) -> lease.Lease:
-        """The right to write, in a directory that is made if a run may be begun."""
-        mine = lease.Lease(self.path / LEASE)
-        with files.explained(self.path):
-            for _ in range(LOOKS):
-                if begin:
-                    self.path.mkdir(parents=True, exist_ok=True)
-                if files.is_locked(self.path / LOCK):
-                    raise self._busy("of an earlier version of memstudy")
-                try:
-                    mine.acquire()
-                except lease.Held as held:
-                    raise self._busy(f"({held.owner})" if held.owner else "") from held
-                except FileNotFoundError as error:  # the run was removed or moved as we waited for it
-                    if not begin:
-                        raise self._gone() from error
-                else:
-                    self._was_there = False  # whatever was there before, what is there now is ours
-                    return mine
-        raise self._busy("")
-
-    def _leave(self) -> None:
-        """Let go of a directory in which there is nothing but our lease."""
-        if self._lease is not None:
-            self._lease.release()
-            self._lease = None
-        with contextlib.suppress(OSError):  # it is not empty
-            self.path.rmdir()
-
-    def _busy(self, who: str) -> Busy:
-        return Busy(
-            f"{self.name} is being run by another process{who and f' {who}'}; wait for it, or stop it first."
-        )
-
-    def check_lease(self) -> None:
-        """Raise a Busy if this was the writer, and another process has succeeded it."""
-        if self._lease is None:
-            return
-        try:
-            with files.explained(self.path):
-                self._lease.check()
-        except lease.Lost as lost:
-            who = f"another process ({lost.owner}) has taken it over" if lost.owner else "its .lease is gone"
-            raise Busy(
-                f"{self.name}: {who}, as this one gave no sign of life for {lease.DURATION:.0f} s; "
-                "this one writes nothing more, and what it did since it last saved is left to the same command."
-            ) from lost
 
     def _check_begun_nowhere_else(self) -> None:
         """Refuse to begin what is begun already, under a name that another version has chosen.
@@ -384,7 +329,7 @@ class RunDirectory:
         for path in directories(self.path.parent, self.recipe):
             other = RunDirectory(path, self.recipe)
             if path.name != self.name and (holds(path, self.recipe) or other.locked):
-                self._leave()
+                self._writer.leave()
                 raise Busy(
                     f"{self.name} has just been begun as {other.name}; the same command again finds it there."
                 )
@@ -430,12 +375,12 @@ class RunDirectory:
     @property
     def is_locked_by_earlier_version(self) -> bool:
         """Whether a process of an earlier version is writing here."""
-        return files.is_locked(self.path / LOCK)
+        return self._writer.is_of_earlier_version
 
     @property
     def owner(self) -> lease.Owner | None:
         """Who is writing here now, since when, and when it last gave a sign of life; None if nobody is."""
-        return lease.owner(self.path / LEASE)
+        return self._writer.owner
 
     @_writes
     def log(self, text: str) -> None:
@@ -532,7 +477,7 @@ class RunDirectory:
     @property
     def records(self) -> Records:
         """The files of what is recorded of each training sample, for the writer."""
-        self.check_lease()
+        self._writer.check()
         training = self.recipe.training
         return Records(self.path / DYNAMICS, training.epochs, training.checkpoints, self._seals)
 

@@ -32,7 +32,7 @@ from memstudy.errors import Interrupted
 from memstudy.recipe import Recipe
 from memstudy.report.saving import Drawing
 from memstudy.store import Store, pack
-from memstudy.store.run import LEASE
+from memstudy.store.writer import LEASE
 from memstudy.study import carry_out as carrying_out
 from memstudy.study.carry_out import Execution, carry_out
 from tests.kit.sources import every_tenth, stand_in

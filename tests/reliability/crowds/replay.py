@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from memstudy import files, lease
-from memstudy.store.run import LEASE
+from memstudy.store.writer import LEASE
 
 Files = dict[str, bytes]
 """The content of all files of a store, by their paths in it."""
