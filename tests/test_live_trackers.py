@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -101,7 +102,14 @@ def run(folder, *words):
 
 
 def living(group):
-    """The processes of a group that have not ended."""
+    """The processes of a group that have not ended, once those that were killed had time to."""
+    deadline = time.monotonic() + 60
+    while (found := at_work(group)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return found
+
+
+def at_work(group):
     found = []
     for path in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):
