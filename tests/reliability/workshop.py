@@ -37,13 +37,15 @@ from memstudy.study import carry_out as carrying_out
 from memstudy.study.carry_out import Execution, carry_out
 from tests.kit.sources import every_tenth, stand_in
 from tests.kit.stopping import Stop
-from tests.reliability import same
+from tests.reliability import same, scratch
 
 EPOCHS = 2
 STUDY = "tiny"
 SETTINGS = {
     "seed": "0", "train-size": "100", "batch-size": "50", "epochs": str(EPOCHS), "checkpoints": "0,1",
 }  # fmt: skip
+STOPPED = (128 + signal.SIGINT, 128 + signal.SIGTERM)
+"""Exit codes of commands that were stopped, which nothing does here."""
 TIMES = re.compile(
     r"[0-9.]+ (?:s|ms|it/s|min)\b|[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9:]+(?:\+00:00)?|\s+|selection-[0-9a-f]{8}"
 )
@@ -107,6 +109,8 @@ class Workshop:
             result = CliRunner().invoke(main, words)
         for number, handler in before.items():
             signal.signal(number, handler)
+        if result.exit_code in STOPPED:
+            raise KeyboardInterrupt  # it was the campaign that somebody stopped
         crash = ""
         if result.exception is not None and not isinstance(result.exception, SystemExit):
             crash = f"{type(result.exception).__name__}: {result.exception}"
@@ -137,7 +141,7 @@ def opened() -> Iterator[Workshop]:
     checked against Vega-Lite's schema, which is half of the time that a page takes.
     """
     with (
-        tempfile.TemporaryDirectory(prefix="memstudy-workshop-") as folder,
+        tempfile.TemporaryDirectory(prefix="memstudy-workshop-", dir=scratch.PLACE) as folder,
         pytest.MonkeyPatch.context() as patch,
         stand_in(_images(), "mnist5k"),
     ):

@@ -28,6 +28,7 @@ import numpy as np
 import torch
 
 from memstudy.errors import MemstudyError
+from tests.reliability import scratch
 
 LONGEST = 2**20
 """Bytes of an input; no more are kept of a longer one."""
@@ -41,8 +42,6 @@ FULL = "a gigabyte did not suffice"
 LONGEST_SENTENCE = 3000
 MOST_LOSSES = 20
 """A reader that has lost so often is not tried further."""
-SCRATCH = Path("/dev/shm")
-"""Where files are in memory, if it is there: a disk would be what is measured."""
 
 BUSY = 7
 """The byte of the shared memory that tells whether an input is being tried: the highest of their number."""
@@ -236,7 +235,7 @@ class Trial:
     seconds: float = 0.0
 
     def __post_init__(self) -> None:
-        self._place = Path(tempfile.mkdtemp(prefix="fuzz-", dir=SCRATCH if SCRATCH.is_dir() else None))
+        self._place = Path(tempfile.mkdtemp(prefix="fuzz-", dir=scratch.PLACE))
         (self._place / "in").mkdir()
         self._shared = mmap.mmap(-1, LONGEST + 16)
         self._children = 0
