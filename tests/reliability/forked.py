@@ -134,20 +134,22 @@ def _become(
         signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
     for stream, path in enumerate(streams, 1):
         os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), stream)
+    sys.stdout, sys.stderr = (open(number, "w", buffering=1, closefd=False) for number in (1, 2))  # noqa: SIM115
     os.environ.update(environment)
-    code = 70
+    code, entered = 70, False
     try:
         if before is not None:
             before()
         from memstudy.cli import main
 
         signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
+        entered = True
         main(list(words), prog_name="memstudy")
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else int(end.code is not None)
     except KeyboardInterrupt as stop:
         code = 130
-        if stop.__traceback__ is not None and stop.__traceback__.tb_next is not None:  # it was in the command
+        if entered and stop.__traceback__ is not None and stop.__traceback__.tb_next is not None:  # in the command
             traceback.print_exc()
     except BaseException:
         traceback.print_exc()

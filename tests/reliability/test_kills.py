@@ -32,7 +32,7 @@ def test_whatever_is_killed_of_a_cluster_its_runs_end_with_the_same_bytes(tmp_pa
     assert [sentence for row in rows for sentence in row.lost] == []
 
 
-@pytest.mark.parametrize("file", ["metrics.csv", "state.json", "labels.npz", "dynamics/loss.f16"])
+@pytest.mark.parametrize("file", ["metrics.csv", "state.json", "labels.npz", "dynamics/loss.npy"])
 def test_the_comparison_can_fail(store_copy, tmp_path, file):
     other = tmp_path / "other"
     shutil.copytree(store_copy.root, other)

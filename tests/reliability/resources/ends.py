@@ -15,6 +15,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from memstudy import files
@@ -98,7 +99,7 @@ def reaped() -> None:
 
 
 def campaign(size: Size, seed: int, root: Path) -> Iterator[Row]:
-    """Every command, with every end."""
+    """Every command, with every end; without TensorBoard's package none that tells it."""
     with adopting():
         yield from _every_end(size, root)
 
@@ -106,6 +107,8 @@ def campaign(size: Size, seed: int, root: Path) -> Iterator[Row]:
 def _every_end(size: Size, root: Path) -> Iterator[Row]:
     before = set(descendants())
     for case in CASES:
+        if "--track" in case.words and find_spec("tensorboard") is None:
+            continue
         ends = [end for end in ENDS if size is Size.LONG or (case.name, end) in IN_CI]
         lost = []
         for end in ends:
