@@ -446,3 +446,10 @@ def test_a_table_of_very_many_columns_is_damaged(tmp_path, content):
     (tmp_path / "svcca.csv").write_bytes(content)
     with pytest.raises(MemstudyError, match="100,001 columns"):
         reading.read(tmp_path / "svcca.csv")
+
+
+def test_a_table_with_a_nul_is_damaged(tmp_path):
+    """Before its version 3.1 pandas took the names a and a-NUL-b for one."""
+    (tmp_path / "svcca.csv").write_bytes(b'run\na\n"a\0b"\n')
+    with pytest.raises(MemstudyError, match="a byte that is no text"):
+        reading.read(tmp_path / "svcca.csv")

@@ -34,7 +34,7 @@ def read(path: Path) -> pd.DataFrame:
         return pd.DataFrame()
     try:
         rows = content(path, cure)
-        _check_width(rows)
+        _check(rows)
         table = pd.read_csv(io.BytesIO(rows), dtype=dict.fromkeys(columns.text.split(), str), low_memory=False)
         table = spreadsheet.read_back(table)
     except (OSError, ValueError, OverflowError) as error:
@@ -49,13 +49,17 @@ def read(path: Path) -> pd.DataFrame:
     return table
 
 
-def _check_width(rows: bytes) -> None:
-    """A ValueError for far more columns than any table has: pandas would take a minute for a million of them."""
+def _check(rows: bytes) -> None:
+    """A ValueError for what pandas would not read as it is.
+
+    It takes a minute for a million columns, far more than any table has; and before version 3.1 text ends for it
+    at a NUL, so that two names would be one.
+    """
+    if b"\0" in rows:
+        raise ValueError("it holds a byte that is no text")
     lines = csv.reader(io.TextIOWrapper(io.BytesIO(rows), "utf-8", newline=""))
-    try:
-        widest = max(
-            map(len, itertools.islice(lines, 2)), default=0
-        )  # more in the second are taken for names of rows
+    try:  # more in the second line are taken for names of rows
+        widest = max(map(len, itertools.islice(lines, 2)), default=0)
     except csv.Error as error:
         raise ValueError(error) from error
     if widest > MOST_COLUMNS:

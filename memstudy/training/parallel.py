@@ -10,6 +10,8 @@ others follow it.
 
 from __future__ import annotations
 
+import atexit
+import gc
 import os
 from dataclasses import dataclass
 
@@ -50,6 +52,7 @@ class Ranks:
             torch.cuda.set_device(device)
         if not dist.is_initialized():
             dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+            atexit.register(_leave)
         return device
 
     def part(self, indices: Tensor) -> tuple[Tensor, float]:
@@ -99,6 +102,15 @@ class Ranks:
         message = [value]
         dist.broadcast_object_list(message, 0)
         return message[0]
+
+
+def _leave() -> None:
+    """End the threads that exchange messages: one that lets go of a tensor as Python ends aborts the process.
+
+    They end with the last reference to the group, which is part of a cycle.
+    """
+    dist.destroy_process_group()
+    gc.collect()
 
 
 ALONE = Ranks()

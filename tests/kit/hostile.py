@@ -42,5 +42,6 @@ MARKDOWN = [
     "\\| \\` \\",
 ]
 FORMULAS = ["=cmd|' /C calc'!A0", "+1+cmd()", "-1+cmd()", "@SUM(A1:A9)", "\t=1", "\r=1", '=HYPERLINK("x")', "'=x"]
-TERMINAL = ["\x1b[2J\x1b]0;title\x07", "\x9b31m", "a\x08\x08b", "a\x00b", "\u202etxt.exe", "\u2066x", "\x7f"]
+TERMINAL = ["\x1b[2J\x1b]0;title\x07", "\x9b31m", "a\x08\x08b", "\u202etxt.exe", "\u2066x", "\x7f"]
+"""No NUL: no name of a file, set or class has one, and a table that holds one is refused."""
 EVERY = [*MARKUP, *LATEX, *MARKDOWN, *FORMULAS, *TERMINAL]
