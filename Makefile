@@ -9,7 +9,7 @@
 #   make test-latex every committed table, in every fit and width, by a real LaTeX
 #   make test-trackers  what TensorBoard, MLflow and wandb read back
 #   make test-reliability  kills, failing disks, damage and strangers' files, in the small size
-#   make campaign     the same for about an hour
+#   make campaign     the same at length: some hours; python -m tests.reliability PART --long --save --continue goes on
 #   make test-adapters  loops of Lightning, skorch and Hugging Face, beside memstudy's own
 #   make docs       the documentation site: docs/_build/html; make docs-serve shows it on http://127.0.0.1:8000
 #   make test-docs  builds it strictly, and looks up its links
@@ -115,7 +115,7 @@ test-lowest:
 	$(LOWEST)/bin/python -m pip install --quiet --constraint $(LOWEST)/constraints.txt --editable . --group test
 	$(LOWEST)/bin/python -m pytest $(PARALLEL) -W ignore::DeprecationWarning -m "not (slow or $(APART))"
 
-# Kills, failing disks, damage, crowds and strangers' files: small, and (about an hour) as committed in studies/results/reliability.
+# Kills, failing disks, damage, crowds and strangers' files: small, and (some hours) as committed in studies/results/reliability.
 test-reliability: $(READY)
 	$(PY) -m pytest -m "reliability and not engine" tests/reliability
 
