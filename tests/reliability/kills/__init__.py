@@ -30,6 +30,10 @@ CHOSEN: tuple[Way, ...] = tuple(
 )  # who is asked to stop writes the rest of a file first
 
 
+LEAST = 20
+"""Stops in the size of every change; a random moment that comes after the end, on a busy machine, is none."""
+
+
 @dataclass(frozen=True)
 class Plan:
     """What is tried with a case: each entry is how it is stopped, one after the other, before it may end."""
@@ -70,9 +74,16 @@ def campaign(size: Size, seed: int) -> Iterator[Row]:
     """Stop commands; a row for each case and way to stop it."""
     folder = Path(tempfile.mkdtemp(prefix="kills-"))  # no TemporaryDirectory: a child that ends would remove it
     try:
-        bench = Bench(folder)
-        for plan in planned(size, Random(seed)):
-            yield from _rows(bench, plan, seed)
+        bench, random, count = Bench(folder), Random(seed), 0
+        for plan in planned(size, random):
+            for row in _rows(bench, plan, seed):
+                count += row.tried
+                yield row
+        others = iter(random.sample(cases.RUNS, len(cases.RUNS)))
+        while count < LEAST:  # a change of a file always comes
+            for row in _rows(bench, Plan(next(others), [[("SIGKILL", CHANGE)]] * 2), seed):
+                count += row.tried
+                yield row
         if size is Size.LONG:  # last: Ray starts threads in this process, which a fork does not copy
             yield from engines.campaign(folder, bench.data, seed)
     finally:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import json
+import mmap
 import os
 import shutil
 import threading
@@ -167,7 +168,9 @@ def leaking() -> Callable[[], None]:
     kept: list[object] = []
 
     def leak() -> None:
-        kept.append(b"\1" * 200_000)
+        pages = mmap.mmap(-1, 200_000)  # new ones, whatever this process has let go of
+        pages.write(bytes([1]) * 200_000)
+        kept.append(pages)
         kept.append(os.open(os.devnull, os.O_RDONLY))
         threading.Thread(target=threading.Event().wait, daemon=True).start()
 
