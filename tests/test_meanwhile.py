@@ -13,13 +13,14 @@ import pytest
 
 from memstudy import files, lease, presets
 from memstudy.cli.board import Board
-from memstudy.errors import Gone
+from memstudy.errors import Gone, Unreadable
 from memstudy.report.comparison import compared
 from memstudy.report.description import described
 from memstudy.store import RunDirectory, Status, Store, moving
 from memstudy.store import run as runs
 from memstudy.store.metrics import MEASURED
 from memstudy.store.pack import pack
+from memstudy.store.run import LABELS
 from memstudy.store.summary import run_summary
 from memstudy.study.status import Observer
 from memstudy.trackers import Snapshot
@@ -104,6 +105,29 @@ def test_a_row_has_no_later_numbers_than_its_epochs(store, written):
     board = Board("", [run], Observer().progress([run]))
     written.append_metrics(3, dict.fromkeys(MEASURED[1:], 0.9))
     assert len(board.columns(board.progress[0])[0]["epoch"]) == board.progress[0].epochs_done == 3
+
+
+def test_a_row_whose_run_is_begun_again_before_its_numbers_are_read_says_so(store, written):
+    board = Board("", [reopened(written)], Observer().progress([reopened(written)]))
+    again = RunDirectory(written.path, written.recipe)
+    shutil.rmtree(written.path)
+    with again.lock():
+        again.write_recipe()
+        again.update(status=Status.RUNNING, floor=0.0, dynamics=False)
+        columns, problem = board.columns(board.progress[0])
+    assert columns == {}
+    assert problem == f"{written.name} was removed, or gone on with, by another process meanwhile."
+
+
+def test_labels_that_go_while_they_are_read_are_of_a_run_that_is_gone(store, written):
+    (written.path / LABELS).write_bytes(b"some")
+
+    def removed_meanwhile(path):
+        shutil.rmtree(written.path)
+        raise Unreadable(f"cannot read {path}: No such file or directory.")
+
+    with pytest.raises(Gone, match="was removed or moved by another process meanwhile"):
+        reopened(written).read_labels(removed_meanwhile)
 
 
 def test_a_run_that_shrinks_while_it_is_compared_is_no_traceback(store, written, monkeypatch):

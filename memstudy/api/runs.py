@@ -71,7 +71,7 @@ class Run:
 
     def labels(self) -> Artifact:
         """The labels that it was trained on: `clean`, `noisy` (N,), `mask`, `transition` (K, K), …, as arrays."""
-        return artifact.read(self.directory.labels())
+        return self.directory.read_labels(artifact.read)
 
     def summary(self) -> dict[str, Any]:
         """The run in short, as `memstudy runs --json` has it."""

@@ -98,6 +98,8 @@ class Board:
             return {}, ""
         try:
             columns = self.observer.columns(self._directories[one.run])
+            if len(columns["epoch"]) < one.epochs_done:
+                return {}, f"{one.run} was removed, or gone on with, by another process meanwhile."
             return {name: values[: one.epochs_done] for name, values in columns.items()}, ""
         except Gone as error:
             return {}, str(error)

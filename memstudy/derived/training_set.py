@@ -29,7 +29,7 @@ def training_set(bench: Workbench, run: RunDirectory, size: int | None = None) -
     The part is the same for all runs on the same samples. A MemstudyError if the images found are not those that
     the run was trained on, or if its labels are damaged.
     """
-    source, labels = bench.image_set(run), artifact.read(run.labels())
+    source, labels = bench.image_set(run), run.read_labels(artifact.read)
     whole = size is None or size >= len(labels.clean)
     part = stratified(labels.clean, None if whole else size, seed=0)
     # A set of replaced images holds the run's samples only; any other set holds all samples.

@@ -93,7 +93,7 @@ def _labels(runs: Sequence[RunDirectory], checksums: Sequence[str | None]) -> di
     """
     if not all((run.path / LABELS).is_file() for run in runs):  # then their check sums, if these are equal
         return {"same": _same(checksums) or None, "agree": None}
-    labels = [artifact.read(run.labels()) for run in runs]
+    labels = [run.read_labels(artifact.read) for run in runs]
     first = labels[0]
     if not all(_same_samples(first, other) for other in labels):
         return {"same": False, "agree": None}

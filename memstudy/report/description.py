@@ -64,7 +64,7 @@ def _data(run: RunDirectory) -> dict[str, Any]:
         **dict.fromkeys(("samples", "corrupted", "classes", "labels_sha256")),
     }
     if (run.path / LABELS).is_file():
-        labels = artifact.read(run.labels())
+        labels = run.read_labels(artifact.read)
         facts |= {
             "samples": len(labels.noisy),
             "corrupted": int(labels.mask.sum()),

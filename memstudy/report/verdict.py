@@ -19,7 +19,6 @@ from memstudy.data.artifact import Artifact
 from memstudy.errors import MemstudyError
 from memstudy.store import RunDirectory, Status
 from memstudy.store.metrics import last_evaluated
-from memstudy.store.run import LABELS
 
 CALLED_MOST, CALLED_SOME = 0.5, 0.1
 """The excess of the memorized share over the expected one from which on it is called "most" or "some"."""
@@ -90,7 +89,7 @@ def _evidence(run: RunDirectory) -> tuple[pd.DataFrame, Artifact, Predictions | 
     metrics = run.metrics()
     if not len(metrics):
         raise MemstudyError(f"{run.name} has no finished epoch to judge; run it again.")
-    labels = artifact.read(run.path / LABELS)
+    labels = run.read_labels(artifact.read)
     if not run.has_records:
         return metrics, labels, None
     return metrics, labels, np.asarray(run.dynamics(len(labels.noisy)).prediction[len(metrics) - 1])

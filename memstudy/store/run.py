@@ -528,6 +528,11 @@ class RunDirectory:
             self._load(LABELS)
         return self.path / LABELS
 
+    @_reads
+    def read_labels(self, read: Callable[[Path], T]) -> T:
+        """What a function reads of the file of labels; a Gone if the run is removed meanwhile."""
+        return read(self.labels())
+
     def save_checkpoint(self, epoch: int, network: dict[str, Tensor]) -> None:
         """Keep the network after `epoch`."""
         self._save(checkpoint_name(epoch), tensors.encode(network))

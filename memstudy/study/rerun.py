@@ -128,7 +128,7 @@ def _difference(name: str, run: RunDirectory, again: RunDirectory) -> Difference
     if name == METRICS:
         return _of_columns(name, run.columns(), again.columns())
     if name == LABELS:
-        ours, theirs = (artifact.read(each.labels()).noisy for each in (run, again))
+        ours, theirs = (each.read_labels(artifact.read).noisy for each in (run, again))
         return Difference(name, what=f"{int((ours != theirs).sum()):,} labels differ")
     if name.startswith(CHECKPOINTS):
         epoch = epoch_of(name)

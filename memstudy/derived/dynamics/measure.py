@@ -62,7 +62,7 @@ def measure(
 
 def _rows(run: RunDirectory) -> dict[str, pd.DataFrame]:
     """The rows of one run, by file."""
-    labels = artifact.read(run.labels())
+    labels = run.read_labels(artifact.read)
     records = run.dynamics(len(labels.noisy))
     return {AUCS: _aucs(records, labels), COUNTS: _counts(records, labels), LOSSES: _losses(records, labels)}
 
@@ -153,7 +153,7 @@ def per_sample(run: RunDirectory) -> pd.DataFrame:
     `clean_posterior` the mixture's. Margin and AUM have the papers' sign: low for corrupted samples. An empty cell
     means never.
     """
-    labels = artifact.read(run.labels())
+    labels = run.read_labels(artifact.read)
     return of_samples(run.dynamics(len(labels.noisy)), labels)
 
 

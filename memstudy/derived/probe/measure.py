@@ -70,7 +70,7 @@ def probes(
 
 def _size(run: RunDirectory, samples: int) -> int:
     """The number of training images that a run's probes learn from."""
-    labels = artifact.read(run.labels())
+    labels = run.read_labels(artifact.read)
     if samples < (classes := len(labels.class_names)):
         raise MemstudyError(
             f"--samples must be at least {classes}, one of each class of {quoted(labels.dataset)}, not {samples}."

@@ -55,7 +55,7 @@ def recorded(selection: Selection) -> list[Recorded]:
         for run in setting.runs:
             if _is_here(run):
                 row = rows.loc[run.name]
-                labels = artifact.read(run.labels())
+                labels = run.read_labels(artifact.read)
                 found.append(Recorded(run, place, str(row["label"]), str(row["seeds"]), labels))
     return found
 

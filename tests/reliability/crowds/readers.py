@@ -173,7 +173,9 @@ class Trial:
         if wrong := [line for line in told if any(word in line for word in DAMAGE) and NO_DAMAGE not in line]:
             return f"it speaks of damage: {wrong[0]}"
         if ended.code:
-            return "" if ended.code == 2 and len(ended.err.strip().splitlines()) == 1 else f"no sentence: {ended}"
+            *before, last = ended.err.strip().splitlines() or [""]  # beside --json, tables are printed there, too
+            is_told = last.startswith("Error: ") and not any(line.startswith("Error: ") for line in before)
+            return "" if ended.code == 2 and is_told else f"no sentence: {ended}"
         check: Callable[[Ended, tuple[Moment | None, ...]], str] | None = {
             "memstudy runs --json": self._of_runs,
             "memstudy watch --json": self._of_watch,
