@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from importlib import import_module
 
 import pytest
@@ -65,3 +66,10 @@ def test_what_was_saved_is_left_out_of_a_part_that_is_continued(tmp_path, monkey
     carried_out(part, Size.CI, 0, save=True, more=True)
     assert begun == ["table"]
     assert committed.cases(part, tmp_path) == {"run", "table", "pack"}
+
+
+@pytest.mark.parametrize(("differs", "commit"), [(0, "abc"), (1, "abc-dirty")])
+def test_results_that_were_saved_before_make_the_commit_no_other(monkeypatch, differs, commit):
+    monkeypatch.setattr(subprocess, "run", lambda words, **_: subprocess.CompletedProcess(words, differs))
+    assert committed._commit("abc-dirty") == commit
+    assert committed._commit("abc") == "abc"

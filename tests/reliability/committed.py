@@ -6,6 +6,7 @@ import csv
 import datetime
 import io
 import os
+import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -93,11 +94,18 @@ def _circumstances() -> dict[str, str]:
     assert isinstance(packages, dict)
     return {
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-        "commit": str(found["commit"]),
+        "commit": _commit(str(found["commit"])),
         "machine": f"{found['system']}, {found['device_name']}, {os.cpu_count()} cores",
         "python": str(found["python"]),
         "torch": str(packages["torch"]),
     }
+
+
+def _commit(found: str) -> str:
+    """The commit of what was tried: results that were saved before make it no other."""
+    words = ["git", "diff", "--quiet", "HEAD", "--", "memstudy", "tests", "pyproject.toml"]
+    same = found.endswith("-dirty") and not subprocess.run(words, cwd=FOLDER, check=False).returncode
+    return found.removesuffix("-dirty") if same else found
 
 
 def _csv(rows: Iterable[Mapping[str, object]]) -> str:
