@@ -35,7 +35,7 @@ endif
 .PHONY: help setup figures calibration results test test-all test-browser test-engines test-latex test-trackers test-adapters docs docs-serve test-docs test-package test-lowest test-reliability campaign lint bench gpu clean
 
 help:
-	@sed -n 's/^# \{0,1\}//p' Makefile | head -16
+	@sed -n '/^$$/q; s/^# \{0,1\}//p' Makefile
 
 setup: $(READY)
 
