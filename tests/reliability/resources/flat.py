@@ -46,14 +46,19 @@ CHEAP = ("filters", "dynamics", "svcca", "probe")
 Sample = dict[str, float]
 
 
+def status() -> dict[str, str]:
+    """What the system says of this process, by its own names."""
+    return dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+
+
 def sample() -> Sample:
     """What this process has now."""
     gc.collect()
-    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    found = status()
     return {
-        "memory": 1024.0 * int(status["VmRSS"].split()[0]),
+        "memory": 1024.0 * int(found["VmRSS"].split()[0]),
         "descriptors": float(len(os.listdir("/proc/self/fd"))),  # noqa: PTH208
-        "threads": float(status["Threads"].strip()),
+        "threads": float(found["Threads"].strip()),
     }
 
 

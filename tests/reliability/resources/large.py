@@ -20,6 +20,7 @@ from memstudy.store.naming import run_name
 from memstudy.store.run import METRICS
 from tests.benchmarks.bench_store import fill, recipes
 from tests.reliability.children import Command, Ended
+from tests.reliability.resources.flat import status
 from tests.reliability.tally import Row, Size
 
 MOST = 1_000_000_000
@@ -67,8 +68,7 @@ def measured(root: Path, *words: str, prepare: Callable[[], None] | None = None)
 
 def _largest() -> int:
     """The most memory that this process has had, bytes."""
-    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
-    return 1024 * int(status["VmHWM"].split()[0])
+    return 1024 * int(status()["VmHWM"].split()[0])
 
 
 def _problem(ended: Ended, size: int) -> str:
