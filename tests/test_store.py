@@ -641,6 +641,19 @@ def test_a_run_that_cannot_be_looked_at_is_named_and_not_left_out_silently(store
     assert not store.listing().damaged
 
 
+def test_nothing_is_derived_anew_without_a_run_that_cannot_be_read(store, run):
+    """Tables and figures of all runs are not replaced by those of some, as a disk did not answer for a moment."""
+    other = made(store, replace(RECIPE, seed=1))
+    store.record_study("both", [run, other], {})
+    store.record_study("one", [run], {})
+    with refused(other.path, "read"):
+        for chosen in ({"study": "both"}, {"study": "all"}, {"patterns": [other.name, run.name]}):
+            with pytest.raises(Unreadable, match=rf"{re.escape(other.name)}/\S+: Input/output error; .*try again"):
+                store.select(**chosen)
+        assert [each.name for each in store.select(study="one").runs] == [run.name]
+    assert len(store.select(study="both").runs) == 2
+
+
 def test_a_study_that_cannot_be_read_is_not_passed_over_for_an_older_one(store, run):
     store.record_study("older", [run], {})
     store.record_study("newer", [run], {})

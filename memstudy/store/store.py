@@ -291,8 +291,9 @@ class Store:
         """Choose runs: by names or globs; else those of a study; else of the newest one; else all there are.
 
         Damaged ones are left out, and the selection says why. Raises a MemstudyError if there is nothing to choose
-        from, or a pattern matches nothing, or damaged runs alone. reference: the method that others are compared
-        with, by name.
+        from, or a pattern matches nothing, or damaged runs alone; an Unreadable if the system does not let us read
+        a chosen one: what was derived from all of them is not replaced by what some of them give. reference: the
+        method that others are compared with, by name.
         """
         return replace(self._select(patterns, study), reference=reference)
 
@@ -315,24 +316,26 @@ class Store:
             # Named by its members: another selection's derived files are not this one's.
             chosen = [name for name in members if name in available]
             name = f"selection-{files.digest(chr(10).join(chosen).encode())[:8]}"
-            return replace(self._selection(name, members, available, damaged), by_name=True)
+            return replace(self._selection(name, members, found), by_name=True)
         if study is None:
             study = self._newest()
         if study == WHOLE_STORE:
-            return self._selection(WHOLE_STORE, every, available, damaged)
+            return self._selection(WHOLE_STORE, every, found)
         if not (self.folder(study) / STUDY).is_file():
             raise unknown("study", study, [*self.studies(), WHOLE_STORE])
-        return self._selection(study, self._record_of(study)["runs"], available, damaged)
+        return self._selection(study, self._record_of(study)["runs"], found)
 
-    def _selection(
-        self, name: str, members: Sequence[str], available: Mapping[str, RunDirectory], damaged: Mapping[str, str]
-    ) -> Selection:
+    def _selection(self, name: str, members: Sequence[str], found: Listing) -> Selection:
         """Those of the members that have a kept network, or were recorded without; a MemstudyError if none is so.
 
         A member that was renamed since is found by its identity.
         """
+        damaged, available = found.damaged, {one.run.name: one.run for one in found.runs}
         present = {identity(member): member for member in (*available, *damaged)}
         members = [member if member in available else present.get(identity(member), member) for member in members]
+        for member in members:
+            if member in found.unreadable:
+                raise found.unreadable[member]
         trained = [member for member in members if member in available and _is_trained(available[member])]
         broken = {member: damaged[member] for member in members if member in damaged}
         known = {*trained, *broken}

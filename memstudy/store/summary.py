@@ -17,7 +17,7 @@ import numpy as np
 import memstudy
 from memstudy import distinctions, files
 from memstudy.distinctions import TRAINER
-from memstudy.errors import Gone, MemstudyError
+from memstudy.errors import Gone, MemstudyError, Unreadable
 from memstudy.recipe import OPTIONS, Recipe
 from memstudy.regularizers import label
 from memstudy.store import state as states
@@ -110,10 +110,14 @@ class Listed:
 
 @dataclass(frozen=True)
 class Listing:
-    """All runs of a store, by name: those that can be trusted, and why others cannot be."""
+    """All runs of a store, by name: those that can be trusted, and why others cannot be.
+
+    `unreadable` are those of the others that the system did not let us read: they may be whole.
+    """
 
     runs: Sequence[Listed] = ()
     damaged: dict[str, str] = field(default_factory=dict)
+    unreadable: dict[str, Unreadable] = field(default_factory=dict)
 
 
 @contextlib.contextmanager
@@ -135,7 +139,7 @@ def listing(runs: Iterable[RunDirectory], root: Path, whole: bool = True) -> Lis
     Those that are looked at anew are tidied, and those that are removed meanwhile are left out. If these are all
     that the store has, others are forgotten.
     """
-    index, listed, damaged, read = Index(root, FORMAT), [], {}, {}
+    index, listed, damaged, unreadable, read = Index(root, FORMAT), [], {}, {}, {}
     kept = index.entries()
     for run in runs:
         try:
@@ -153,8 +157,10 @@ def listing(runs: Iterable[RunDirectory], root: Path, whole: bool = True) -> Lis
             continue
         except MemstudyError as error:
             damaged[run.name] = str(error)
+            if isinstance(error, Unreadable):
+                unreadable[run.name] = error
     index.keep(read, gone=kept.names - {one.run.name for one in listed} if whole else ())
-    return Listing(listed, damaged)
+    return Listing(listed, damaged, unreadable)
 
 
 def differing(listed: Sequence[Listed]) -> list[str]:
