@@ -10,6 +10,7 @@ import ctypes
 import filecmp
 import json
 import os
+import shlex
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
@@ -137,7 +138,8 @@ class Answer:
             return ""
         text = json.dumps(json.loads(self.ended.out), ensure_ascii=False)
         for path, word in ((self.store, "STORE"), (self.out, "OUT")):
-            text = text.replace(json.dumps(str(path), ensure_ascii=False)[1:-1], word)
+            for written in (shlex.quote(str(path)), str(path)):  # in a command, and by itself
+                text = text.replace(json.dumps(written, ensure_ascii=False)[1:-1], word)
         return text
 
 
@@ -157,8 +159,15 @@ def _problem(words: Words, place: Place, plain: Answer, folder: Path, reference:
     if found.ended.code:
         return f"it ended so: {found.ended}"
     if words[0] in ("runs", "show", "diff") and not place.is_relative and found.told() != plain.told():
-        return f"it says something else: {found.told()[:300]} and not {plain.told()[:300]}"
+        return f"it says something else: {_where_unlike(found.told(), plain.told())}"
     return _unlike_outputs(found.out, plain.out)
+
+
+def _where_unlike(ours: str, theirs: str) -> str:
+    """What two texts say where they part, and a little before and after it."""
+    unlike = (number for number, (one, other) in enumerate(zip(ours, theirs, strict=False)) if one != other)
+    at = max(next(unlike, min(len(ours), len(theirs))) - 60, 0)
+    return f"{ours[at : at + 200]!r} and not {theirs[at : at + 200]!r}"
 
 
 def _unlike_outputs(here: Path, there: Path) -> str:

@@ -12,6 +12,7 @@ import os
 import pty
 import shutil
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -171,6 +172,7 @@ def _begun(words: list[str], store: Path, temporary: Path) -> Command:
             _, terminal = pty.openpty()
             for number in (0, 1):
                 os.dup2(terminal, number)
+            sys.stdin, sys.stdout = (open(number, mode, closefd=False) for number, mode in ((0, "r"), (1, "w")))  # noqa: SIM115
 
     environment = {"TMPDIR": str(temporary), "TERM": "xterm"}
     return Command(*words, "--runs-dir", store, prepare=prepare, environment=environment)

@@ -135,7 +135,7 @@ CLASSES: tuple[tuple[str, ...], ...] = (
     ("filters",),
     ("probe",),
     ("svcca",),
-    ("landscape", "--images", "20"),
+    ("landscape", "--images", "1000"),
     ("ablate",),
     ("export", "*-al2-*", "--cleanlab", "OUT"),
 )
