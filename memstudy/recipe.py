@@ -359,13 +359,23 @@ def _table(where: str, table: object, kind: type | None = None) -> dict[str, Any
 
 def read_toml(path: Path, kind: str) -> dict[str, Any]:
     """The content of a TOML file; a MemstudyError, naming its `kind` ("the recipe"), if it cannot be read."""
+    return _parsed(path, _content(path, kind))
+
+
+def _content(path: Path, kind: str) -> bytes:
     try:
-        text = path.read_text(encoding="utf-8")
+        return path.read_bytes()
+    except OSError as error:
+        raise files.unusable(f"read {kind}", path, error) from error
+
+
+def _parsed(path: Path, content: bytes) -> dict[str, Any]:
+    """What the content of a file says as TOML; a MemstudyError, naming the file, if it is none."""
+    try:
+        text = content.decode()
         if _is_endless(text):
             raise ValueError(f"a key of more than {MOST_PARTS} parts")
         return tomllib.loads(text)
-    except OSError as error:
-        raise files.unusable(f"read {kind}", path, error) from error
     except (ValueError, RecursionError) as error:  # bad TOML or UTF-8, too many digits, nested too deeply
         raise MemstudyError(f"{path} is not valid TOML: {reason(error)}; correct it, or restore it.") from error
 
@@ -395,12 +405,15 @@ def identity(path: Path) -> str:
     return found[1].decode() if found else ""
 
 
-def read(path: Path) -> Recipe:
+def read(path: Path, digest: str | None = None) -> Recipe:
     """Read a recipe's TOML. If it carries an `id`, the content must still match it.
 
     What others' code it names is not run by this; `trust` is told of it.
+
+    digest: the SHA-256 that the file must have, if it is known.
     """
-    data = read_toml(path, "the recipe")
+    content = _content(path, "the recipe")
+    data = _parsed(path, content)
     data.pop(RECORDED, None)
     identity = data.pop("id", None)
     recipe = from_dict(data, str(path))
@@ -409,6 +422,8 @@ def read(path: Path) -> Recipe:
             f"{path} was changed after it was written: its content is recipe {recipe.id}, not {identity}. "
             "Restore it, or remove the line 'id = …' from a copy and run that as a recipe of its own."
         )
+    if digest not in (None, files.digest(content)):
+        raise files.damaged(path, "its checksum does not match")
     trust.named(path, names(recipe))
     return recipe
 

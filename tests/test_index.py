@@ -7,9 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
+import torch
 
-from memstudy import files, presets
+from memstudy import files, presets, trust
+from memstudy import recipe as recipes
 from memstudy.errors import MemstudyError
+from memstudy.recipe import Corruption, Training
 from memstudy.store import RunDirectory, Status, Store, index, naming, stamps, summary
 from memstudy.store.index import Index
 from memstudy.store.run import METRICS, RECIPE, STATE
@@ -206,6 +209,53 @@ def test_nothing_is_written_to_the_store(store):
     said(store)
     said(store)
     assert {path: path.stat().st_mtime_ns for path in store.root.rglob("*")} == before
+
+
+VARIED = (
+    presets.build(reg="bn+al2+do", seed=2**70, epochs=4),
+    presets.build(reg="pilcro", corrupt=0.0, corrupt_seed=3, epochs=4),
+    replace(RECIPE_0, corruption=Corruption("matrix", None, 1, matrix=((0.9, 0.1), (1 / 3, 2 / 3)))),
+    replace(
+        RECIPE_0, corruption=Corruption("file", None, 0, labels="ab" * 32), normalization="own", train_size=100
+    ),
+    replace(RECIPE_0, trainer="a.trainer", network="nets:wide", dataset="own"),
+    replace(
+        RECIPE_0,
+        training=Training(
+            20, 7, 0.1, 0.9, (3, 5), "sgd", True, "multistep", (8, 12), 0.2, 2, 0.1, 0.5, "flip-crop", "bf16", 1.5
+        ),
+    ),
+)
+
+
+def test_recipes_of_a_selection_are_those_of_the_files_and_these_are_not_read(tmp_path, monkeypatch):
+    for recipe in VARIED:
+        made = write_run(tmp_path / "runs", recipe, [{"test_accuracy": 0.25}], status=Status.FINISHED)
+        made.save_checkpoint(0, {"weight": torch.zeros(1)})
+    store = Store(tmp_path / "runs")
+    said(store)
+    monkeypatch.setattr(trust, "_named", {})
+    with monkeypatch.context() as patch:
+        patch.setattr(recipes, "read", None)  # not callable
+        runs = store.select().runs
+        assert {run.name: run.recipe for run in runs} == {naming.run_name(recipe): recipe for recipe in VARIED}
+    assert ("network", "nets:wide") in trust._named
+    assert [RunDirectory(run.path).recipe for run in runs] == [run.recipe for run in runs]
+
+
+@pytest.mark.parametrize(
+    "change", [{"lr": 0.7}, {"lr": "0.1"}, {"lr": None}, {"al2.strange": 1}, {"trainer": 5}, None]
+)
+def test_settings_that_are_not_those_of_the_run_s_identity_are_not_taken(store, change):
+    """An index is in the user's cache, but a number must not follow from what is only there."""
+    for one in store.listing().runs:
+        recipe, summary_ = one.run.recipe, json.loads(json.dumps(one.summary))
+        assert summary._told(summary_) == recipe
+        summary_["settings"] = change if change is None else summary_["settings"] | change
+        if change == {"al2.strange": 1} and not one.uses("al2.strange"):
+            assert summary._told(summary_) == recipe
+            continue
+        assert summary._told(summary_) is None
 
 
 def test_what_differs_is_what_differs_among_recipes(store):

@@ -166,7 +166,7 @@ def test_state(run):
 )
 def test_values_of_other_types_in_a_state(run, change, says):
     """Sealed, as a program would write it."""
-    state = run.state() | change
+    state = {**run.state(), **change}
     (run.path / "state.json").write_text(json.dumps(state | {"seal": seals.of_object(state)}))
     with pytest.raises(MemstudyError, match=says):
         run.state()

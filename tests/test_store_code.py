@@ -362,7 +362,7 @@ def test_no_other_way_leads_to_its_network(folder, store):
 
 def test_a_damaged_record_is_one_sentence(folder, store):
     run = carry_out(store.open(made()), CPU)
-    sound = run.state()
+    sound = dict(run.state())
     values: tuple[object, ...] = (
         3,
         [],

@@ -20,7 +20,7 @@ import contextlib
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cached_property, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
@@ -132,17 +132,31 @@ def _reads(method: Callable[Concatenate[RunDirectory, P], R]) -> Callable[Concat
     return looked
 
 
+@dataclass
+class _Known:
+    """What was read of a state.json: the stamp of the file, its content, and, once asked for, the run's `mark`."""
+
+    stamp: str
+    state: Mapping[str, Any]
+    mark: str = ""
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the run is finished, and so does not change any more."""
+        return bool(self.state["status"] == Status.FINISHED)
+
+
 class RunDirectory:
     """A run's directory, which need not exist yet. Writing methods are for whoever holds `lock()`."""
 
     def __init__(self, path: Path, recipe: Recipe | None = None) -> None:
         self.path = path
-        self._state = path / STATE  # once, as tables of ten thousand runs ask for it two hundred thousand times
+        self._state_path = path / STATE
         self._seals = Seals()
         self._writer = Writer(path)
         self._loaded: Saved | None = None
         self._from_before = False
-        self._known: tuple[str, dict[str, Any]] | None = None
+        self._known: _Known | None = None
         self._looking = self._was_there = False
         if recipe is not None:
             self.__dict__["recipe"] = recipe
@@ -159,15 +173,12 @@ class RunDirectory:
     @_reads
     def _recipe(self) -> Recipe:
         path = self.path / RECIPE
-        recipe = recipes.read(path)
+        recipe = recipes.read(path, self.checksums().get(RECIPE))
         if not naming.belongs(self.name, recipe):
             raise MemstudyError(
                 f"{path} is not the recipe this directory was made for "
                 f"({naming.run_name(recipe)}); restore it or remove the directory."
             )
-        checksums = self.checksums()
-        if RECIPE in checksums:
-            self._load(RECIPE, checksums)
         return recipe
 
     @property
@@ -187,27 +198,28 @@ class RunDirectory:
 
     # State
 
-    @_reads
-    def state(self) -> dict[str, Any]:
+    def state(self) -> Mapping[str, Any]:
         """The content of state.json; a new run's if there is none, and a Gone if there was one before.
 
         It is read and checked once for all who ask, until the file is another; that of a finished run once, as it
         does not change any more: tables ask forty times. What then makes no sense is read again (see `_reads`).
         """
-        path = self._state
-        if self._known is not None and self._known[1]["status"] == Status.FINISHED:
-            return dict(self._known[1])
+        return self._known.state if self._known is not None and self._known.is_final else self._state()
+
+    @_reads
+    def _state(self) -> Mapping[str, Any]:
+        path = self._state_path
         mark = stamps.stamp([os.fspath(path)])
         if not mark and files.is_there(self.path / METRICS) and not files.is_there(path):
             raise files.damaged(path, "it is gone")
         if not mark and self._was_there:
             raise gone(self.name)
         self._was_there = bool(mark)
-        if self._known is None or self._known[0] != mark:
+        if self._known is None or self._known.stamp != mark:
             state = states.read(path)
-            self._known = (mark, state) if stamps.settled(mark) else None
-            return dict(state)
-        return dict(self._known[1])
+            self._known = _Known(mark, state) if stamps.settled(mark) else None
+            return state
+        return self._known.state
 
     @property
     def floor(self) -> float:
@@ -222,7 +234,7 @@ class RunDirectory:
     @_writes
     def update(self, **changes: Any) -> None:
         """Change some keys of state.json, atomically."""
-        states.write(self.path / STATE, self.state() | changes)
+        states.write(self.path / STATE, {**self.state(), **changes})
         self._known = None
 
     def checksums(self) -> dict[str, str]:
@@ -263,7 +275,7 @@ class RunDirectory:
         return Status.INTERRUPTED if status is Status.RUNNING and not self.locked else status
 
     @_reads
-    def at_one_moment(self, read: Callable[[], T]) -> tuple[dict[str, Any], Status, T]:
+    def at_one_moment(self, read: Callable[[], T]) -> tuple[Mapping[str, Any], Status, T]:
         """The state, the status, and what a function reads of the run, as they were together.
 
         Without this, a run that is finished between two looks has neither a process nor a finished state: it
@@ -278,8 +290,17 @@ class RunDirectory:
         return state, status, found
 
     def mark(self) -> str:
-        """What tells at a glance whether its state or its metrics have changed (see `stamps`)."""
-        return stamps.stamp([os.fspath(self._state), os.fspath(self.path / METRICS)])
+        """What tells at a glance whether its state or its metrics have changed (see `stamps`).
+
+        That of a finished run is looked at once: tables of ten thousand ask for it seven times.
+        """
+        known = self._known
+        if known is not None and known.is_final and known.mark:
+            return known.mark
+        mark = stamps.stamp([os.fspath(self._state_path), os.fspath(self.path / METRICS)])
+        if known is not None and known.is_final:
+            known.mark = mark
+        return mark
 
     @contextlib.contextmanager
     def lock(self, begin: bool = True) -> Iterator[None]:

@@ -299,7 +299,7 @@ class Store:
 
     def _select(self, patterns: Sequence[str], study: str | None) -> Selection:
         found = self.listing()
-        damaged, available = found.damaged, {one.run.name: one.run for one in found.runs}
+        damaged, available = found.damaged, [one.run.name for one in found.runs]
         every = sorted([*damaged, *available])
         if damaged and not available:
             raise MemstudyError(f"no run in {self.root} can be used: {next(iter(damaged.values()))}")
@@ -311,10 +311,10 @@ class Store:
                 matched = [name for name in members if matches(name, pattern)]
                 if not matched:
                     raise unknown("run", pattern, available)
-                if not any(name in available for name in matched):
-                    raise MemstudyError(damaged[matched[0]])
+                if damaged.keys() >= {*matched}:
+                    raise found.unreadable.get(matched[0]) or MemstudyError(damaged[matched[0]])
             # Named by its members: another selection's derived files are not this one's.
-            chosen = [name for name in members if name in available]
+            chosen = [name for name in members if name not in damaged]
             name = f"selection-{files.digest(chr(10).join(chosen).encode())[:8]}"
             return replace(self._selection(name, members, found), by_name=True)
         if study is None:
@@ -330,13 +330,14 @@ class Store:
 
         A member that was renamed since is found by its identity.
         """
-        damaged, available = found.damaged, {one.run.name: one.run for one in found.runs}
+        damaged, available = found.damaged, {one.run.name: one for one in found.runs}
         present = {identity(member): member for member in (*available, *damaged)}
         members = [member if member in available else present.get(identity(member), member) for member in members]
         for member in members:
             if member in found.unreadable:
                 raise found.unreadable[member]
-        trained = [member for member in members if member in available and _is_trained(available[member])]
+        runs = {member: available[member].ready for member in members if member in available}
+        trained = [member for member, run in runs.items() if _is_trained(run)]
         broken = {member: damaged[member] for member in members if member in damaged}
         known = {*trained, *broken}
         missing = tuple(member for member in members if member not in known)
@@ -346,7 +347,7 @@ class Store:
                 f"{name} has no network to look at: of its {len(members)} runs {absent} are not in {self.root}, "
                 f"{len(broken)} are damaged, and the others have no finished epoch; run its command again."
             )
-        return Selection(name, tuple(available[member] for member in trained), self.folder(name), missing, broken)
+        return Selection(name, tuple(runs[member] for member in trained), self.folder(name), missing, broken)
 
 
 def _may_be_there(path: str) -> bool:

@@ -7,7 +7,7 @@ import gc
 import json
 import math
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,15 +15,16 @@ from typing import Any
 import numpy as np
 
 import memstudy
-from memstudy import distinctions, files
+from memstudy import distinctions, files, trust
+from memstudy import recipe as recipes
 from memstudy.distinctions import TRAINER
 from memstudy.errors import Gone, MemstudyError, Unreadable
-from memstudy.recipe import OPTIONS, Recipe
+from memstudy.recipe import OPTIONS, Corruption, Recipe, RegularizerSpec, Training
 from memstudy.regularizers import label
 from memstudy.store import state as states
 from memstudy.store.index import Entries, Index, stamp
 from memstudy.store.metrics import last_evaluated
-from memstudy.store.run import RunDirectory
+from memstudy.store.run import RECIPE, RunDirectory
 from memstudy.store.state import Status
 
 FORMAT = zlib.crc32(repr((3, memstudy.__version__, *OPTIONS)).encode()) & 0x7FFFFFFF
@@ -86,6 +87,32 @@ def settings(recipe: Recipe) -> dict[str, Any]:
     return {name: distinctions.value(recipe, name) for name in distinctions.names([recipe])}
 
 
+def _told(summary: Mapping[str, Any]) -> Recipe | None:
+    """The recipe whose `settings` a summary has; None if they do not make the one whose identity it names."""
+    told = summary["settings"]
+    with contextlib.suppress(MemstudyError, LookupError, TypeError, AttributeError):
+        training, corruption, others = (
+            {option.name: _frozen(told[key]) for key, (kind, option) in OPTIONS.items() if kind is part}
+            for part in (Training, Corruption, Recipe)
+        )
+        methods = tuple(
+            RegularizerSpec(
+                name, tuple((key.partition(".")[2], told[key]) for key in told if key.startswith(f"{name}."))
+            )
+            for name in summary["regularizers"]
+        )
+        recipe = Recipe(
+            Training(**training),
+            **others,
+            regularizers=methods,
+            corruption=Corruption(**corruption),
+            trainer=told.get(TRAINER, ""),
+        )
+        if recipe.id == summary["id"]:
+            return recipe
+    return None
+
+
 class Listed:
     """A run in a list, and its summary. What the summary has is not read from the run again.
 
@@ -96,6 +123,14 @@ class Listed:
         self.run = run
         self.summary = summary
         self.settings: dict[str, Any] = summary["settings"]
+
+    @property
+    def ready(self) -> RunDirectory:
+        """The run, with its recipe: that which the summary tells, so that its file need not be read."""
+        if not self.run.knows_recipe and (recipe := _told(self.summary)) is not None:
+            trust.named(self.run.path / RECIPE, recipes.names(recipe))
+            return RunDirectory(self.run.path, recipe)
+        return self.run
 
     def uses(self, name: str) -> bool:
         """Whether a setting can mean anything for the run: `al2.advance` does where AL2 is used."""

@@ -173,10 +173,11 @@ class Group:
         The other columns of `differences` have names such as `gain_low`. Methods are sorted by mean rank, or by
         accuracy if there is no seed that all of them have.
         """
-        clean = [corruption for corruption in self.corruptions if corruption not in self.ranked]
-        to_reference = [self.by_seed(some).assign(of="", against=self.reference) for some in (self.ranked, clean)]
-        table = pd.DataFrame([_row(self, name) for name in self.methods])
-        for compared, rows in zip(COMPARED, (*to_reference, _pairs(self)), strict=True):
+        ranked = self.by_seed(self.ranked)
+        clean = self.by_seed([corruption for corruption in self.corruptions if corruption not in self.ranked])
+        to_reference = [rows.assign(of="", against=self.reference) for rows in (ranked, clean)]
+        table = pd.DataFrame([_row(self, name, ranked[ranked["method"] == name]) for name in self.methods])
+        for compared, rows in zip(COMPARED, (*to_reference, _pairs(self, ranked)), strict=True):
             tested = differences(rows, ["of", "method"], method="method").dropna(subset="against")
             names = {name: f"{compared}_{name}" for name in [*COLUMNS, BEHIND]} | {"difference": compared}
             table = table.merge(tested.drop(columns="of").rename(columns=names), how="left", on="method")
@@ -343,10 +344,8 @@ def _flatness(selection: Selection) -> Derived:
     return dict(zip(zip(table["run"], table["epoch"], strict=True), table["cv"], strict=True))
 
 
-def _row(group: Group, name: str) -> dict[str, object]:
-    """A method's accuracy over `n` seeds, and its rank over `rank_n` seeds with a bootstrap interval."""
-    rows = group.by_seed(group.ranked)
-    rows = rows[rows["method"] == name]
+def _row(group: Group, name: str, rows: pd.DataFrame) -> dict[str, object]:
+    """A method's accuracy over `n` seeds, its rows of `by_seed`; its rank over `rank_n`, with an interval."""
     ours = rows["value"]
     ranks = group.ranks.get(name, pd.Series(dtype=float))
     low, high = bootstrap_interval(ranks)
@@ -364,12 +363,11 @@ def _row(group: Group, name: str) -> dict[str, object]:
     }
 
 
-def _pairs(group: Group) -> pd.DataFrame:
+def _pairs(group: Group, rows: pd.DataFrame) -> pd.DataFrame:
     """For each pair of methods (column `of`) its rows and those of the better one of the two alone (`against`).
 
-    Only seeds that the pair and both methods have count; maybe there are none.
+    Only seeds that the pair and both methods have count; maybe there are none. rows: of `by_seed`.
     """
-    rows = group.by_seed(group.ranked)
     names = {method: name for name, method in reversed(group.methods.items())}
     rows_of_pairs = [rows[:0].assign(of="", against="")]
     for pair, method in group.methods.items():
