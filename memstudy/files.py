@@ -306,7 +306,7 @@ def read(path: Path, cure: str = RUN_AGAIN) -> bytes:
 
 def content(path: Path) -> bytes:
     """The bytes of a file; an OSError of a pipe or device, of which nothing may come, or something without end."""
-    if path.exists() and not path.is_file():
+    if not stat.S_ISREG(path.stat().st_mode):
         raise IsADirectoryError(0, "it is no file")
     return path.read_bytes()
 

@@ -104,7 +104,8 @@ def _tested(ours: pd.DataFrame, theirs: pd.DataFrame, value: str, epoch: str) ->
         last = max({*ours[epoch]} & {*theirs[epoch]}, default=None)
         ours, theirs = ours[ours[epoch] == last], theirs[theirs[epoch] == last]
     ours, theirs = ours.dropna(subset=value), theirs.dropna(subset=value)
-    comparison = compare(ours[value], theirs[value], seeds_a=list(ours["seeds"]), seeds_b=list(theirs["seeds"]))
+    seeds_a, seeds_b = ours["seeds"].tolist(), theirs["seeds"].tolist()
+    comparison = compare(ours[value], theirs[value], seeds_a=seeds_a, seeds_b=seeds_b)
     return {
         "against": against,
         "difference": comparison.difference,

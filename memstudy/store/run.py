@@ -134,16 +134,17 @@ def _reads(method: Callable[Concatenate[RunDirectory, P], R]) -> Callable[Concat
 
 @dataclass
 class _Known:
-    """What was read of a state.json: the stamp of the file, its content, and, once asked for, the run's `mark`."""
+    """What was read of a state.json: the stamp of the file, its content, and, once asked for, the run's `mark`.
+
+    `is_final` is whether the run is finished, and so does not change any more.
+    """
 
     stamp: str
     state: Mapping[str, Any]
     mark: str = ""
 
-    @property
-    def is_final(self) -> bool:
-        """Whether the run is finished, and so does not change any more."""
-        return bool(self.state["status"] == Status.FINISHED)
+    def __post_init__(self) -> None:
+        self.is_final = self.state["status"] == Status.FINISHED
 
 
 class RunDirectory:

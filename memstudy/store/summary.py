@@ -44,7 +44,8 @@ def _recorded(run: RunDirectory) -> tuple[dict[str, Any], Status]:
     """What its files say, and its status, which a process that writes to it is part of."""
     recipe, (state, now, columns) = run.recipe, run.at_one_moment(run.columns)
     epochs, times, status = len(columns["epoch"]), run.times(state), Status(state["status"])
-    last = {name: float(values[last_evaluated(columns)]) for name, values in columns.items()} if epochs else {}
+    row = last_evaluated(columns) if epochs else 0
+    last = {name: float(values[row]) for name, values in columns.items()} if epochs else {}
     accuracies = columns["test_accuracy"][~np.isnan(columns["test_accuracy"])] if epochs else ()
     recorded = {
         "name": run.name,

@@ -111,15 +111,15 @@ class Group:
             f"{normalization}{'; pilcro: our reconstruction' if reconstructed else ''}"
         )
 
-    @property
+    @cached_property
     def corruptions(self) -> list[str]:
         """All of them, in words."""
-        return list(dict.fromkeys(self.runs["corruption"]))
+        return self.runs["corruption"].unique().tolist()
 
-    @property
+    @cached_property
     def ranked(self) -> list[str]:
         """The corruptions that the ranking is over: the noisy ones, or all if none is."""
-        return list(dict.fromkeys(self.runs.loc[self.runs["noisy"], "corruption"])) or self.corruptions
+        return self.runs.loc[self.runs["noisy"], "corruption"].unique().tolist() or self.corruptions
 
     @cached_property
     def accuracy(self) -> pd.DataFrame:
