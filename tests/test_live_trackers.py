@@ -77,7 +77,8 @@ KINDS = ("notes", "hangs", "dies", "down", "prints")
 
 @pytest.fixture
 def plugins(tmp_path, monkeypatch):
-    """The package is there, for this process and those that it starts."""
+    """The package is there, for this process and those that it starts; on a busy machine they are served last."""
+    monkeypatch.setattr(live, "LAST", 300.0)
     place = tmp_path / "site"
     info = place / "trackers_to_test-1.dist-info"
     info.mkdir(parents=True)
@@ -125,9 +126,8 @@ def only(folder):
     return RunDirectory(path)
 
 
-def test_training_is_byte_equal_whatever_happens_to_its_trackers(plugins, tmp_path, monkeypatch):
+def test_training_is_byte_equal_whatever_happens_to_its_trackers(plugins, tmp_path):
     """Trackers that work, die, are down and print, at once; each is told of in one sentence."""
-    monkeypatch.setattr(live, "LAST", 300.0)  # on a busy machine they are served last
     alone = run(tmp_path / "alone")
     told = run(tmp_path / "told", *(word for kind in KINDS if kind != "hangs" for word in ("--track", kind)))
     assert alone.exit_code == told.exit_code == 0
