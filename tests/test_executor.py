@@ -8,7 +8,10 @@ import signal
 import subprocess
 import sys
 import time
+from multiprocessing.connection import wait
 from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
 
 import pytest
 import torch
@@ -17,9 +20,12 @@ from memstudy import presets
 from memstudy.errors import Busy, Interrupted, MemstudyError, RunFailed
 from memstudy.store import Status, Store
 from memstudy.study.carry_out import Execution
-from memstudy.study.executors import Executor, Watch, slurm
+from memstudy.study.executors import Executor, Watch, processes, slurm
 from memstudy.study.executors.processes import carry_out_all, default_jobs
 from memstudy.study.executors.ray import Ray
+
+if TYPE_CHECKING:
+    from multiprocessing.process import BaseProcess
 
 
 def waited_for(condition, seconds=60):
@@ -46,6 +52,59 @@ def test_a_killed_worker_takes_one_run_along(tmp_path):
     assert "its process died" in str(errors[long.name])
     assert errors[short.name] is None
     assert (long.status, short.status) == (Status.INTERRUPTED, Status.FINISHED)
+
+
+def ended_by(seconds=120.0):
+    """Fails a study that waits for nothing."""
+    deadline = time.monotonic() + seconds
+
+    def look():
+        assert time.monotonic() < deadline, "it waits for a worker that has nothing to do"
+
+    return Watch(tick=look)
+
+
+def test_two_workers_that_end_together_as_one_run_waits_are_both_let_go(tmp_path, monkeypatch):
+    """Such a study waited for ever: the one got the run, and the other never had anything more to say."""
+    runs = [Store(tmp_path).open(presets.build(epochs=1, train_size=100, seed=seed)) for seed in range(3)]
+    looks = []
+
+    def together(pipes, timeout):
+        looks.append(len(pipes))
+        if len(looks) == 1:
+            return [waited_for(pipe.poll) for pipe in pipes]
+        return wait(pipes, timeout)
+
+    monkeypatch.setattr(processes, "wait", together)
+    outcomes = carry_out_all(runs, Execution(device="cpu", threads=1), jobs=2, watch=ended_by())
+    assert looks[0] == 2
+    assert all(outcome.error is None for outcome in outcomes)
+    assert {outcome.run.name for outcome in outcomes} == {run.name for run in runs}
+
+
+def test_all_runs_of_a_worker_that_died_are_told_those_that_it_had_reported_apart(tmp_path, monkeypatch):
+    runs = [Store(tmp_path).open(presets.build(epochs=1, seed=seed)) for seed in range(3)]
+
+    class Dying(processes._Worker):
+        """Takes two runs, reports the first and is gone; no process is needed for that."""
+
+        def __init__(self, slot, execution, fleet):
+            self.slot, self.runs = slot, {}
+            self.pipe, self.theirs = multiprocessing.Pipe()
+            self.process = cast("BaseProcess", SimpleNamespace(is_alive=lambda: not self.theirs.closed, join=int))
+
+        def hand(self, run):
+            super().hand(run)
+            if len(self.runs) == 2 or run is runs[2]:
+                self.theirs.send([(next(iter(self.runs)), None)])
+                self.theirs.close()
+
+    monkeypatch.setattr(processes, "_Worker", Dying)
+    outcomes = carry_out_all(runs, Execution(device="cpu"), jobs=1, fleet=2, watch=ended_by())
+    errors = {outcome.run.name: outcome.error for outcome in outcomes}
+    assert len(outcomes) == 3
+    assert errors[runs[0].name] is errors[runs[2].name] is None
+    assert "its process died" in str(errors[runs[1].name])
 
 
 def test_past_the_deadline_nothing_is_started(tmp_path):

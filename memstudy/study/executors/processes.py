@@ -8,6 +8,7 @@ on several GPUs, each has one to itself.
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import signal
@@ -88,9 +89,9 @@ def carry_out_all(
             for worker in [worker for worker in workers if worker.pipe.poll()]:
                 for outcome in worker.outcomes():
                     ended(outcome)
-                if not worker.process.is_alive() or not (worker.runs or waiting):
-                    worker.dismiss()
-                    workers.remove(worker)
+            for worker in [worker for worker in workers if worker.is_done(bool(waiting))]:
+                worker.dismiss()
+                workers.remove(worker)
             watch.tick()
     except KeyboardInterrupt as stop:
         for worker in workers:
@@ -132,9 +133,10 @@ def _hand_out(
         if len(workers) < jobs:
             slot = min(set(range(jobs)) - {worker.slot for worker in workers})
             workers.append(_Worker(slot, on_gpu(execution, slot), fleet))
-        worker = min(workers, key=lambda worker: len(worker.runs))
-        if len(worker.runs) == fleet:
+        able = [worker for worker in workers if len(worker.runs) < fleet and worker.process.is_alive()]
+        if not able:
             return
+        worker = min(able, key=lambda worker: len(worker.runs))
         worker.hand(waiting.popleft())
 
 
@@ -162,9 +164,10 @@ class _Worker:
         theirs.close()
 
     def hand(self, run: RunDirectory) -> None:
-        """Give it a run."""
+        """Give it a run; if it has just died, the next look at its pipe says so."""
         self.runs[run.name] = run
-        self.pipe.send(run)
+        with contextlib.suppress(OSError):
+            self.pipe.send(run)
 
     def outcomes(self) -> list[Outcome]:
         """How those of its runs ended that did. A closed pipe means that the process died, with all its runs."""
@@ -174,6 +177,13 @@ class _Worker:
             self.process.join()
             ended = [(name, _died(name)) for name in self.runs]
         return [Outcome(self.runs.pop(name), error) for name, error in ended]
+
+    def is_done(self, more: bool) -> bool:
+        """Whether it has no run, and will get none: there are no `more`, which another may have got, or it died.
+
+        One that died with runs is not: its pipe says so at the next look, and they are told as lost.
+        """
+        return not self.runs and not (more and self.process.is_alive())
 
     def dismiss(self) -> None:
         """Let it end, and wait for that."""
