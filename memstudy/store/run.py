@@ -152,7 +152,6 @@ class RunDirectory:
 
     def __init__(self, path: Path, recipe: Recipe | None = None) -> None:
         self.path = path
-        self._state_path = path / STATE
         self._seals = Seals()
         self._writer = Writer(path)
         self._loaded: Saved | None = None
@@ -209,7 +208,7 @@ class RunDirectory:
 
     @_reads
     def _state(self) -> Mapping[str, Any]:
-        path = self._state_path
+        path = self.path / STATE
         mark = stamps.stamp([os.fspath(path)])
         if not mark and files.is_there(self.path / METRICS) and not files.is_there(path):
             raise files.damaged(path, "it is gone")
@@ -298,7 +297,7 @@ class RunDirectory:
         known = self._known
         if known is not None and known.is_final and known.mark:
             return known.mark
-        mark = stamps.stamp([os.fspath(self._state_path), os.fspath(self.path / METRICS)])
+        mark = stamps.stamp([os.fspath(self.path / STATE), os.fspath(self.path / METRICS)])
         if known is not None and known.is_final:
             known.mark = mark
         return mark
