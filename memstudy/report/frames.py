@@ -112,11 +112,12 @@ class Setting:
 
     def metrics(self) -> pd.DataFrame:
         """Every run's metrics, one row an epoch, with the columns of `labels`."""
-        return while_unchanged(_metrics, self.runs).copy()
+        return while_unchanged(metrics_of, self.runs).copy()
 
 
 @lru_cache(maxsize=8)  # every table and figure of a study asks for them
-def _metrics(runs: Runs, marks: tuple[str, ...]) -> pd.DataFrame:
+def metrics_of(runs: Runs, marks: tuple[str, ...]) -> pd.DataFrame:
+    """The metrics of runs, as `Setting.metrics` has them: for `while_unchanged`, and not to be changed."""
     return joined([run.columns() for run in runs], pd.DataFrame([_labels(run) for run in runs]))
 
 

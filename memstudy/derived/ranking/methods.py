@@ -18,14 +18,13 @@ were trained at two or more rates or rules, or if they are ten or more: fewer at
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import math
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
-from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from memstudy.analysis.significance import bootstrap_interval
 from memstudy.derived.ablation import Ablation
@@ -40,10 +39,12 @@ from memstudy.report.differences import COLUMNS, differences
 from memstudy.report.frames import (
     Runs,
     circumstances,
+    comparable_runs,
     editions,
     evaluation_notes,
     is_last,
     is_trained,
+    metrics_of,
     reference_of,
     seeds,
     shared,
@@ -197,7 +198,8 @@ def ranking_groups(selection: Selection) -> list[Group]:
     if not while_unchanged(_chosen, selection.runs, asked):
         return []
     derived = (tuple(numbers.items()) for numbers in (_areas(selection), _flatness(selection)))
-    groups = while_unchanged(_groups, selection.runs, asked, *derived)
+    counted = tuple(setting.runs for setting, _ in comparable_runs(selection))
+    groups = while_unchanged(_groups, selection.runs, asked, counted, *derived)
     reference = reference_of(selection, [name for group in groups for name in group.methods])
     return [replace(group, reference=reference if reference in group.methods else "") for group in groups]
 
@@ -207,12 +209,15 @@ def _groups(
     runs: Runs,
     marks: tuple[str, ...],
     asked: bool,
+    counted: tuple[Runs, ...],
     areas: tuple[Numbered, ...],
     flatness: tuple[Numbered, ...],
 ) -> list[Group]:
-    """The groups without their reference."""
+    """The groups without their reference. counted: the runs of each setting, as other tables have them."""
     chosen = _chosen(runs, marks, asked)
-    return [_group(recipe, members, dict(areas), dict(flatness)) for (recipe, _), members in chosen.items()]
+    derived = dict(areas), dict(flatness)
+    measured = pd.concat([_measured(while_unchanged(metrics_of, of_one), *derived) for of_one in counted])
+    return [_group(recipe, members, measured) for (recipe, _), members in chosen.items()]
 
 
 @lru_cache(maxsize=2)
@@ -253,37 +258,32 @@ def _enough(runs: Sequence[RunDirectory], asked: bool) -> bool:
     return sets >= LEAST_SETS and (asked or corruptions > 1 or sets >= MANY_SETS)
 
 
-def _group(recipe: Recipe, members: Sequence[RunDirectory], areas: Derived, flatness: Derived) -> Group:
-    finished = _finished(members)
+def _group(recipe: Recipe, members: Sequence[RunDirectory], measured: pd.DataFrame) -> Group:
+    trained = _finished(members)
+    finished = [run for run in trained if run.name in measured.index]
     words = _words(run.recipe.corruption for run in finished)
     order = list(words.values())
     finished.sort(key=lambda run: order.index(words[_rule(run.recipe.corruption)]))
     one_each = {run.recipe.regularizers: run.recipe for run in finished}
     names = dict(zip(one_each, method_labels(list(one_each.values()), (REG,)), strict=True))
     marks = editions(finished)
-    rows = []
-    for run in finished:
-        corruption, last = run.recipe.corruption, (run.name, recipe.training.epochs - 1)
-        rows.append(
-            {
-                "run": run.name,
-                "epoch": recipe.training.epochs - 1,
-                "method": f"{names[run.recipe.regularizers]}{marks[run.name]}",
-                "corruption": words[_rule(corruption)],
-                "noisy": corruption.rate != 0,
-                "seeds": seeds(run.recipe),
-                "area": areas.get(last),
-                "flatness": flatness.get(last),
-                **_measured(run.columns()),
-            }
-        )
-    columns = ["run", "epoch", "method", "corruption", "noisy", "seeds", *QUANTITIES]
-    table = pd.DataFrame(rows, columns=columns).astype(dict.fromkeys(QUANTITIES, float) | {"noisy": bool})
+    methods = {run.name: f"{names[run.recipe.regularizers]}{marks[run.name]}" for run in finished}
+    rows = [
+        {
+            "run": run.name,
+            "method": methods[run.name],
+            "corruption": words[_rule(run.recipe.corruption)],
+            "noisy": run.recipe.corruption.rate != 0,
+            "seeds": seeds(run.recipe),
+        }
+        for run in finished
+    ]
+    table = pd.DataFrame(rows).join(measured, on="run")
     table = table.drop_duplicates(["method", "corruption", "seeds"])  # not with other epochs kept once more
     absent = [name for name in QUANTITIES if table[name].isna().all()]
-    methods = {f"{names[run.recipe.regularizers]}{marks[run.name]}": run.recipe.regularizers for run in finished}
-    unfinished, notes = len(members) - len(finished), evaluation_notes(finished)
-    return Group(recipe, table.drop(columns=absent), methods, unfinished, "", notes)
+    of_methods = {methods[run.name]: run.recipe.regularizers for run in finished}
+    unfinished, notes = len(members) - len(trained), evaluation_notes(finished)
+    return Group(recipe, table.drop(columns=absent), of_methods, unfinished, "", notes)
 
 
 @lru_cache(maxsize=10_000)
@@ -315,13 +315,22 @@ def of_measure(row: Row) -> Read:
     return of_metrics(row, column, "" if name == "activation_loss" else "× 100")
 
 
-def _measured(columns: Mapping[str, NDArray[Any]]) -> dict[str, float]:
-    return {
-        "final": 100 * columns["test_accuracy"][-1],
-        "best": 100 * np.nanmax(columns["test_accuracy"]),
-        "memorized": 100 * columns["memorized"][-1],
-        "activation_loss": columns["train_activation_loss"][-1],
-    }
+def _measured(runs: pd.DataFrame, areas: Derived, flatness: Derived) -> pd.DataFrame:
+    """The last epoch of each run, and QUANTITIES after it, from the metrics of `runs`; a row a run, by name."""
+    each = runs.groupby("run", sort=False)
+    last = each.tail(1).set_index("run")
+    networks = list(zip(last.index, last["epoch"], strict=True))
+    return pd.DataFrame(
+        {
+            "epoch": last["epoch"],
+            "final": 100 * last["test_accuracy"],
+            "best": 100 * each["test_accuracy"].max(),
+            "memorized": 100 * last["memorized"],
+            "activation_loss": last["train_activation_loss"],
+            "area": [areas.get(network, math.nan) for network in networks],
+            "flatness": [flatness.get(network, math.nan) for network in networks],
+        }
+    )
 
 
 def _areas(selection: Selection) -> Derived:
