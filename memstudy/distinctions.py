@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import replace
-from functools import lru_cache
 from typing import Any
 
 from memstudy import files, regularizers
@@ -20,6 +18,10 @@ REG = "reg"
 TRAINER = "trainer"
 """Who trained a run, if memstudy did not; other recipes have no such name."""
 SEEDS = ("corrupt_seed", "seed")
+KEYS = {
+    kind: [key for key, (part, _) in OPTIONS.items() if part is kind] for kind in (Recipe, Corruption, Training)
+}
+"""The names of options by the part of a recipe that they are in."""
 NONE = "–"
 """The text where a recipe has no such value: a rule without a rate, `do.p` where there is no dropout."""
 
@@ -31,18 +33,12 @@ def differing(recipes: Iterable[Recipe], besides: Collection[str] = ()) -> list[
     length: what follows from another difference is none of its own. `besides` are names that do not matter.
     """
     every = list(recipes)
-    but_for_seeds = list(dict.fromkeys(map(seedless, every)))  # few, where there are many seeds
+    but_for_seeds = list(dict.fromkeys(recipe.seedless for recipe in every))  # few, where there are many seeds
     return [
         name
         for name in names(but_for_seeds)
         if name not in besides and _differs(name, every if name in SEEDS else but_for_seeds)
     ]
-
-
-@lru_cache(maxsize=100_000)
-def seedless(recipe: Recipe) -> Recipe:
-    """The recipe with seeds of 0."""
-    return replace(recipe, seed=0, corruption=replace(recipe.corruption, seed=0))
 
 
 def names(recipes: Sequence[Recipe]) -> list[str]:
@@ -53,15 +49,11 @@ def names(recipes: Sequence[Recipe]) -> list[str]:
 
 def ordered(besides: Collection[str] = ()) -> list[str]:
     """The names of all options, and of these: `METHOD.OPTION` of regularizers, and TRAINER; in their order."""
-    keys = {
-        kind: [key for key, (part, _) in OPTIONS.items() if part is kind]
-        for kind in (Recipe, Corruption, Training)
-    }
-    images = [key for key in keys[Recipe] if key not in ("network", *SEEDS)]
-    labels = [key for key in keys[Corruption] if key not in SEEDS]
+    images = [key for key in KEYS[Recipe] if key not in ("network", *SEEDS)]
+    labels = [key for key in KEYS[Corruption] if key not in SEEDS]
     methods = [REG, *sorted({*besides} - {TRAINER}, key=lambda name: name.split(".", 1))]
     trainer = [TRAINER] if TRAINER in besides else []
-    return [*trainer, *images, *labels, "network", *methods, *keys[Training], *SEEDS]
+    return [*trainer, *images, *labels, "network", *methods, *KEYS[Training], *SEEDS]
 
 
 def value(recipe: Recipe, name: str) -> Any:

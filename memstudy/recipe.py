@@ -12,7 +12,7 @@ import json
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -101,6 +101,11 @@ class Corruption:
 
     def __post_init__(self) -> None:
         options.check(self)
+
+    def as_dict(self) -> dict[str, Any]:
+        """As `Recipe.as_dict`; what a rule has none of is left out."""
+        values = vars(self) | {"matrix": [list(row) for row in self.matrix]}
+        return {name: value for name, value in values.items() if value not in (None, [], "")}
 
     @property
     def short(self) -> str:
@@ -218,9 +223,9 @@ NORMALIZATIONS = {
 RECORDED = "recorded"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Recipe:
-    """Everything that determines one training run."""
+    """Everything that determines one training run. Recipes of one identity are equal."""
 
     training: Training
     dataset: str = option(
@@ -258,6 +263,24 @@ class Recipe:
         canonical = json.dumps(self.as_dict(), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()[:12]
 
+    def __eq__(self, other: object) -> bool:
+        return self.id == other.id if isinstance(other, Recipe) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self.id)
+
+    @cached_property
+    def seedless(self) -> Recipe:
+        """The recipe with seeds of 0: what runs share that are each other's seeds."""
+        return self if self.seed == self.corruption.seed == 0 else self.seeded(0, 0)
+
+    def seeded(self, seed: int, corrupt_seed: int) -> Recipe:
+        """The recipe with other seeds. Thousands that are made of one have the same `seedless`."""
+        other = replace(self, seed=seed, corruption=replace(self.corruption, seed=corrupt_seed))
+        if known := vars(self).get("seedless"):
+            vars(other)["seedless"] = known
+        return other
+
     def options(self, regularizer: str) -> dict[str, OptionValue] | None:
         """The options of one of its regularizers; None if the recipe does not use it."""
         return next((dict(r.options) for r in self.regularizers if r.name == regularizer), None)
@@ -273,7 +296,6 @@ class Recipe:
             "milestones": list(self.training.milestones),
         }
         usual = {f.name: f.default for f in fields(Training) if f.name != "checkpoints"} | {"milestones": []}
-        corruption = vars(self.corruption) | {"matrix": [list(row) for row in self.corruption.matrix]}
         rare = {
             "normalization": self.normalization,
             "train_size": self.train_size,
@@ -284,7 +306,7 @@ class Recipe:
             **{name: value for name, value in rare.items() if value not in ("al2", None)},
             "network": self.network,
             "seed": self.seed,
-            "corruption": {name: value for name, value in corruption.items() if value not in (None, [], "")},
+            "corruption": self.corruption.as_dict(),
             "training": {k: v for k, v in training.items() if k not in usual or v != usual[k]},
             "regularizers": {r.name: dict(r.options) for r in self.regularizers},
         }

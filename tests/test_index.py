@@ -249,13 +249,16 @@ def test_recipes_of_a_selection_are_those_of_the_files_and_these_are_not_read(tm
 def test_settings_that_are_not_those_of_the_run_s_identity_are_not_taken(store, change):
     """An index is in the user's cache, but a number must not follow from what is only there."""
     for one in store.listing().runs:
-        recipe, summary_ = one.run.recipe, json.loads(json.dumps(one.summary))
-        assert summary._told(summary_) == recipe
-        summary_["settings"] = change if change is None else summary_["settings"] | change
+        recipe, told = one.run.recipe, json.loads(json.dumps(one.summary))
+        run = RunDirectory(one.run.path)
+        assert summary.ready([summary.Listed(run, told)])[0].__dict__["recipe"] == recipe
+        told["settings"] = change if change is None else told["settings"] | change
+        (made,) = summary.ready([summary.Listed(run, told)])
         if change == {"al2.strange": 1} and not one.uses("al2.strange"):
-            assert summary._told(summary_) == recipe
-            continue
-        assert summary._told(summary_) is None
+            assert made.knows_recipe
+        else:
+            assert made is run
+            assert not run.knows_recipe
 
 
 def test_what_differs_is_what_differs_among_recipes(store):

@@ -204,9 +204,8 @@ def comparable_runs(selection: Selection, so_far: bool = False) -> Groups:
     """
     if not selection.runs:
         return []
-    of_study = str(selection.settings().get("reference", ""))
     how_far = tuple(_standing(run) for run in selection.runs)
-    groups = _comparable(selection.runs, how_far, selection.by_name, selection.reference, of_study, so_far)
+    groups = _comparable(selection.runs, how_far, selection.by_name, *references(selection), so_far)
     return [(setting, members.copy()) for setting, members in groups]
 
 
@@ -262,7 +261,7 @@ def _comparable(
     settings = [_overlay(runs, keys)] if two_named else _settings(runs, keys)
     for setting in settings:
         labels |= _distinct({run.name: labels[run.name] for run in setting.runs}, setting.runs)
-    chosen = _reference(list(labels.values()), reference, of_study)
+    chosen = reference_of(list(labels.values()), reference, of_study)
     groups = []
     for setting in settings:
         left_out = counted(setting.runs, labels)
@@ -291,7 +290,7 @@ def _distinct(labels: dict[str, str], runs: Sequence[RunDirectory]) -> dict[str,
 
 def _trained(run: RunDirectory) -> tuple[Recipe, str]:
     """What runs must have in common to be seeds of each other: all but seeds and kept epochs; images and code."""
-    return _without_kept(distinctions.seedless(run.recipe)), substance(run)
+    return _without_kept(run.recipe.seedless), substance(run)
 
 
 @lru_cache(maxsize=10_000)
@@ -367,13 +366,13 @@ def _overlay(runs: Sequence[RunDirectory], keys: tuple[str, ...]) -> Setting:
     return Setting(shared(runs[0].recipe), tuple(runs), floor, "", keys)
 
 
-def reference_of(selection: Selection, labels: Sequence[str]) -> str:
-    """The method that the others are compared with (see `comparable_runs`)."""
-    return _reference(labels, selection.reference, str(selection.settings().get("reference", "")))
+def references(selection: Selection) -> tuple[str, str]:
+    """The method that a selection names to compare others with, and that which its study names; "" if none."""
+    return selection.reference, str(selection.settings().get("reference", ""))
 
 
-def _reference(labels: Sequence[str], named: str, of_study: str) -> str:
-    """The one that was named; else the study's, if it is there; else bare; else the first."""
+def reference_of(labels: Sequence[str], named: str, of_study: str) -> str:
+    """Of these methods the one that was named; else the study's, if it is there; else bare; else the first."""
     if named and named not in labels:
         raise unknown("method to compare with", named, dict.fromkeys(labels))
     usual = BARE if BARE in labels else labels[0]
@@ -388,7 +387,7 @@ def methods_of(groups: Groups) -> list[str]:
 
 def shared(recipe: Recipe, keys: tuple[str, ...] = (REG,)) -> Recipe:
     """What the runs of a setting share: a recipe without seeds, kept epochs and what makes a method (`keys`)."""
-    return _shared(distinctions.seedless(recipe), keys)
+    return _shared(recipe.seedless, keys)
 
 
 @lru_cache(maxsize=10_000)  # asked for again and again by every table, of studies with thousands of runs

@@ -88,12 +88,10 @@ class Index:
                     return Entries({name: tuple(found) for name, *found in rows})
         return Entries()
 
-    def keep(self, found: Mapping[str, tuple[str, Mapping[str, Any]]], gone: Collection[str] = ()) -> None:
-        """Keep what was found of runs, with the stamp from before they were read; forget those that are gone."""
-        texts = {
-            name: (mark, json.dumps(content)) for name, (mark, content) in found.items() if stamps.settled(mark)
-        }
-        rows = [(name, mark, text, _checksum(text)) for name, (mark, text) in texts.items()]
+    def keep(self, found: Mapping[str, tuple[str, str]], gone: Collection[str] = ()) -> None:
+        """Keep what was found of runs, as JSON, with stamps from before the look; forget those that are gone."""
+        settled = {name: entry for name, entry in found.items() if stamps.settled(entry[0])}
+        rows = [(name, mark, text, _checksum(text)) for name, (mark, text) in settled.items()]
         if not (rows or gone):
             return
         try:

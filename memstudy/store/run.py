@@ -64,7 +64,7 @@ def checkpoint_name(epoch: int) -> str:
 
 def epoch_of(checkpoint: str) -> int:
     """The epoch of such a file, by its name."""
-    return int(Path(checkpoint).stem.removeprefix("epoch-"))
+    return int(checkpoint.rpartition("-")[2].removesuffix(".safetensors"))
 
 
 def directories(root: Path, recipe: Recipe) -> list[Path]:
@@ -297,7 +297,8 @@ class RunDirectory:
         known = self._known
         if known is not None and known.is_final and known.mark:
             return known.mark
-        mark = stamps.stamp([os.fspath(self.path / STATE), os.fspath(self.path / METRICS)])
+        folder = os.fspath(self.path)
+        mark = stamps.stamp([f"{folder}/{STATE}", f"{folder}/{METRICS}"])
         if known is not None and known.is_final:
             known.mark = mark
         return mark

@@ -24,7 +24,7 @@ from memstudy.store.kinds import Kind, are, is_count, is_number, is_positive, is
 from memstudy.store.naming import DIGITS, identity, run_name
 from memstudy.store.run import RECIPE, STATE, RunDirectory, directories, holds
 from memstudy.store.seals import SEAL
-from memstudy.store.summary import Listing, listing
+from memstudy.store.summary import Listing, listing, ready
 
 STUDIES, STUDY = "studies", "study.json"
 WHOLE_STORE = "all"
@@ -336,7 +336,7 @@ class Store:
         for member in members:
             if member in found.unreadable:
                 raise found.unreadable[member]
-        runs = {member: available[member].ready for member in members if member in available}
+        runs = {run.name: run for run in ready(available[member] for member in members if member in available)}
         trained = [member for member, run in runs.items() if _is_trained(run)]
         broken = {member: damaged[member] for member in members if member in damaged}
         known = {*trained, *broken}

@@ -17,7 +17,7 @@ import numpy as np
 import memstudy
 from memstudy import distinctions, files, trust
 from memstudy import recipe as recipes
-from memstudy.distinctions import TRAINER
+from memstudy.distinctions import SEEDS, TRAINER
 from memstudy.errors import Gone, MemstudyError, Unreadable
 from memstudy.recipe import OPTIONS, Corruption, Recipe, RegularizerSpec, Training
 from memstudy.regularizers import label
@@ -56,7 +56,7 @@ def _recorded(run: RunDirectory) -> tuple[dict[str, Any], Status]:
         "begun": times[0] if times else None,
         "date": times[-1] if times else None,
         "dataset": recipe.dataset,
-        "corruption": recipe.as_dict()["corruption"],
+        "corruption": recipe.corruption.as_dict(),
         "data_note": state.get("data_note") or None,
         "reg": label(recipe.regularizers),
         "regularizers": sorted({one.name for one in recipe.regularizers}),
@@ -65,8 +65,8 @@ def _recorded(run: RunDirectory) -> tuple[dict[str, Any], Status]:
         "epochs_done": epochs,
         "epochs": recipe.training.epochs,
         "evaluate_every": run.evaluate_every,
-        "floor": states.floor(state) if run.exists else None,
-        "expected_floor": states.expected_floor(state) if run.exists else None,
+        "floor": states.floor(state) if "floor" in state else None,
+        "expected_floor": states.expected_floor(state) if "floor" in state else None,
         "last": {name: None if math.isnan(value) else value for name, value in last.items()},
         "best_test_accuracy": float(max(accuracies)) if len(accuracies) else None,
     }
@@ -75,6 +75,8 @@ def _recorded(run: RunDirectory) -> tuple[dict[str, Any], Status]:
 
 def _kept(run: RunDirectory, entries: Entries) -> dict[str, Any] | None:
     """What the index has of a run, with the status of this moment; None if its files are others by now."""
+    if run.name not in entries.rows:
+        return None
     mark = stamp(run.path)
     recorded = entries.get(run.name, mark)
     if recorded is None or (recorded["path"] == str(run.path) and recorded["status"] != Status.RUNNING):
@@ -88,30 +90,26 @@ def settings(recipe: Recipe) -> dict[str, Any]:
     return {name: distinctions.value(recipe, name) for name in distinctions.names([recipe])}
 
 
-def _told(summary: Mapping[str, Any]) -> Recipe | None:
-    """The recipe whose `settings` a summary has; None if they do not make the one whose identity it names."""
+def _told(summary: Mapping[str, Any]) -> Recipe:
+    """The recipe that the `settings` of a summary are those of. Any error of Python's if they are none's."""
     told = summary["settings"]
-    with contextlib.suppress(MemstudyError, LookupError, TypeError, AttributeError):
-        training, corruption, others = (
-            {option.name: _frozen(told[key]) for key, (kind, option) in OPTIONS.items() if kind is part}
-            for part in (Training, Corruption, Recipe)
+    training, corruption, others = (
+        {option.name: _frozen(told[key]) for key, (kind, option) in OPTIONS.items() if kind is part}
+        for part in (Training, Corruption, Recipe)
+    )
+    methods = tuple(
+        RegularizerSpec(
+            name, tuple((key.partition(".")[2], told[key]) for key in told if key.startswith(f"{name}."))
         )
-        methods = tuple(
-            RegularizerSpec(
-                name, tuple((key.partition(".")[2], told[key]) for key in told if key.startswith(f"{name}."))
-            )
-            for name in summary["regularizers"]
-        )
-        recipe = Recipe(
-            Training(**training),
-            **others,
-            regularizers=methods,
-            corruption=Corruption(**corruption),
-            trainer=told.get(TRAINER, ""),
-        )
-        if recipe.id == summary["id"]:
-            return recipe
-    return None
+        for name in summary["regularizers"]
+    )
+    return Recipe(
+        Training(**training),
+        **others,
+        regularizers=methods,
+        corruption=Corruption(**corruption),
+        trainer=told.get(TRAINER, ""),
+    )
 
 
 class Listed:
@@ -124,14 +122,6 @@ class Listed:
         self.run = run
         self.summary = summary
         self.settings: dict[str, Any] = summary["settings"]
-
-    @property
-    def ready(self) -> RunDirectory:
-        """The run, with its recipe: that which the summary tells, so that its file need not be read."""
-        if not self.run.knows_recipe and (recipe := _told(self.summary)) is not None:
-            trust.named(self.run.path / RECIPE, recipes.names(recipe))
-            return RunDirectory(self.run.path, recipe)
-        return self.run
 
     def uses(self, name: str) -> bool:
         """Whether a setting can mean anything for the run: `al2.advance` does where AL2 is used."""
@@ -154,6 +144,29 @@ class Listing:
     runs: Sequence[Listed] = ()
     damaged: dict[str, str] = field(default_factory=dict)
     unreadable: dict[str, Unreadable] = field(default_factory=dict)
+
+
+def ready(listed: Iterable[Listed]) -> list[RunDirectory]:
+    """The runs, with their recipes: those which the summaries tell, so that no file need be read.
+
+    One is taken only if it has the identity that its summary names. Few are made anew, where there are many seeds.
+    """
+    runs: list[RunDirectory] = []
+    made: dict[str, Recipe] = {}
+    for one in listed:
+        run = one.run
+        if not run.knows_recipe:
+            with contextlib.suppress(MemstudyError, LookupError, TypeError, AttributeError):
+                told = one.settings
+                alike = repr([(name, value) for name, value in told.items() if name not in SEEDS])
+                if alike not in made:
+                    made[alike] = _told(one.summary).seedless
+                recipe = made[alike].seeded(told["seed"], told["corrupt_seed"])
+                if recipe.id == one.summary["id"]:
+                    trust.named(run.path / RECIPE, recipes.names(recipe))
+                    run = RunDirectory(run.path, recipe)
+        runs.append(run)
+    return runs
 
 
 @contextlib.contextmanager
@@ -186,8 +199,8 @@ def listing(runs: Iterable[RunDirectory], root: Path, whole: bool = True) -> Lis
                     recorded, status = _recorded(run)
                     if status is Status.NEW and not run.path.exists():
                         continue
-                    recorded = json.loads(json.dumps(recorded))  # as it is when it is kept
-                    read[run.name], found = (mark, recorded), recorded | {"status": str(status)}
+                    content = json.dumps(recorded)
+                    read[run.name], found = (mark, content), json.loads(content) | {"status": str(status)}
                 listed.append(Listed(run, found))
         except Gone:
             continue

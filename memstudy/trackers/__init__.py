@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from memstudy.distinctions import seedless
 from memstudy.errors import MemstudyError, reason
 from memstudy.recipe import Recipe
 from memstudy.registry import Registry
@@ -134,7 +133,7 @@ def connect(name: str, into: str | None, root: Path) -> Tracker:
 
 def group(recipe: Recipe) -> str:
     """What a run is called without its seeds: the same for two runs only if they differ in these alone."""
-    alike = seedless(recipe)
+    alike = recipe.seedless
     words = run_name(alike).rsplit("-", 2)[0]
     return f"{words}-{alike.id[:DIGITS]}"
 

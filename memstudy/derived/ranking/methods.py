@@ -46,6 +46,7 @@ from memstudy.report.frames import (
     is_trained,
     metrics_of,
     reference_of,
+    references,
     seeds,
     shared,
     suffixes,
@@ -199,9 +200,7 @@ def ranking_groups(selection: Selection) -> list[Group]:
         return []
     derived = (tuple(numbers.items()) for numbers in (_areas(selection), _flatness(selection)))
     counted = tuple(setting.runs for setting, _ in comparable_runs(selection))
-    groups = while_unchanged(_groups, selection.runs, asked, counted, *derived)
-    reference = reference_of(selection, [name for group in groups for name in group.methods])
-    return [replace(group, reference=reference if reference in group.methods else "") for group in groups]
+    return while_unchanged(_groups, selection.runs, asked, counted, *derived, *references(selection))
 
 
 @lru_cache(maxsize=2)  # for the table, its figures and its chart
@@ -212,12 +211,15 @@ def _groups(
     counted: tuple[Runs, ...],
     areas: tuple[Numbered, ...],
     flatness: tuple[Numbered, ...],
+    *named: str,
 ) -> list[Group]:
-    """The groups without their reference. counted: the runs of each setting, as other tables have them."""
+    """The groups. counted: the runs of each setting, as other tables have them; named: `references`."""
     chosen = _chosen(runs, marks, asked)
     derived = dict(areas), dict(flatness)
     measured = pd.concat([_measured(while_unchanged(metrics_of, of_one), *derived) for of_one in counted])
-    return [_group(recipe, members, measured) for (recipe, _), members in chosen.items()]
+    groups = [_group(recipe, members, measured) for (recipe, _), members in chosen.items()]
+    reference = reference_of([name for group in groups for name in group.methods], *named)
+    return [replace(group, reference=reference if reference in group.methods else "") for group in groups]
 
 
 @lru_cache(maxsize=2)

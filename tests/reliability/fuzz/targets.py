@@ -482,7 +482,7 @@ def _index(folder: Path, content: bytes) -> object:
     here = Here(folder / "store", 3)
     entries = here.entries()
     answer = [entries.get(name, "s") for name in entries.names]
-    here.keep({"new": ("1", {"name": "new"})}, gone=["old"])
+    here.keep({"new": ("1", '{"name": "new"}')}, gone=["old"])
     return answer
 
 
