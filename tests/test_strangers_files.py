@@ -133,12 +133,12 @@ def test_lines_to_be_copied_stay_lines():
 def test_an_index_whose_own_words_are_no_text_is_as_none(tmp_path, monkeypatch):
     monkeypatch.setenv("MEMSTUDY_CACHE", str(tmp_path))
     there = index.Index(tmp_path / "store", 3)
-    there.keep({"a": ("1", '{"name": "a"}')})
+    there.keep({"a": ("1", '{"name": "a"}', "{}")})
     content = there.path.read_bytes()
     there.path.write_bytes(content.replace(b"CREATE TABLE", b"CREATE \xff\xfe\xfd\xfc\xff"))
     assert not there.entries().names
-    there.keep({"b": ("1", '{"name": "b"}')})
-    there.keep({"b": ("1", '{"name": "b"}')})
+    there.keep({"b": ("1", '{"name": "b"}', "{}")})
+    there.keep({"b": ("1", '{"name": "b"}', "{}")})
     assert there.entries().names == {"b"}
 
 
@@ -214,6 +214,6 @@ def test_an_index_that_claims_very_much_memory_is_as_none(tmp_path, monkeypatch)
     (hostile,) = (Path(__file__).parent / "reliability" / "fuzz" / "corpus").glob("index-8ebd9af5afc4")
     there.path.write_bytes(hostile.read_bytes())
     assert not there.entries().names
-    there.keep({"b": ("1", '{"name": "b"}')})
-    there.keep({"b": ("1", '{"name": "b"}')})
+    there.keep({"b": ("1", '{"name": "b"}', "{}")})
+    there.keep({"b": ("1", '{"name": "b"}', "{}")})
     assert there.entries().names == {"b"}

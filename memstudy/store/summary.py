@@ -27,7 +27,7 @@ from memstudy.store.metrics import last_evaluated
 from memstudy.store.run import RECIPE, RunDirectory
 from memstudy.store.state import Status
 
-FORMAT = zlib.crc32(repr((3, memstudy.__version__, *OPTIONS)).encode()) & 0x7FFFFFFF
+FORMAT = zlib.crc32(repr((4, memstudy.__version__, *OPTIONS)).encode()) & 0x7FFFFFFF
 """What a kept summary consists of. Raise the number when the same run is summed up otherwise than before."""
 
 
@@ -73,16 +73,28 @@ def _recorded(run: RunDirectory) -> tuple[dict[str, Any], Status]:
     return recorded, now
 
 
-def _kept(run: RunDirectory, entries: Entries) -> dict[str, Any] | None:
+def _kept(run: RunDirectory, entries: Entries) -> Listed | None:
     """What the index has of a run, with the status of this moment; None if its files are others by now."""
     if run.name not in entries.rows:
         return None
     mark = stamp(run.path)
-    recorded = entries.get(run.name, mark)
-    if recorded is None or (recorded["path"] == str(run.path) and recorded["status"] != Status.RUNNING):
-        return recorded
-    now = recorded | {"status": str(run.status_in(recorded)), "path": str(run.path)}
-    return now if stamp(run.path) == mark else None
+    if (kept := entries.get(run.name, mark)) is None:
+        return None
+    recorded, alike = kept
+    if recorded["path"] != str(run.path) or recorded["status"] == Status.RUNNING:
+        recorded |= {"status": str(run.status_in(recorded)), "path": str(run.path)}
+        if stamp(run.path) != mark:
+            return None
+    return Listed(run, recorded, alike)
+
+
+def _parts(recorded: dict[str, Any]) -> tuple[str, str]:
+    """What was found of a run as its entry has it: in JSON, the settings but for its seeds apart."""
+    told = recorded["settings"]
+    seeds = {name: told[name] for name in SEEDS}
+    return json.dumps(recorded | {"settings": seeds}), json.dumps(
+        {k: v for k, v in told.items() if k not in seeds}
+    )
 
 
 def settings(recipe: Recipe) -> dict[str, Any]:
@@ -115,13 +127,15 @@ def _told(summary: Mapping[str, Any]) -> Recipe:
 class Listed:
     """A run in a list, and its summary. What the summary has is not read from the run again.
 
-    In `settings` the tuples of a recipe are lists, as in JSON.
+    In `settings` the tuples of a recipe are lists, as in JSON. `alike` are those but for seeds, which are one and
+    the same object for thousands of runs.
     """
 
-    def __init__(self, run: RunDirectory, summary: dict[str, Any]) -> None:
+    def __init__(self, run: RunDirectory, recorded: dict[str, Any], alike: Mapping[str, Any]) -> None:
         self.run = run
-        self.summary = summary
-        self.settings: dict[str, Any] = summary["settings"]
+        self.alike = alike
+        self.settings: dict[str, Any] = {**alike, **recorded["settings"]}
+        self.summary = recorded | {"settings": self.settings}
 
     def uses(self, name: str) -> bool:
         """Whether a setting can mean anything for the run: `al2.advance` does where AL2 is used."""
@@ -152,16 +166,14 @@ def ready(listed: Iterable[Listed]) -> list[RunDirectory]:
     One is taken only if it has the identity that its summary names. Few are made anew, where there are many seeds.
     """
     runs: list[RunDirectory] = []
-    made: dict[str, Recipe] = {}
+    made: dict[int, Recipe] = {}
     for one in listed:
         run = one.run
         if not run.knows_recipe:
             with contextlib.suppress(MemstudyError, LookupError, TypeError, AttributeError):
-                told = one.settings
-                alike = repr([(name, value) for name, value in told.items() if name not in SEEDS])
-                if alike not in made:
-                    made[alike] = _told(one.summary).seedless
-                recipe = made[alike].seeded(told["seed"], told["corrupt_seed"])
+                if id(one.alike) not in made:
+                    made[id(one.alike)] = _told(one.summary).seedless
+                recipe = made[id(one.alike)].seeded(one.settings["seed"], one.settings["corrupt_seed"])
                 if recipe.id == one.summary["id"]:
                     trust.named(run.path / RECIPE, recipes.names(recipe))
                     run = RunDirectory(run.path, recipe)
@@ -193,15 +205,16 @@ def listing(runs: Iterable[RunDirectory], root: Path, whole: bool = True) -> Lis
     for run in runs:
         try:
             with files.answered():
-                if (found := _kept(run, kept)) is None:
+                if (one := _kept(run, kept)) is None:
                     run.tidy()
                     mark = stamp(run.path)
                     recorded, status = _recorded(run)
                     if status is Status.NEW and not run.path.exists():
                         continue
-                    content = json.dumps(recorded)
-                    read[run.name], found = (mark, content), json.loads(content) | {"status": str(status)}
-                listed.append(Listed(run, found))
+                    parts = _parts(recorded)
+                    read[run.name], (found, alike) = (mark, *parts), kept.read(*parts)
+                    one = Listed(run, found | {"status": str(status)}, alike)
+                listed.append(one)
         except Gone:
             continue
         except MemstudyError as error:
@@ -214,21 +227,23 @@ def listing(runs: Iterable[RunDirectory], root: Path, whole: bool = True) -> Lis
 
 def differing(listed: Sequence[Listed]) -> list[str]:
     """As `distinctions.differing`, of the runs' recipes."""
-    return [name for name in names(listed) if _differs(name, listed)] if listed else []
+    but_for_seeds = _one_each(listed)
+    return [name for name in names(listed) if _differs(name, listed if name in SEEDS else but_for_seeds)]
 
 
 def names(listed: Sequence[Listed]) -> list[str]:
     """As `distinctions.names`, of the runs' recipes."""
-    return distinctions.ordered(
-        {name for one in listed for name in one.settings if "." in name or name == TRAINER}
-    )
+    told = {name for one in _one_each(listed) for name in one.settings}
+    return distinctions.ordered({name for name in told if "." in name or name == TRAINER})
+
+
+def _one_each(listed: Sequence[Listed]) -> list[Listed]:
+    """Of those that are alike but for seeds one: few, of ten thousand runs."""
+    return list({id(one.alike): one for one in listed}.values())
 
 
 def _differs(name: str, listed: Sequence[Listed]) -> bool:
     """Whether runs for which a name means the same have different values under it."""
-    plain = [one.settings.get(name) for one in listed]
-    if plain.count(plain[0]) == len(plain):  # it is so of most names: ten thousand runs are told apart at once
-        return False
     found: dict[object, set[Any]] = {}
     for one in listed:
         if one.uses(name):

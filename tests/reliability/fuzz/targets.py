@@ -482,7 +482,7 @@ def _index(folder: Path, content: bytes) -> object:
     here = Here(folder / "store", 3)
     entries = here.entries()
     answer = [entries.get(name, "s") for name in entries.names]
-    here.keep({"new": ("1", '{"name": "new"}')}, gone=["old"])
+    here.keep({"new": ("1", '{"name": "new"}', "{}")}, gone=["old"])
     return answer
 
 
@@ -491,11 +491,16 @@ def _database() -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         base = sqlite3.connect(Path(folder) / "x", isolation_level=None)
         base.execute("PRAGMA page_size = 512")
-        base.execute("CREATE TABLE runs (name TEXT PRIMARY KEY, stamp TEXT, content TEXT) WITHOUT ROWID")
+        columns = "name TEXT PRIMARY KEY, stamp TEXT, content TEXT, common TEXT, checksum TEXT"
+        base.execute(f"CREATE TABLE runs ({columns}) WITHOUT ROWID")
         base.execute("PRAGMA user_version = 3")
-        base.executemany(
-            "INSERT INTO runs VALUES (?, ?, ?)", [(name, "s", json.dumps({"name": name})) for name in "abc"]
-        )
+        parts = [(json.dumps({"name": name}), json.dumps({"lr": 0.1})) for name in "abc"]
+        rows = [
+            (found["name"], "s", *both, index._checksum(*both))
+            for both in parts
+            for found in [json.loads(both[0])]
+        ]
+        base.executemany("INSERT INTO runs VALUES (?, ?, ?, ?, ?)", rows)
         base.close()
         return (Path(folder) / "x").read_bytes()
 
