@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from memstudy import garbage
 from memstudy.cli import options
 from memstudy.errors import plain, quoted
 
@@ -29,6 +30,7 @@ USUALLY_TOLD = ("dataset", "noise", "corrupt", "network", "reg", "optimizer", "l
 @click.option("--limit", type=click.IntRange(1), help="At most so many.")
 @options.runs_dir
 @options.as_json
+@garbage.not_collected()
 def runs(where: str, sort: str, descending: bool, limit: int | None, runs_dir: Path, as_json: bool) -> None:
     """List the runs in the store: what differs among them, status, epochs, date, test accuracy, share memorized.
 

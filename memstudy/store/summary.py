@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import json
 import math
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from typing import Any
 import numpy as np
 
 import memstudy
-from memstudy import distinctions, files, trust
+from memstudy import distinctions, files, garbage, trust
 from memstudy import recipe as recipes
 from memstudy.distinctions import SEEDS, TRAINER
 from memstudy.errors import Gone, MemstudyError, Unreadable
@@ -181,19 +180,7 @@ def ready(listed: Iterable[Listed]) -> list[RunDirectory]:
     return runs
 
 
-@contextlib.contextmanager
-def _collecting_nothing() -> Iterator[None]:
-    """A million objects are made that all stay: Python need not look again and again for some that do not."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
-
-
-@_collecting_nothing()
+@garbage.not_collected()
 def listing(runs: Iterable[RunDirectory], root: Path, whole: bool = True) -> Listing:
     """Sum up these runs of the store at `root`: from its index where their files are as they were, else anew.
 
