@@ -312,7 +312,7 @@ class Store:
                 if not matched:
                     raise unknown("run", pattern, available)
                 if damaged.keys() >= {*matched}:
-                    raise found.unreadable.get(matched[0]) or MemstudyError(damaged[matched[0]])
+                    raise found.errors[matched[0]]
             # Named by its members: another selection's derived files are not this one's.
             chosen = [name for name in members if name not in damaged]
             name = f"selection-{files.digest(chr(10).join(chosen).encode())[:8]}"
@@ -334,8 +334,8 @@ class Store:
         present = {identity(member): member for member in (*available, *damaged)}
         members = [member if member in available else present.get(identity(member), member) for member in members]
         for member in members:
-            if member in found.unreadable:
-                raise found.unreadable[member]
+            if isinstance(error := found.errors.get(member), Unreadable):
+                raise error
         runs = {run.name: run for run in ready(available[member] for member in members if member in available)}
         trained = [member for member, run in runs.items() if _is_trained(run)]
         broken = {member: damaged[member] for member in members if member in damaged}

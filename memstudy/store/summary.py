@@ -17,7 +17,7 @@ import memstudy
 from memstudy import distinctions, files, garbage, trust
 from memstudy import recipe as recipes
 from memstudy.distinctions import SEEDS, TRAINER
-from memstudy.errors import Gone, MemstudyError, Unreadable
+from memstudy.errors import Gone, MemstudyError
 from memstudy.recipe import OPTIONS, Corruption, Recipe, RegularizerSpec, Training
 from memstudy.regularizers import label
 from memstudy.store import state as states
@@ -151,12 +151,16 @@ class Listed:
 class Listing:
     """All runs of a store, by name: those that can be trusted, and why others cannot be.
 
-    `unreadable` are those of the others that the system did not let us read: they may be whole.
+    Of `errors` an Unreadable is of one that the system did not let us read: it may be whole.
     """
 
     runs: Sequence[Listed] = ()
-    damaged: dict[str, str] = field(default_factory=dict)
-    unreadable: dict[str, Unreadable] = field(default_factory=dict)
+    errors: dict[str, MemstudyError] = field(default_factory=dict)
+
+    @property
+    def damaged(self) -> dict[str, str]:
+        """A sentence on each run that cannot be trusted."""
+        return {name: str(error) for name, error in self.errors.items()}
 
 
 def ready(listed: Iterable[Listed]) -> list[RunDirectory]:
@@ -187,7 +191,7 @@ def listing(runs: Iterable[RunDirectory], root: Path, whole: bool = True) -> Lis
     Those that are looked at anew are tidied, and those that are removed meanwhile are left out. If these are all
     that the store has, others are forgotten.
     """
-    index, listed, damaged, unreadable, read = Index(root, FORMAT), [], {}, {}, {}
+    index, listed, errors, read = Index(root, FORMAT), [], {}, {}
     kept = index.entries()
     for run in runs:
         try:
@@ -205,11 +209,9 @@ def listing(runs: Iterable[RunDirectory], root: Path, whole: bool = True) -> Lis
         except Gone:
             continue
         except MemstudyError as error:
-            damaged[run.name] = str(error)
-            if isinstance(error, Unreadable):
-                unreadable[run.name] = error
+            errors[run.name] = error
     index.keep(read, gone=kept.names - {one.run.name for one in listed} if whole else ())
-    return Listing(listed, damaged, unreadable)
+    return Listing(listed, errors)
 
 
 def differing(listed: Sequence[Listed]) -> list[str]:
