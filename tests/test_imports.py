@@ -18,6 +18,7 @@ LAYERS = (
         "files",
         "lease",
         "foreign",
+        "garbage",
         "trust",
         "spreadsheet",
         "registry",

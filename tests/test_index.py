@@ -15,7 +15,7 @@ from memstudy.errors import MemstudyError
 from memstudy.recipe import Corruption, Training
 from memstudy.store import RunDirectory, Status, Store, index, naming, stamps, summary
 from memstudy.store.index import Index
-from memstudy.store.run import METRICS, RECIPE, STATE
+from memstudy.store.layout import METRICS, RECIPE, STATE
 from tests.kit.runs import write_run
 
 RECIPE_0 = presets.build(epochs=4)

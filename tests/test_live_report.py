@@ -22,7 +22,7 @@ from memstudy.report.page.document import html, served
 from memstudy.report.page.parts import Page, Prose, Section
 from memstudy.report.page.serving import Answer, Server
 from memstudy.store import RunDirectory, Status, Store, metrics
-from memstudy.store.run import METRICS
+from memstudy.store.layout import METRICS
 from memstudy.study import live_report
 from memstudy.study.live_report import LiveReport
 from memstudy.training import resolve_device

@@ -18,9 +18,9 @@ from memstudy.report.comparison import compared
 from memstudy.report.description import described
 from memstudy.store import RunDirectory, Status, Store, moving
 from memstudy.store import run as runs
+from memstudy.store.layout import LABELS
 from memstudy.store.metrics import MEASURED
 from memstudy.store.pack import pack
-from memstudy.store.run import LABELS
 from memstudy.store.summary import run_summary
 from memstudy.study.status import Observer
 from memstudy.trackers import Snapshot

@@ -29,7 +29,7 @@ from memstudy.derived.workbench import NotFinite, Workbench
 from memstudy.errors import MemstudyError
 from memstudy.regularizers.loco import LocoReg
 from memstudy.store import RunDirectory, Store, metrics, resume, seals, tensors
-from memstudy.store.run import checkpoint_name
+from memstudy.store.layout import checkpoint_name
 from memstudy.study import grid, shipped
 from memstudy.study.carry_out import Execution, carry_out
 from memstudy.training import Placement, TrainingState

@@ -14,7 +14,7 @@ from memstudy import presets
 from memstudy.cli.progress import StudyProgress
 from memstudy.errors import MemstudyError, RunFailed
 from memstudy.store import Status, Store
-from memstudy.store.run import METRICS
+from memstudy.store.layout import METRICS
 from memstudy.study import forecast as forecasts
 from memstudy.study.carry_out import Execution, carry_out
 from memstudy.study.fleet import Outcome

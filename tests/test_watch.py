@@ -18,8 +18,8 @@ from memstudy import presets
 from memstudy.cli.board import Board, order
 from memstudy.cli.sparkline import ASCII, BLOCKS, sparkline
 from memstudy.store import RunDirectory, Status, Store, stamps
+from memstudy.store.layout import METRICS
 from memstudy.store.metrics import EVALUATION, MEASURED
-from memstudy.store.run import METRICS
 from memstudy.study import status
 from memstudy.study.status import DAMAGED, Observer
 from tests.kit.runs import write_run

@@ -18,7 +18,7 @@ from memstudy.models import Network
 from memstudy.randomness import torch_generator
 from memstudy.recipe import Recipe
 from memstudy.store import RunDirectory, code
-from memstudy.store.run import checkpoint_name
+from memstudy.store.layout import checkpoint_name
 from memstudy.training.batches import normalized, per_channel
 from memstudy.training.evaluation import batch_size
 from memstudy.training.state import build_network, load_network

@@ -12,8 +12,8 @@ from memstudy import distinctions
 from memstudy.data import artifact
 from memstudy.data.artifact import Artifact
 from memstudy.store import RunDirectory
+from memstudy.store.layout import LABELS
 from memstudy.store.metrics import evaluated
-from memstudy.store.run import LABELS
 from memstudy.store.state import CHECKSUMS
 
 MACHINE = ("system", "device", "device_name", "layout", "threads", "processes")

@@ -12,7 +12,7 @@ from memstudy.data import artifact
 from memstudy.errors import MemstudyError
 from memstudy.report.verdict import verdict, verdict_text
 from memstudy.store import RunDirectory, Store
-from memstudy.store.run import LABELS, RECIPE, checkpoint_name
+from memstudy.store.layout import LABELS, RECIPE, checkpoint_name
 from memstudy.store.summary import run_summary
 
 

@@ -21,7 +21,7 @@ from typing import Any
 
 from memstudy import files
 from memstudy.store import stamps
-from memstudy.store.run import LOG, METRICS, RECIPE, RESUME, STATE
+from memstudy.store.layout import LOG, METRICS, RECIPE, RESUME, STATE
 
 SOURCES = (RECIPE, STATE, METRICS, LOG, RESUME)
 """What is known of a run comes from these; the directory's own time of change tells what else came or went."""

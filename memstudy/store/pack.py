@@ -11,7 +11,8 @@ from pathlib import Path
 from memstudy import files
 from memstudy.errors import MemstudyError
 from memstudy.store import sums
-from memstudy.store.run import METRICS, RECIPE, STATE, RunDirectory
+from memstudy.store.layout import METRICS, RECIPE, STATE
+from memstudy.store.run import RunDirectory
 from memstudy.store.store import Selection, Store
 
 LARGEST = 1_500_000

@@ -1,15 +1,4 @@
-"""One run's directory: one writer, readable without this program.
-
-recipe.toml                       what was run, its identity first
-state.json                        status, environment, checksums
-metrics.csv                       one row an epoch
-labels.npz                        clean and noisy labels, mask, rule, …: see `memstudy.data.artifact`
-dynamics/                         what was recorded of each training sample, if it was: see `records`
-checkpoints/epoch-NNNN.safetensors   the network after epoch NNNN (0-based)
-resume.safetensors                network and momentum after the newest saved epoch; gone when finished
-resume-before.safetensors         the same after the epoch that was saved before; gone when finished
-log.txt                           what happened when
-.lease                            who writes now, renewed every ten seconds: see `memstudy.lease`
+"""One run's directory: one writer, readable without this program. What is in it: see `layout`.
 
 Only what reads or writes tensors needs torch, and imports it: a store is listed without, and without pandas.
 """
@@ -20,7 +9,7 @@ import contextlib
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
@@ -32,22 +21,32 @@ from memstudy import files, lease
 from memstudy import recipe as recipes
 from memstudy.errors import Busy, MemstudyError, plain
 from memstudy.recipe import Recipe
-from memstudy.store import metrics, naming, resume, stamps, tensors
+from memstudy.store import metrics, naming, resume, tensors
 from memstudy.store import state as states
 from memstudy.store.kinds import is_date
+from memstudy.store.known import KnownState
+from memstudy.store.layout import (
+    CHECKPOINTS,
+    DYNAMICS,
+    LABELS,
+    LOG,
+    METRICS,
+    RECIPE,
+    RESUME,
+    STATE,
+    checkpoint_name,
+    epoch_of,
+)
 from memstudy.store.records import HOW_TO_RECORD, Dynamics, Records
 from memstudy.store.resume import Saved
 from memstudy.store.seals import Seals
-from memstudy.store.state import CHECKSUMS, Status
+from memstudy.store.state import CHECKSUMS, EVALUATE_EVERY, Status
 from memstudy.store.writer import LOCK, Writer, gone
 
 if TYPE_CHECKING:
     import pandas as pd
     from torch import Tensor
 
-RECIPE, STATE, METRICS, LABELS = "recipe.toml", "state.json", "metrics.csv", "labels.npz"
-RESUME, LOG, CHECKPOINTS = "resume.safetensors", "log.txt", "checkpoints"
-DYNAMICS, EVALUATE_EVERY, EVALUATE_AT = "dynamics", "evaluate_every", "evaluate_at"
 LOOKS, BETWEEN_LOOKS = 20, 0.05
 """How often, and after how many seconds, what makes no sense is looked at again while a process writes to it."""
 
@@ -55,16 +54,6 @@ LOOKS, BETWEEN_LOOKS = 20, 0.05
 P = ParamSpec("P")
 R = TypeVar("R")
 T = TypeVar("T")
-
-
-def checkpoint_name(epoch: int) -> str:
-    """The file of the network kept after an epoch."""
-    return f"{CHECKPOINTS}/epoch-{epoch:04d}.safetensors"
-
-
-def epoch_of(checkpoint: str) -> int:
-    """The epoch of such a file, by its name."""
-    return int(checkpoint.rpartition("-")[2].removesuffix(".safetensors"))
 
 
 def directories(root: Path, recipe: Recipe) -> list[Path]:
@@ -118,7 +107,7 @@ def _reads(method: Callable[Concatenate[RunDirectory, P], R]) -> Callable[Concat
                 try:
                     return method(self, *args, **options)
                 except MemstudyError as error:
-                    self._known = None
+                    self._known.forget()
                     if not self.path.exists():
                         raise gone(self.name) from error
                     if look and not self.locked:
@@ -132,21 +121,6 @@ def _reads(method: Callable[Concatenate[RunDirectory, P], R]) -> Callable[Concat
     return looked
 
 
-@dataclass
-class _Known:
-    """What was read of a state.json: the stamp of the file, its content, and, once asked for, the run's `mark`.
-
-    `is_final` is whether the run is finished, and so does not change any more.
-    """
-
-    stamp: str
-    state: Mapping[str, Any]
-    mark: str = ""
-
-    def __post_init__(self) -> None:
-        self.is_final = self.state["status"] == Status.FINISHED
-
-
 class RunDirectory:
     """A run's directory, which need not exist yet. Writing methods are for whoever holds `lock()`."""
 
@@ -156,8 +130,8 @@ class RunDirectory:
         self._writer = Writer(path)
         self._loaded: Saved | None = None
         self._from_before = False
-        self._known: _Known | None = None
-        self._looking = self._was_there = False
+        self._known = KnownState(path)
+        self._looking = False
         if recipe is not None:
             self.__dict__["recipe"] = recipe
 
@@ -201,25 +175,14 @@ class RunDirectory:
     def state(self) -> Mapping[str, Any]:
         """The content of state.json; a new run's if there is none, and a Gone if there was one before.
 
-        It is read and checked once for all who ask, until the file is another; that of a finished run once, as it
-        does not change any more: tables ask forty times. What then makes no sense is read again (see `_reads`).
+        That of a finished run is looked at once, as it does not change any more: tables ask forty times. What
+        makes no sense is read again (see `_reads`).
         """
-        return self._known.state if self._known is not None and self._known.is_final else self._state()
+        return self._known.final or self._state()
 
     @_reads
     def _state(self) -> Mapping[str, Any]:
-        path = self.path / STATE
-        mark = stamps.stamp([os.fspath(path)])
-        if not mark and files.is_there(self.path / METRICS) and not files.is_there(path):
-            raise files.damaged(path, "it is gone")
-        if not mark and self._was_there:
-            raise gone(self.name)
-        self._was_there = bool(mark)
-        if self._known is None or self._known.stamp != mark:
-            state = states.read(path)
-            self._known = _Known(mark, state) if stamps.settled(mark) else None
-            return state
-        return self._known.state
+        return self._known.read()
 
     @property
     def floor(self) -> float:
@@ -235,7 +198,7 @@ class RunDirectory:
     def update(self, **changes: Any) -> None:
         """Change some keys of state.json, atomically."""
         states.write(self.path / STATE, {**self.state(), **changes})
-        self._known = None
+        self._known.forget()
 
     def checksums(self) -> dict[str, str]:
         """SHA-256 of what was written, by its path in the directory."""
@@ -294,14 +257,7 @@ class RunDirectory:
 
         That of a finished run is looked at once: tables of ten thousand ask for it seven times.
         """
-        known = self._known
-        if known is not None and known.is_final and known.mark:
-            return known.mark
-        folder = os.fspath(self.path)
-        mark = stamps.stamp([f"{folder}/{STATE}", f"{folder}/{METRICS}"])
-        if known is not None and known.is_final:
-            known.mark = mark
-        return mark
+        return self._known.mark()
 
     @contextlib.contextmanager
     def lock(self, begin: bool = True) -> Iterator[None]:
@@ -312,7 +268,7 @@ class RunDirectory:
         begin: whether a run that is not there may be begun; else a Gone says that it is not.
         """
         self._writer.acquire(begin)
-        self._known, self._was_there = None, False  # whatever was there before, what is there now is ours
+        self._known.begin()  # whatever was there before, what is there now is ours
         try:
             if begin:
                 self._check_links()
@@ -353,7 +309,7 @@ class RunDirectory:
         """Remove the run for good, at once as a whole. A Busy if a process writes to it, a Gone if it is gone."""
         with self.lock(begin=False), files.explained(self.path):
             files.discard(self.path)
-            self._was_there, self._known = False, None
+            self._known.begin()
 
     def sizes(self) -> dict[str, int]:
         """Bytes of every file by its path in the directory, those of a writer too."""

@@ -15,6 +15,7 @@ from memstudy.store.naming import identity
 from memstudy.store.seals import SEAL
 
 CHECKSUMS, RUN = "checksums", "run"
+EVALUATE_EVERY, EVALUATE_AT = "evaluate_every", "evaluate_at"
 
 
 class Status(StrEnum):
@@ -115,8 +116,8 @@ KINDS: dict[str, Kind] = {
     "data_sha256": (is_text, "a text"),
     "data_note": (lambda value: value is None or is_text(value), "a text"),
     "dynamics": (lambda value: isinstance(value, bool), "true or false"),
-    "evaluate_every": (is_positive, "a whole number from 1 on"),
-    "evaluate_at": (are(is_count), "a list of epochs"),
+    EVALUATE_EVERY: (is_positive, "a whole number from 1 on"),
+    EVALUATE_AT: (are(is_count), "a list of epochs"),
     "sessions": (are(_is_session), "a list of what was noted of each process"),
     "code": (_is_code, "a table of check sums by what code of others there is"),
     CHECKSUMS: (_are_checksums, "a table of SHA-256 by the names of the run's files"),

@@ -21,8 +21,9 @@ from memstudy.errors import Gone, MemstudyError, Unreadable, listed, quoted, unk
 from memstudy.recipe import Recipe
 from memstudy.store import kinds, seals
 from memstudy.store.kinds import Kind, are, is_count, is_number, is_positive, is_text
+from memstudy.store.layout import RECIPE, STATE
 from memstudy.store.naming import DIGITS, identity, run_name
-from memstudy.store.run import RECIPE, STATE, RunDirectory, directories, holds
+from memstudy.store.run import RunDirectory, directories, holds
 from memstudy.store.seals import SEAL
 from memstudy.store.summary import Listing, listing, ready
 

@@ -22,8 +22,9 @@ from memstudy.recipe import OPTIONS, Corruption, Recipe, RegularizerSpec, Traini
 from memstudy.regularizers import label
 from memstudy.store import state as states
 from memstudy.store.index import Entries, Index, stamp
+from memstudy.store.layout import RECIPE
 from memstudy.store.metrics import last_evaluated
-from memstudy.store.run import RECIPE, RunDirectory
+from memstudy.store.run import RunDirectory
 from memstudy.store.state import Status
 
 FORMAT = zlib.crc32(repr((4, memstudy.__version__, *OPTIONS)).encode()) & 0x7FFFFFFF

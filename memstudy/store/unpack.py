@@ -13,8 +13,9 @@ from pathlib import Path, PurePosixPath
 import memstudy
 from memstudy import files
 from memstudy.errors import MemstudyError, quoted
+from memstudy.store.layout import RECIPE
 from memstudy.store.moving import copied_already, copy, regular
-from memstudy.store.run import RECIPE, RunDirectory
+from memstudy.store.run import RunDirectory
 from memstudy.store.store import STUDIES, Store
 from memstudy.store.summary import run_summary
 

@@ -30,7 +30,7 @@ from memstudy.derived.workbench import REMADE
 from memstudy.errors import Interrupted, MemstudyError, RunFailed, quoted
 from memstudy.recipe import Training
 from memstudy.store import RunDirectory, Status, code
-from memstudy.store.run import LABELS, RESUME
+from memstudy.store.layout import LABELS, RESUME
 from memstudy.study.environment import environment
 from memstudy.study.interruption import Terminated, deferred
 from memstudy.study.measured import Measured, check

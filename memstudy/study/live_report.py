@@ -15,7 +15,7 @@ from memstudy.report.page.document import content, served
 from memstudy.report.page.parts import Page
 from memstudy.report.page.serving import JSON, Answer
 from memstudy.store import RunDirectory, Store, stamps
-from memstudy.store.run import METRICS, RECIPE, STATE
+from memstudy.store.layout import METRICS, RECIPE, STATE
 from memstudy.store.store import WHOLE_STORE
 from memstudy.study.reporting import page_of
 from memstudy.study.status import Observer, summary

@@ -9,7 +9,8 @@ from typing import Any
 from memstudy.errors import MemstudyError
 from memstudy.recipe import Training
 from memstudy.store import records
-from memstudy.store.run import DYNAMICS, EVALUATE_AT, EVALUATE_EVERY
+from memstudy.store.layout import DYNAMICS
+from memstudy.store.state import EVALUATE_AT, EVALUATE_EVERY
 from memstudy.training import EvaluatedEpochs
 
 

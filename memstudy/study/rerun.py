@@ -19,7 +19,8 @@ from memstudy.data import artifact
 from memstudy.errors import MemstudyError
 from memstudy.report.comparison import compared
 from memstudy.store import RunDirectory, Store
-from memstudy.store.run import CHECKPOINTS, DYNAMICS, EVALUATE_AT, LABELS, METRICS, RECIPE, epoch_of
+from memstudy.store.layout import CHECKPOINTS, DYNAMICS, LABELS, METRICS, RECIPE, epoch_of
+from memstudy.store.state import EVALUATE_AT
 from memstudy.study.carry_out import Execution
 
 RERUNS = "reruns"

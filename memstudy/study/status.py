@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from memstudy.errors import Gone, MemstudyError
 from memstudy.recipe import Recipe
 from memstudy.store import RunDirectory, Status, Store, stamps
-from memstudy.store.run import METRICS, RECIPE, RESUME, STATE
+from memstudy.store.layout import METRICS, RECIPE, RESUME, STATE
 
 DAMAGED = "damaged"
 """In place of a status: what the directory says cannot be trusted."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from memstudy import files, lease
 from memstudy.errors import Busy, MemstudyError, reason
 from memstudy.store import RunDirectory, Status, stamps
-from memstudy.store.run import METRICS, STATE
+from memstudy.store.layout import METRICS, STATE
 from memstudy.trackers import Snapshot, Tracker
 
 LASTING = (Status.FINISHED, Status.FAILED)

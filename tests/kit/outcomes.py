@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from memstudy.store import RunDirectory
-from memstudy.store.run import LOG, STATE
+from memstudy.store.layout import LOG, STATE
 
 DIFFERS = {
     LOG: "when what happened",

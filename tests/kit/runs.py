@@ -11,8 +11,8 @@ import numpy as np
 
 from memstudy.recipe import Recipe
 from memstudy.store import RunDirectory, Status, Store, metrics
+from memstudy.store.layout import METRICS
 from memstudy.store.metrics import MEASURED
-from memstudy.store.run import METRICS
 from memstudy.store.store import Selection
 from memstudy.store.summary import listing
 

@@ -27,7 +27,7 @@ import pytest
 from memstudy import files
 from memstudy.errors import MemstudyError
 from memstudy.store import RunDirectory, Status, moving
-from memstudy.store.run import RECIPE
+from memstudy.store.layout import RECIPE
 from memstudy.store.summary import run_summary
 from tests.reliability import same, workshop
 from tests.reliability.shim import FAULTS, TEMPORARY, Call, Fault, Layer, failing

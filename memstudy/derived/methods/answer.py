@@ -19,7 +19,7 @@ from memstudy.report.differences import compared, star_notes
 from memstudy.report.frames import Groups, Setting, comparable_runs
 from memstudy.report.table import HIGH, LOW, Table
 from memstudy.report.verdict import verdict
-from memstudy.store.run import LABELS
+from memstudy.store.layout import LABELS
 from memstudy.store.store import Selection
 
 LEVEL = 0.05

@@ -14,7 +14,7 @@ from memstudy.data.artifact import Artifact
 from memstudy.recipe import spread
 from memstudy.report.frames import comparable_runs
 from memstudy.store import RunDirectory
-from memstudy.store.run import LABELS
+from memstudy.store.layout import LABELS
 from memstudy.store.store import Selection
 
 

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from memstudy import files, lease, processes
-from memstudy.store.run import METRICS
+from memstudy.store.layout import METRICS
 from memstudy.store.writer import LEASE
 from tests.reliability.children import Command, Ended
 from tests.reliability.crowds.shared import BUSY

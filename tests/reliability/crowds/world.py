@@ -9,7 +9,7 @@ from pathlib import Path
 from memstudy import presets
 from memstudy.recipe import Recipe
 from memstudy.store import Store, metrics
-from memstudy.store.run import METRICS
+from memstudy.store.layout import METRICS
 from memstudy.study.carry_out import Execution, carry_out
 from tests.reliability.same import differences
 

@@ -16,8 +16,8 @@ import pytest
 from memstudy import files
 from memstudy.data import room, sources
 from memstudy.store import RunDirectory, Status, Store
+from memstudy.store.layout import METRICS
 from memstudy.store.naming import run_name
-from memstudy.store.run import METRICS
 from tests.benchmarks.bench_store import fill, recipes
 from tests.reliability.children import Command, Ended
 from tests.reliability.resources.flat import status
