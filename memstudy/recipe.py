@@ -272,14 +272,16 @@ class Recipe:
     @cached_property
     def seedless(self) -> Recipe:
         """The recipe with seeds of 0: what runs share that are each other's seeds."""
-        return self if self.seed == self.corruption.seed == 0 else self.seeded(0, 0)
+        return self if self.seed == self.corruption.seed == 0 else self._with_seeds(0, 0)
 
     def seeded(self, seed: int, corrupt_seed: int) -> Recipe:
-        """The recipe with other seeds. Thousands that are made of one have the same `seedless`."""
-        other = replace(self, seed=seed, corruption=replace(self.corruption, seed=corrupt_seed))
-        if known := vars(self).get("seedless"):
-            vars(other)["seedless"] = known
+        """The recipe with other seeds. Thousands that are made of one share their `seedless`."""
+        other = self._with_seeds(seed, corrupt_seed)
+        vars(other)["seedless"] = self.seedless
         return other
+
+    def _with_seeds(self, seed: int, corrupt_seed: int) -> Recipe:
+        return replace(self, seed=seed, corruption=replace(self.corruption, seed=corrupt_seed))
 
     def options(self, regularizer: str) -> dict[str, OptionValue] | None:
         """The options of one of its regularizers; None if the recipe does not use it."""

@@ -4,7 +4,7 @@ import json
 import os
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pytest
 import torch
@@ -238,9 +238,10 @@ def test_recipes_of_a_selection_are_those_of_the_files_and_these_are_not_read(tm
     with monkeypatch.context() as patch:
         patch.setattr(recipes, "read", None)  # not callable
         runs = store.select().runs
-        assert {run.name: run.recipe for run in runs} == {naming.run_name(recipe): recipe for recipe in VARIED}
+        found = {run.name: asdict(run.recipe) for run in runs}
+        assert found == {naming.run_name(recipe): asdict(recipe) for recipe in VARIED}
     assert ("network", "nets:wide") in trust._named
-    assert [RunDirectory(run.path).recipe for run in runs] == [run.recipe for run in runs]
+    assert [asdict(RunDirectory(run.path).recipe) for run in runs] == [asdict(run.recipe) for run in runs]
 
 
 @pytest.mark.parametrize(

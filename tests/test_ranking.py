@@ -28,6 +28,7 @@ from memstudy.regularizers import label
 from memstudy.report.color_scales import round_scale
 from memstudy.report.heat_maps import PERCENT, heat_map, name_columns
 from memstudy.report.look import Look
+from memstudy.store import Status
 from memstudy.store.store import Selection
 from tests.kit.drawing import draw, fit_for_print
 from tests.kit.runs import write_run
@@ -287,6 +288,22 @@ def test_an_unfinished_run_is_left_out_and_said_to_be(select):
     sheets = tables.tables(select(final={("do", 0.25): (99, 99, 99)}, epochs=1))
     assert "do" not in set(sheets[0].values["method"])
     assert all("left out: 3 runs" in sheet.markdown() for sheet in sheets)
+
+
+def test_a_run_that_no_table_counts_is_left_out_here_too(select, tmp_path):
+    """One that failed after its last epoch, where others of its setting are finished."""
+    selection = select()
+    for run in selection.runs:
+        with run.lock():
+            run.finish()
+    worst = presets.build(reg="al2", corrupt=0.5, seed=9, epochs=EPOCHS)
+    failed = write_run(tmp_path, worst, [metrics(1, 0.5, 9)] * EPOCHS, status=Status.FAILED)
+    more = replace(selection, runs=(*selection.runs, failed))
+    pd.testing.assert_frame_equal(numbers(more), numbers(selection))
+    finished = write_run(tmp_path, replace(worst, seed=10), [metrics(1, 0.5, 9)] * EPOCHS, status=Status.FINISHED)
+    rows = tables.tables(replace(selection, runs=(*selection.runs, finished)))
+    of_al2: Any = next(sheet for sheet in rows if sheet.name == "ranking_50_symmetric").values
+    assert of_al2.set_index(["method", "measure"]).loc[("al2", "final"), "n"] == 4
 
 
 # What may stand in one ranking
