@@ -160,7 +160,7 @@ class RunDirectory:
         """Whether `recipe` needs no file any more: it was given, or has been read."""
         return "recipe" in self.__dict__
 
-    @property
+    @cached_property
     def name(self) -> str:
         """The directory's name."""
         return self.path.name
@@ -229,6 +229,8 @@ class RunDirectory:
     @property
     def status(self) -> Status:
         """Where the run stands; one that was killed while running counts as interrupted."""
+        if self._known.final is not None:
+            return Status.FINISHED
         status = Status(self.state()["status"])
         return status if status is not Status.RUNNING else self.at_one_moment(lambda: None)[1]
 
