@@ -1,4 +1,4 @@
-"""Python looks for garbage, but not while a million objects are made that all stay, as in a list of a store."""
+"""Python looks for garbage, but need not look at a million objects that all stay, such as a list of a store."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def not_collected() -> Iterator[None]:
-    """Within it, what refers to itself is not looked for; for what makes few such objects, or small ones."""
+    """Within it, garbage is not looked for: for what makes many objects that stay, and few that do not."""
     enabled = gc.isenabled()
     gc.disable()
     try:
@@ -17,3 +17,8 @@ def not_collected() -> Iterator[None]:
     finally:
         if enabled:
             gc.enable()
+
+
+def not_looked_through() -> None:
+    """What is there by now is taken to stay until the process ends: for a command that has read its runs."""
+    gc.freeze()

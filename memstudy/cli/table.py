@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from memstudy import garbage
 from memstudy.cli import options
 from memstudy.cli.types import EpochList
 from memstudy.options import options as declarations
@@ -76,6 +77,7 @@ def table(
 
     voice = Voice(quiet=as_json)
     selection = Store(runs_dir).select(runs, study, reference or "")
+    garbage.not_looked_through()
     given = {name: typesetting[name] for name in options.given(context) if name in declarations(Typesetting)}
     if explain is not None or cells:
         _explain(selection, voice, explain, epochs, as_json)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import pandas as pd
 
-from memstudy import files, garbage, options
+from memstudy import files, options
 from memstudy.derived.analysis import Analysis, Needs, Watch
 from memstudy.derived.cached_table import write
 from memstudy.derived.kept import with_networks
@@ -93,7 +93,6 @@ def derive(
     return summary | {"left_out": left_out, "written": [*written, *figures], "figures": figures}
 
 
-@garbage.not_collected()
 def tables_of(analysis: Analysis, selection: Selection) -> list[Table]:
     """The tables of what was measured, with notes on what could not be, and on runs that no mean counts."""
     clauses = read(_left_out(analysis, selection)).get("left_out", ())

@@ -11,8 +11,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 import memstudy
 from memstudy import distinctions, files, garbage, trust
 from memstudy import recipe as recipes
@@ -46,7 +44,7 @@ def _recorded(run: RunDirectory) -> tuple[dict[str, Any], Status]:
     epochs, times, status = len(columns["epoch"]), run.times(state), Status(state["status"])
     row = last_evaluated(columns) if epochs else 0
     last = {name: float(values[row]) for name, values in columns.items()} if epochs else {}
-    accuracies = columns["test_accuracy"][~np.isnan(columns["test_accuracy"])] if epochs else ()
+    accuracies = [value for value in columns["test_accuracy"].tolist() if not math.isnan(value)] if epochs else []
     recorded = {
         "name": run.name,
         "id": recipe.id,
@@ -68,7 +66,7 @@ def _recorded(run: RunDirectory) -> tuple[dict[str, Any], Status]:
         "floor": states.floor(state) if "floor" in state else None,
         "expected_floor": states.expected_floor(state) if "floor" in state else None,
         "last": {name: None if math.isnan(value) else value for name, value in last.items()},
-        "best_test_accuracy": float(max(accuracies)) if len(accuracies) else None,
+        "best_test_accuracy": max(accuracies, default=None),
     }
     return recorded, now
 
