@@ -66,6 +66,14 @@ def directories(root: Path, recipe: Recipe) -> list[Path]:
     return [root / name for name in belonging if not name.startswith(files.TEMPORARY)]
 
 
+def may_be_run(folder: str) -> bool:
+    """Whether a folder is a run's, or the system does not say: who reads it is told why."""
+    try:
+        return files.is_there(f"{folder}/{RECIPE}") or files.is_there(f"{folder}/{STATE}")
+    except OSError:
+        return True
+
+
 def holds(path: Path, recipe: Recipe) -> bool:
     """Whether a recipe's run is in a directory whose name is of that recipe, be its files damaged or not."""
     if not files.is_there(path / RECIPE):

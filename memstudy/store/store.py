@@ -21,9 +21,8 @@ from memstudy.errors import Gone, MemstudyError, Unreadable, listed, quoted, unk
 from memstudy.recipe import Recipe
 from memstudy.store import kinds, seals
 from memstudy.store.kinds import Kind, are, is_count, is_number, is_positive, is_text
-from memstudy.store.layout import RECIPE, STATE
 from memstudy.store.naming import DIGITS, identity, run_name
-from memstudy.store.run import RunDirectory, directories, holds
+from memstudy.store.run import RunDirectory, directories, holds, may_be_run
 from memstudy.store.seals import SEAL
 from memstudy.store.summary import Listing, listing, ready
 
@@ -112,12 +111,11 @@ class Store:
     def names(self) -> list[str]:
         """The names of all run directories, damaged ones included; nothing is written."""
         root = os.fspath(self.root)
-        return sorted(
-            name
-            for name in self._entries()
-            if name != STUDIES
-            and (_may_be_there(f"{root}/{name}/{RECIPE}") or _may_be_there(f"{root}/{name}/{STATE}"))
-        )
+        return [name for name in self._folders() if may_be_run(f"{root}/{name}")]
+
+    def _folders(self) -> list[str]:
+        """The names of what may be run directories, sorted."""
+        return sorted(name for name in self._entries() if name != STUDIES)
 
     def directories(self) -> list[RunDirectory]:
         """Every run directory, by name, damaged ones included."""
@@ -129,7 +127,7 @@ class Store:
     def listing(self) -> Listing:
         """Every run in short, those that can be trusted and those that cannot be (see `summary.listing`)."""
         files.sweep(self.root)
-        return listing((RunDirectory(self.root / name) for name in self.names()), self.root)
+        return listing((RunDirectory(self.root / name) for name in self._folders()), self.root)
 
     def runs(self) -> list[RunDirectory]:
         """Every run that can be trusted."""
@@ -349,14 +347,6 @@ class Store:
                 f"{len(broken)} are damaged, and the others have no finished epoch; run its command again."
             )
         return Selection(name, tuple(runs[member] for member in trained), self.folder(name), missing, broken)
-
-
-def _may_be_there(path: str) -> bool:
-    """Whether a file is there, or the system does not say: who reads it is told why."""
-    try:
-        return files.is_there(path)
-    except OSError:
-        return True
 
 
 def _is_trained(run: RunDirectory) -> bool:

@@ -22,7 +22,7 @@ from memstudy.store import state as states
 from memstudy.store.index import Entries, Index, stamp
 from memstudy.store.layout import RECIPE
 from memstudy.store.metrics import last_evaluated
-from memstudy.store.run import RunDirectory
+from memstudy.store.run import RunDirectory, may_be_run
 from memstudy.store.state import Status
 
 FORMAT = zlib.crc32(repr((4, memstudy.__version__, *OPTIONS)).encode()) & 0x7FFFFFFF
@@ -187,8 +187,8 @@ def ready(listed: Iterable[Listed]) -> list[RunDirectory]:
 def listing(runs: Iterable[RunDirectory], root: Path, whole: bool = True) -> Listing:
     """Sum up these runs of the store at `root`: from its index where their files are as they were, else anew.
 
-    Those that are looked at anew are tidied, and those that are removed meanwhile are left out. If these are all
-    that the store has, others are forgotten.
+    Those that are looked at anew are tidied, and those that are none, or are removed meanwhile, are left out. If
+    these are all that the store has, others are forgotten.
     """
     index, listed, errors, read = Index(root, FORMAT), [], {}, {}
     kept = index.entries()
@@ -196,6 +196,8 @@ def listing(runs: Iterable[RunDirectory], root: Path, whole: bool = True) -> Lis
         try:
             with files.answered():
                 if (one := _kept(run, kept)) is None:
+                    if not may_be_run(str(run.path)):
+                        continue
                     run.tidy()
                     mark = stamp(run.path)
                     recorded, status = _recorded(run)
