@@ -211,14 +211,15 @@ def _groups(
     counted: tuple[Runs, ...],
     areas: tuple[Numbered, ...],
     flatness: tuple[Numbered, ...],
-    *named: str,
+    named: str,
+    of_study: str,
 ) -> list[Group]:
-    """The groups. counted: the runs of each setting, as other tables have them; named: `references`."""
+    """The groups. counted: the runs of each setting, as other tables have them; named, of_study: `references`."""
     chosen = _chosen(runs, marks, asked)
     derived = dict(areas), dict(flatness)
     measured = pd.concat([_measured(while_unchanged(metrics_of, of_one), *derived) for of_one in counted])
     groups = [_group(recipe, members, measured) for (recipe, _), members in chosen.items()]
-    reference = reference_of([name for group in groups for name in group.methods], *named)
+    reference = reference_of([name for group in groups for name in group.methods], named, of_study)
     return [replace(group, reference=reference if reference in group.methods else "") for group in groups]
 
 
