@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shlex
 from pathlib import Path
 from shutil import copytree
 
@@ -34,6 +35,16 @@ SMALL = ("al2_epoch100", "quick")
 def test_every_number_of_the_stored_studies_is_computed_again_from_its_runs_files(study):
     selection = Store(STORED).select((), study)
     assert sum(traced(table, selection) for table in every_table(selection)) > 8
+
+
+def test_the_example_of_the_help_is_of_the_study_that_everybody_has():
+    text = CliRunner().invoke(main, ["table", "--help"]).output
+    (line,) = (line for line in text.splitlines() if "--explain '" in line)
+    words = shlex.split(line)[1:]
+    answer = CliRunner().invoke(main, [*words, "--runs-dir", str(STORED)])
+    assert answer.exit_code == 0
+    assert answer.output.startswith("table1:BN:24:test accuracy, %:with AL2 = ")
+    assert f"where it takes more ({words[-1]})" in " ".join(text.split())
 
 
 @pytest.fixture

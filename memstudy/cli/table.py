@@ -36,7 +36,8 @@ TERMINAL, MARKDOWN = "terminal", FORMATS[0]
 @click.option(
     "--explain",
     metavar="CELL",
-    help="What is behind a number: CELL is its row and column, and more where it takes more (al2:test accuracy).",
+    help="What is behind a number: CELL is its row and column, and more where it takes more "
+    "(bn:24:test accuracy:with al2).",
 )
 @click.option("--cells", is_flag=True, help="List the cells that --explain takes, with what they show.")
 @options.reference
@@ -67,8 +68,8 @@ def table(
     \b
     memstudy table                                  the newest study's
     memstudy table --study al2 --epochs 8,100 --format latex --width 3.25
-    memstudy table --explain 'al2:test accuracy'    runs behind a number
     memstudy table --cells                          the names of all numbers
+    memstudy table --study quick --explain 'bn:24:test accuracy:with al2'
     """  # noqa: D301
     from memstudy.cli.progress import Voice
     from memstudy.derived.deriving import typesetting_of
