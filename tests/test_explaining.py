@@ -162,7 +162,7 @@ def test_the_command_explains_and_lists():
     address = next(name for name in cells if name.startswith("table1:Bare:100:L_r"))
     done = CliRunner().invoke(main, ["table", "--explain", address, "--json", *where])
     facts = json.loads(done.stdout)
-    jsonschema.validate(facts, SCHEMAS["table --explain al2:test accuracy"])
+    jsonschema.validate(facts, SCHEMAS["table --explain 'al2:test accuracy'"])
     assert (facts["cell"], facts["shown"]) == (address, cells[address])
     assert len(facts["members"]) == facts["numbers"]["n"]
     assert again(facts)["mean"] == pytest.approx(facts["numbers"]["mean"])
