@@ -12,7 +12,7 @@ class Size(Enum):
     CI = "ci"
     """For every change: all parts together take under four minutes on two cores."""
     LONG = "long"
-    """About an hour for all parts together."""
+    """Some hours for all parts together."""
 
 
 @dataclass(frozen=True)
