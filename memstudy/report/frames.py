@@ -361,7 +361,7 @@ def _known(parts: Mapping[str, list[RunDirectory]]) -> dict[str, list[RunDirecto
 
 def _overlay(runs: Sequence[RunDirectory], keys: tuple[str, ...]) -> Setting:
     """Two runs that were named, as one setting, whatever they differ in. Other labels have no floor in common."""
-    one, other = (replace(run.recipe.corruption, seed=0) for run in runs)
+    one, other = (run.recipe.seedless.corruption for run in runs)
     floor = fmean(run.floor for run in runs) if one == other else math.nan
     return Setting(shared(runs[0].recipe), tuple(runs), floor, "", keys)
 

@@ -14,11 +14,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from memstudy.store.layout import METRICS
+
 BEHIND = "(behind)"
 """The column of what is behind a number, each a `Behind`; names of other such columns end so."""
 PARTS = "(parts)"
 """The column of the runs' values, each a `Member`, that a row's value is the mean of, where it is of several."""
-METRICS = "metrics.csv"
 
 
 @dataclass(frozen=True)

@@ -335,7 +335,7 @@ class Store:
         for member in members:
             if isinstance(error := found.errors.get(member), Unreadable):
                 raise error
-        runs = {run.name: run for run in ready(available[member] for member in members if member in available)}
+        runs = {run.name: run for run in ready([available[member] for member in members if member in available])}
         trained = [member for member, run in runs.items() if _is_trained(run)]
         broken = {member: damaged[member] for member in members if member in damaged}
         known = {*trained, *broken}

@@ -90,9 +90,8 @@ def _parts(recorded: dict[str, Any]) -> tuple[str, str]:
     """What was found of a run as its entry has it: in JSON, the settings but for its seeds apart."""
     told = recorded["settings"]
     seeds = {name: told[name] for name in SEEDS}
-    return json.dumps(recorded | {"settings": seeds}), json.dumps(
-        {k: v for k, v in told.items() if k not in seeds}
-    )
+    alike = {name: value for name, value in told.items() if name not in SEEDS}
+    return json.dumps(recorded | {"settings": seeds}), json.dumps(alike)
 
 
 def settings(recipe: Recipe) -> dict[str, Any]:
@@ -162,25 +161,28 @@ class Listing:
         return {name: str(error) for name, error in self.errors.items()}
 
 
-def ready(listed: Iterable[Listed]) -> list[RunDirectory]:
+def ready(listed: Sequence[Listed]) -> list[RunDirectory]:
     """The runs, with their recipes: those which the summaries tell, so that no file need be read.
 
-    One is taken only if it has the identity that its summary names. Few are made anew, where there are many seeds.
+    Few recipes are made anew, where there are many seeds.
     """
-    runs: list[RunDirectory] = []
     made: dict[int, Recipe] = {}
-    for one in listed:
-        run = one.run
-        if not run.knows_recipe:
-            with contextlib.suppress(MemstudyError, LookupError, TypeError, AttributeError):
-                if id(one.alike) not in made:
-                    made[id(one.alike)] = _told(one.summary).seedless
-                recipe = made[id(one.alike)].seeded(one.settings["seed"], one.settings["corrupt_seed"])
-                if recipe.id == one.summary["id"]:
-                    trust.named(run.path / RECIPE, recipes.names(recipe))
-                    run = RunDirectory(run.path, recipe)
-        runs.append(run)
-    return runs
+    return [one.run if one.run.knows_recipe else _with_recipe(one, made) for one in listed]
+
+
+def _with_recipe(one: Listed, made: dict[int, Recipe]) -> RunDirectory:
+    """The run with the recipe that its summary tells, if that has the identity which the summary names.
+
+    made: by `id` of what is alike but for seeds the recipe without these, to be added to.
+    """
+    with contextlib.suppress(MemstudyError, LookupError, TypeError, AttributeError):
+        if id(one.alike) not in made:
+            made[id(one.alike)] = _told(one.summary).seedless
+        recipe = made[id(one.alike)].seeded(one.settings["seed"], one.settings["corrupt_seed"])
+        if recipe.id == one.summary["id"]:
+            trust.named(one.run.path / RECIPE, recipes.names(recipe))
+            return RunDirectory(one.run.path, recipe)
+    return one.run
 
 
 @garbage.not_collected()

@@ -44,7 +44,7 @@ import math
 import re
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -105,9 +105,7 @@ class Study:
 
     def data_recipes(self) -> list[Recipe]:
         """One recipe for each way in which the study's recipes make their data, seeds aside."""
-        distinct = {
-            (r.dataset, r.normalization, r.train_size, replace(r.corruption, seed=0)): r for r in self.recipes
-        }
+        distinct = {(r.dataset, r.normalization, r.train_size, r.seedless.corruption): r for r in self.recipes}
         return list(distinct.values())
 
 

@@ -12,10 +12,11 @@ from memstudy.report.arithmetic import difference_cell, effect_cell
 from memstudy.report.cells import DASH, frame, interval, number, span, starred
 from memstudy.report.differences import compared, star_notes
 from memstudy.report.frames import Groups, comparable_runs, evaluated, evaluation_notes, is_last, shared_title
-from memstudy.report.origin import METRICS, Read, Row, of_metrics
+from memstudy.report.origin import Read, Row, of_metrics
 from memstudy.report.table import HIGH, LOW, Table
 from memstudy.report.twins import twins
 from memstudy.store import Status
+from memstudy.store.layout import METRICS
 from memstudy.store.store import Selection
 
 TRAINING = {

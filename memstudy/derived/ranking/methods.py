@@ -53,8 +53,9 @@ from memstudy.report.frames import (
     while_unchanged,
 )
 from memstudy.report.methods import method_labels
-from memstudy.report.origin import BEHIND, METRICS, PARTS, Behind, Member, Members, Read, Row, of_metrics
+from memstudy.report.origin import BEHIND, PARTS, Behind, Member, Members, Read, Row, of_metrics
 from memstudy.store import RunDirectory
+from memstudy.store.layout import METRICS
 from memstudy.store.store import Selection
 
 LEAST_SETS, MANY_SETS = 3, 10
@@ -257,16 +258,16 @@ def _finished(runs: Iterable[RunDirectory]) -> list[RunDirectory]:
 
 def _enough(runs: Sequence[RunDirectory], asked: bool) -> bool:
     sets = _sets(runs)
-    corruptions = len({_rule(run.recipe.corruption) for run in _finished(runs)})
+    corruptions = len({run.recipe.seedless.corruption for run in _finished(runs)})
     return sets >= LEAST_SETS and (asked or corruptions > 1 or sets >= MANY_SETS)
 
 
 def _group(recipe: Recipe, members: Sequence[RunDirectory], measured: pd.DataFrame) -> Group:
     trained = _finished(members)
     finished = [run for run in trained if run.name in measured.index]
-    words = _words(run.recipe.corruption for run in finished)
+    words = _words(run.recipe.seedless.corruption for run in finished)
     order = list(words.values())
-    finished.sort(key=lambda run: order.index(words[_rule(run.recipe.corruption)]))
+    finished.sort(key=lambda run: order.index(words[run.recipe.seedless.corruption]))
     one_each = {run.recipe.regularizers: run.recipe for run in finished}
     names = dict(zip(one_each, method_labels(list(one_each.values()), (REG,)), strict=True))
     marks = editions(finished)
@@ -275,7 +276,7 @@ def _group(recipe: Recipe, members: Sequence[RunDirectory], measured: pd.DataFra
         {
             "run": run.name,
             "method": methods[run.name],
-            "corruption": words[_rule(run.recipe.corruption)],
+            "corruption": words[run.recipe.seedless.corruption],
             "noisy": run.recipe.corruption.rate != 0,
             "seeds": seeds(run.recipe),
         }
@@ -289,15 +290,11 @@ def _group(recipe: Recipe, members: Sequence[RunDirectory], measured: pd.DataFra
     return Group(recipe, table.drop(columns=absent), of_methods, unfinished, "", notes)
 
 
-@lru_cache(maxsize=10_000)
-def _rule(corruption: Corruption) -> Corruption:
-    return replace(corruption, seed=0)
-
-
 def _words(corruptions: Iterable[Corruption]) -> dict[Corruption, str]:
     """Rules and rates in words, lower rates first; matrices of equal words are numbered."""
     words: dict[Corruption, str] = {}
-    for rule in sorted({_rule(c) for c in corruptions}, key=lambda c: (c.rate or 0, c.rule, c.matrix, c.labels)):
+    rules = {replace(corruption, seed=0) for corruption in set(corruptions)}
+    for rule in sorted(rules, key=lambda c: (c.rate or 0, c.rule, c.matrix, c.labels)):
         namesakes = sum(other.title == rule.title for other in words)
         words[rule] = f"{rule.title} ({namesakes + 1})" if namesakes else rule.title
     return words

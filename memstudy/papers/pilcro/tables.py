@@ -21,9 +21,10 @@ from memstudy.recipe import RegularizerSpec
 from memstudy.report.cells import frame, noted, starred
 from memstudy.report.differences import COLUMNS, compared, differences, star_notes
 from memstudy.report.frames import Setting, comparable_runs, evaluated, evaluation_notes, is_last, merged
-from memstudy.report.origin import BEHIND, METRICS, Read, Row, of_metrics
+from memstudy.report.origin import BEHIND, Read, Row, of_metrics
 from memstudy.report.table import HIGH, LOW, Table
 from memstudy.store import RunDirectory
+from memstudy.store.layout import METRICS
 from memstudy.store.store import Selection
 
 PILCRO = "pilcro"
